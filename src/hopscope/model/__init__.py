@@ -1,0 +1,1 @@
+"""The nouns as frozen data: no I/O, no behaviour beyond reading themselves."""

@@ -1,0 +1,232 @@
+"""The declared lab: what the user asked for, checked and with defaults filled in.
+
+`spec` makes these from a lab file or from Python; `plan` compiles them. Every part
+knows its *place* in the lab file, so that a refusal of the kernel can name the line.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hopscope.errors import Place
+from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
+
+__all__ = [
+    "BridgeSpec",
+    "Expect",
+    "ExpectStep",
+    "FirewallStep",
+    "LabSpec",
+    "LinkEnd",
+    "LinkSpec",
+    "NeighbourSpec",
+    "NodeSpec",
+    "PingStep",
+    "RouteSpec",
+    "RuleLine",
+    "SetStep",
+    "ShowStep",
+    "StoryStep",
+    "SysctlSpec",
+    "ZeroStep",
+    "AddressSpec",
+    "TABLES",
+]
+
+TABLES = ("links", "neighbours", "fdb", "routes", "rules", "sysctls", "topology")
+"""What ``show`` can show."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressSpec:
+    """An address to give to a device, in CIDR form."""
+
+    dev: DevName
+    cidr: str
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeSpec:
+    """A bridge of a node. *nf_call_iptables* is its own switch, beside the node's sysctl."""
+
+    name: DevName
+    nf_call_iptables: bool = False
+    stp: bool = False
+    mac: Mac | None = None
+    mtu: int | None = None
+    up: bool = True
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteSpec:
+    """A route; *to* is CIDR (``0.0.0.0/0`` or ``::/0`` for ``default``)."""
+
+    to: str
+    via: str | None = None
+    dev: DevName | None = None
+    metric: int | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeighbourSpec:
+    """A permanent neighbour entry."""
+
+    dev: DevName
+    ip: str
+    mac: Mac
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SysctlSpec:
+    """A sysctl below ``net.``, set inside the node's namespace."""
+
+    key: str
+    value: str
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleLine:
+    """One line of iptables or ip6tables arguments, as written."""
+
+    text: str
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSpec:
+    """One network namespace. *down* lists devices to leave down, *macs* chosen addresses."""
+
+    name: NodeName
+    bridges: tuple[BridgeSpec, ...] = ()
+    addresses: tuple[AddressSpec, ...] = ()
+    routes: tuple[RouteSpec, ...] = ()
+    neighbours: tuple[NeighbourSpec, ...] = ()
+    sysctls: tuple[SysctlSpec, ...] = ()
+    iptables: tuple[RuleLine, ...] = ()
+    ip6tables: tuple[RuleLine, ...] = ()
+    nft: RuleLine | None = None  # a whole nft script
+    lo: bool = True  # bring up the loopback device
+    down: tuple[DevName, ...] = ()
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkEnd:
+    """One end of a veth pair; a port of *bridge* when that is given."""
+
+    ref: DevRef
+    bridge: DevName | None = None
+    mac: Mac | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSpec:
+    """A veth pair."""
+
+    a: LinkEnd
+    b: LinkEnd
+    mtu: int | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expect:
+    """What must be true. None: not asked. Hooks are written ``host/filter/FORWARD``.
+
+    For a ping: *reply*, *crosses*, *avoids* and *log* speak of that ping alone.
+    ``crosses: []`` asks nothing; ``avoids`` names chains no packet of the ping may meet.
+    """
+
+    reply: bool | None = None
+    crosses: tuple[str, ...] = ()
+    avoids: tuple[str, ...] = ()
+    log: tuple[str, ...] | None = None  # prefixes, in order; () means: no line
+    neighbours: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """node → IP address → a device (``ns2/veth2a``, its MAC is meant), a MAC, or ``none``"""
+    fdb: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """``host/br0`` → a device or MAC → the port that leads to it, or ``none``"""
+    no_address: tuple[DevRef, ...] = ()
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowStep:
+    """Print tables; no *nodes* means all."""
+
+    what: tuple[str, ...]
+    nodes: tuple[NodeName, ...] = ()
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PingStep:
+    """Send *count* echo requests from a node to a node or address, and trace them."""
+
+    source: NodeName
+    target: str  # a node's name or an address, as written
+    address: str  # the address that this means
+    count: int = 1
+    size: int = 56  # payload, bytes
+    timeout: float = 1.0  # seconds to wait for each reply
+    expect: Expect | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetStep:
+    """Change sysctls of nodes."""
+
+    values: tuple[tuple[NodeName, SysctlSpec], ...]
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirewallStep:
+    """Add rules while the lab runs; *tool* is ``iptables`` or ``ip6tables``."""
+
+    tool: str
+    lines: tuple[tuple[NodeName, RuleLine], ...]
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZeroStep:
+    """Zero the rule counters of nodes."""
+
+    nodes: tuple[NodeName, ...]
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectStep:
+    """Check tables as they are now."""
+
+    expect: Expect
+    place: Place | None = None
+
+
+StoryStep = ShowStep | PingStep | SetStep | FirewallStep | ZeroStep | ExpectStep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabSpec:
+    """A whole lab. Node order, link order and story order are the file's."""
+
+    name: str
+    nodes: tuple[NodeSpec, ...]
+    links: tuple[LinkSpec, ...] = ()
+    story: tuple[StoryStep, ...] = ()
+    description: str = ""
+    file: str | None = None  # None: made in Python
+
+    def node(self, name: str) -> NodeSpec:
+        """The node of that name; KeyError when there is none."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)

@@ -1,0 +1,203 @@
+"""Record: what one ``hopscope run`` did and saw; the document behind every output.
+
+``journeys.json`` is this, whole; the report, the terminal account, the log and the
+captures are drawn from it. Its JSON form is versioned: see `model.codec`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from hopscope.model.events import Observation
+from hopscope.model.journey import Journey
+from hopscope.model.snapshot import Snapshot
+from hopscope.model.vocab import Family, Nanos, NodeName
+
+__all__ = [
+    "VERSION",
+    "Check",
+    "ExpectResult",
+    "Finding",
+    "FirewallResult",
+    "LogLine",
+    "PingResult",
+    "Record",
+    "Reply",
+    "RuleDelta",
+    "SetResult",
+    "ShowResult",
+    "StepResult",
+    "ZeroResult",
+]
+
+VERSION = 1
+"""Of the JSON form; it rises when a reader of the old form would go wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """An expectation of the lab file, and whether it held. *seen* and *why* speak when not."""
+
+    expected: str
+    seen: str
+    held: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came back for one echo request; *rtt* in nanoseconds, None when nothing did."""
+
+    seq: int
+    rtt: int | None
+    error: str | None = None  # an ICMP error or the sender's own errno, in words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleDelta:
+    """How often a rule was hit meanwhile, by its own counter."""
+
+    node: NodeName
+    family: Family
+    table: str
+    chain: str
+    handle: int
+    text: str
+    before: int
+    after: int
+    log_prefix: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """A line of a LOG rule in the kernel's format, without syslog's own prefix."""
+
+    at: Nanos
+    node: NodeName
+    prefix: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowResult:
+    """The tables as they were, for a ``show`` step."""
+
+    what: tuple[str, ...]
+    nodes: tuple[NodeName, ...]
+    tables: Snapshot
+    kind: Literal["show"] = "show"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetResult:
+    """A sysctl was changed."""
+
+    node: NodeName
+    key: str
+    before: str
+    after: str
+    kind: Literal["set"] = "set"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirewallResult:
+    """Rules were added while the lab ran."""
+
+    tool: str
+    node: NodeName
+    lines: tuple[str, ...]
+    kind: Literal["firewall"] = "firewall"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZeroResult:
+    """Rule counters were zeroed."""
+
+    nodes: tuple[NodeName, ...]
+    kind: Literal["zero"] = "zero"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectResult:
+    """An ``expect`` step's checks."""
+
+    checks: tuple[Check, ...]
+    kind: Literal["expect"] = "expect"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PingResult:
+    """One ping: what was sent, what came back, and everything that was seen meanwhile."""
+
+    number: int  # counts the pings of a story from 1
+    source: NodeName
+    source_address: str | None  # None: the kernel had no route, so it chose none
+    target: str  # as written
+    address: str
+    replies: tuple[Reply, ...]
+    journeys: tuple[Journey, ...]  # in the order in which the packets were born
+    before: Snapshot
+    after: Snapshot
+    deltas: tuple[RuleDelta, ...]
+    log: tuple[LogLine, ...]
+    checks: tuple[Check, ...]
+    observation: Observation
+    switches: Mapping[str, str] = field(default_factory=dict)
+    """``host/br0`` → "0", "1", or "1 (by the bridge's own switch)": effective bridge-nf-call"""
+    notes: tuple[str, ...] = ()
+    kind: Literal["ping"] = "ping"
+
+    @property
+    def replied(self) -> bool:
+        """Whether every request got its reply."""
+        return bool(self.replies) and all(reply.rtt is not None for reply in self.replies)
+
+
+StepResult = Annotated[
+    ShowResult | SetResult | FirewallResult | ZeroResult | ExpectResult | PingResult,
+    Field(discriminator="kind"),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A sentence of the conclusion, and the measurement that backs it."""
+
+    sentence: str
+    evidence: str
+    held: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What one run did and saw."""
+
+    lab: str  # its running name
+    description: str
+    mode: Literal["sandbox", "on-host"]
+    kernel: str  # release, as uname -r prints it
+    hopscope: str  # version
+    started: Nanos
+    finished: Nanos
+    initial: Snapshot  # right after the lab was built
+    steps: tuple[StepResult, ...]
+    conclusion: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+    version: int = VERSION
+
+    @property
+    def pings(self) -> tuple[PingResult, ...]:
+        """The pings, in order."""
+        return tuple(step for step in self.steps if isinstance(step, PingResult))
+
+    @property
+    def held(self) -> bool:
+        """Whether every expectation held."""
+        return all(
+            check.held
+            for step in self.steps
+            if isinstance(step, PingResult | ExpectResult)
+            for check in step.checks
+        )

@@ -1,0 +1,164 @@
+"""Snapshot: all forwarding state of a set of namespaces at one instant."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hopscope.model.vocab import DevName, DevRef, Family, Hook, Mac, NeighbourState, NodeName
+
+__all__ = [
+    "Address",
+    "Chain",
+    "FdbEntry",
+    "LinkState",
+    "Neighbour",
+    "NodeState",
+    "PolicyRule",
+    "Route",
+    "Rule",
+    "Snapshot",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """An address on a device."""
+
+    ip: str
+    prefix: int
+
+    def __str__(self) -> str:
+        return f"{self.ip}/{self.prefix}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkState:
+    """A device. *up* is what was asked (IFF_UP), *carrier* whether its other end lets it work."""
+
+    name: DevName
+    index: int
+    kind: str  # "veth", "bridge", "loopback", "" for a physical device
+    mac: Mac | None
+    mtu: int
+    up: bool
+    carrier: bool
+    promiscuity: int = 0  # how many watchers asked for promiscuous mode
+    master: DevName | None = None  # the bridge that this device is a port of
+    port_state: str | None = None  # of a bridge port: "disabled", "forwarding" …
+    peer: DevRef | None = None  # the other end of a veth pair
+    addresses: tuple[Address, ...] = ()
+    nf_call: bool = False  # a bridge's own nf_call_iptables
+    counters: Mapping[str, int] = field(default_factory=dict)  # rx_packets, tx_dropped …
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A route; *destination* is CIDR, ``0.0.0.0/0`` for the default."""
+
+    family: Family
+    destination: str
+    table: int
+    type: str  # "unicast", "local", "broadcast", "blackhole", "unreachable", "prohibit" …
+    dev: DevName | None = None
+    via: str | None = None
+    source: str | None = None
+    metric: int = 0
+    scope: str = ""
+    protocol: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRule:
+    """A routing policy rule: which table is asked, in which order."""
+
+    family: Family
+    priority: int
+    table: int
+    source: str | None = None
+    destination: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """An ARP or ND table entry."""
+
+    dev: DevName
+    ip: str
+    mac: Mac | None
+    state: NeighbourState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FdbEntry:
+    """A bridge forwarding entry: frames for *mac* leave through *port*."""
+
+    bridge: DevName
+    mac: Mac
+    port: DevName
+    local: bool = False  # the bridge's own address: up the stack
+    static: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A firewall rule; *text* is what its own tool prints for it."""
+
+    handle: int
+    text: str
+    packets: int | None = None  # None: it has no counter
+    bytes: int | None = None
+    log_prefix: str | None = None  # of a LOG target or log statement
+    ours: bool = False  # made by hopscope to observe, not part of the lab
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """A chain and its rules in order; *hook* is None for a chain that is only jumped to."""
+
+    family: Family
+    table: str
+    name: str
+    hook: Hook | None = None
+    type: str | None = None  # "filter", "nat", "route"
+    priority: int | None = None
+    policy: str | None = None
+    rules: tuple[Rule, ...] = ()
+    packets: int | None = None  # of the policy counter, where the tool keeps one
+    ours: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeState:
+    """All that one namespace held."""
+
+    name: NodeName
+    links: tuple[LinkState, ...] = ()
+    routes: tuple[Route, ...] = ()
+    policy_rules: tuple[PolicyRule, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    fdb: tuple[FdbEntry, ...] = ()
+    chains: tuple[Chain, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    counters: Mapping[str, int] = field(default_factory=dict)  # SNMP: "Icmp.InEchos" …
+    unread: tuple[str, ...] = ()  # what could not be read, and why
+
+    def link(self, name: str) -> LinkState | None:
+        """The device of that name, or None."""
+        return next((link for link in self.links if link.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The nodes' states, in the order of the lab file."""
+
+    nodes: tuple[NodeState, ...]
+
+    def node(self, name: str) -> NodeState:
+        """The state of that node; KeyError when the snapshot has none of that name."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    def link(self, ref: DevRef) -> LinkState | None:
+        """The device that *ref* names, or None."""
+        return next((n.link(ref.dev) for n in self.nodes if n.name == ref.node), None)
