@@ -128,6 +128,7 @@ class KernelError(HopscopeError):
         words = f": {said}" if said else ""
         super().__init__(f"{doing}: {os.strerror(code)} ({name}){words}")
         self.code, self.doing, self.said = code, doing, said
+        self.index: int | None = None  # which message of a batch was refused
 
 
 class OwnedByOthersError(KernelError):

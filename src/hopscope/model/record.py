@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from hopscope.model.events import Observation
-from hopscope.model.journey import Journey
+from hopscope.model.journey import Journey, Reason
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import Family, Nanos, NodeName
 
@@ -146,6 +146,7 @@ class PingResult:
     observation: Observation
     switches: Mapping[str, str] = field(default_factory=dict)
     """``host/br0`` → "0", "1", or "1 (by the bridge's own switch)": effective bridge-nf-call"""
+    reason: Reason | None = None  # why a request got no reply; None when all did
     notes: tuple[str, ...] = ()
     kind: Literal["ping"] = "ping"
 

@@ -1,0 +1,111 @@
+"""Give firewall rules to the tools they were written for, and take them away again.
+
+Rules go in as iptables-restore's form, or as an nft script: the tool parses them, reports
+what it does not like by line, and applies each table as a whole or not at all.
+"""
+
+import re
+import shlex
+from collections.abc import Sequence
+
+from hopscope.errors import CannotError, Place, Problem, SpecError, ToolError
+from hopscope.kernel.protocol import Completed, Kernel
+from hopscope.model.vocab import NodeName
+
+__all__ = ["add_iptables", "add_nft", "restore_form", "zero"]
+
+PACKAGE = {"iptables": "iptables", "ip6tables": "iptables", "nft": "nftables"}
+
+
+def add_iptables(
+    kernel: Kernel,
+    node: NodeName,
+    tool: str,
+    lines: Sequence[str],
+    places: Sequence[Place | None] = (),
+) -> None:
+    """Apply lines of iptables arguments in *node*.
+
+    Raises SpecError naming the line that the tool refused, CannotError without the tool.
+    """
+    text, origin = restore_form(lines)
+    done = kernel.run(node, [f"{tool}-restore", "--noflush", "-w", "5"], text.encode())
+    if done.code == 0:
+        return
+    said = _said(tool, node, done)
+    match = re.search(r"line:? (\d+)", said)
+    number = origin.get(int(match.group(1))) if match else None
+    if number is not None and number < len(places) and (place := places[number]):
+        message = f"{tool} refuses this rule: {_first_sentence(said)}"
+        raise SpecError(
+            [Problem(place=place, rule="refused-rule", message=message, text=lines[number])]
+        )
+    raise ToolError(f"{tool}-restore", f"{node}: applying rules", said)
+
+
+def add_nft(kernel: Kernel, node: NodeName, script: str, place: Place | None = None) -> None:
+    """Apply an nft script in *node*. Raises as `add_iptables`."""
+    done = kernel.run(node, ["nft", "-f", "-"], script.encode())
+    if done.code == 0:
+        return
+    said = _said("nft", node, done)
+    if place is not None:
+        raise SpecError(
+            [Problem(place=place, rule="refused-rule", message=f"nft refuses this: {said}")]
+        )
+    raise ToolError("nft", f"{node}: applying rules", said)
+
+
+def zero(kernel: Kernel, node: NodeName) -> None:
+    """Zero the counters of all iptables rules in *node*, as ``iptables -Z`` in each table."""
+    for tool in ("iptables", "ip6tables"):
+        saved = kernel.run(node, [f"{tool}-save"])
+        if saved.code == 127:
+            return
+        for table in re.findall(r"^\*(\w+)", saved.stdout.decode(errors="replace"), re.MULTILINE):
+            done = kernel.run(node, [tool, "-w", "5", "-t", table, "-Z"])
+            if done.code:
+                raise ToolError(tool, f"{node}: zeroing counters", _said(tool, node, done))
+
+
+def restore_form(lines: Sequence[str]) -> tuple[str, dict[int, int]]:
+    """Lines of arguments as iptables-restore reads them, and its line numbers → ours."""
+    tables: dict[str, list[tuple[int, str]]] = {}
+    for number, line in enumerate(lines):
+        words = shlex.split(line)
+        table = "filter"
+        for flag in ("-t", "--table"):
+            if flag in words:
+                at = words.index(flag)
+                table = words[at + 1]
+                del words[at : at + 2]
+        tables.setdefault(table, []).append((number, " ".join(_quoted(word) for word in words)))
+    text: list[str] = []
+    origin: dict[int, int] = {}
+    for table, rules in tables.items():
+        text.append(f"*{table}")
+        for number, rule in rules:
+            text.append(rule)
+            origin[len(text)] = number
+        text.append("COMMIT")
+    return "\n".join(text) + "\n", origin
+
+
+def _quoted(word: str) -> str:
+    """iptables-restore knows double quotes and backslashes, not the shell's single quotes."""
+    if word and not re.search(r"[\s\"'\\]", word):
+        return word
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _said(tool: str, node: NodeName, done: Completed) -> str:
+    if done.code == 127:
+        what = f"{node}: this lab has {tool} rules, and {tool} is not installed"
+        raise CannotError(what, mend=f"apt-get install {PACKAGE[tool]}   (as root)")
+    return done.stderr.decode(errors="replace").strip() or f"exit status {done.code}"
+
+
+def _first_sentence(said: str) -> str:
+    first = said.splitlines()[0]
+    return re.sub(r"^ip6?tables-restore( v[\d.]+ \(\w+\))?: ", "", first)

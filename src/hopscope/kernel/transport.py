@@ -1,0 +1,105 @@
+"""The rtnetlink socket of one namespace: batches out, acknowledgements matched by number."""
+
+import socket
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from hopscope.errors import KernelError
+from hopscope.wire.netlink import (
+    NLM_F_ACK,
+    NLM_F_DUMP_INTR,
+    NLM_F_REQUEST,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    Message,
+    ack,
+    pack,
+    unpack,
+)
+
+__all__ = ["Route"]
+
+SOL_NETLINK: Final = 270
+NETLINK_CAP_ACK: Final = 10
+NETLINK_EXT_ACK: Final = 11
+NETLINK_GET_STRICT_CHK: Final = 12
+BATCH: Final = 64  # acknowledgements must fit the default receive buffer
+_ANSWER: Final = 1 << 18
+
+
+class Route:
+    """A NETLINK_ROUTE socket; *node* is for messages only. Owns the socket."""
+
+    def __init__(self, made: socket.socket, node: str) -> None:
+        self._socket = made
+        self._node = node
+        self._seq = 0
+        for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK):
+            made.setsockopt(SOL_NETLINK, option, 1)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Send changes in order; the first refusal raises KernelError with its ``index``.
+
+        The kernel goes on with the rest of a batch after a refusal, so a batch holds
+        only what may be undone as a whole.
+        """
+        for start in range(0, len(messages), BATCH):
+            self._send_batch(messages[start : start + BATCH], start)
+
+    def _send_batch(self, messages: Sequence[Message], start: int) -> None:
+        first = self._seq + 1
+        self._seq += len(messages)
+        flags = NLM_F_REQUEST | NLM_F_ACK
+        self._socket.send(
+            b"".join(
+                pack(replace(message, flags=message.flags | flags, seq=first + number))
+                for number, message in enumerate(messages)
+            )
+        )
+        waiting = set(range(first, first + len(messages)))
+        refused: KernelError | None = None
+        while waiting:
+            for message in unpack(self._socket.recv(_ANSWER)):
+                answer = ack(message)
+                if answer is None or answer.seq not in waiting:
+                    continue
+                waiting.discard(answer.seq)
+                if answer.code and refused is None:
+                    refused = KernelError(answer.code, str(self._node), answer.said)
+                    refused.index = start + answer.seq - first
+        if refused is not None:
+            raise refused
+
+    def ask(self, request: Message) -> list[Message]:
+        """The answers to a get or dump; one that a change interrupted is asked again."""
+        while True:
+            answers, interrupted = self._ask_once(request)
+            if not interrupted:
+                return answers
+
+    def _ask_once(self, request: Message) -> tuple[list[Message], bool]:
+        self._seq += 1
+        self._socket.send(pack(replace(request, flags=request.flags | NLM_F_REQUEST, seq=self._seq)))
+        answers: list[Message] = []
+        interrupted = False
+        multi = 0x2
+        while True:
+            for message in unpack(self._socket.recv(_ANSWER)):
+                if message.seq != self._seq:
+                    continue
+                interrupted = interrupted or bool(message.flags & NLM_F_DUMP_INTR)
+                if message.type == NLMSG_DONE:
+                    return answers, interrupted
+                if message.type == NLMSG_ERROR:
+                    answer = ack(message)
+                    if answer is not None and answer.code:
+                        raise KernelError(answer.code, str(self._node), answer.said)
+                    return answers, interrupted
+                answers.append(message)
+                if not message.flags & multi:
+                    return answers, interrupted

@@ -1,0 +1,159 @@
+"""Questions that a snapshot answers, by the kernel's own rules; pure, no judgement."""
+
+from ipaddress import ip_address, ip_interface, ip_network
+
+from hopscope.model.snapshot import FdbEntry, LinkState, Neighbour, NodeState, Route, Snapshot
+from hopscope.model.vocab import DevName, DevRef, Family, Mac
+
+__all__ = [
+    "fdb_entry",
+    "in_subnet",
+    "is_group",
+    "local_device",
+    "neighbour",
+    "next_hop",
+    "owner_of",
+    "owner_of_mac",
+    "ports",
+    "route_text",
+    "route_to",
+    "sysctl_int",
+    "uses_conntrack",
+]
+
+MAIN_TABLES = (255, 254, 253)  # local, main, default: the order of the default policy rules
+
+
+def is_group(mac: Mac | None) -> bool:
+    """Whether it is a broadcast or multicast address (is_multicast_ether_addr)."""
+    return mac is not None and bool(int(mac[:2], 16) & 1)
+
+
+def owner_of(snapshot: Snapshot, ip: str) -> DevRef | None:
+    """The device that has this address, anywhere in the lab."""
+    for node in snapshot.nodes:
+        if (dev := local_device(node, ip)) is not None:
+            return DevRef(node.name, dev)
+    return None
+
+
+def owner_of_mac(snapshot: Snapshot, mac: Mac) -> DevRef | None:
+    """The device that has this MAC address; an end before a bridge that borrowed it."""
+    found = [
+        (link.kind == "bridge", DevRef(node.name, link.name))
+        for node in snapshot.nodes
+        for link in node.links
+        if link.mac == mac
+    ]
+    return min(found)[1] if found else None
+
+
+def local_device(node: NodeState, ip: str) -> DevName | None:
+    """The node's device that has this address."""
+    wanted = ip_address(ip)
+    for link in node.links:
+        if any(ip_address(address.ip) == wanted for address in link.addresses):
+            return link.name
+    return None
+
+
+def route_to(node: NodeState, ip: str) -> Route | None:
+    """The route for a destination: longest prefix, lowest metric, table by table.
+
+    Mirrors fib_lookup() with the default rules, include/net/ip_fib.h; policy rules that
+    select by source or mark are not evaluated.
+    """
+    wanted = ip_address(ip)
+    family = Family.IP if wanted.version == 4 else Family.IP6
+    asked = [rule.table for rule in sorted(node.policy_rules, key=lambda rule: rule.priority)
+             if rule.family is family and not rule.source and not rule.destination]
+    for table in asked or MAIN_TABLES:
+        matching = [
+            route
+            for route in node.routes
+            if route.family is family
+            and route.table == table
+            and wanted in ip_network(route.destination, strict=False)
+        ]
+        if matching:
+            return max(
+                matching,
+                key=lambda route: (
+                    ip_network(route.destination, strict=False).prefixlen,
+                    -route.metric,
+                ),
+            )
+    return None
+
+
+def next_hop(node: NodeState, ip: str) -> tuple[DevName, str] | None:
+    """The device and the address to resolve for a destination; None without a route."""
+    route = route_to(node, ip)
+    if route is None or route.dev is None or route.type not in ("unicast", "local"):
+        return None
+    return route.dev, route.via or ip
+
+
+def route_text(route: Route) -> str:
+    """As ``ip route`` writes it."""
+    kind = "" if route.type == "unicast" else f"{route.type} "
+    destination = "default" if route.destination in ("0.0.0.0/0", "::/0") else route.destination
+    via = f" via {route.via}" if route.via else ""
+    dev = f" dev {route.dev}" if route.dev else ""
+    return f"{kind}{destination}{via}{dev}"
+
+
+def neighbour(node: NodeState, dev: DevName, ip: str) -> Neighbour | None:
+    """The node's ARP or ND entry for an address on a device."""
+    wanted = ip_address(ip)
+    for entry in node.neighbours:
+        if entry.dev == dev and ip_address(entry.ip) == wanted:
+            return entry
+    return None
+
+
+def fdb_entry(node: NodeState, bridge: DevName, mac: Mac) -> FdbEntry | None:
+    """The bridge's entry for a MAC address (br_fdb_find_rcu, net/bridge/br_fdb.c)."""
+    for entry in node.fdb:
+        if entry.bridge == bridge and entry.mac == mac:
+            return entry
+    link = node.link(bridge)
+    if link is not None and link.mac == mac:
+        return FdbEntry(bridge=bridge, mac=mac, port=bridge, local=True)
+    return None
+
+
+def ports(node: NodeState, bridge: DevName) -> tuple[LinkState, ...]:
+    """The bridge's ports."""
+    return tuple(link for link in node.links if link.master == bridge)
+
+
+def sysctl_int(node: NodeState, key: str) -> int | None:
+    """A sysctl as a number; None when it was not read."""
+    text = node.sysctls.get(key)
+    return int(text) if text is not None and text.lstrip("-").isdigit() else None
+
+
+_CONNTRACK_WORDS = (
+    "ct state", "ct status", "conntrack", "--state", "MASQUERADE", "masquerade", "SNAT", "DNAT",
+    "snat", "dnat", "REDIRECT", "redirect", "CONNMARK", "connmark", "connbytes", "connlimit",
+)
+
+
+def uses_conntrack(node: NodeState) -> bool:
+    """Whether a rule here makes the kernel track connections in this namespace.
+
+    Without one, nat chains are registered and never asked (nf_ct_netns_get).
+    """
+    return any(
+        word in rule.text
+        for chain in node.chains
+        if not chain.ours
+        for rule in chain.rules
+        for word in _CONNTRACK_WORDS
+    )
+
+
+def in_subnet(cidr: str, ip: str) -> bool:
+    """Whether *ip* lies in the subnet of an interface address."""
+    return ip_address(ip) in ip_interface(cidr).network

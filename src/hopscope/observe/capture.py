@@ -1,0 +1,113 @@
+"""Frames at every device of a namespace, from one packet socket.
+
+One socket serves all devices: the address of each frame names the device, and opening
+one per device would cost an RCU grace period each. A bridge shows forwarded unicast only
+while promiscuous, which makes the bridge pass a copy of every frame up its own stack:
+that copy is marked by the kernel as for another host, and said in the journey.
+"""
+
+import errno
+import socket
+import struct
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
+
+from hopscope.kernel.sandbox import Sandbox
+from hopscope.model.events import FrameSeen
+from hopscope.model.vocab import DevName, DevRef, Direction, Nanos, NodeName, PktType
+
+__all__ = ["Capture", "grow"]
+
+ETH_P_ALL: Final = 0x0003
+SOL_PACKET: Final = 263
+PACKET_ADD_MEMBERSHIP: Final = 1
+PACKET_STATISTICS: Final = 6
+PACKET_MR_PROMISC: Final = 1
+SO_TIMESTAMPNS: Final = 35
+SO_RCVBUFFORCE: Final = 33
+BUFFER: Final = 8 << 20
+SNAPLEN: Final = 65535
+ARPHRD_ETHER: Final = 1
+
+_PKTTYPES: Final = {
+    0: PktType.HOST,
+    1: PktType.BROADCAST,
+    2: PktType.MULTICAST,
+    3: PktType.OTHERHOST,
+    4: PktType.OUTGOING,
+}
+
+
+class Capture:
+    """The packet socket of one node; *devices* are those whose frames are wanted."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        node: NodeName,
+        devices: Collection[DevName],
+        *,
+        promiscuous: Sequence[int] = (),
+    ) -> None:
+        """*promiscuous*: interface indexes to watch promiscuously, until this is closed."""
+        self.node = node
+        self._devices = frozenset(devices)
+        protocol = int.from_bytes(struct.pack("=H", ETH_P_ALL), "big")  # network byte order
+        self.socket = sandbox.socket(node, socket.AF_PACKET, socket.SOCK_RAW, protocol)
+        self.socket.setblocking(False)
+        grow(self.socket)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        for index in promiscuous:
+            request = struct.pack("=iHH8x", index, PACKET_MR_PROMISC, 0)
+            self.socket.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)
+
+    def read(self) -> Iterator[FrameSeen]:
+        """All wanted frames that have arrived."""
+        while True:
+            try:
+                data, extra, _flags, address = self.socket.recvmsg(SNAPLEN, 64)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno == errno.ENETDOWN:  # a device went down: said once, not fatal
+                    continue
+                raise
+            dev, _protocol, kind, hardware, _mac = address
+            pkttype = _PKTTYPES.get(kind)
+            if dev not in self._devices or pkttype is None or hardware != ARPHRD_ETHER:
+                continue
+            out = pkttype is PktType.OUTGOING
+            yield FrameSeen(
+                at=_stamp(extra),
+                dev=DevRef(self.node, DevName(dev)),
+                direction=Direction.TRANSMIT if out else Direction.RECEIVE,
+                pkttype=pkttype,
+                frame=data,
+                length=len(data),
+            )
+
+    def lost(self) -> int:
+        """Frames that the kernel had no room for, since the last call."""
+        raw = self.socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
+        _seen, dropped = struct.unpack("=II", raw)
+        return int(dropped)
+
+    def close(self) -> None:
+        """Stop watching; promiscuous mode ends with the socket."""
+        self.socket.close()
+
+
+def grow(made: socket.socket) -> None:
+    """As large a receive buffer as we may have."""
+    try:
+        made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
+    except PermissionError:  # only root of the machine may pass net.core.rmem_max
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+
+
+def _stamp(extra: list[tuple[int, int, bytes]]) -> Nanos:
+    for level, kind, data in extra:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+            seconds, nanoseconds = struct.unpack("=qq", data)
+            return Nanos(seconds * 1_000_000_000 + nanoseconds)
+    return Nanos(0)

@@ -1,0 +1,85 @@
+"""Neighbour and FDB entries as they change, from rtnetlink's notifications."""
+
+import errno
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from hopscope.kernel.sandbox import Sandbox
+from hopscope.model.events import FdbChanged, NeighbourChanged
+from hopscope.model.vocab import DevName, DevRef, Nanos, NodeName
+from hopscope.observe.capture import grow
+from hopscope.wire.netlink import unpack
+from hopscope.wire.rtnl_read import fdb_event, neighbour_event
+
+__all__ = ["Changes"]
+
+SOL_NETLINK: Final = 270
+NETLINK_ADD_MEMBERSHIP: Final = 1
+RTNLGRP_NEIGH: Final = 3
+
+
+class Changes:
+    """The neighbour notifications of one node: ARP, ND and bridge FDB alike."""
+
+    def __init__(
+        self, sandbox: Sandbox, node: NodeName, dev_name: Callable[[int], DevName | None]
+    ) -> None:
+        self.node = node
+        self._dev_name = dev_name
+        self._lost = 0
+        kind = socket.SOCK_RAW
+        self.socket = sandbox.socket(node, socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+        grow(self.socket)
+        self.socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, RTNLGRP_NEIGH)
+        self.socket.setblocking(False)
+
+    def read(self) -> Iterator[NeighbourChanged | FdbChanged]:
+        """All changes that have arrived."""
+        while True:
+            try:
+                data = self.socket.recv(1 << 16)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                self._lost += 1
+                continue
+            yield from self._decode(data, Nanos(time.time_ns()))
+
+    def _decode(self, data: bytes, at: Nanos) -> Iterator[NeighbourChanged | FdbChanged]:
+        for message in unpack(data):
+            near = neighbour_event(message)
+            entry = fdb_event(message)
+            if near is not None and (dev := self._dev_name(near.index)):
+                yield NeighbourChanged(
+                    at=at,
+                    dev=DevRef(self.node, dev),
+                    ip=near.ip,
+                    mac=near.mac,
+                    state=near.state,
+                    removed=near.removed,
+                )
+            elif entry is not None and (port := self._dev_name(entry.index)):
+                bridge = self._dev_name(entry.master or 0)
+                if bridge is not None:
+                    yield FdbChanged(
+                        at=at,
+                        node=self.node,
+                        bridge=bridge,
+                        port=port,
+                        mac=entry.mac,
+                        local=entry.local,
+                        removed=entry.removed,
+                    )
+
+    def lost(self) -> int:
+        """How often the kernel had to let messages go, since the last call."""
+        lost, self._lost = self._lost, 0
+        return lost
+
+    def close(self) -> None:
+        """Stop listening."""
+        self.socket.close()

@@ -1,0 +1,101 @@
+"""Netfilter hooks and rules as nf_tables reports them, from one nfnetlink socket per node."""
+
+import errno
+import itertools
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from hopscope.errors import KernelError
+from hopscope.kernel.sandbox import Sandbox
+from hopscope.model.events import RuleHit
+from hopscope.model.vocab import DevName, Nanos, NodeName
+from hopscope.observe.capture import grow
+from hopscope.wire.netlink import NLM_F_ACK, NLM_F_REQUEST, Message, ack, pack, unpack
+from hopscope.wire.nft import NFNLGRP_NFTRACE, OUR_PREFIX, rule_hits, trace_table
+
+__all__ = ["NftTrace"]
+
+SOL_NETLINK: Final = 270
+NETLINK_ADD_MEMBERSHIP: Final = 1
+NETLINK_EXT_ACK: Final = 11
+_counter = itertools.count()
+
+
+class NftTrace:
+    """The trace of one node. Two sockets: one owns our table, one hears the trace."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        node: NodeName,
+        dev_name: Callable[[int], DevName | None],
+        addresses: Sequence[str],
+    ) -> None:
+        """Start tracing packets from or to *addresses*.
+
+        Raises KernelError when this kernel has no nf_tables, or will not trace here.
+        """
+        self.node = node
+        self._dev_name = dev_name
+        self._lost = 0
+        wanted = (node, socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_NETFILTER)
+        self.socket, self._owner = sandbox.sockets([wanted, wanted])
+        try:
+            grow(self.socket)
+            self.socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTRACE)
+            self.socket.setblocking(False)
+            self._owner.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
+            name = f"{OUR_PREFIX}-{os.getpid()}-{next(_counter)}"
+            _commit(self._owner, trace_table(name, addresses), node)
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self) -> Iterator[RuleHit]:
+        """All trace messages that have arrived, in the kernel's order."""
+        while True:
+            try:
+                data = self.socket.recv(1 << 16)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                self._lost += 1
+                continue
+            at = Nanos(time.time_ns())
+            yield from rule_hits(data, at=at, node=self.node, dev_name=self._dev_name)
+
+    def lost(self) -> int:
+        """How often the kernel had to let messages go, since the last call."""
+        lost, self._lost = self._lost, 0
+        return lost
+
+    def close(self) -> None:
+        """Stop tracing; the kernel deletes our table with the socket that owns it."""
+        self._owner.close()
+        self.socket.close()
+
+
+def _commit(owner: socket.socket, messages: Sequence[Message], node: NodeName) -> None:
+    """Send one nf_tables batch; only its last message and errors are acknowledged."""
+    numbered = [
+        replace(message, seq=number, flags=message.flags | NLM_F_REQUEST)
+        for number, message in enumerate(messages, 1)
+    ]
+    last = len(numbered) - 2  # the one before the batch's end
+    numbered[last] = replace(numbered[last], flags=numbered[last].flags | NLM_F_ACK)
+    owner.send(b"".join(pack(message) for message in numbered))
+    while True:
+        for message in unpack(owner.recv(1 << 16)):
+            answer = ack(message)
+            if answer is None:
+                continue
+            if answer.code:
+                raise KernelError(answer.code, f"{node}: tracing with nf_tables", answer.said)
+            if answer.seq == numbered[last].seq:
+                return

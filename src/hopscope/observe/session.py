@@ -1,0 +1,149 @@
+"""Session: all observers of a lab, ready before the first probe, read in one loop.
+
+Nothing here waits for time to pass: `open` returns when every observer listens, `until`
+returns when its condition holds or its deadline has come, and what happened before a
+reply reached the prober's socket already lies in the observers' own sockets by then.
+"""
+
+import selectors
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from hopscope.errors import KernelError
+from hopscope.kernel.sandbox import Sandbox
+from hopscope.model.events import Event, Observation
+from hopscope.model.snapshot import Snapshot
+from hopscope.model.vocab import DevName, NodeName
+from hopscope.observe.capture import Capture
+from hopscope.observe.changes import Changes
+from hopscope.observe.loglines import read_log
+from hopscope.observe.nftrace import NftTrace
+
+__all__ = ["Scope", "Session"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What to watch. *snapshot* names the devices of the nodes, *addresses* the traced flow.
+
+    *devices* limits frames to some devices per node (None: all of them), which the real
+    host needs; *log* is the holder's record of LOG rules.
+    """
+
+    nodes: tuple[NodeName, ...]
+    snapshot: Snapshot
+    addresses: tuple[str, ...]
+    promiscuous: bool = True
+    devices: dict[NodeName, frozenset[DevName]] | None = None
+    log: Path | None = None
+    recorded: tuple[NodeName, ...] = field(default=())
+    """The lab's nodes in the order of the record."""
+
+
+class Session:
+    """The observers of a scope; use as a context manager."""
+
+    def __init__(self, sandbox: Sandbox, scope: Scope) -> None:
+        self._sandbox = sandbox
+        self._scope = scope
+        self._stack = ExitStack()
+        self._selector = selectors.DefaultSelector()
+        self._observers: list[Capture | NftTrace | Changes] = []
+        self._events: list[Event] = []
+        self._blind: list[str] = []
+        self._log_start = 0
+
+    def __enter__(self) -> Self:
+        with self._stack:  # on any failure, close what was opened
+            self._stack.callback(self._selector.close)
+            for node in self._scope.nodes:
+                self._open(node)
+            if self._scope.log is not None:
+                self._log_start = self._sandbox.flush()
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _open(self, node: NodeName) -> None:
+        names = self._names(node)
+
+        def dev_name(index: int) -> DevName | None:
+            return names.get(index)
+
+        wanted = self._devices(node)
+        bridges = [
+            link.index
+            for link in self._scope.snapshot.node(node).links
+            if link.kind == "bridge" and link.name in wanted
+        ]
+        watched = bridges if self._scope.promiscuous else []
+        self._add(Capture(self._sandbox, node, wanted, promiscuous=watched))
+        self._add(Changes(self._sandbox, node, dev_name))
+        try:
+            self._add(NftTrace(self._sandbox, node, dev_name, self._scope.addresses))
+        except KernelError as error:
+            self._blind.append(f"{node}: netfilter hooks are not watched: {error}")
+
+    def _add(self, observer: Capture | NftTrace | Changes) -> None:
+        self._stack.callback(observer.close)
+        self._observers.append(observer)
+        self._selector.register(observer.socket, selectors.EVENT_READ, observer)
+
+    def _names(self, node: NodeName) -> dict[int, DevName]:
+        return {link.index: link.name for link in self._scope.snapshot.node(node).links}
+
+    def _devices(self, node: NodeName) -> frozenset[DevName]:
+        if self._scope.devices is not None and node in self._scope.devices:
+            return self._scope.devices[node]
+        return frozenset(self._names(node).values())
+
+    def until(self, holds: Callable[[], bool], sources: Sequence[object], deadline: float) -> bool:
+        """Read observers until *holds*, which is asked again whenever *sources* can be read.
+
+        *deadline* is on time.monotonic(). True when it came true in time.
+        """
+        for source in sources:
+            self._selector.register(source, selectors.EVENT_READ, None)  # type: ignore[arg-type]
+        try:
+            while not holds():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                for key, _ in self._selector.select(left):
+                    if key.data is not None:
+                        self._events.extend(key.data.read())
+            return True
+        finally:
+            for source in sources:
+                self._selector.unregister(source)  # type: ignore[arg-type]
+
+    def take(self) -> Observation:
+        """All events since the last call, and what was lost."""
+        for observer in self._observers:
+            self._events.extend(observer.read())
+        self._events.extend(self._logged())
+        lost = sum(observer.lost() for observer in self._observers)
+        events, self._events = self._events, []
+        return Observation(events=tuple(events), lost=lost, blind=tuple(self._blind))
+
+    def _logged(self) -> Iterator[Event]:
+        if self._scope.log is None:
+            return
+        end = self._sandbox.flush()
+        names = {node: self._names(node) for node in self._scope.nodes}
+
+        def dev_name(node: NodeName, index: int) -> DevName | None:
+            return names.get(node, {}).get(index)
+
+        entries = read_log(
+            self._scope.log, self._scope.recorded, dev_name, start=self._log_start
+        )
+        for _offset, event in entries:
+            yield event
+        self._log_start = end

@@ -1,0 +1,1 @@
+"""Plan: the ordered kernel operations that make a lab, compiled without touching the kernel."""

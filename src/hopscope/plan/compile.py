@@ -1,0 +1,247 @@
+"""Compile a checked lab into a plan: order, interface indexes and MAC addresses are chosen here.
+
+The order is the fast and quiet one (docs/decisions): sysctls before links, so that a lab
+without IPv6 never sends IPv6; each veth pair in one message; bridges up last, so that
+a port is never up before its bridge can learn.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from hopscope.model.lab import LabSpec, LinkEnd, LinkSpec, NodeSpec, SysctlSpec
+from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
+from hopscope.plan.ops import (
+    AddAddress,
+    AddBridge,
+    AddNeighbour,
+    AddRoute,
+    AddRules,
+    AddVeth,
+    MakeNodes,
+    Mark,
+    NewEnd,
+    Op,
+    Plan,
+    SetSysctl,
+    SetUp,
+)
+
+__all__ = ["HOME", "alias_of", "compile_lab", "mac_of", "sysctl_path"]
+
+HOME: Final = NodeName("host")
+"""The node that is the sandbox's own namespace, or with --on-host the real one."""
+
+LO: Final = DevName("lo")
+
+
+def compile_lab(
+    spec: LabSpec, *, on_host: bool = False, first_host_index: int | None = None
+) -> Plan:
+    """The operations that make *spec* in fresh namespaces.
+
+    With *on_host* the node ``host`` is the real namespace: its loopback is left alone,
+    our devices there are marked, and their indexes begin at *first_host_index*.
+    """
+    names = tuple(node.name for node in spec.nodes)
+    home = HOME if HOME in names else None
+    return Plan(
+        ops=(
+            MakeNodes(names=names, home=home),
+            *_early_sysctls(spec, on_host=on_host),
+            *_devices(spec, on_host=on_host),
+            *_late_sysctls(spec, on_host=on_host),
+            *_bring_up(spec, on_host=on_host),
+            *(op for node in spec.nodes for op in _layer3(node)),
+            *(op for node in spec.nodes for op in _rules(node)),
+        ),
+        indexes=_indexes(spec, first_host_index),
+    )
+
+
+def alias_of(lab: str) -> str:
+    """The ownership mark of a lab's devices on the real host."""
+    return f"hopscope:{lab}"
+
+
+def mac_of(ref: DevRef) -> Mac:
+    """A stable, locally administered address, so that every run of a lab reads the same."""
+    digest = hashlib.sha256(str(ref).encode()).digest()
+    return Mac(":".join(f"{byte:02x}" for byte in (2, *digest[:5])))
+
+
+def sysctl_path(key: str) -> str:
+    """The path below /proc/sys: dots are separators unless the key is written with slashes."""
+    return key if "/" in key else key.replace(".", "/")
+
+
+def uses_ipv6(spec: LabSpec) -> bool:
+    """Whether anything in the lab is IPv6; if nothing is, the nodes keep it off."""
+    return any(
+        node.ip6tables
+        or (node.nft is not None and "ip6" in node.nft.text)
+        or any(":" in address.cidr for address in node.addresses)
+        or any(":" in route.to or ":" in (route.via or "") for route in node.routes)
+        or any(":" in neighbour.ip for neighbour in node.neighbours)
+        or any("ipv6" in s.key and "disable_ipv6" not in s.key for s in node.sysctls)
+        for node in spec.nodes
+    )
+
+
+def _indexes(spec: LabSpec, first_host_index: int | None) -> Mapping[DevRef, int]:
+    following = {node.name: 2 for node in spec.nodes}
+    indexes = {DevRef(node.name, LO): 1 for node in spec.nodes}
+    if first_host_index is not None and HOME in following:
+        following[HOME] = first_host_index
+    bridges = [DevRef(node.name, bridge.name) for node in spec.nodes for bridge in node.bridges]
+    ends = [end.ref for link in spec.links for end in (link.a, link.b)]
+    for ref in bridges + ends:
+        indexes[ref] = following[ref.node]
+        following[ref.node] += 1
+    return indexes
+
+
+def _names_a_device(sysctl: SysctlSpec) -> bool:
+    parts = sysctl_path(sysctl.key).split("/")
+    per_device = len(parts) > 3 and parts[2] in ("conf", "neigh")
+    return per_device and parts[3] not in ("all", "default", "lo")
+
+
+def _set(node: NodeSpec, sysctl: SysctlSpec) -> SetSysctl:
+    return SetSysctl(
+        node=node.name, path=sysctl_path(sysctl.key), value=sysctl.value, place=sysctl.place
+    )
+
+
+def _early_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
+    quiet = {"disable_ipv6": "1"} if not uses_ipv6(spec) else {"accept_dad": "0"}
+    for node in spec.nodes:
+        if not (on_host and node.name == HOME):
+            for which in ("all", "default"):
+                for key, value in quiet.items():
+                    path = f"net/ipv6/conf/{which}/{key}"
+                    yield SetSysctl(node=node.name, path=path, value=value)
+        for sysctl in node.sysctls:
+            if not _names_a_device(sysctl):
+                yield _set(node, sysctl)
+
+
+def _late_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
+    """Per device: a port or bridge without an address of its own gets no link-local one."""
+    asked = {
+        (node.name, sysctl_path(sysctl.key)) for node in spec.nodes for sysctl in node.sysctls
+    }
+    six = uses_ipv6(spec)
+    for node in spec.nodes:
+        addressed = {address.dev for address in node.addresses if ":" in address.cidr}
+        silent = [*(bridge.name for bridge in node.bridges), *_ports(spec, node.name)]
+        for dev in silent:
+            path = f"net/ipv6/conf/{dev}/disable_ipv6"
+            wanted = six or (on_host and node.name == HOME)
+            if wanted and dev not in addressed and (node.name, path) not in asked:
+                yield SetSysctl(node=node.name, path=path, value="1")
+        for sysctl in node.sysctls:
+            if _names_a_device(sysctl):
+                yield _set(node, sysctl)
+
+
+def _ports(spec: LabSpec, node: NodeName) -> list[DevName]:
+    ends = [end for link in spec.links for end in (link.a, link.b)]
+    return [end.ref.dev for end in ends if end.ref.node == node and end.bridge]
+
+
+def _devices(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
+    for node in spec.nodes:
+        for bridge in node.bridges:
+            yield AddBridge(
+                node=node.name,
+                name=bridge.name,
+                nf_call_iptables=bridge.nf_call_iptables,
+                stp=bridge.stp,
+                mac=bridge.mac,
+                mtu=bridge.mtu,
+                place=bridge.place,
+            )
+    for link in spec.links:
+        yield from _veth(spec, link, on_host=on_host)
+    if on_host:
+        for ref in _indexes(spec, None):
+            if ref.node == HOME and ref.dev != LO:
+                yield Mark(node=HOME, dev=ref.dev, alias=alias_of(spec.name))
+
+
+def _veth(spec: LabSpec, link: LinkSpec, *, on_host: bool) -> Iterator[Op]:
+    """The end with a bridge is the near one: only there one message also sets the bridge."""
+    near, far = (link.a, link.b) if link.a.bridge else (link.b, link.a)
+
+    def end(which: LinkEnd) -> NewEnd:
+        left_down = which.ref.dev in spec.node(which.ref.node).down
+        later = on_host and which.ref.node == HOME  # up only after its sysctls
+        return NewEnd(
+            ref=which.ref,
+            mac=which.mac or mac_of(which.ref),
+            bridge=which.bridge,
+            up=not (left_down or later),
+        )
+
+    yield AddVeth(near=end(near), far=end(far), mtu=link.mtu, place=link.place)
+    if far.bridge:
+        up = end(far).up
+        yield SetUp(
+            node=far.ref.node, dev=far.ref.dev, up=up, bridge=far.bridge, place=far.place
+        )
+
+
+def _bring_up(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
+    for node in spec.nodes:
+        real = on_host and node.name == HOME
+        if node.lo and not real:
+            yield SetUp(node=node.name, dev=LO, place=node.place)
+        if real:
+            for dev in (*_ends(spec, HOME),):
+                if dev not in node.down:
+                    yield SetUp(node=HOME, dev=dev)
+    for node in spec.nodes:
+        for bridge in node.bridges:
+            if bridge.up and bridge.name not in node.down:
+                yield SetUp(node=node.name, dev=bridge.name, place=bridge.place)
+
+
+def _ends(spec: LabSpec, node: NodeName) -> list[DevName]:
+    ends = [end for link in spec.links for end in (link.a, link.b)]
+    return [end.ref.dev for end in ends if end.ref.node == node]
+
+
+def _layer3(node: NodeSpec) -> Iterator[Op]:
+    for address in node.addresses:
+        yield AddAddress(
+            node=node.name, dev=address.dev, cidr=address.cidr, place=address.place
+        )
+    for route in node.routes:
+        yield AddRoute(
+            node=node.name,
+            to=route.to,
+            via=route.via,
+            dev=route.dev,
+            metric=route.metric,
+            place=route.place,
+        )
+    for near in node.neighbours:
+        yield AddNeighbour(
+            node=node.name, dev=near.dev, ip=near.ip, mac=near.mac, place=near.place
+        )
+
+
+def _rules(node: NodeSpec) -> Iterator[Op]:
+    for tool, lines in (("iptables", node.iptables), ("ip6tables", node.ip6tables)):
+        if lines:
+            yield AddRules(
+                node=node.name,
+                tool=tool,
+                lines=tuple(line.text for line in lines),
+                places=tuple(line.place for line in lines),
+            )
+    if node.nft:
+        yield AddRules(
+            node=node.name, tool="nft", lines=(node.nft.text,), places=(node.nft.place,)
+        )

@@ -1,0 +1,203 @@
+"""The operations a plan is made of: data only; `kernel.apply` performs them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hopscope.errors import Place
+from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
+
+__all__ = [
+    "AddAddress",
+    "AddBridge",
+    "AddNeighbour",
+    "AddRoute",
+    "AddVeth",
+    "AddRules",
+    "MakeNodes",
+    "Mark",
+    "NewEnd",
+    "Op",
+    "Plan",
+    "SetSysctl",
+    "SetUp",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeNodes:
+    """Make a namespace per name; *home* is the sandbox's own."""
+
+    names: tuple[NodeName, ...]
+    home: NodeName | None
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"making the namespaces {', '.join(self.names)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetSysctl:
+    """Set one sysctl; *path* is below /proc/sys, with slashes."""
+
+    node: NodeName
+    path: str
+    value: str
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"{self.node}: setting {self.path} = {self.value}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddBridge:
+    """Make a bridge; it is brought up later, when its ports are there."""
+
+    node: NodeName
+    name: DevName
+    nf_call_iptables: bool = False
+    stp: bool = False
+    mac: Mac | None = None
+    mtu: int | None = None
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"making the bridge {self.node}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEnd:
+    """One end of a veth pair to be made."""
+
+    ref: DevRef
+    mac: Mac
+    bridge: DevName | None
+    up: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddVeth:
+    """Make a veth pair, each end in its node; *near* is made by its own node's socket."""
+
+    near: NewEnd
+    far: NewEnd
+    mtu: int | None = None
+    place: Place | None = None
+
+    @property
+    def node(self) -> NodeName:
+        """The node whose socket performs it."""
+        return self.near.ref.node
+
+    def __str__(self) -> str:
+        return f"making the link {self.near.ref} – {self.far.ref}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetUp:
+    """Bring a device up, or down; *bridge* also makes it that bridge's port."""
+
+    node: NodeName
+    dev: DevName
+    up: bool = True
+    bridge: DevName | None = None
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"bringing {self.node}/{self.dev} {'up' if self.up else 'down'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Write our ownership mark on a device of the real host."""
+
+    node: NodeName
+    dev: DevName
+    alias: str
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"marking {self.node}/{self.dev} as ours"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddAddress:
+    """Give a device an address, without duplicate address detection."""
+
+    node: NodeName
+    dev: DevName
+    cidr: str
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"giving {self.node}/{self.dev} the address {self.cidr}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddRoute:
+    """Add a route."""
+
+    node: NodeName
+    to: str
+    via: str | None
+    dev: DevName | None
+    metric: int | None
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        via = f" via {self.via}" if self.via else ""
+        dev = f" dev {self.dev}" if self.dev else ""
+        return f"{self.node}: adding the route to {self.to}{via}{dev}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddNeighbour:
+    """Add a permanent neighbour entry."""
+
+    node: NodeName
+    dev: DevName
+    ip: str
+    mac: Mac
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"{self.node}/{self.dev}: adding the neighbour {self.ip} at {self.mac}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddRules:
+    """Give firewall rules to their own tool: ``iptables``, ``ip6tables`` or ``nft``."""
+
+    node: NodeName
+    tool: str
+    lines: tuple[str, ...]
+    places: tuple[Place | None, ...]
+
+    @property
+    def place(self) -> Place | None:
+        """Where the first line stands."""
+        return self.places[0] if self.places else None
+
+    def __str__(self) -> str:
+        return f"{self.node}: applying {self.tool} rules"
+
+
+Op = (
+    MakeNodes
+    | SetSysctl
+    | AddBridge
+    | AddVeth
+    | SetUp
+    | Mark
+    | AddAddress
+    | AddRoute
+    | AddNeighbour
+    | AddRules
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The operations in order, and the interface index that each device gets."""
+
+    ops: tuple[Op, ...]
+    indexes: Mapping[DevRef, int] = field(default_factory=dict)

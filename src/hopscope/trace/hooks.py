@@ -1,0 +1,197 @@
+"""Trace messages → hook steps: which chains a packet met, which rules matched and which did not.
+
+Our table has a chain at every hook that runs before all others there (wire/nft), so its
+messages mark where a hook begins: what follows with the same trace id belongs to that
+hook, until the next mark. Trace ids repeat, so order and headers tell packets apart.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from hopscope.model.events import RuleHit
+from hopscope.model.flow import Headers
+from hopscope.model.journey import ChainVisit, HookStep, RuleCheck
+from hopscope.model.lookup import uses_conntrack
+from hopscope.model.snapshot import Chain, NodeState
+from hopscope.model.vocab import DevName, Family, Hook, NodeName, Verdict, inferred, seen
+from hopscope.wire.nft import OUR_PREFIX
+from hopscope.wire.packet import decode_parts
+
+__all__ = ["Traversal", "hook_step", "traversals"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Traversal:
+    """One packet's way through one hook: the mark and the hits that followed it."""
+
+    node: NodeName
+    family: Family  # bridge, ip, ip6 or arp: the hook's own
+    hook: Hook
+    iif: DevName | None
+    oif: DevName | None
+    headers: Headers
+    hits: list[RuleHit] = field(default_factory=list)
+
+    @property
+    def dropped(self) -> bool:
+        """Whether a rule or a policy here dropped the packet."""
+        return any(hit.verdict is Verdict.DROP for hit in self.hits)
+
+
+def traversals(events: Iterable[object]) -> list[Traversal]:
+    """All hook traversals, in the kernel's order per node."""
+    open_ones: dict[tuple[NodeName, int], list[Traversal]] = {}
+    found: list[Traversal] = []
+    for hit in events:
+        if not isinstance(hit, RuleHit):
+            continue
+        way = open_ones.setdefault((hit.node, hit.trace_id), [])
+        if hit.table.startswith(OUR_PREFIX):
+            if hit.network_header or hit.link_header:  # the first message of our chain
+                traversal = _begin(hit)
+                way.append(traversal)
+                found.append(traversal)
+            continue
+        layer = _layer(hit.family)
+        for traversal in reversed(way):
+            if _layer(traversal.family) == layer:
+                traversal.hits.append(hit)
+                break
+    return _merged(found)
+
+
+def _layer(family: Family) -> str:
+    return family if family in (Family.BRIDGE, Family.ARP, Family.NETDEV) else "inet"
+
+
+def _begin(hit: RuleHit) -> Traversal:
+    headers = decode_parts(hit.link_header, hit.network_header, hit.transport_header)
+    family = hit.family
+    if family is Family.INET:
+        version = hit.network_header[0] >> 4 if hit.network_header else 4
+        family = Family.IP6 if version == 6 else Family.IP
+    return Traversal(
+        node=hit.node,
+        family=family,
+        hook=Hook(hit.chain),
+        iif=hit.iif,
+        oif=hit.oif,
+        headers=headers,
+    )
+
+
+def _merged(found: list[Traversal]) -> list[Traversal]:
+    """One traversal per hook although two sessions may watch, each with its own table."""
+    kept: list[Traversal] = []
+    for traversal in found:
+        last = kept[-1] if kept else None
+        same = last is not None and not last.hits and (
+            (last.node, last.family, last.hook, last.iif, last.oif, last.headers)
+            == (traversal.node, traversal.family, traversal.hook, traversal.iif,
+                traversal.oif, traversal.headers)
+        )
+        if same:
+            kept.pop()
+        kept.append(traversal)
+    return kept
+
+
+def hook_step(traversal: Traversal, node: NodeState) -> HookStep:
+    """What the chains of this hook did, beside the rules that they hold."""
+    here = [chain for chain in node.chains if not chain.ours and _layer(chain.family) ==
+            _layer(traversal.family) and _speaks(chain, traversal.family)]
+    visits: list[ChainVisit] = []
+    skipped: list[str] = []
+    base = sorted(
+        (chain for chain in here if chain.hook is traversal.hook),
+        key=lambda chain: chain.priority or 0,
+    )
+    ended = False
+    for chain in base:
+        hits = _hits(traversal.hits, chain)
+        if not hits:
+            skipped.append(_why_skipped(chain, node, ended=ended))
+            continue
+        visits.append(_visit(chain, hits))
+        jumped = [other for other in here if other.hook is None and _hits(traversal.hits, other)]
+        visits.extend(
+            _visit(other, _hits(traversal.hits, other))
+            for other in jumped
+            if any(hit.jump == other.name for hit in hits)
+        )
+        ended = any(visit.verdict is Verdict.DROP for visit in visits)
+    known = {(chain.family, chain.table, chain.name) for chain in here}
+    skipped.extend(
+        f"{hit.family} {hit.table} {hit.chain}: seen in the trace, not in the ruleset read"
+        for hit in traversal.hits
+        if (hit.family, hit.table, hit.chain) not in known
+    )
+    return HookStep(
+        family=traversal.family,
+        hook=traversal.hook,
+        chains=tuple(visits),
+        verdict=Verdict.DROP if traversal.dropped else Verdict.ACCEPT,
+        basis=seen(f"nf_tables trace in {traversal.node}"),
+        iif=traversal.iif,
+        oif=traversal.oif,
+        skipped=tuple(dict.fromkeys(skipped)),
+    )
+
+
+def _speaks(chain: Chain, family: Family) -> bool:
+    return chain.family in (family, Family.INET) or chain.family is family
+
+
+def _hits(hits: Sequence[RuleHit], chain: Chain) -> list[RuleHit]:
+    return [
+        hit
+        for hit in hits
+        if (hit.family, hit.table, hit.chain) == (chain.family, chain.table, chain.name)
+    ]
+
+
+def _visit(chain: Chain, hits: Sequence[RuleHit]) -> ChainVisit:
+    matched = {hit.handle: hit.verdict for hit in hits if hit.kind == "rule"}
+    ending = (Verdict.ACCEPT, Verdict.DROP, Verdict.GOTO, Verdict.RETURN, Verdict.QUEUE,
+              Verdict.STOLEN)
+    checks: list[RuleCheck] = []
+    verdict: Verdict | None = None
+    for rule in chain.rules:
+        decided = matched.get(rule.handle)
+        checks.append(
+            RuleCheck(
+                handle=rule.handle,
+                text=rule.text,
+                matched=decided is not None,
+                verdict=decided,
+                log_prefix=rule.log_prefix,
+            )
+        )
+        if decided in ending:
+            verdict = decided
+            break
+    policies = [hit.verdict for hit in hits if hit.kind == "policy"]
+    policy = policies[-1] if policies else None
+    return ChainVisit(
+        family=chain.family,
+        table=chain.table,
+        chain=chain.name,
+        priority=chain.priority,
+        rules=tuple(checks),
+        policy=policy,
+        verdict=verdict or policy or Verdict.RETURN,
+    )
+
+
+def _why_skipped(chain: Chain, node: NodeState, *, ended: bool) -> str:
+    name = f"{chain.family} {chain.table} {chain.name}"
+    if ended:
+        return f"{name}: not reached, the packet was dropped before it"
+    if chain.type == "nat":
+        if not uses_conntrack(node):
+            return (
+                f"{name}: not asked: no rule in {node.name} uses connection tracking, "
+                "and without it nat chains see no packet"
+            )
+        return f"{name}: not asked: only the first packet of a connection meets nat chains"
+    return str(inferred(f"{name}: registered here, but the trace shows no visit"))

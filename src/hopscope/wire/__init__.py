@@ -1,0 +1,1 @@
+"""Wire: bytes of netlink messages and packets, both ways; no socket, no clock."""

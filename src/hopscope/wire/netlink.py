@@ -1,0 +1,167 @@
+"""Netlink framing: messages, attributes and acknowledgements, as bytes (RFC 3549, linux/netlink.h)."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = [
+    "NLMSG_DONE",
+    "NLMSG_ERROR",
+    "NLM_F_ACK",
+    "NLM_F_APPEND",
+    "NLM_F_CREATE",
+    "NLM_F_DUMP",
+    "NLM_F_DUMP_INTR",
+    "NLM_F_EXCL",
+    "NLM_F_REPLACE",
+    "NLM_F_REQUEST",
+    "Ack",
+    "Message",
+    "ack",
+    "attr",
+    "attribute_list",
+    "attributes",
+    "nest",
+    "pack",
+    "text",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "unpack",
+]
+
+NLM_F_REQUEST: Final = 0x1
+NLM_F_ACK: Final = 0x4
+NLM_F_DUMP_INTR: Final = 0x10
+NLM_F_DUMP: Final = 0x300
+NLM_F_REPLACE: Final = 0x100
+NLM_F_EXCL: Final = 0x200
+NLM_F_CREATE: Final = 0x400
+NLM_F_APPEND: Final = 0x800
+
+NLMSG_ERROR: Final = 0x2
+NLMSG_DONE: Final = 0x3
+
+_NLM_F_CAPPED = 0x100
+_NLM_F_ACK_TLVS = 0x200
+_NLA_F_NESTED = 0x8000
+_NLA_TYPE_MASK = 0x3FFF
+_NLMSGERR_ATTR_MSG = 1
+_NLMSGERR_ATTR_OFFS = 2
+_HEADER = struct.Struct("=IHHII")
+_ATTRIBUTE = struct.Struct("=HH")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One netlink message; *payload* is what follows the 16-byte header."""
+
+    type: int
+    flags: int
+    payload: bytes
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """An answer to one message: *code* is a positive errno, 0 when it went well."""
+
+    seq: int
+    code: int
+    said: str = ""
+    offset: int | None = None  # of the offending attribute, in the request
+
+
+def _padded(length: int) -> int:
+    return (length + 3) & ~3
+
+
+def pack(message: Message) -> bytes:
+    """The message as bytes, padded to four."""
+    length = _HEADER.size + len(message.payload)
+    header = _HEADER.pack(length, message.type, message.flags, message.seq, 0)
+    return header + message.payload + bytes(_padded(length) - length)
+
+
+def unpack(data: bytes) -> Iterator[Message]:
+    """The messages of a datagram; a cut one at the end is left out."""
+    at = 0
+    while at + _HEADER.size <= len(data):
+        length, kind, flags, seq, _pid = _HEADER.unpack_from(data, at)
+        if length < _HEADER.size or at + length > len(data):
+            return
+        yield Message(kind, flags, data[at + _HEADER.size : at + length], seq)
+        at += _padded(length)
+
+
+def attr(type: int, data: bytes) -> bytes:  # noqa: A002 - the kernel's word
+    """One attribute, padded to four."""
+    length = _ATTRIBUTE.size + len(data)
+    return _ATTRIBUTE.pack(length, type) + data + bytes(_padded(length) - length)
+
+
+def nest(type: int, data: bytes) -> bytes:  # noqa: A002 - the kernel's word
+    """An attribute that holds attributes."""
+    return attr(type | _NLA_F_NESTED, data)
+
+
+def text(type: int, value: str) -> bytes:  # noqa: A002 - the kernel's word
+    """A string attribute, with its final NUL."""
+    return attr(type, value.encode() + b"\0")
+
+
+def u8(type: int, value: int) -> bytes:  # noqa: A002 - the kernel's word
+    """A one-byte attribute."""
+    return attr(type, struct.pack("=B", value))
+
+
+def u16(type: int, value: int) -> bytes:  # noqa: A002 - the kernel's word
+    """A two-byte attribute, host byte order."""
+    return attr(type, struct.pack("=H", value))
+
+
+def u32(type: int, value: int) -> bytes:  # noqa: A002 - the kernel's word
+    """A four-byte attribute, host byte order."""
+    return attr(type, struct.pack("=I", value))
+
+
+def u64(type: int, value: int) -> bytes:  # noqa: A002 - the kernel's word
+    """An eight-byte attribute, host byte order."""
+    return attr(type, struct.pack("=Q", value))
+
+
+def attribute_list(data: bytes) -> list[tuple[int, bytes]]:
+    """Attributes in order; what does not parse ends the list."""
+    found: list[tuple[int, bytes]] = []
+    at = 0
+    while at + _ATTRIBUTE.size <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, at)
+        if length < _ATTRIBUTE.size or at + length > len(data):
+            break
+        found.append((kind & _NLA_TYPE_MASK, data[at + _ATTRIBUTE.size : at + length]))
+        at += _padded(length)
+    return found
+
+
+def attributes(data: bytes) -> dict[int, bytes]:
+    """Attributes by type; of several of one type, the last."""
+    return dict(attribute_list(data))
+
+
+def ack(message: Message) -> Ack | None:
+    """What an NLMSG_ERROR message says; None for any other message."""
+    if message.type != NLMSG_ERROR or len(message.payload) < 4 + _HEADER.size:
+        return None
+    (code,) = struct.unpack_from("=i", message.payload)
+    said, offset = "", None
+    if message.flags & _NLM_F_ACK_TLVS:
+        (length,) = struct.unpack_from("=I", message.payload, 4)
+        capped = message.flags & _NLM_F_CAPPED
+        start = 4 + (_HEADER.size if capped else _padded(length))
+        found = attributes(message.payload[start:])
+        said = found.get(_NLMSGERR_ATTR_MSG, b"").rstrip(b"\0").decode(errors="replace")
+        if _NLMSGERR_ATTR_OFFS in found:
+            (offset,) = struct.unpack("=I", found[_NLMSGERR_ATTR_OFFS])
+    return Ack(message.seq, -code, said, offset)

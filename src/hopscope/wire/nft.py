@@ -1,0 +1,201 @@
+"""nf_tables over nfnetlink: our trace table out, trace messages in; no socket, no clock.
+
+The table is *owned*: the kernel deletes it when the socket that made it closes, so no
+kill can leave it behind (NFT_TABLE_F_OWNER, net/netfilter/nf_tables_api.c). In each
+family it has one chain at each hook. The first ones of a packet's way, prerouting and
+output, switch tracing on for the traced packets; every chain, empty or not, then makes
+the kernel report that the packet passed its hook, whether or not the lab has rules there.
+"""
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
+
+from hopscope.model.events import RuleHit
+from hopscope.model.vocab import DevName, Family, Hook, Nanos, NodeName, Verdict
+from hopscope.wire.netlink import Message, attr, attributes, nest, text, unpack
+
+__all__ = ["NFNLGRP_NFTRACE", "OUR_PREFIX", "WITNESSED", "rule_hits", "trace_table"]
+
+NFNLGRP_NFTRACE: Final = 9
+OUR_PREFIX: Final = "hopscope"
+"""Tables whose names begin so are ours."""
+
+NFPROTO: Final = {
+    Family.INET: 1,
+    Family.IP: 2,
+    Family.ARP: 3,
+    Family.NETDEV: 5,
+    Family.BRIDGE: 7,
+    Family.IP6: 10,
+}
+FAMILY_OF: Final = {number: family for family, number in NFPROTO.items()}
+
+_FIVE = (Hook.PREROUTING, Hook.INPUT, Hook.FORWARD, Hook.OUTPUT, Hook.POSTROUTING)
+WITNESSED: Final = {
+    Family.BRIDGE: dict(zip(_FIVE, range(5), strict=True)),
+    Family.INET: dict(zip(_FIVE, range(5), strict=True)),
+    Family.ARP: {Hook.INPUT: 0, Hook.OUTPUT: 1},
+}
+"""The hooks that our table watches, with the kernel's numbers for them."""
+
+PRIORITY: Final = -1000
+"""Before all the lab's chains, whose lowest usual priority is raw's -300."""
+
+_SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
+_NEWTABLE, _NEWCHAIN, _NEWRULE, _TRACE = 0, 3, 6, 17
+_BATCH_BEGIN, _BATCH_END = 0x10, 0x11
+_CREATE, _APPEND, _EXCLUSIVE = 0x400, 0x800, 0x200
+_META_PROTOCOL, _META_NFTRACE, _META_NFPROTO = 1, 12, 15
+_NETWORK_HEADER = 1
+_REGISTER = 8  # NFT_REG32_00
+_ETHERTYPE = {4: 0x0800, 6: 0x86DD, "arp": 0x0806}
+_ADDRESS_OFFSETS = {4: (12, 16), 6: (8, 24)}
+
+_VERDICTS: Final = {
+    0: Verdict.DROP,
+    1: Verdict.ACCEPT,
+    2: Verdict.STOLEN,
+    3: Verdict.QUEUE,
+    -1: Verdict.CONTINUE,
+    -2: Verdict.CONTINUE,
+    -3: Verdict.JUMP,
+    -4: Verdict.GOTO,
+    -5: Verdict.RETURN,
+}
+_KINDS: Final = {1: "policy", 2: "return", 3: "rule"}
+
+
+def trace_table(name: str, addresses: Sequence[str]) -> list[Message]:
+    """One batch that makes the table *name* in each family, tracing packets from or to
+    *addresses*, all ARP, and all IPv6 neighbour discovery (its targets are multicast).
+    """
+    messages = [Message(_BATCH_BEGIN, 0, _nfgen(0, 10))]
+    for family, hooks in WITNESSED.items():
+        messages.append(_message(_NEWTABLE, family, text(1, name) + attr(2, _be32(2)), _CREATE))
+        for hook, number in hooks.items():
+            where = nest(4, attr(1, _be32(number)) + attr(2, struct.pack(">i", PRIORITY)))
+            body = text(1, name) + text(3, hook) + where + attr(5, _be32(1)) + text(7, "filter")
+            messages.append(_message(_NEWCHAIN, family, body, _CREATE | _EXCLUSIVE))
+        for hook in hooks:
+            if hook in (Hook.PREROUTING, Hook.OUTPUT) or family is Family.ARP:
+                for matches in _matches(family, addresses):
+                    body = text(1, name) + text(2, hook) + nest(4, matches + _set_nftrace())
+                    messages.append(_message(_NEWRULE, family, body, _CREATE | _APPEND))
+    messages.append(Message(_BATCH_END, 0, _nfgen(0, 10)))
+    return messages
+
+
+def rule_hits(
+    datagram: bytes, *, at: Nanos, node: NodeName, dev_name: Callable[[int], DevName | None]
+) -> Iterator[RuleHit]:
+    """Decode trace messages (nft_trace_notify, net/netfilter/nf_tables_trace.c)."""
+    for message in unpack(datagram):
+        if message.type != _SUBSYSTEM | _TRACE or len(message.payload) < 4:
+            continue
+        found = attributes(message.payload[4:])
+        kind = _KINDS.get(_number(found.get(4)))
+        family = FAMILY_OF.get(message.payload[0])
+        if kind is None or family is None:
+            continue
+        verdict, jump = _verdict(found)
+        yield RuleHit(
+            at=at,
+            node=node,
+            trace_id=_number(found.get(6)),
+            kind=kind,
+            family=family,
+            table=_string(found.get(1)),
+            chain=_string(found.get(2)),
+            handle=_number(found.get(3)) if 3 in found else None,
+            verdict=verdict,
+            jump=jump,
+            iif=dev_name(_number(found.get(10))) if 10 in found else None,
+            oif=dev_name(_number(found.get(12))) if 12 in found else None,
+            link_header=found.get(7, b""),
+            network_header=found.get(8, b""),
+            transport_header=found.get(9, b""),
+        )
+
+
+def _verdict(found: dict[int, bytes]) -> tuple[Verdict, str | None]:
+    """A rule's verdict stands in NFTA_TRACE_VERDICT, a policy's in NFTA_TRACE_POLICY."""
+    if 16 in found:
+        return _VERDICTS.get(_number(found[16]), Verdict.ACCEPT), None
+    if 5 not in found:
+        return Verdict.CONTINUE, None
+    inner = attributes(found[5])
+    code = int.from_bytes(inner.get(1, b"\0\0\0\1"), "big", signed=True)
+    jump = _string(inner[2]) if 2 in inner else None
+    # NF_DROP and NF_QUEUE carry an errno or queue number in the upper half
+    return _VERDICTS.get(code if code < 0 else code & 0xFF, Verdict.CONTINUE), jump
+
+
+def _matches(family: Family, addresses: Sequence[str]) -> Iterator[bytes]:
+    """The expressions of one rule each, without what they do."""
+    if family is Family.ARP:
+        yield b""
+        return
+    if family is Family.BRIDGE:
+        yield _meta(_META_PROTOCOL) + _equals(struct.pack(">H", _ETHERTYPE["arp"]))
+    for address in map(ip_address, addresses):
+        for offset in _ADDRESS_OFFSETS[address.version]:
+            yield _protocol(family, address) + _payload(offset, address.packed)
+    if any(ip_address(address).version == 6 for address in addresses):
+        six = IPv6Address("::")
+        for kind in (135, 136):  # neighbour solicitation and advertisement
+            discovery = _payload(6, b"\x3a") + _payload(40, bytes([kind]))
+            yield _protocol(family, six) + discovery
+
+
+def _protocol(family: Family, address: IPv4Address | IPv6Address) -> bytes:
+    if family is Family.BRIDGE:
+        return _meta(_META_PROTOCOL) + _equals(struct.pack(">H", _ETHERTYPE[address.version]))
+    number = NFPROTO[Family.IP if address.version == 4 else Family.IP6]
+    return _meta(_META_NFPROTO) + _equals(bytes([number]))
+
+
+def _expression(name: str, data: bytes) -> bytes:
+    return nest(1, text(1, name) + nest(2, data))
+
+
+def _meta(key: int) -> bytes:
+    return _expression("meta", attr(1, _be32(_REGISTER)) + attr(2, _be32(key)))
+
+
+def _equals(value: bytes) -> bytes:
+    data = nest(3, attr(1, value))
+    return _expression("cmp", attr(1, _be32(_REGISTER)) + attr(2, _be32(0)) + data)
+
+
+def _payload(offset: int, value: bytes) -> bytes:
+    place = attr(2, _be32(_NETWORK_HEADER)) + attr(3, _be32(offset)) + attr(4, _be32(len(value)))
+    return _expression("payload", attr(1, _be32(_REGISTER)) + place) + _equals(value)
+
+
+def _set_nftrace() -> bytes:
+    one = nest(2, attr(1, b"\1"))
+    load = _expression("immediate", attr(1, _be32(_REGISTER)) + one)
+    store = attr(2, _be32(_META_NFTRACE)) + attr(3, _be32(_REGISTER))
+    return load + _expression("meta", store)
+
+
+def _message(kind: int, family: Family, body: bytes, flags: int) -> Message:
+    return Message(_SUBSYSTEM | kind, flags, _nfgen(NFPROTO[family], 0) + body)
+
+
+def _nfgen(family: int, resource: int) -> bytes:
+    return struct.pack(">BBH", family, 0, resource)
+
+
+def _be32(number: int) -> bytes:
+    return struct.pack(">I", number)
+
+
+def _number(data: bytes | None) -> int:
+    return int.from_bytes(data or b"", "big")
+
+
+def _string(data: bytes | None) -> str:
+    return (data or b"").rstrip(b"\0").decode(errors="replace")
