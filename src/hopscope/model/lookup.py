@@ -17,6 +17,7 @@ __all__ = [
     "ports",
     "route_text",
     "route_to",
+    "silent_nat",
     "sysctl_int",
     "uses_conntrack",
 ]
@@ -152,6 +153,17 @@ def uses_conntrack(node: NodeState) -> bool:
         for rule in chain.rules
         for word in _CONNTRACK_WORDS
     )
+
+
+def silent_nat(node: NodeState) -> bool:
+    """Whether LOG rules in nat chains print nothing because nothing tracks connections."""
+    logging = any(
+        rule.log_prefix is not None
+        for chain in node.chains
+        if chain.type == "nat"
+        for rule in chain.rules
+    )
+    return logging and not uses_conntrack(node)
 
 
 def in_subnet(cidr: str, ip: str) -> bool:

@@ -1,0 +1,130 @@
+"""run, up, down, ls: the life of a lab on the command line."""
+
+import json as jsonlib
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from hopscope.cli.outputs import write_folder
+from hopscope.errors import CannotError, ExitCode, NoSuchLabError
+from hopscope.kernel import state
+from hopscope.kernel.host import HostChanges
+from hopscope.lab.declare import parse, source_of
+from hopscope.lab.running import RunningLab
+from hopscope.lab.story import perform
+from hopscope.model import codec
+from hopscope.model.record import Record, StepResult
+from hopscope.render import text
+
+__all__ = ["down", "list_labs", "run", "up"]
+
+
+def run(
+    lab: str,
+    name: str | None,
+    out: Path | None,
+    *,
+    on_host: bool,
+    promiscuous: bool,
+    verbose: bool,
+    quiet: bool,
+    json: bool,
+) -> None:
+    """Build, perform, take down, write the folder; exit 1 when an expectation failed."""
+    console = Console(quiet=quiet or json, highlight=False, soft_wrap=False)
+    source, file = source_of(lab)
+    spec = parse(source, file)
+    begun = time.perf_counter()
+    with (
+        console.status("building the lab …"),
+        RunningLab.start(spec, source, name=name, on_host=on_host) as running,
+    ):
+        built = time.perf_counter() - begun
+        console.print(
+            f"[bold]{running.name}[/]  {'on this host' if on_host else 'in a sandbox'}, "
+            f"{len(running.nodes)} nodes, built in {built * 1000:.0f} ms"
+        )
+
+        def told(result: StepResult) -> None:
+            console.print(text.result(result, verbose=verbose))
+
+        record = perform(running, told=told, promiscuous=promiscuous)
+    console.print(text.conclusion(record.conclusion))
+    folder = out or Path("hopscope-out") / record.lab
+    written = write_folder(record, folder)
+    if json:
+        sys.stdout.buffer.write(codec.dump(record, indent=2) + b"\n")
+    console.print("[bold]written[/]")
+    for path in written:
+        console.print(f"  {path}", soft_wrap=True)
+    sys.exit(_status(record))
+
+
+def _status(record: Record) -> int:
+    return ExitCode.OK if record.held else ExitCode.EXPECTATION_FAILED
+
+
+def up(lab: str, name: str | None, *, on_host: bool, quiet: bool) -> None:
+    """Build a lab and leave it."""
+    source, file = source_of(lab)
+    spec = parse(source, file)
+    begun = time.perf_counter()
+    running = RunningLab.start(spec, source, name=name, on_host=on_host)
+    try:
+        running.detach()
+    except BaseException:
+        running.down()
+        raise
+    if not quiet:
+        took = (time.perf_counter() - begun) * 1000
+        words = f"{running.name} is up: {', '.join(running.nodes)} ({took:.0f} ms)"
+        sys.stdout.write(f"{words}\n  enter it: hopscope shell {running.name}\n")
+
+
+def down(name: str, *, quiet: bool) -> None:
+    """End a lab; one that died before leaves only a record, which is cleared."""
+    stale = state.left_behind(name)
+    if stale is not None:
+        claimed = state.claim(name)
+        if stale.undo:
+            HostChanges.load(stale.undo).undo()
+        claimed.clear()
+        if not quiet:
+            sys.stdout.write(f"{name} had ended already (killed, or a reboot); cleared its record\n")
+        return
+    try:
+        RunningLab.attach(name, parse).down()
+    except CannotError as error:  # it ended between our looking and our asking
+        raise NoSuchLabError(name, [lab.name for lab in state.running()]) from error
+    if not quiet:
+        sys.stdout.write(f"{name} is down\n")
+
+
+def list_labs(*, json: bool) -> None:
+    """The living labs; stale records are not told."""
+    labs = list(state.running())
+    if json:
+        fields = ("name", "mode", "pid", "nodes", "file", "started", "temporary")
+        rows = [{field: getattr(lab, field) for field in fields} for lab in labs]
+        sys.stdout.write(jsonlib.dumps(rows, indent=2) + "\n")
+        return
+    if not labs:
+        sys.stdout.write("no lab is running\n")
+        return
+    width = max(4, *(len(lab.name) for lab in labs))
+    sys.stdout.write(f"{'LAB':<{width}}  {'MODE':<8}  {'PID':>7}  {'AGE':>6}  NODES\n")
+    for lab in labs:
+        age = _age((time.time_ns() - lab.started) // 1_000_000_000)
+        note = "  (ends with its run)" if lab.temporary else ""
+        nodes = ", ".join(lab.nodes[:6]) + (" …" if len(lab.nodes) > 6 else "")
+        sys.stdout.write(
+            f"{lab.name:<{width}}  {lab.mode:<8}  {lab.pid:>7}  {age:>6}  {nodes}{note}\n"
+        )
+
+
+def _age(seconds: int) -> str:
+    if seconds < 120:
+        return f"{seconds}s"
+    return f"{seconds // 60}m" if seconds < 7200 else f"{seconds // 3600}h"

@@ -1,0 +1,260 @@
+"""The conclusion of a run: sentences, each with the measurement that backs it.
+
+Nothing here is written for one lab: a sentence appears when its measurement was made,
+and says the opposite when the measurement does.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from hopscope.model.journey import BridgeStep, HookStep, Journey, PassUpStep, hops
+from hopscope.model.lookup import in_subnet, neighbour, owner_of
+from hopscope.model.record import Finding, PingResult, Record
+from hopscope.model.snapshot import LinkState
+from hopscope.model.vocab import DevRef, Family, Hook, NeighbourState, NodeName
+
+__all__ = ["conclude", "ip_hooks"]
+
+IP = (Family.IP, Family.IP6)
+
+
+def conclude(record: Record) -> Record:
+    """The record with its conclusion."""
+    sentences = tuple(finding for tell in _TELL for finding in tell(record))
+    return replace(record, conclusion=sentences)
+
+
+def ip_hooks(ping: PingResult, *, nodes: set[NodeName]) -> list[tuple[NodeName, HookStep]]:
+    """The IP-family hooks that packets of a ping passed in these nodes, in order."""
+    return [
+        (hop.node, step)
+        for journey in ping.journeys
+        for hop in hops(journey)
+        if hop.node in nodes
+        for step in hop.steps
+        if isinstance(step, HookStep) and step.family in IP
+    ]
+
+
+def _bridging(ping: PingResult) -> set[NodeName]:
+    """The nodes in which a bridge decided about an IP packet of this ping."""
+    return {
+        hop.node
+        for journey in ping.journeys
+        if journey.headers.ip is not None
+        for hop in hops(journey)
+        if any(isinstance(step, BridgeStep) for step in hop.steps)
+    }
+
+
+def _failures(record: Record) -> Iterator[Finding]:
+    for ping in record.pings:
+        if ping.reason is not None:
+            yield Finding(
+                sentence=f"Ping {ping.number}, {ping.source} to {ping.target}, got no reply: "
+                f"{ping.reason.sentence}.",
+                evidence=str(ping.reason.basis),
+                held=False,
+            )
+
+
+def _layer_two(record: Record) -> Iterator[Finding]:
+    """One subnet, one bridge, no address on the way: layer-2 forwarding carried it."""
+    ping = next((p for p in record.pings if p.replied and _bridging(p)), None)
+    if ping is None or ping.source_address is None:
+        return
+    snapshot = ping.before
+    target = owner_of(snapshot, ping.address)
+    source = owner_of(snapshot, ping.source_address)
+    if target is None or source is None or target.node == source.node:
+        return
+    link = snapshot.link(source)
+    same = link is not None and any(
+        in_subnet(str(address), ping.address) for address in link.addresses
+        if address.ip == ping.source_address
+    )
+    passed = list(_way(ping))
+    bare = [ref for ref in passed if not _addresses(snapshot.link(ref))]
+    if not same or bare != passed:
+        return
+    names = ", ".join(str(ref) for ref in bare)
+    yield Finding(
+        sentence=f"{ping.source} and {target.node} are in one subnet, and layer-2 forwarding alone "
+        f"carried the packets: nothing on the way between them ({names}) has an address.",
+        evidence=f"ping {ping.number}: {len(ping.replies)} of {len(ping.replies)} answered; "
+        "addresses read from the kernel just before it",
+    )
+
+
+def _way(ping: PingResult) -> Iterator[DevRef]:
+    """The bridges and ports that the echo request passed."""
+    request = next((j for j in ping.journeys if j.title == "echo request"), None)
+    for hop in hops(request) if request else ():
+        for step in hop.steps:
+            if isinstance(step, BridgeStep):
+                if step.came_in is not None:
+                    yield DevRef(hop.node, step.came_in)
+                yield DevRef(hop.node, step.bridge)
+                yield from (DevRef(hop.node, port) for port in step.out)
+
+
+def _addresses(link: LinkState | None) -> tuple[object, ...]:
+    return link.addresses if link is not None else ()
+
+
+def _learnt_macs(record: Record) -> Iterator[Finding]:
+    """Each end's neighbour entry is the MAC of the other end's device."""
+    ping = next((p for p in record.pings if p.replied), None)
+    if ping is None or ping.source_address is None:
+        return
+    ends = (owner_of(ping.after, ping.source_address), owner_of(ping.after, ping.address))
+    if ends[0] is None or ends[1] is None or ends[0].node == ends[1].node:
+        return
+    told: list[str] = []
+    pairs = ((ends[0], ends[1], ping.address), (ends[1], ends[0], ping.source_address))
+    for here, there, ip in pairs:
+        entry = neighbour(ping.after.node(here.node), here.dev, ip)
+        link = ping.after.link(there)
+        if entry is None or link is None or entry.mac is None or entry.mac != link.mac:
+            return
+        if entry.state is NeighbourState.PERMANENT:
+            return
+        was = neighbour(ping.before.node(here.node), here.dev, ip)
+        new = "learnt" if was is None else "has"
+        told.append(f"{here.node} {new} {ip} at {entry.mac}, the address of {there}")
+    yield Finding(
+        sentence=f"Each side knows the MAC address of the other's device, not the bridge's: "
+        f"{'; '.join(told)}.",
+        evidence=f"neighbour tables read before and after ping {ping.number}",
+    )
+
+
+def _bridge_ports(record: Record) -> Iterator[Finding]:
+    """The bridge has learnt a port for each address that it saw."""
+    ping = next((p for p in record.pings if _bridging(p)), None)
+    if ping is None:
+        return
+    for node in ping.after.nodes:
+        for bridge in (link.name for link in node.links if link.kind == "bridge"):
+            learnt = [e for e in node.fdb if e.bridge == bridge and not e.local and not e.static]
+            if learnt:
+                pairs = ", ".join(f"{e.mac} behind {e.port}" for e in learnt)
+                yield Finding(
+                    sentence=f"{node.name}/{bridge} has learnt which port leads where: {pairs}.",
+                    evidence=f"forwarding table read after ping {ping.number}",
+                )
+
+
+def _switch(record: Record) -> Iterator[Finding]:
+    """Whether bridged packets met the IP firewall, by the state of the switch."""
+    for ping in record.pings:
+        nodes = _bridging(ping)
+        switches = {k: v for k, v in ping.switches.items() if k.split("/")[0] in nodes}
+        if not switches:
+            continue
+        met = ip_hooks(ping, nodes=nodes)
+        state = ", ".join(f"{bridge}: {value}" for bridge, value in switches.items())
+        if met:
+            order = " → ".join(dict.fromkeys(step.hook.upper() for _node, step in met))
+            said = f"bridged packets passed the IP hooks {order} of {', '.join(sorted(nodes))}"
+        else:
+            said = f"no bridged packet met an IP hook of {', '.join(sorted(nodes))}"
+        hits = [d for d in ping.deltas if d.after > d.before and d.node in nodes]
+        lines = ", ".join(entry.prefix for entry in ping.log) or "none"
+        yield Finding(
+            sentence=f"With bridge-nf-call-iptables at {state}, {said}.",
+            evidence=f"ping {ping.number}: nf_tables trace; rules hit: {len(hits)}; "
+            f"log lines: {lines}",
+        )
+
+
+def _only_difference(record: Record) -> Iterator[Finding]:
+    pings = [p for p in record.pings if _bridging(p)]
+    for one, other in zip(pings, pings[1:], strict=False):
+        same = (one.source, one.address) == (other.source, other.address)
+        if not same or one.switches == other.switches or not (one.replied and other.replied):
+            continue
+        if _echo_path(one) == _echo_path(other) and ip_hooks(one, nodes=_bridging(one)) != ip_hooks(
+            other, nodes=_bridging(other)
+        ):
+            more = ip_hooks(other, nodes=_bridging(other)) or ip_hooks(one, nodes=_bridging(one))
+            yield Finding(
+                sentence="The switch changed nothing but that: the echo request and the reply "
+                "crossed the same devices in the same order both times.",
+                evidence=f"frames of pings {one.number} and {other.number}; the difference is "
+                f"{len(more)} netfilter steps",
+            )
+
+
+def _echo_path(ping: PingResult) -> list[tuple[str, str, str]]:
+    return [
+        (journey.title, str(hop.node), f"{step.kind} {getattr(step, 'dev', '')}")
+        for journey in ping.journeys
+        if journey.title.startswith("echo")
+        for hop in hops(journey)
+        for step in hop.steps
+        if step.kind in ("transmit", "receive")
+    ]
+
+
+def _nat_first_only(record: Record) -> Iterator[Finding]:
+    """A reply never passes the nat chains: only a connection's first packet does."""
+    for ping in record.pings:
+        request = _chains(next((j for j in ping.journeys if j.title == "echo request"), None))
+        reply = _chains(next((j for j in ping.journeys if j.title == "echo reply"), None))
+        nat = {chain for chain in request if "/nat/" in chain}
+        if nat and reply and not any("/nat/" in chain for chain in reply):
+            yield Finding(
+                sentence=f"Only the request, the first packet of its connection, met the nat chains "
+                f"({', '.join(sorted(nat))}); the reply did not.",
+                evidence=f"nf_tables trace of ping {ping.number}",
+            )
+            return
+
+
+def _chains(journey: Journey | None) -> set[str]:
+    return {
+        f"{hop.node}/{visit.table}/{visit.chain}"
+        for hop in (hops(journey) if journey else ())
+        for step in hop.steps
+        if isinstance(step, HookStep)
+        for visit in step.chains
+    }
+
+
+def _untaken(record: Record) -> Iterator[Finding]:
+    """The way from a bridge into its own host's stack, which a bridged packet does not take."""
+    for ping in record.pings:
+        echoes = [j for j in ping.journeys if j.title.startswith("echo")]
+        nodes = _bridging(ping)
+        steps = [(hop.node, step) for j in echoes for hop in hops(j) if hop.node in nodes
+                 for step in hop.steps]
+        ups = [step for _node, step in steps if isinstance(step, PassUpStep)]
+        inputs = [s for _n, s in steps if isinstance(s, HookStep) and s.hook is Hook.INPUT
+                  and s.family in IP]
+        if not echoes or not nodes or inputs:
+            continue
+        if any(step.because != "promiscuous" for step in ups):
+            continue
+        note = ""
+        if ups:
+            note = (f"; the {len(ups)} copies seen on the bridge device were made for the capture, "
+                    "and the kernel classed them as for another host")
+        yield Finding(
+            sentence=f"The echo packets did not go up into the protocol stack of "
+            f"{', '.join(sorted(nodes))}: the bridge handed them from port to port.",
+            evidence=f"ping {ping.number}: no IP input hook in the trace{note}",
+        )
+        return
+
+
+_TELL: tuple[Callable[[Record], Iterator[Finding]], ...] = (
+    _failures,
+    _layer_two,
+    _learnt_macs,
+    _bridge_ports,
+    _switch,
+    _only_difference,
+    _nat_first_only,
+    _untaken,
+)

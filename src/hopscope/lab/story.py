@@ -1,0 +1,258 @@
+"""Perform a lab's story step by step; what was done and seen becomes a Record."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from itertools import count
+
+from hopscope.lab.checks import ping_checks, table_checks
+from hopscope.lab.conclusion import conclude
+from hopscope.lab.running import RunningLab
+from hopscope.model.events import Logged, Observation
+from hopscope.model.flow import Headers, Icmp, Ip
+from hopscope.model.journey import Journey
+from hopscope.model.lab import (
+    ExpectStep,
+    FirewallStep,
+    PingStep,
+    SetStep,
+    ShowStep,
+    StoryStep,
+    ZeroStep,
+)
+from hopscope.model.lookup import silent_nat, sysctl_int
+from hopscope.model.record import (
+    ExpectResult,
+    FirewallResult,
+    LogLine,
+    PingResult,
+    Record,
+    Reply,
+    RuleDelta,
+    SetResult,
+    ShowResult,
+    StepResult,
+    ZeroResult,
+)
+from hopscope.model.snapshot import Chain, NodeState, Snapshot
+from hopscope.model.vocab import Nanos
+from hopscope.observe.session import Session
+from hopscope.probe import Prober
+from hopscope.render.logline import line
+from hopscope.trace.journeys import journeys, unsent, why_no_reply
+from hopscope.trace.scene import scene_of
+
+__all__ = ["Told", "perform", "ping"]
+
+Told = Callable[[StepResult], None]
+"""Called with each step's result as soon as it is known."""
+
+
+def perform(
+    lab: RunningLab, *, told: Told = lambda _: None, promiscuous: bool = True
+) -> Record:
+    """The whole story of a lab that stands; expectations are held, never raised."""
+    started = Nanos(time.time_ns())
+    initial = lab.snapshot()
+    steps: list[StepResult] = []
+    numbers = count(1)
+    with lab.observing(_addresses(lab), promiscuous=promiscuous) as session:
+        for step in lab.spec.story:
+            for result in _step(lab, session, step, numbers):
+                steps.append(result)
+                told(result)
+    done = Record(
+        lab=lab.name,
+        description=lab.spec.description,
+        mode="on-host" if lab.on_host else "sandbox",
+        kernel=os.uname().release,
+        hopscope=version("hopscope"),
+        started=started,
+        finished=Nanos(time.time_ns()),
+        initial=initial,
+        steps=tuple(steps),
+        conclusion=(),
+        notes=tuple(lab.sandbox.notes),
+    )
+    return conclude(done)
+
+
+def _addresses(lab: RunningLab) -> list[str]:
+    """What the story's pings are about: all sources' and targets' addresses."""
+    found: dict[str, None] = {}
+    for step in lab.spec.story:
+        if isinstance(step, PingStep):
+            found[step.address] = None
+            for address in lab.spec.node(step.source).addresses:
+                found[address.cidr.split("/")[0]] = None
+    return list(found)
+
+
+def _step(
+    lab: RunningLab, session: Session, step: StoryStep, numbers: Iterator[int]
+) -> Iterator[StepResult]:
+    match step:
+        case ShowStep(what=what, nodes=nodes):
+            tables = lab.snapshot(nodes or None)
+            yield ShowResult(what=what, nodes=nodes or lab.nodes, tables=tables)
+        case PingStep():
+            yield ping(lab, session, step, number=next(numbers))
+        case SetStep(values=values):
+            for node, sysctl in values:
+                before, after = lab.set_sysctl(node, sysctl.key, sysctl.value)
+                yield SetResult(node=node, key=sysctl.key, before=before, after=after)
+        case FirewallStep(tool=tool, lines=lines):
+            for node in dict.fromkeys(node for node, _ in lines):
+                texts = tuple(rule.text for where, rule in lines if where == node)
+                lab.add_rules(tool, node, texts)
+                yield FirewallResult(tool=tool, node=node, lines=texts)
+        case ZeroStep(nodes=nodes):
+            for node in nodes:
+                lab.zero(node)
+            yield ZeroResult(nodes=nodes)
+        case ExpectStep(expect=expect):
+            yield ExpectResult(checks=table_checks(expect, lab.snapshot()))
+
+
+def ping(lab: RunningLab, session: Session, step: PingStep, *, number: int = 1) -> PingResult:
+    """Send the requests of one step, and weave what was seen into journeys."""
+    before = lab.snapshot()
+    session.take()  # what happened before belongs to no ping
+    prober = Prober(lab.sandbox, step.source, step.address, size=step.size)
+    started = Nanos(time.time_ns())
+    try:
+        replies = tuple(
+            prober.ping(session, seq, timeout=step.timeout) for seq in range(1, step.count + 1)
+        )
+    finally:
+        prober.close()
+    observation = session.take()
+    after = lab.snapshot()
+    stamps = {reply.seq: prober.ident << 32 | reply.seq for reply in replies}
+    scene = scene_of(
+        observation,
+        before,
+        after,
+        replied=frozenset(stamps[r.seq] for r in replies if r.rtt is not None),
+        errors={stamps[r.seq]: r.error for r in replies if r.error},
+    )
+    found = journeys(scene, ident=prober.ident)
+    if not any(j.headers.stamp for j in found):
+        refused = next((r for r in replies if r.error), None)
+        headers = _request(prober.source, step.address, prober.ident)
+        lost = refused and unsent(scene, step.source, headers, refused.error or "", at=started)
+        found = (*found, lost) if lost else found
+    answered = all(reply.rtt is not None for reply in replies)
+    reason = None if answered else why_no_reply(scene, found, step.source)
+    log = tuple(_log_lines(observation))
+    return PingResult(
+        number=number,
+        source=step.source,
+        source_address=prober.source,
+        target=step.target,
+        address=step.address,
+        replies=replies,
+        journeys=found,
+        before=before,
+        after=after,
+        deltas=tuple(_deltas(before, after)),
+        log=log,
+        checks=ping_checks(
+            step.expect, replies=replies, journeys=found, log=log, reason=reason, before=before
+        ),
+        observation=observation,
+        switches=_switches(before),
+        reason=reason,
+        notes=tuple(_notes(before, observation, found, replies)),
+    )
+
+
+def _request(source: str | None, address: str, ident: int) -> Headers:
+    """The headers of a request that never became a packet."""
+    six = ":" in address
+    ip = Ip(
+        version=6 if six else 4,
+        src=source or ("::" if six else "0.0.0.0"),  # noqa: S104 - nothing is bound
+        dst=address,
+        proto=58 if six else 1,
+        ttl=64,
+        length=0,
+    )
+    echo = Icmp(type=128 if six else 8, code=0, ident=ident, seq=1)
+    return Headers(ip=ip, icmp=echo, stamp=ident << 32 | 1)
+
+
+def _log_lines(observation: Observation) -> Iterator[LogLine]:
+    for event in observation.events:
+        if isinstance(event, Logged):
+            yield LogLine(at=event.at, node=event.node, prefix=event.prefix, text=line(event))
+
+
+def _rules(node: NodeState) -> dict[tuple[str, str, str, int], tuple[Chain, int]]:
+    return {
+        (chain.family, chain.table, chain.name, rule.handle): (chain, number)
+        for chain in node.chains
+        if not chain.ours
+        for number, rule in enumerate(chain.rules)
+    }
+
+
+def _deltas(before: Snapshot, after: Snapshot) -> Iterator[RuleDelta]:
+    """Every counted rule that was there throughout."""
+    for node in after.nodes:
+        earlier = _rules(before.node(node.name))
+        for key, (chain, number) in _rules(node).items():
+            rule = chain.rules[number]
+            if key not in earlier or rule.packets is None:
+                continue
+            old_chain, old_number = earlier[key]
+            yield RuleDelta(
+                node=node.name,
+                family=chain.family,
+                table=chain.table,
+                chain=chain.name,
+                handle=rule.handle,
+                text=rule.text,
+                before=old_chain.rules[old_number].packets or 0,
+                after=rule.packets,
+                log_prefix=rule.log_prefix,
+            )
+
+
+def _switches(snapshot: Snapshot) -> dict[str, str]:
+    """The effective bridge-nf-call-iptables of each bridge: the sysctl OR the bridge's own."""
+    found: dict[str, str] = {}
+    for node in snapshot.nodes:
+        switched = sysctl_int(node, "net.bridge.bridge-nf-call-iptables")
+        for link in node.links:
+            if link.kind != "bridge":
+                continue
+            word = "1" if switched else "0"
+            if not switched and link.nf_call:
+                word = "1 (by the bridge's own nf_call_iptables)"
+            found[f"{node.name}/{link.name}"] = word
+    return found
+
+
+def _notes(
+    before: Snapshot,
+    observation: Observation,
+    found: Sequence[Journey],
+    replies: Sequence[Reply],
+) -> Iterator[str]:
+    yield from observation.blind
+    if observation.lost:
+        yield f"{observation.lost} observations were lost: the journeys may have gaps"
+    for node in before.nodes:
+        yield from node.unread
+        if silent_nat(node):
+            yield (
+                f"{node.name}: the LOG rules in nat print nothing, because no rule there uses "
+                "connection tracking and without it nat chains see no packet; "
+                "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT turns it on"
+            )
+    if not found and any(reply.rtt is not None for reply in replies):
+        yield "replies came, and no observer saw a packet: the journeys are missing"
+
+

@@ -1,0 +1,298 @@
+"""The account on the terminal: results of steps as rich renderables, built without any I/O."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from hopscope.model.journey import HookStep, Hop, Journey, Step
+from hopscope.model.lookup import owner_of_mac, route_text, silent_nat
+from hopscope.model.record import (
+    Check,
+    ExpectResult,
+    Finding,
+    FirewallResult,
+    PingResult,
+    SetResult,
+    ShowResult,
+    StepResult,
+    ZeroResult,
+)
+from hopscope.model.snapshot import NodeState, Snapshot
+from hopscope.model.vocab import Fate, Mac
+from hopscope.render.words import duration, headline, rule_lines, visit_words
+
+__all__ = ["conclusion", "journey", "result", "tables"]
+
+FATE_STYLE = {Fate.DELIVERED: "green", Fate.DROPPED: "bold red", Fate.UNSEEN: "yellow"}
+STEP_STYLE = {
+    "transmit": "",
+    "receive": "",
+    "bridge": "cyan",
+    "hook": "magenta",
+    "pass-up": "yellow",
+    "deliver": "green",
+    "drop": "yellow",
+    "route": "dim",
+    "neighbour": "dim",
+}
+
+
+def result(step: StepResult, *, verbose: bool = False) -> RenderableType:
+    """One step of the story."""
+    match step:
+        case ShowResult(what=what, tables=snapshot):
+            return Group(_title(f"show {', '.join(what)}"), tables(what, snapshot))
+        case SetResult(node=node, key=key, before=before, after=after):
+            return _title(f"set {node}: {key} = {after}", f"was {before}")
+        case FirewallResult(tool=tool, node=node, lines=lines):
+            listed = Text("\n".join(lines), "dim")
+            return Group(_title(f"{tool} in {node}"), Padding(listed, (0, 0, 0, 2)))
+        case ZeroResult(nodes=nodes):
+            return _title(f"zero the rule counters of {', '.join(nodes)}")
+        case ExpectResult(checks=checks):
+            return Group(_title("expect"), *_checks(checks))
+        case PingResult():
+            return ping(step, verbose=verbose)
+
+
+def _title(text: str, note: str = "") -> Text:
+    return Text.assemble(("● ", "bold blue"), (text, "bold"), (f"   {note}" if note else "", "dim"))
+
+
+def ping(step: PingResult, *, verbose: bool = False) -> RenderableType:
+    """A ping: its outcome, its journeys, what its rules and logs say, its checks."""
+    source = f"{step.source} ({step.source_address})" if step.source_address else step.source
+    target = step.target if step.target == step.address else f"{step.target} ({step.address})"
+    switches = ", ".join(f"{bridge}: {value}" for bridge, value in step.switches.items())
+    note = f"bridge-nf-call-iptables {switches}" if switches else ""
+    parts: list[RenderableType] = [_title(f"ping {step.number}: {source} → {target}", note)]
+    for reply in step.replies:
+        if reply.rtt is not None:
+            parts.append(Text(f"  ✓ reply {reply.seq} after {duration(reply.rtt)}", "green"))
+        else:
+            told = f" ({reply.error})" if reply.error else ""
+            parts.append(Text(f"  ✗ no reply to request {reply.seq}{told}", "bold red"))
+    if step.reason is not None:
+        parts.append(Text.assemble(("  why: ", "bold"), step.reason.sentence))
+        if step.reason.mend:
+            parts.append(Text.assemble(("  mend: ", "bold"), step.reason.mend))
+    parts.extend(Padding(journey(one, verbose=verbose), (0, 0, 0, 2)) for one in step.journeys)
+    hit = [d for d in step.deltas if d.after > d.before]
+    if step.deltas:
+        parts.append(Text(f"  rules hit: {len(hit)} of {len(step.deltas)} counted rules", "dim"))
+    for delta in hit if verbose else ():
+        where = f"{delta.node} {delta.table} {delta.chain}"
+        parts.append(Text(f"    {where}: {delta.before} → {delta.after}  {delta.text}", "dim"))
+    parts.extend(Text(f"  log  {line.text}", "blue") for line in step.log)
+    parts.extend(Text(f"  note: {note}", "yellow") for note in step.notes)
+    parts.extend(_checks(step.checks))
+    return Group(*parts)
+
+
+def _checks(checks: Sequence[Check]) -> Iterator[Text]:
+    for check in checks:
+        if check.held:
+            yield Text.assemble(("  ✓ ", "green"), f"as expected: {check.expected}")
+        else:
+            why = f" — {check.why}" if check.why else ""
+            yield Text.assemble(
+                ("  ✗ ", "bold red"), f"expected: {check.expected}; seen: {check.seen}{why}"
+            )
+
+
+def journey(one: Journey, *, verbose: bool = False) -> Group:
+    """One packet's tree of hops, times counted from its first event."""
+    head = Text.assemble((f"{one.title}  ", "bold"), (str(one.fate), FATE_STYLE[one.fate]))
+    if one.reason is not None:
+        head.append(f": {one.reason.sentence}")
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(justify="right", style="dim", no_wrap=True)
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(ratio=1)
+    for row in _hop_rows(one, one.first, 0, verbose=verbose):
+        grid.add_row(*row)
+    return Group(head, grid)
+
+
+def _hop_rows(
+    one: Journey, hop: Hop, depth: int, *, verbose: bool
+) -> Iterator[tuple[Text, Text, Text]]:
+    branch = "  " * max(0, depth)
+    label = f"{branch}{hop.node}"
+    for number, step in enumerate(_told(hop.steps, verbose=verbose)):
+        at = getattr(step, "at", None)
+        since = Text(f"{(at - one.started) / 1000:.1f} µs" if at is not None else "")
+        words = Text(headline(step), STEP_STYLE.get(step.kind, ""))
+        if isinstance(step, HookStep) and step.verdict == "drop":
+            words.stylize("bold red")
+        if step.basis.kind != "seen":
+            words.append(f"  [{step.basis.kind}]", "dim")
+        yield since, Text(label if number == 0 else ""), words
+        if isinstance(step, HookStep):
+            for line in _hook_lines(step, verbose=verbose):
+                yield Text(""), Text(""), Text(f"    {line}", "dim")
+    several = len(hop.onward) > 1
+    for onward in hop.onward:
+        yield from _hop_rows(one, onward, depth + 1 if several else depth, verbose=verbose)
+
+
+def _told(steps: Sequence[Step], *, verbose: bool) -> Iterator[Step]:
+    """Hooks where no chain is registered say nothing, so they are told only on demand."""
+    for step in steps:
+        if verbose or not isinstance(step, HookStep) or step.chains or step.verdict == "drop":
+            yield step
+
+
+def _hook_lines(step: HookStep, *, verbose: bool) -> Iterator[str]:
+    for visit in step.chains:
+        if verbose and len(step.chains) > 1:
+            yield visit_words(visit)
+        for line, check in zip(rule_lines(visit), visit.rules, strict=True):
+            if verbose or check.matched:
+                yield line
+    if verbose:
+        yield from (f"- {skipped}" for skipped in step.skipped)
+
+
+def conclusion(findings: Sequence[Finding]) -> RenderableType:
+    """The sentences, each with its evidence below it."""
+    parts: list[RenderableType] = [_title("conclusion")]
+    for finding in findings:
+        mark = ("  ✓ ", "green") if finding.held else ("  ✗ ", "bold red")
+        parts.append(Padding(Text.assemble(mark, finding.sentence), (0, 0)))
+        parts.append(Padding(Text(f"measured: {finding.evidence}", "dim"), (0, 0, 0, 4)))
+    return Group(*parts)
+
+
+def tables(what: Sequence[str], snapshot: Snapshot) -> RenderableType:
+    """Tables of a snapshot, one after the other; an empty one says so."""
+    return Group(*(Padding(_SHOWN[name](snapshot), (0, 0, 0, 2)) for name in what))
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> RenderableType:
+    if not rows:
+        return Text(f"{title}: empty", "dim")
+    table = Table(title=title, title_justify="left", title_style="dim", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, style="", header_style="dim", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _neighbours(snapshot: Snapshot) -> RenderableType:
+    rows = [
+        (node.name, entry.ip, entry.mac or "—", _owner(snapshot, entry.mac), entry.dev, entry.state)
+        for node in snapshot.nodes
+        for entry in node.neighbours
+    ]
+    return _table("neighbours", ("node", "address", "MAC", "is", "dev", "state"), rows)
+
+
+def _owner(snapshot: Snapshot, mac: Mac | None) -> str:
+    owner = owner_of_mac(snapshot, mac) if mac else None
+    return str(owner) if owner else ""
+
+
+def _fdb(snapshot: Snapshot) -> RenderableType:
+    rows = [
+        (f"{node.name}/{entry.bridge}", entry.mac, _owner(snapshot, entry.mac), entry.port,
+         "local" if entry.local else "static" if entry.static else "learnt")
+        for node in snapshot.nodes
+        for entry in node.fdb
+    ]
+    return _table("fdb", ("bridge", "MAC", "is", "port", "how"), rows)
+
+
+def _links(snapshot: Snapshot) -> RenderableType:
+    rows = [
+        (
+            f"{node.name}/{link.name}",
+            link.kind or "device",
+            ("up" if link.up else "down") + ("" if link.carrier or not link.up else ", no carrier"),
+            str(link.mac or ""),
+            str(link.mtu),
+            link.master or "",
+            str(link.peer or ""),
+            ", ".join(str(address) for address in link.addresses),
+        )
+        for node in snapshot.nodes
+        for link in node.links
+    ]
+    columns = ("device", "kind", "state", "MAC", "MTU", "bridge", "peer", "addresses")
+    return _table("links", columns, rows)
+
+
+def _routes(snapshot: Snapshot) -> RenderableType:
+    rows = [
+        (node.name, route_text(route), str(route.table), route.protocol)
+        for node in snapshot.nodes
+        for route in node.routes
+        if route.table != 255
+    ]
+    return _table("routes", ("node", "route", "table", "protocol"), rows)
+
+
+def _rules(snapshot: Snapshot) -> RenderableType:
+    rows = [
+        (
+            node.name,
+            f"{chain.family} {chain.table} {chain.name}",
+            str(rule.packets) if rule.packets is not None else "—",
+            rule.text,
+        )
+        for node in snapshot.nodes
+        for chain in node.chains
+        if not chain.ours
+        for rule in chain.rules
+    ]
+    notes = [Text(f"note: {text}", "yellow") for node in snapshot.nodes for text in _traps(node)]
+    table = _table("rules", ("node", "chain", "packets", "rule"), rows)
+    return Group(table, *notes)
+
+
+def _traps(node: NodeState) -> Iterator[str]:
+    if silent_nat(node):
+        yield (
+            f"{node.name}: LOG rules in nat print nothing here, because no rule uses connection "
+            "tracking, and without it nat chains see no packet"
+        )
+    yield from node.unread
+
+
+def _sysctls(snapshot: Snapshot) -> RenderableType:
+    rows = [
+        (node.name, key, value)
+        for node in snapshot.nodes
+        for key, value in sorted(node.sysctls.items())
+    ]
+    return _table("sysctls", ("node", "key", "value"), rows)
+
+
+def _topology(snapshot: Snapshot) -> RenderableType:
+    rows: list[tuple[str, str, str]] = []
+    told: set[str] = set()
+    for node in snapshot.nodes:
+        for link in node.links:
+            here = f"{node.name}/{link.name}"
+            if link.kind == "bridge":
+                ports = ", ".join(one.name for one in node.links if one.master == link.name)
+                rows.append((here, "bridge of", ports or "no port"))
+            elif link.peer is not None and str(link.peer) not in told:
+                told.add(here)
+                rows.append((here, "═══", str(link.peer)))
+    return _table("topology", ("end", "", "end"), rows)
+
+
+_SHOWN: dict[str, Callable[[Snapshot], RenderableType]] = {
+    "links": _links,
+    "neighbours": _neighbours,
+    "fdb": _fdb,
+    "routes": _routes,
+    "rules": _rules,
+    "sysctls": _sysctls,
+    "topology": _topology,
+}

@@ -1,0 +1,284 @@
+"""A lab that fits the schema → LabSpec, with defaults and places; judges nothing.
+
+What is malformed is handed on as written: `check` will say so.
+"""
+
+import re
+from collections.abc import Sequence
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
+from typing import Final
+
+from hopscope.model.lab import (
+    AddressSpec,
+    BridgeSpec,
+    Expect,
+    ExpectStep,
+    FirewallStep,
+    LabSpec,
+    LinkEnd,
+    LinkSpec,
+    NeighbourSpec,
+    NodeSpec,
+    PingStep,
+    RouteSpec,
+    RuleLine,
+    SetStep,
+    ShowStep,
+    StoryStep,
+    SysctlSpec,
+    ZeroStep,
+)
+from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
+from hopscope.spec.names import ip_of, is_mac
+from hopscope.spec.schema import (
+    End,
+    Lab,
+    Link,
+    Node,
+    Ping,
+    PingExpect,
+    Route,
+    Step,
+    TableExpect,
+)
+from hopscope.spec.tree import Locate, Path
+
+__all__ = ["address_meant", "build"]
+
+_DEFAULT: Final = {4: "0.0.0.0/0", 6: "::/0"}
+
+
+def build(lab: Lab, *, where: Locate, file: str) -> LabSpec:
+    """The LabSpec of *lab*; *where* knows the places in *file*."""
+    nodes = tuple(_node(NodeName(name), node, where) for name, node in lab.nodes.items())
+    return LabSpec(
+        name=lab.name,
+        nodes=nodes,
+        links=tuple(_link(link, ("links", n), where) for n, link in enumerate(lab.links)),
+        story=tuple(
+            _step(step, nodes, ("story", n), where) for n, step in enumerate(lab.story)
+        ),
+        description=lab.description,
+        file=file,
+    )
+
+
+def address_meant(source: NodeSpec | None, target: NodeSpec) -> str:
+    """The address of *target* that a ping from *source* means; "" when it has none.
+
+    The first in one of the source's subnets, else the first.
+    """
+    own = [each for each in map(_interface, _cidrs(source)) if each] if source else []
+    theirs = [each for each in map(_interface, _cidrs(target)) if each]
+    near = (t for t in theirs if any(t.version == o.version and t.ip in o.network for o in own))
+    chosen = next(near, theirs[0] if theirs else None)
+    return str(chosen.ip) if chosen else ""
+
+
+def _cidrs(node: NodeSpec) -> list[str]:
+    return [address.cidr for address in node.addresses]
+
+
+def _interface(cidr: str) -> IPv4Interface | IPv6Interface | None:
+    try:
+        return ip_interface(cidr)
+    except ValueError:
+        return None
+
+
+def _node(name: NodeName, node: Node, where: Locate) -> NodeSpec:
+    path: Path = ("nodes", name)
+    return NodeSpec(
+        name=name,
+        bridges=tuple(
+            BridgeSpec(
+                name=DevName(dev),
+                nf_call_iptables=bridge.nf_call_iptables,
+                stp=bridge.stp,
+                mac=_mac(bridge.mac),
+                mtu=bridge.mtu,
+                up=bridge.up,
+                place=where((*path, "bridges", dev), key=True),
+            )
+            for dev, bridge in node.bridges.items()
+        ),
+        addresses=_addresses(node, path, where),
+        routes=tuple(
+            _route(route, (*path, "routes", n), where) for n, route in enumerate(node.routes)
+        ),
+        neighbours=_neighbours(node, path, where),
+        sysctls=_sysctls(node.sysctls, (*path, "sysctls"), where),
+        iptables=_lines(node.iptables, "iptables", (*path, "iptables"), where),
+        ip6tables=_lines(node.ip6tables, "ip6tables", (*path, "ip6tables"), where),
+        nft=None if node.nft is None else RuleLine(text=node.nft, place=where((*path, "nft"))),
+        lo=node.lo,
+        down=tuple(map(DevName, node.down)),
+        place=where(path, key=True),
+    )
+
+
+def _addresses(node: Node, path: Path, where: Locate) -> tuple[AddressSpec, ...]:
+    return tuple(
+        AddressSpec(
+            dev=DevName(dev), cidr=_cidr(cidr), place=where((*path, "addresses", dev, number))
+        )
+        for dev, cidrs in node.addresses.items()
+        for number, cidr in enumerate(cidrs)
+    )
+
+
+def _cidr(text: str) -> str:
+    """One spelling for one address, so that it can be compared."""
+    ip, slash, length = text.partition("/")
+    interface = _interface(text) if slash and re.fullmatch("[0-9]{1,3}", length) else None
+    return str(interface) if interface and ip_of(ip) else text
+
+
+def _route(route: Route, path: Path, where: Locate) -> RouteSpec:
+    to = route.to
+    if to == "default":
+        gateway = ip_of(route.via or "")
+        to = _DEFAULT[gateway.version if gateway else 4]
+    else:
+        try:
+            to = str(ip_network(to))
+        except ValueError:
+            pass
+    return RouteSpec(
+        to=to,
+        via=route.via,
+        dev=None if route.dev is None else DevName(route.dev),
+        metric=route.metric,
+        place=where(path),
+    )
+
+
+def _neighbours(node: Node, path: Path, where: Locate) -> tuple[NeighbourSpec, ...]:
+    return tuple(
+        NeighbourSpec(
+            dev=DevName(dev),
+            ip=_ip(ip),
+            mac=_lower(mac),
+            place=where((*path, "neighbours", dev, ip), key=True),
+        )
+        for dev, entries in node.neighbours.items()
+        for ip, mac in entries.items()
+    )
+
+
+def _ip(text: str) -> str:
+    return str(ip_of(text) or text)
+
+
+def _lower(text: str) -> Mac:
+    return Mac(text.lower() if is_mac(text) else text)
+
+
+def _mac(text: str | None) -> Mac | None:
+    return None if text is None else _lower(text)
+
+
+def _sysctls(given: dict[str, str], path: Path, where: Locate) -> tuple[SysctlSpec, ...]:
+    return tuple(
+        SysctlSpec(key=key, value=value, place=where((*path, key), key=True))
+        for key, value in given.items()
+    )
+
+
+def _lines(lines: Sequence[str], tool: str, path: Path, where: Locate) -> tuple[RuleLine, ...]:
+    """As they are pasted: the tool's own name in front is left out."""
+    return tuple(
+        RuleLine(text=re.sub(rf"\s*{tool}\s+", "", line, count=1) if named else line, place=place)
+        for number, line in enumerate(lines)
+        for named in (re.match(rf"\s*{tool}\s", line),)
+        for place in (where((*path, number)),)
+    )
+
+
+def _link(link: Link, path: Path, where: Locate) -> LinkSpec:
+    a, b = (
+        _end(end, link.mac.get(f"{end.node}:{end.dev}"), (*path, "ends", number), where)
+        for number, end in enumerate(link.ends)
+    )
+    return LinkSpec(a=a, b=b, mtu=link.mtu, place=where(path))
+
+
+def _end(end: End, mac: str | None, path: Path, where: Locate) -> LinkEnd:
+    return LinkEnd(
+        ref=DevRef(NodeName(end.node), DevName(end.dev)),
+        bridge=None if end.bridge is None else DevName(end.bridge),
+        mac=_mac(mac),
+        place=where(path),
+    )
+
+
+def _step(step: Step, nodes: Sequence[NodeSpec], path: Path, where: Locate) -> StoryStep:
+    place = where(path)
+    if step.ping is not None:
+        return _ping(step.ping, nodes, path, where)
+    if step.show is not None:
+        named = tuple(map(NodeName, step.show.nodes))
+        return ShowStep(what=tuple(step.show.what), nodes=named, place=place)
+    if step.set_ is not None:
+        values = tuple(
+            (NodeName(node), sysctl)
+            for node, given in step.set_.items()
+            for sysctl in _sysctls(given, (*path, "set", node), where)
+        )
+        return SetStep(values=values, place=place)
+    if step.zero is not None:
+        return ZeroStep(nodes=tuple(map(NodeName, step.zero)), place=place)
+    if step.expect is not None:
+        return ExpectStep(expect=_table_expect(step.expect, (*path, "expect"), where), place=place)
+    return _firewall(step, path, where)
+
+
+def _firewall(step: Step, path: Path, where: Locate) -> FirewallStep:
+    tool, given = ("iptables", step.iptables) if step.iptables else ("ip6tables", step.ip6tables)
+    lines = tuple(
+        (NodeName(node), line)
+        for node, texts in (given or {}).items()
+        for line in _lines(texts, tool, (*path, tool, node), where)
+    )
+    return FirewallStep(tool=tool, lines=lines, place=where(path))
+
+
+def _ping(ping: Ping, nodes: Sequence[NodeSpec], path: Path, where: Locate) -> PingStep:
+    known = {node.name: node for node in nodes}
+    source, target = NodeName(ping.source), NodeName(ping.target)
+    meant = address_meant(known.get(source), known[target]) if target in known else _ip(target)
+    inner: Path = (*path, "ping", "expect")
+    expect = None if ping.expect is None else _ping_expect(ping.expect, inner, where)
+    return PingStep(
+        source=source,
+        target=ping.target,
+        address=meant,
+        count=ping.count,
+        size=ping.size,
+        timeout=float(ping.timeout),
+        expect=expect,
+        place=where(path),
+    )
+
+
+def _ping_expect(expect: PingExpect, path: Path, where: Locate) -> Expect:
+    return Expect(
+        reply=expect.reply,
+        crosses=tuple(expect.crosses),
+        avoids=tuple(expect.avoids),
+        log=None if expect.log is None else tuple(expect.log),
+        place=where(path),
+    )
+
+
+def _table_expect(expect: TableExpect, path: Path, where: Locate) -> Expect:
+    parts = (text.split("/", 1) for text in expect.no_address)
+    return Expect(
+        neighbours={
+            node: {_ip(ip): wanted for ip, wanted in entries.items()}
+            for node, entries in expect.neighbours.items()
+        },
+        fdb=expect.fdb,
+        no_address=tuple(DevRef(NodeName(node), DevName(dev)) for node, dev in parts),
+        place=where(path),
+    )

@@ -1,0 +1,51 @@
+"""What a broken rule says: its name, a sentence, a hint. Knows neither files nor positions."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
+
+__all__ = ["Fault", "near", "nearest", "shortened"]
+
+_LONGEST_GUESS: Final = 64  # difflib is quadratic: nobody mistypes a longer word
+_MOST_KNOWN: Final = 200
+_LISTED: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """A broken rule, wherever it was broken; see `Problem` for the fields."""
+
+    rule: str
+    message: str
+    text: str = ""
+    hint: str = ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The one of *known* that *word* was probably meant to be, or None."""
+    if len(word) > _LONGEST_GUESS:
+        return None
+    candidates = list(known)[:_MOST_KNOWN]
+    found = get_close_matches(word, candidates, n=1)
+    if found:
+        return found[0]
+    lower = {candidate.lower(): candidate for candidate in candidates}
+    return lower.get(word.lower())
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """A hint: the probable meaning, else what there is."""
+    names = list(known)
+    meant = nearest(word, names)
+    if meant is not None:
+        return f"did you mean {meant!r}?"
+    if not names:
+        return ""
+    more = ", …" if len(names) > _LISTED else ""
+    return f"known: {', '.join(names[:_LISTED])}{more}"
+
+
+def shortened(text: str, limit: int = 60) -> str:
+    """*text* for a message: quoted, on one line, never long."""
+    return repr(text if len(text) <= limit else f"{text[: limit - 1]}…")

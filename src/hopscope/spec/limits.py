@@ -1,0 +1,29 @@
+"""Numbers that a lab may not leave; nothing that acts."""
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["COUNT", "METRIC", "MTU", "SIZE", "TIMEOUT", "Limits"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """From *low* to *high*, both allowed; *above*: more than *low*."""
+
+    low: int
+    high: int
+    above: bool = False
+
+    def hold(self, number: float) -> bool:
+        """Whether *number* is within; not-a-number never is."""
+        return self.low < number <= self.high if self.above else self.low <= number <= self.high
+
+    def __str__(self) -> str:
+        return f"{'more than ' if self.above else ''}{self.low} to {self.high}"
+
+
+MTU: Final = Limits(low=68, high=65535)  # ETH_MIN_MTU, ETH_MAX_MTU
+COUNT: Final = Limits(low=1, high=10_000)
+SIZE: Final = Limits(low=0, high=65_507)  # what an IPv4 packet holds beside its two headers
+TIMEOUT: Final = Limits(low=0, high=60, above=True)
+METRIC: Final = Limits(low=0, high=0xFFFF_FFFF)

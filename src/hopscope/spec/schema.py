@@ -1,0 +1,343 @@
+"""What a lab file may hold, part by part; knows no positions, and no rule that spans parts."""
+
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from hopscope.model.lab import TABLES
+from hopscope.spec import short
+from hopscope.spec.limits import COUNT, MTU, SIZE, TIMEOUT, Limits
+
+__all__ = [
+    "Bridge",
+    "End",
+    "Lab",
+    "Link",
+    "Node",
+    "Ping",
+    "PingExpect",
+    "Route",
+    "Show",
+    "Step",
+    "TableExpect",
+    "json_schema",
+]
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of the lab file, for editors: it completes and explains."""
+    made = Lab.model_json_schema(by_alias=True, mode="validation")
+    return {"$schema": DIALECT, **made, "title": "hopscope lab"}
+
+
+def _within(limits: Limits) -> dict[str, Any]:
+    """For editors; the rule itself is `check`'s, so that labs made in Python obey it too."""
+    low = "exclusiveMinimum" if limits.above else "minimum"
+    return {low: limits.low, "maximum": limits.high}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+_LINES = Annotated[
+    list[str],
+    Field(examples=[['-t nat -A POSTROUTING -s 10.244.0.0/16 -o eth0 -j MASQUERADE']]),
+]
+_Texts = Annotated[list[str], BeforeValidator(short.one_or_many, json_schema_input_type=str | list[str])]
+_SysctlValue = Annotated[
+    str, BeforeValidator(short.sysctl_value, json_schema_input_type=str | int)
+]
+_Sysctls = dict[str, _SysctlValue]
+_Device = Annotated[
+    str,
+    AfterValidator(short.device_text),
+    Field(json_schema_extra={"pattern": "^[^/]+/[^/]+$"}),
+]
+_Chains = list[Annotated[str, Field(examples=["host/filter/FORWARD"])]]
+_Table = Annotated[str, Field(json_schema_extra={"enum": list(TABLES)})]
+
+
+class Bridge(_Part):
+    """A Linux bridge of a node."""
+
+    nf_call_iptables: bool = Field(
+        default=False,
+        description="This bridge's own switch: bridged IPv4 packets pass iptables, "
+        "whatever net.bridge.bridge-nf-call-iptables says.",
+    )
+    stp: bool = Field(default=False, description="Run the spanning tree protocol.")
+    mac: str | None = Field(
+        default=None,
+        description="MAC address; chosen from the name when left out.",
+        examples=["02:00:00:00:00:01"],
+    )
+    mtu: int | None = Field(
+        default=None, description="MTU in bytes.", examples=[1400], json_schema_extra=_within(MTU)
+    )
+    up: bool = Field(default=True, description="Bring the bridge up.")
+
+
+class Route(_Part):
+    """A route, in its long form."""
+
+    to: str = Field(description="'default', or a network.", examples=["default", "10.1.0.0/16"])
+    via: str | None = Field(default=None, description="The gateway.", examples=["10.244.1.1"])
+    dev: str | None = Field(default=None, description="The device.", examples=["veth1a"])
+    metric: int | None = Field(default=None, description="Lower wins.")
+
+
+_Bridge = Annotated[
+    Bridge, BeforeValidator(short.empty_when_null, json_schema_input_type=Bridge | None)
+]
+_Route = Annotated[
+    Route,
+    BeforeValidator(
+        short.route,
+        json_schema_input_type=Annotated[str, Field(examples=["default via 10.244.1.1"])] | Route,
+    ),
+]
+
+
+class Node(_Part):
+    """One network namespace. 'host' is by convention the one with the bridges."""
+
+    bridges: Annotated[
+        dict[str, _Bridge],
+        BeforeValidator(
+            short.bridges, json_schema_input_type=list[str] | dict[str, Bridge | None]
+        ),
+    ] = Field(
+        default={},
+        description="Its bridges; a bridge without an address forwards in layer 2 only.",
+        examples=[["br0"], {"br0": {"stp": True}}],
+    )
+    addresses: dict[str, _Texts] = Field(
+        default={},
+        description="Device → its address, or a list of them, each with its prefix length.",
+        examples=[{"veth1a": "10.244.1.2/24"}],
+    )
+    routes: list[_Route] = Field(
+        default=[],
+        description="Routes beyond those that the addresses bring along.",
+        examples=[["default via 10.244.1.1"]],
+    )
+    neighbours: dict[str, dict[str, str]] = Field(
+        default={},
+        description="Permanent ARP or ND entries: device → IP address → MAC address.",
+        examples=[{"veth1a": {"10.244.1.4": "02:00:00:00:00:04"}}],
+    )
+    sysctls: _Sysctls = Field(
+        default={},
+        description="Sysctls below net., set inside this namespace only.",
+        examples=[{"net.ipv4.ip_forward": 1}],
+    )
+    iptables: _LINES = Field(
+        default=[], description="Lines of iptables arguments, applied in order."
+    )
+    ip6tables: _LINES = Field(
+        default=[], description="Lines of ip6tables arguments, applied in order."
+    )
+    nft: str | None = Field(default=None, description="A whole nft script.")
+    lo: bool = Field(default=True, description="Bring up the loopback device.")
+    down: list[str] = Field(
+        default=[], description="Devices to leave down.", examples=[["veth1a"]]
+    )
+
+
+class End(_Part):
+    """One end of a link, in its parts."""
+
+    node: str
+    dev: str
+    bridge: str | None = None
+
+
+_EndText = Annotated[
+    str,
+    Field(
+        description="NODE:DEVICE, or NODE:DEVICE@BRIDGE for a port of a bridge.",
+        pattern=r"^[^:@/\s]+:[^:@\s]+(@[^:@\s]+)?$",
+        examples=["ns1:veth1a", "host:veth1b@br0"],
+    ),
+]
+_End = Annotated[End, BeforeValidator(short.link_end, json_schema_input_type=_EndText)]
+_TwoEnds = Annotated[list[_EndText], Field(min_length=2, max_length=2)]
+
+
+def _two(ends: list[End]) -> list[End]:
+    if len(ends) != 2:
+        hint = "write [ns1:veth1a, host:veth1b@br0]"
+        raise short.refusal("bad-link", f"a link has two ends, and this has {len(ends)}", hint=hint)
+    return ends
+
+
+class Link(_Part):
+    """A veth pair, in its long form."""
+
+    ends: Annotated[
+        list[_End],
+        AfterValidator(_two),
+        Field(json_schema_extra={"minItems": 2, "maxItems": 2}),
+    ] = Field(description="The two devices.", examples=[["ns1:veth1a", "host:veth1b@br0"]])
+    mtu: int | None = Field(
+        default=None,
+        description="MTU of both ends, in bytes.",
+        examples=[1400],
+        json_schema_extra=_within(MTU),
+    )
+    mac: dict[str, str] = Field(
+        default={},
+        description="MAC addresses, by end; chosen from the names when left out.",
+        examples=[{"ns1:veth1a": "02:00:00:00:00:02"}],
+    )
+
+    @model_validator(mode="after")
+    def _macs_are_of_ends(self) -> "Link":
+        names = [f"{end.node}:{end.dev}" for end in self.ends]
+        for name in self.mac:
+            if name not in names:
+                hint = f"the ends are {' and '.join(names)}"
+                message = f"{name!r} is not an end of this link"
+                raise short.refusal(
+                    "unknown-device", message, text=name, hint=hint, at=("mac", name), key=True
+                )
+        return self
+
+
+_Link = Annotated[Link, BeforeValidator(short.link, json_schema_input_type=_TwoEnds | Link)]
+
+
+class Show(_Part):
+    """Print tables, in the long form."""
+
+    what: Annotated[
+        list[_Table],
+        BeforeValidator(short.one_or_many, json_schema_input_type=_Table | list[_Table]),
+    ] = Field(description="Which tables.", examples=[["neighbours", "fdb"]])
+    nodes: _Texts = Field(default=[], description="Of which nodes; all when left out.")
+
+
+class PingExpect(_Part):
+    """What must be true of this ping."""
+
+    reply: bool | None = Field(
+        default=None, description="true: every request is answered; false: none is."
+    )
+    crosses: _Chains = Field(
+        default=[], description="Chains that its packets meet, as NODE/TABLE/CHAIN."
+    )
+    avoids: _Chains = Field(
+        default=[], description="Chains that none of its packets meets, as NODE/TABLE/CHAIN."
+    )
+    log: list[str] | None = Field(
+        default=None,
+        description="The prefixes of the log lines that it causes, in order; [] for none.",
+        examples=[[], ["Filter-FORWARD-1-"]],
+    )
+
+
+class Ping(_Part):
+    """Send echo requests and trace them, in the long form."""
+
+    source: str = Field(alias="from", description="The node that sends.", examples=["ns1"])
+    target: str = Field(
+        alias="to", description="A node, or an IP address.", examples=["ns2", "10.244.1.4"]
+    )
+    count: int = Field(
+        default=1, description="How many requests.", json_schema_extra=_within(COUNT)
+    )
+    size: int = Field(
+        default=56, description="Payload of each, in bytes.", json_schema_extra=_within(SIZE)
+    )
+    timeout: float = Field(
+        default=1.0,
+        description="Seconds to wait for each reply.",
+        json_schema_extra=_within(TIMEOUT),
+    )
+    expect: PingExpect | None = Field(default=None, description="What must be true of it.")
+
+
+class TableExpect(_Part):
+    """What must be true of the tables now."""
+
+    neighbours: dict[str, dict[str, str]] = Field(
+        default={},
+        description="Node → IP address → the device whose MAC it has (ns2/veth2a), "
+        "a MAC address, or 'none'.",
+        examples=[{"ns1": {"10.244.1.4": "ns2/veth2a"}}],
+    )
+    fdb: dict[_Device, dict[str, str]] = Field(
+        default={},
+        description="NODE/BRIDGE → a device (ns2/veth2a) or MAC address → the port that "
+        "leads to it, or 'none'.",
+        examples=[{"host/br0": {"ns2/veth2a": "veth2b"}}],
+    )
+    no_address: list[_Device] = Field(
+        default=[], description="Devices that have no IP address.", examples=[["host/br0"]]
+    )
+
+
+_Show = Annotated[
+    Show,
+    BeforeValidator(short.show, json_schema_input_type=_Table | list[_Table] | Show),
+]
+_PingText = Annotated[str, Field(pattern=r"^\s*[^\s>]+\s*->\s*[^\s>]+\s*$", examples=["ns1 -> ns2"])]
+_Ping = Annotated[Ping, BeforeValidator(short.ping, json_schema_input_type=_PingText | Ping)]
+_RulesOf = dict[str, _LINES]
+
+
+class Step(_Part):
+    """One step of the story; exactly one of these keys."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    show: _Show | None = Field(default=None, description="Print tables.")
+    ping: _Ping | None = Field(default=None, description="Send echo requests and trace them.")
+    set_: dict[str, _Sysctls] | None = Field(
+        default=None, alias="set", description="Change sysctls: node → key → value."
+    )
+    iptables: _RulesOf | None = Field(default=None, description="Add rules: node → lines.")
+    ip6tables: _RulesOf | None = Field(default=None, description="Add rules: node → lines.")
+    zero: _Texts | None = Field(default=None, description="Zero the rule counters of nodes.")
+    expect: TableExpect | None = Field(default=None, description="Check tables as they are now.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_key(cls, given: Any) -> Any:  # noqa: ANN401
+        return short.one_key(given)
+
+
+class Lab(_Part):
+    """A lab: namespaces, what joins them, and what is done with them."""
+
+    # a lab without them is refused by `check`, in the words that suit Python as well
+    model_config = ConfigDict(json_schema_extra={"required": ["name", "nodes"]})
+
+    name: str = Field(
+        default="",
+        description="1 to 63 of the characters A-Z a-z 0-9 . _ -",
+        examples=["bridge"],
+        json_schema_extra={"pattern": r"^[A-Za-z0-9_.][A-Za-z0-9._-]{0,62}$"},
+    )
+    description: str = Field(default="", description="What the lab shows, in a sentence.")
+    nodes: dict[
+        str,
+        Annotated[
+            Node, BeforeValidator(short.empty_when_null, json_schema_input_type=Node | None)
+        ],
+    ] = Field(
+        default={},
+        description="The network namespaces, by name.",
+        json_schema_extra={"minProperties": 1},
+    )
+    links: list[_Link] = Field(
+        default=[],
+        description="veth pairs; a device exists because a link names it.",
+        examples=[[["ns1:veth1a", "host:veth1b@br0"]]],
+    )
+    story: list[Annotated[Step, Field()]] = Field(
+        default=[], description="The steps that 'hopscope run' performs, in order."
+    )

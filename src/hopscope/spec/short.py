@@ -1,0 +1,178 @@
+"""The short forms of the lab file, turned into the long ones; knows no model and no lab.
+
+Each function lets pass what it does not know: the model behind it says what it wants.
+"""
+
+import re
+from typing import Any, Final
+
+from pydantic_core import PydanticCustomError
+
+from hopscope.spec.faults import shortened
+
+__all__ = [
+    "bridges",
+    "device_text",
+    "empty_when_null",
+    "link",
+    "link_end",
+    "one_key",
+    "one_or_many",
+    "ping",
+    "refusal",
+    "route",
+    "show",
+    "sysctl_value",
+    "wanted",
+]
+
+_END: Final = re.compile(r"(?P<node>[^:@/\s]+):(?P<dev>[^:@\s]+)(?:@(?P<bridge>[^:@\s]+))?")
+_PING: Final = re.compile(r"\s*(?P<source>[^\s>]+)\s*->\s*(?P<target>[^\s>]+)\s*")
+_ROUTE_WORDS: Final = ("via", "dev", "metric")
+
+
+def refusal(
+    rule: str,
+    message: str,
+    *,
+    text: str = "",
+    hint: str = "",
+    at: tuple[str | int, ...] = (),
+    key: bool = False,
+) -> PydanticCustomError:
+    """A broken rule as pydantic carries it.
+
+    *at* leads on from the value under validation; *key*: to the key there, not its value.
+    """
+    # the message travels as a value: braces in it are not placeholders
+    told = {"said": message, "rule": rule, "text": text, "hint": hint, "at": at, "key": key}
+    return PydanticCustomError("refused", "{said}", told)
+
+
+def wanted(expected: str) -> PydanticCustomError:
+    """The value is of a type that cannot be."""
+    return PydanticCustomError("wanted", "must be {expected}", {"expected": expected})
+
+
+def empty_when_null(value: Any) -> Any:  # noqa: ANN401
+    """``ns1:`` with nothing behind it is a node without anything."""
+    return {} if value is None else value
+
+
+def one_or_many(value: Any) -> Any:  # noqa: ANN401
+    """``a`` is ``[a]``."""
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list):
+        raise wanted("a text, or a list of texts")
+    return value
+
+
+def bridges(value: Any) -> Any:  # noqa: ANN401
+    """``[br0]`` is ``{br0: {}}``."""
+    if not isinstance(value, list):
+        return value
+    found: dict[str, Any] = {}
+    for number, name in enumerate(value):
+        if not isinstance(name, str):
+            hint = "write [br0], or {br0: {stp: true}} to set something"
+            raise refusal("wrong-type", "a bridge's name is a text", hint=hint, at=(number,))
+        if name in found:
+            message = f"the bridge {shortened(name)} is named twice"
+            raise refusal("duplicate-device", message, text=name, at=(number,))
+        found[name] = {}
+    return found
+
+
+def link_end(value: Any) -> Any:  # noqa: ANN401
+    """``host:veth1b@br0`` is its three parts."""
+    if not isinstance(value, str):
+        raise wanted("a text like ns1:veth1a")
+    match = _END.fullmatch(value)
+    if match is None:
+        hint = "write NODE:DEVICE, or NODE:DEVICE@BRIDGE for a port of a bridge"
+        if re.fullmatch(r"[^/:@\s]+/[^/:@\s]+(@[^/:@\s]+)?", value):
+            hint = f"did you mean {value.replace('/', ':')!r}?"
+        message = f"{shortened(value)} is not the end of a link"
+        raise refusal("bad-end", message, text=value, hint=hint)
+    return {key: part for key, part in match.groupdict().items() if part is not None}
+
+
+def link(value: Any) -> Any:  # noqa: ANN401
+    """``[a, b]`` is ``{ends: [a, b]}``."""
+    if isinstance(value, list):
+        return {"ends": value}
+    return _mapping_or(value, "a list of two ends")
+
+
+def route(value: Any) -> Any:  # noqa: ANN401
+    """``default via 10.0.0.1`` is ``{to: default, via: 10.0.0.1}``, as ``ip route`` reads it."""
+    if not isinstance(value, str):
+        return _mapping_or(value, "a text like 'default via 10.0.0.1'")
+    to, *rest = value.split() or [""]
+    found: dict[str, Any] = {"to": to}
+    for word, argument in zip(rest[::2], [*rest[1::2], ""], strict=False):
+        if word not in _ROUTE_WORDS or word in found or not argument:
+            hint = "write 'default via 10.0.0.1' or '10.1.0.0/16 dev eth0 metric 5'"
+            message = f"{shortened(value)} is not a route: {shortened(word)} does not fit there"
+            raise refusal("bad-route", message, text=value, hint=hint)
+        number = word == "metric" and re.fullmatch(r"[0-9]{1,10}", argument)
+        found[word] = int(argument) if number else argument
+    return found
+
+
+def show(value: Any) -> Any:  # noqa: ANN401
+    """``neighbours`` and ``[neighbours, fdb]`` are ``{what: [...]}``."""
+    if isinstance(value, str | list):
+        return {"what": value}
+    return _mapping_or(value, "a table's name, a list of names")
+
+
+def ping(value: Any) -> Any:  # noqa: ANN401
+    """``ns1 -> ns2`` is ``{from: ns1, to: ns2}``."""
+    if not isinstance(value, str):
+        return _mapping_or(value, "a text like 'ns1 -> ns2'")
+    match = _PING.fullmatch(value)
+    if match is None:
+        hint = "write 'ns1 -> ns2', or {from: ns1, to: ns2, count: 3}"
+        raise refusal("bad-ping", f"{shortened(value)} is not a ping", text=value, hint=hint)
+    return {"from": match["source"], "to": match["target"]}
+
+
+def sysctl_value(value: Any) -> Any:  # noqa: ANN401
+    """``0`` is the text the kernel reads; true and false are not."""
+    if isinstance(value, bool):
+        hint = f"write {int(value)}"
+        message = "the kernel reads numbers, not true and false"
+        raise refusal("bad-sysctl", message, text=str(value).lower(), hint=hint)
+    if not isinstance(value, int | str):
+        raise wanted("a number or a text")
+    return str(value)
+
+
+def one_key(value: Any) -> Any:  # noqa: ANN401
+    """A step of the story is a mapping of one key."""
+    if isinstance(value, dict) and len(value) != 1:
+        hint = "begin each step with '- '"
+        message = f"a step does one thing, and this one has {len(value)} keys"
+        raise refusal("one-key", message, hint=hint)
+    if isinstance(value, dict) and None in value.values():
+        (name,) = value
+        hint = "write what it is about, or remove the line"
+        raise refusal("wrong-type", f"nothing stands behind {name!r}", hint=hint, at=(name,))
+    return value
+
+
+def device_text(value: str) -> str:
+    """A device in the story is written with its node."""
+    node, slash, dev = value.partition("/")
+    if not (node and slash and dev) or "/" in dev:
+        message = f"{shortened(value)} does not name a device of a node"
+        raise refusal("bad-device", message, text=value, hint="write NODE/DEVICE, as host/br0")
+    return value
+
+
+def _mapping_or(value: Any, others: str) -> Any:  # noqa: ANN401
+    if not isinstance(value, dict):
+        raise wanted(f"{others}, or a mapping")
+    return value

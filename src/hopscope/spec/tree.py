@@ -1,0 +1,258 @@
+"""A YAML document as a tree in which everything knows its place; knows nothing of labs."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+from hopscope.errors import Place
+
+__all__ = [
+    "Listing",
+    "Locate",
+    "Mapping",
+    "Path",
+    "Scalar",
+    "Trail",
+    "Tree",
+    "at",
+    "listing",
+    "locate",
+    "mapping",
+    "plain",
+    "renamed",
+    "trail",
+    "value",
+    "without",
+    "words",
+]
+
+Path = tuple[str | int, ...]
+"""Keys and indexes from the top, in the long form: ("links", 0, "ends", 1)."""
+
+Trail = tuple[int, ...]
+"""Positions from the top, in the tree as written: entries and items are both counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scalar:
+    """A leaf. *inset* is how far its text begins behind *place*; None: not verbatim there."""
+
+    text: str
+    unquoted: bool  # so it may be a number, true, false or null
+    place: Place
+    inset: int | None = None
+    weight: int = 1
+    height: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapping:
+    """Keys and values in order; made by `mapping`.
+
+    *index* tells where a key stands, *weight* counts all that is below, *height* the levels.
+    """
+
+    entries: "tuple[tuple[Scalar, Tree], ...]"
+    place: Place
+    index: dict[str, int]
+    weight: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Items in order; made by `listing`. See `Mapping`."""
+
+    items: "tuple[Tree, ...]"
+    place: Place
+    index: dict[str, int]
+    weight: int
+    height: int
+
+
+Tree = Scalar | Mapping | Listing
+
+
+def mapping(entries: Sequence[tuple[Scalar, Tree]], place: Place) -> Mapping:
+    """A mapping of these keys and values."""
+    return Mapping(
+        entries=tuple(entries),
+        place=place,
+        index={label.text: n for n, (label, _) in enumerate(entries)},
+        weight=1 + sum(1 + below.weight for _, below in entries),
+        height=1 + max((below.height for _, below in entries), default=0),
+    )
+
+
+def listing(items: Sequence[Tree], place: Place) -> Listing:
+    """A list of these items."""
+    return Listing(
+        items=tuple(items),
+        place=place,
+        index={i.text: n for n, i in enumerate(items) if isinstance(i, Scalar)},
+        weight=1 + sum(item.weight for item in items),
+        height=1 + max((item.height for item in items), default=0),
+    )
+
+
+class Locate(Protocol):
+    """Finds the place that a path speaks of."""
+
+    def __call__(self, path: Path, *, key: bool = False, piece: str = "") -> Place:
+        """See `locate`."""
+        ...
+
+
+def locate(tree: Tree, path: Path, *, key: bool = False, piece: str = "") -> Place:
+    """The place of the value at *path*, of its *key*, or of a *piece* of its text.
+
+    Goes as far as the tree does, so it also finds what was written in a short form.
+    """
+    spot: Tree = tree
+    label: Scalar | None = None
+    for part in path:
+        position = _position(spot, part)
+        if position is not None:
+            label, spot = _child(spot, position)
+        elif not isinstance(spot, Listing):  # a list's short form only leaves a part out
+            label = None
+            break
+    if key and label is not None:
+        return label.place
+    return _piece_of(spot, piece) if piece else spot.place
+
+
+def trail(tree: Tree, path: Path) -> Trail:
+    """The positions that lead to the value at *path*, as far as the tree goes."""
+    spot: Tree = tree
+    found: list[int] = []
+    for part in path:
+        position = _position(spot, part)
+        if position is not None:
+            found.append(position)
+            spot = _child(spot, position)[1]
+        elif not isinstance(spot, Listing):
+            break
+    return tuple(found)
+
+
+def at(tree: Tree, steps: Trail) -> Tree:
+    """The part of *tree* that *steps* lead to."""
+    for position in steps:
+        tree = _child(tree, position)[1]
+    return tree
+
+
+def without(tree: Tree, steps: Trail) -> Tree:
+    """*tree* less the entry or item that *steps* lead to."""
+    return _edited(tree, steps, None)
+
+
+def renamed(tree: Tree, steps: Trail, name: str) -> Tree:
+    """*tree* with another key at the entry that *steps* lead to."""
+    return _edited(tree, steps, name)
+
+
+def plain(tree: Tree) -> Any:  # noqa: ANN401 - whatever YAML can say
+    """The tree as Python's own values, by the core schema of YAML 1.2."""
+    match tree:
+        case Scalar():
+            return value(tree)
+        case Mapping(entries=entries):
+            return {label.text: plain(below) for label, below in entries}
+        case Listing(items=items):
+            return [plain(item) for item in items]
+
+
+_NULL: Final = frozenset(("", "~", "null", "Null", "NULL"))
+_TRUE: Final = frozenset(("true", "True", "TRUE"))
+_FALSE: Final = frozenset(("false", "False", "FALSE"))
+_INTEGER: Final = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_NUMBER: Final = re.compile(
+    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
+_LONGEST_INTEGER: Final = 18  # int() itself refuses very long ones; no lab needs them
+
+
+def value(scalar: Scalar) -> str | int | float | bool | None:
+    """What a leaf means; 12:30:45 and ``no`` are text, as YAML 1.2 has it."""
+    text = scalar.text
+    if not scalar.unquoted:
+        return text
+    if text in _NULL:
+        return None
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    if _INTEGER.fullmatch(text) and len(text) <= _LONGEST_INTEGER:
+        based = text.startswith(("0o", "0x"))
+        return int(text, 0) if based else int(text)
+    if _NUMBER.fullmatch(text):
+        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    return text
+
+
+def words(tree: Tree) -> Iterator[str]:
+    """Every name that occurs in *tree*, whatever it stands for."""
+    match tree:
+        case Scalar(text=text):
+            yield text
+            yield from re.split(r"[\s:/@>,]+", text)
+        case Mapping(entries=entries):
+            for label, below in entries:
+                yield from words(label)
+                yield from words(below)
+        case Listing(items=items):
+            for item in items:
+                yield from words(item)
+
+
+def _position(tree: Tree, part: str | int) -> int | None:
+    match tree:
+        case Mapping(index=index) if isinstance(part, str):
+            return index.get(part)
+        case Listing(index=index) if isinstance(part, str):
+            return index.get(part)
+        case Listing(items=items) if isinstance(part, int):
+            return part if part < len(items) else None
+        case _:
+            return None
+
+
+def _child(tree: Tree, position: int) -> tuple[Scalar | None, Tree]:
+    match tree:
+        case Mapping(entries=entries):
+            return entries[position]
+        case Listing(items=items):
+            return None, items[position]
+        case Scalar():
+            raise IndexError(position)
+
+
+def _edited(tree: Tree, steps: Trail, name: str | None) -> Tree:
+    """*tree* with the part at *steps* renamed, or without it when there is no *name*."""
+    first, rest = steps[0], steps[1:]
+    match tree:
+        case Mapping(entries=entries, place=place):
+            label, below = entries[first]
+            kept: list[tuple[Scalar, Tree]] = []
+            if rest:
+                kept = [(label, _edited(below, rest, name))]
+            elif name is not None:
+                kept = [(replace(label, text=name), below)]
+            return mapping([*entries[:first], *kept, *entries[first + 1 :]], place)
+        case Listing(items=items, place=place):
+            left = [_edited(items[first], rest, name)] if rest else []
+            return listing([*items[:first], *left, *items[first + 1 :]], place)
+        case Scalar():
+            raise IndexError(first)
+
+
+def _piece_of(tree: Tree, piece: str) -> Place:
+    """Where *piece* stands as a word of its own in the text of a leaf."""
+    if not isinstance(tree, Scalar) or tree.inset is None:
+        return tree.place
+    found = re.search(rf"(?<![\w.-]){re.escape(piece)}(?![\w.-])", tree.text)
+    if found is None:
+        return tree.place
+    return replace(tree.place, column=tree.place.column + tree.inset + found.start())

@@ -1,0 +1,129 @@
+"""What the YAML parser's complaints mean in plain words; knows nothing of labs."""
+
+from typing import Final
+
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from hopscope.errors import Place, Problem
+
+__all__ = ["explained"]
+
+_WORDS: Final = (
+    # a fragment of the parser's own words, a sentence, a hint
+    (
+        "mapping values are not allowed",
+        "a ': ' stands where no key can be",
+        "indent the line like its neighbours, or put a text that contains ': ' in quotes",
+    ),
+    (
+        "could not find expected ':'",
+        "this is neither 'key: value' nor a continuation of the line above",
+        "end the key with ':', or indent the line like its neighbours",
+    ),
+    (
+        "expected <block end>",
+        "this line does not fit the indentation of the lines above it",
+        "lines of one mapping or list begin in the same column",
+    ),
+    (
+        "found unexpected end of stream",
+        "a quote is opened here and never closed",
+        "close it on the same line",
+    ),
+    (
+        "found unexpected document separator",
+        "a quote is opened here and never closed",
+        "close it on the same line",
+    ),
+    (
+        "sequence entries are not allowed",
+        "a '- ' stands where no list item can be",
+        "put each item on a line of its own below the key",
+    ),
+    (
+        "mapping keys are not allowed",
+        "a '? ' stands where no key can be",
+        "put a text that begins with '?' in quotes",
+    ),
+    (
+        "expected ',' or ']'",
+        "a list is opened with '[' and not closed, or a ',' is missing in it",
+        "write [a, b]",
+    ),
+    (
+        "expected ',' or '}'",
+        "a mapping is opened with '{' and not closed, or a ',' is missing in it",
+        "write {key: value, key: value}",
+    ),
+    (
+        "that cannot start any token",
+        "a value cannot begin with this character",
+        "put the value in quotes",
+    ),
+    (
+        "found unknown escape character",
+        "this backslash escape does not exist",
+        "in single quotes a backslash is only a backslash",
+    ),
+    (
+        "expected the node content",
+        "a value is missing here",
+        "put a text that begins with a special character in quotes",
+    ),
+    (
+        "expected alphabetic or numeric character",
+        "'&' and '*' begin the name of an anchor or alias, and no name follows",
+        "put a text that begins with '*' or '&' in quotes",
+    ),
+)
+_CONTEXT_IS_PLACE: Final = (
+    "while scanning a quoted scalar",
+    "while scanning a double-quoted scalar",
+    "while parsing a flow sequence",
+    "while parsing a flow mapping",
+)
+
+
+def explained(error: YAMLError, text: str, last: Place) -> Problem:
+    """One problem for one complaint; *last* is where the parser had got to."""
+    if not isinstance(error, MarkedYAMLError):
+        first = str(error).partition("\n")[0]
+        message = f"this is not YAML: {first}"
+        return Problem(place=last, rule="yaml-syntax", message=message)
+    place = _place(error, last)
+    lines = text.splitlines()
+    line = lines[place.line - 1] if place.line <= len(lines) else ""
+    said = f"{error.context or ''} {error.problem or ''}"
+    if (tab := _tab(error, line)) is not None:
+        return Problem(
+            place=Place(place.file, place.line, tab),
+            rule="tab",
+            message="a tab stands here, and YAML wants spaces",
+            text=line.strip(),
+            hint="replace each tab by two spaces",
+        )
+    for fragment, message, hint in _WORDS:
+        if fragment in said:
+            return Problem(
+                place=place, rule="yaml-syntax", message=message, text=line.strip(), hint=hint
+            )
+    message = f"this is not YAML: {error.problem or error.context or 'it cannot be read'}"
+    return Problem(place=place, rule="yaml-syntax", message=message, text=line.strip())
+
+
+def _place(error: MarkedYAMLError, last: Place) -> Place:
+    mark = error.problem_mark or error.context_mark
+    if error.context_mark is not None and str(error.context).startswith(_CONTEXT_IS_PLACE):
+        at_end = "unexpected" in str(error.problem) or "'<stream end>'" in str(error.problem)
+        mark = error.context_mark if at_end else mark
+    return last if mark is None else Place(last.file, mark.line + 1, mark.column + 1)
+
+
+def _tab(error: MarkedYAMLError, line: str) -> int | None:
+    """The column of a tab among the blanks that begin *line*; block texts may hold tabs."""
+    blanks = line[: len(line) - len(line.lstrip())]
+    if "\t" in blanks:
+        return blanks.index("\t") + 1
+    if "'\\t'" in str(error.problem) and "\t" in line:
+        return line.index("\t") + 1
+    return None
