@@ -1,15 +1,15 @@
 """Every error that hopscope raises on purpose, and nothing else.
 
-    HopscopeError
-    ├── SpecError            the lab file is wrong: one Problem per mistake, all of them at once
-    ├── UsageError           the command was called with something that cannot be
-    │   ├── NoSuchLabError   no running lab has that name
-    │   └── LabExistsError   a lab of that name is already up
-    ├── CannotError          this machine cannot; names what is missing and the mending command
-    ├── KernelError          the kernel refused an operation; carries errno and its own words
-    │   └── OwnedByOthersError  something of that name exists and is not ours
-    ├── ToolError            iptables, nft or another tool refused what it was given
-    └── NotReadyError        a named condition did not come true in time
+HopscopeError
+├── SpecError            the lab file is wrong: one Problem per mistake, all of them at once
+├── UsageError           the command was called with something that cannot be
+│   ├── NoSuchLabError   no running lab has that name
+│   └── LabExistsError   a lab of that name is already up
+├── CannotError          this machine cannot; names what is missing and the mending command
+├── KernelError          the kernel refused an operation; carries errno and its own words
+│   └── OwnedByOthersError  something of that name exists and is not ours
+├── ToolError            iptables, nft or another tool refused what it was given
+└── NotReadyError        a named condition did not come true in time
 """
 
 import errno

@@ -144,7 +144,7 @@ def _chosen_source(finder: socket.socket, address: str) -> str | None:
         except OSError:
             return None
         name: str = finder.getsockname()[0]
-        return name.split("%")[0]
+        return name.split("%", maxsplit=1)[0]
 
 
 def _words(error: OSError) -> str:

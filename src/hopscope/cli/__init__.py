@@ -13,8 +13,8 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command; errors a user can mend are printed without a traceback."""
-    from hopscope.cli.app import app  # noqa: PLC0415
-    from hopscope.errors import HopscopeError  # noqa: PLC0415
+    from hopscope.cli.app import app
+    from hopscope.errors import HopscopeError
 
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)

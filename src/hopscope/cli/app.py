@@ -64,11 +64,17 @@ def run(
     Exit status: 0 when every expectation held, 1 when one failed, 2 for a mistake in the
     lab file or the call, 3 when this machine cannot.
     """
-    from hopscope.cli import running  # noqa: PLC0415
+    from hopscope.cli import running
 
     running.run(
-        lab, name, out,
-        on_host=on_host, promiscuous=promiscuous, verbose=verbose, quiet=quiet, json=json,
+        lab,
+        name,
+        out,
+        on_host=on_host,
+        promiscuous=promiscuous,
+        verbose=verbose,
+        quiet=quiet,
+        json=json,
     )
 
 
@@ -77,7 +83,7 @@ def up(
     lab: LabArgument, name: Name = None, *, on_host: OnHost = False, quiet: Quiet = False
 ) -> None:
     """Build a lab and leave it standing, until `hopscope down`."""
-    from hopscope.cli import running  # noqa: PLC0415
+    from hopscope.cli import running
 
     running.up(lab, name, on_host=on_host, quiet=quiet)
 
@@ -85,7 +91,7 @@ def up(
 @app.command()
 def down(lab: Running, *, quiet: Quiet = False) -> None:
     """End a running lab and every process in it."""
-    from hopscope.cli import running  # noqa: PLC0415
+    from hopscope.cli import running
 
     running.down(lab, quiet=quiet)
 
@@ -93,15 +99,18 @@ def down(lab: Running, *, quiet: Quiet = False) -> None:
 @app.command("ls")
 def list_labs(*, json: AsJson = False) -> None:
     """List the running labs."""
-    from hopscope.cli import running  # noqa: PLC0415
+    from hopscope.cli import running
 
     running.list_labs(json=json)
 
 
 @app.command(
     "exec",
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True,
-                      "allow_interspersed_args": False},
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+    },
 )
 def execute(
     lab: Running,
@@ -109,7 +118,7 @@ def execute(
     command: Annotated[list[str], typer.Argument(metavar="-- CMD [ARG…]")],
 ) -> None:
     """Run a command in a node; its exit status and signals pass through."""
-    from hopscope.cli import entering  # noqa: PLC0415
+    from hopscope.cli import entering
 
     entering.execute(lab, node, command)
 
@@ -123,7 +132,7 @@ def shell(
     ] = None,
 ) -> None:
     """Open a shell in a lab, where ip netns, brctl, iptables and tcpdump work as on a real host."""
-    from hopscope.cli import entering  # noqa: PLC0415
+    from hopscope.cli import entering
 
     entering.shell(lab, node)
 
@@ -135,7 +144,7 @@ def set_sysctl(
     assignments: Annotated[list[str], typer.Argument(metavar="KEY=VALUE…")],
 ) -> None:
     """Set sysctls in a node, as net.bridge.bridge-nf-call-iptables=1."""
-    from hopscope.cli import reading  # noqa: PLC0415
+    from hopscope.cli import reading
 
     reading.set_sysctls(lab, node, assignments)
 
@@ -155,7 +164,7 @@ def show(
     json: AsJson = False,
 ) -> None:
     """Show tables of a running lab as its kernel holds them now."""
-    from hopscope.cli import reading  # noqa: PLC0415
+    from hopscope.cli import reading
 
     reading.show(lab, what or ["topology"], node or [], json=json)
 
@@ -178,12 +187,18 @@ def ping(
     json: AsJson = False,
 ) -> None:
     """Ping from a node and explain every hop. Exit status 1 when a reply is missing."""
-    from hopscope.cli import reading  # noqa: PLC0415
+    from hopscope.cli import reading
 
     reading.ping(
-        lab, source, target,
-        count=count, timeout=timeout, size=size,
-        promiscuous=promiscuous, verbose=verbose, json=json,
+        lab,
+        source,
+        target,
+        count=count,
+        timeout=timeout,
+        size=size,
+        promiscuous=promiscuous,
+        verbose=verbose,
+        json=json,
     )
 
 
@@ -206,17 +221,15 @@ def log(
     json: AsJson = False,
 ) -> None:
     """Print what LOG rules reported, in the kernel's own format."""
-    from hopscope.cli import logging  # noqa: PLC0415
+    from hopscope.cli import logging
 
     logging.log(lab, follow=follow, syslog=syslog, facility=facility, level=level, json=json)
 
 
 @app.command()
-def check(
-    file: Annotated[str, typer.Argument(metavar="FILE")], *, json: AsJson = False
-) -> None:
+def check(file: Annotated[str, typer.Argument(metavar="FILE")], *, json: AsJson = False) -> None:
     """Check a lab file: all mistakes at once, with line and column. Exit status 2 if any."""
-    from hopscope.cli import files  # noqa: PLC0415
+    from hopscope.cli import files
 
     files.check(file, json=json)
 
@@ -228,7 +241,7 @@ def schema(
     ] = "lab",
 ) -> None:
     """Print the JSON Schema of the lab file, for editors, or of journeys.json."""
-    from hopscope.cli import files  # noqa: PLC0415
+    from hopscope.cli import files
 
     files.schema(what)
 
@@ -236,14 +249,14 @@ def schema(
 @app.command()
 def doctor(*, json: AsJson = False) -> None:
     """Say what this machine can do, what each thing is for, and how to mend what is missing."""
-    from hopscope.cli import doctor as examination  # noqa: PLC0415
+    from hopscope.cli import doctor as examination
 
     examination.doctor(json=json)
 
 
-def _version(asked: bool) -> None:  # noqa: FBT001 - typer's callback
+def _version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version  # noqa: PLC0415
+        from importlib.metadata import version
 
         typer.echo(f"hopscope {version('hopscope')}")
         raise typer.Exit

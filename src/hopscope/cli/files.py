@@ -21,8 +21,15 @@ def check(file: str, *, json: bool) -> None:
         problems = list(error.problems)
     if json:
         rows = [
-            {"file": p.place.file, "line": p.place.line, "column": p.place.column,
-             "rule": p.rule, "message": p.message, "text": p.text, "hint": p.hint}
+            {
+                "file": p.place.file,
+                "line": p.place.line,
+                "column": p.place.column,
+                "rule": p.rule,
+                "message": p.message,
+                "text": p.text,
+                "hint": p.hint,
+            }
             for p in problems
         ]
         sys.stdout.write(jsonlib.dumps(rows, indent=2, ensure_ascii=False) + "\n")

@@ -85,11 +85,19 @@ def ping(
         snapshot = running.snapshot(rules=False)
         address = _address(running, snapshot, source, target)
         step = PingStep(
-            source=NodeName(source), target=target, address=address,
-            count=count, timeout=timeout, size=size,
+            source=NodeName(source),
+            target=target,
+            address=address,
+            count=count,
+            timeout=timeout,
+            size=size,
         )
-        own = [str(a.ip) for link in snapshot.node(source).links for a in link.addresses
-               if link.name != "lo"]
+        own = [
+            str(a.ip)
+            for link in snapshot.node(source).links
+            for a in link.addresses
+            if link.name != "lo"
+        ]
         with running.observing([*own, address], promiscuous=promiscuous) as session:
             result = perform_ping(running, session, step)
     if json:
@@ -105,13 +113,20 @@ def _address(running: RunningLab, snapshot: Snapshot, source: str, target: str) 
         return str(ip_address(target))
     except ValueError:
         running.check_node(target)
-    from hopscope.model.lookup import in_subnet  # noqa: PLC0415
+    from hopscope.model.lookup import in_subnet
 
-    found = [a.ip for link in snapshot.node(target).links if link.name != "lo"
-             for a in link.addresses if not a.ip.startswith("fe80:")]
+    found = [
+        a.ip
+        for link in snapshot.node(target).links
+        if link.name != "lo"
+        for a in link.addresses
+        if not a.ip.startswith("fe80:")
+    ]
     if not found:
-        message = f"{target} has no address to ping; give one, as hopscope exec LAB {target} " \
+        message = (
+            f"{target} has no address to ping; give one, as hopscope exec LAB {target} "
             "-- ip addr add …"
+        )
         raise UsageError(message)
     own = [str(a) for link in snapshot.node(source).links for a in link.addresses]
     near = [ip for ip in found if any(_same(cidr, ip) and in_subnet(cidr, ip) for cidr in own)]

@@ -92,7 +92,9 @@ def down(name: str, *, quiet: bool) -> None:
             HostChanges.load(stale.undo).undo()
         claimed.clear()
         if not quiet:
-            sys.stdout.write(f"{name} had ended already (killed, or a reboot); cleared its record\n")
+            sys.stdout.write(
+                f"{name} had ended already (killed, or a reboot); cleared its record\n"
+            )
         return
     try:
         RunningLab.attach(name, parse).down()

@@ -49,13 +49,23 @@ class Sender:
         """Send one line; CannotError when the daemon is not there."""
         if self._scheme == "unix":
             message = local(
-                text, at=at, facility=facility, severity=severity,
-                app=self._app, procid=self._procid,
+                text,
+                at=at,
+                facility=facility,
+                severity=severity,
+                app=self._app,
+                procid=self._procid,
             )
         else:
             message = rfc5424(
-                text, at=at, facility=facility, severity=severity,
-                host=self._host, app=self._app, procid=self._procid, msgid=msgid,
+                text,
+                at=at,
+                facility=facility,
+                severity=severity,
+                host=self._host,
+                app=self._app,
+                procid=self._procid,
+                msgid=msgid,
             )
         try:
             self._socket.sendall(framed(message) if self._scheme == "tcp" else message)

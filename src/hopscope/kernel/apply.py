@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from hopscope.errors import KernelError, Place, Problem, SpecError
+from hopscope.errors import KernelError, Problem, SpecError
 from hopscope.kernel.firewall import add_iptables, add_nft
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.vocab import DevRef

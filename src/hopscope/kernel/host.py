@@ -51,18 +51,24 @@ class HostChanges:
             message = f"--on-host needs a node named {HOME!r} in the lab"
             raise UsageError(message)
         host = spec.node(HOME)
-        ends = [end.ref.dev for link in spec.links for end in (link.a, link.b)
-                if end.ref.node == HOME]
+        ends = [
+            end.ref.dev for link in spec.links for end in (link.a, link.b) if end.ref.node == HOME
+        ]
         devices = [*(bridge.name for bridge in host.bridges), *ends]
         for dev in devices:
             if (NET / dev).exists():
                 raise OwnedByOthersError(f"the device {dev}")
         if host.nft:
-            message = "with --on-host the node 'host' takes iptables rules, not an nft script: " \
+            message = (
+                "with --on-host the node 'host' takes iptables rules, not an nft script: "
                 "only single rules can be taken back exactly"
+            )
             raise UsageError(message)
-        indexes = [int((path / "ifindex").read_text()) for path in NET.iterdir()
-                   if (path / "ifindex").exists()]
+        indexes = [
+            int((path / "ifindex").read_text())
+            for path in NET.iterdir()
+            if (path / "ifindex").exists()
+        ]
         made = cls(lab=name, devices=devices, index=max(indexes) + 1)
         for sysctl in host.sysctls:
             made._remember(sysctl_path(sysctl.key))
@@ -132,7 +138,7 @@ class HostChanges:
 
 def _quietly(argv: Sequence[str]) -> bytes:
     """Run a tool whose object may be gone already."""
-    done = subprocess.run(argv, capture_output=True, check=False)  # noqa: S603 - fixed tools
+    done = subprocess.run(argv, capture_output=True, check=False)
     return done.stdout
 
 

@@ -18,9 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from hopscope.kernel.protocol import Completed
+
 from hopscope.errors import CannotError, HopscopeError, KernelError
 from hopscope.kernel import holder as _holder_file
-from hopscope.kernel.protocol import Completed
 from hopscope.kernel.state import Claim, LabFile, find, state_home
 from hopscope.kernel.transport import Route
 from hopscope.model.vocab import NodeName
@@ -67,7 +68,7 @@ class Sandbox:
                 "user": not _privileged(),
                 "on_host": on_host,
             }
-            with subprocess.Popen(  # noqa: S603 - our own file, our own interpreter
+            with subprocess.Popen(
                 [sys.executable, "-I", "-S", HOLDER, json.dumps(config)],
                 pass_fds=(theirs.fileno(), listener.fileno(), log, claim.lock),
                 stdin=subprocess.DEVNULL,

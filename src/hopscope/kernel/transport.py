@@ -84,7 +84,9 @@ class Route:
 
     def _ask_once(self, request: Message) -> tuple[list[Message], bool]:
         self._seq += 1
-        self._socket.send(pack(replace(request, flags=request.flags | NLM_F_REQUEST, seq=self._seq)))
+        self._socket.send(
+            pack(replace(request, flags=request.flags | NLM_F_REQUEST, seq=self._seq))
+        )
         answers: list[Message] = []
         interrupted = False
         multi = 0x2

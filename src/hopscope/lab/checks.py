@@ -158,5 +158,3 @@ def _no_address(expect: Expect, snapshot: Snapshot) -> Iterator[Check]:
         found = ", ".join(str(address) for address in link.addresses) if link else "no such device"
         held = link is not None and not link.addresses
         yield Check(expected=f"no address on {ref}", seen=found or "no address", held=held)
-
-

@@ -70,7 +70,8 @@ def _layer_two(record: Record) -> Iterator[Finding]:
         return
     link = snapshot.link(source)
     same = link is not None and any(
-        in_subnet(str(address), ping.address) for address in link.addresses
+        in_subnet(str(address), ping.address)
+        for address in link.addresses
         if address.ip == ping.source_address
     )
     passed = list(_way(ping))
@@ -227,19 +228,29 @@ def _untaken(record: Record) -> Iterator[Finding]:
     for ping in record.pings:
         echoes = [j for j in ping.journeys if j.title.startswith("echo")]
         nodes = _bridging(ping)
-        steps = [(hop.node, step) for j in echoes for hop in hops(j) if hop.node in nodes
-                 for step in hop.steps]
+        steps = [
+            (hop.node, step)
+            for j in echoes
+            for hop in hops(j)
+            if hop.node in nodes
+            for step in hop.steps
+        ]
         ups = [step for _node, step in steps if isinstance(step, PassUpStep)]
-        inputs = [s for _n, s in steps if isinstance(s, HookStep) and s.hook is Hook.INPUT
-                  and s.family in IP]
+        inputs = [
+            s
+            for _n, s in steps
+            if isinstance(s, HookStep) and s.hook is Hook.INPUT and s.family in IP
+        ]
         if not echoes or not nodes or inputs:
             continue
         if any(step.because != "promiscuous" for step in ups):
             continue
         note = ""
         if ups:
-            note = (f"; the {len(ups)} copies seen on the bridge device were made for the capture, "
-                    "and the kernel classed them as for another host")
+            note = (
+                f"; the {len(ups)} copies seen on the bridge device were made for the capture, "
+                "and the kernel classed them as for another host"
+            )
         yield Finding(
             sentence=f"The echo packets did not go up into the protocol stack of "
             f"{', '.join(sorted(nodes))}: the bridge handed them from port to port.",

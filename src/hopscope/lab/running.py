@@ -3,17 +3,18 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
+
+from hopscope.kernel.protocol import Completed
+from hopscope.kernel.read import read
 
 from hopscope.errors import KernelError, UsageError
 from hopscope.kernel import firewall
 from hopscope.kernel.apply import apply
 from hopscope.kernel.host import HostChanges
-from hopscope.kernel.protocol import Completed
-from hopscope.kernel.read import read
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import Claim, LabFile, claim, find, left_behind, state_home
 from hopscope.model.lab import LabSpec
@@ -209,9 +210,7 @@ class RunningLab:
             firewall.zero(self.sandbox, where)
 
     @contextmanager
-    def observing(
-        self, addresses: Sequence[str], *, promiscuous: bool = True
-    ) -> Iterator[Session]:
+    def observing(self, addresses: Sequence[str], *, promiscuous: bool = True) -> Iterator[Session]:
         """All observers on all nodes, ready; packets from or to *addresses* are traced."""
         snapshot = self.snapshot(rules=False)
         scope = Scope(

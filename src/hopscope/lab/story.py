@@ -49,9 +49,7 @@ Told = Callable[[StepResult], None]
 """Called with each step's result as soon as it is known."""
 
 
-def perform(
-    lab: RunningLab, *, told: Told = lambda _: None, promiscuous: bool = True
-) -> Record:
+def perform(lab: RunningLab, *, told: Told = lambda _: None, promiscuous: bool = True) -> Record:
     """The whole story of a lab that stands; expectations are held, never raised."""
     started = Nanos(time.time_ns())
     initial = lab.snapshot()
@@ -254,5 +252,3 @@ def _notes(
             )
     if not found and any(reply.rtt is not None for reply in replies):
         yield "replies came, and no observer saw a packet: the journeys are missing"
-
-

@@ -19,7 +19,16 @@ from hopscope.model.vocab import (
     Verdict,
 )
 
-__all__ = ["Event", "FdbChanged", "FrameSeen", "Logged", "NeighbourChanged", "Observation", "Octets", "RuleHit"]
+__all__ = [
+    "Event",
+    "FdbChanged",
+    "FrameSeen",
+    "Logged",
+    "NeighbourChanged",
+    "Observation",
+    "Octets",
+    "RuleHit",
+]
 
 Octets = Annotated[
     bytes,

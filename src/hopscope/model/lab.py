@@ -11,6 +11,8 @@ from hopscope.errors import Place
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
 
 __all__ = [
+    "TABLES",
+    "AddressSpec",
     "BridgeSpec",
     "Expect",
     "ExpectStep",
@@ -28,8 +30,6 @@ __all__ = [
     "StoryStep",
     "SysctlSpec",
     "ZeroStep",
-    "AddressSpec",
-    "TABLES",
 ]
 
 TABLES = ("links", "neighbours", "fdb", "routes", "rules", "sysctls", "topology")

@@ -66,8 +66,11 @@ def route_to(node: NodeState, ip: str) -> Route | None:
     """
     wanted = ip_address(ip)
     family = Family.IP if wanted.version == 4 else Family.IP6
-    asked = [rule.table for rule in sorted(node.policy_rules, key=lambda rule: rule.priority)
-             if rule.family is family and not rule.source and not rule.destination]
+    asked = [
+        rule.table
+        for rule in sorted(node.policy_rules, key=lambda rule: rule.priority)
+        if rule.family is family and not rule.source and not rule.destination
+    ]
     for table in asked or MAIN_TABLES:
         matching = [
             route
@@ -136,8 +139,22 @@ def sysctl_int(node: NodeState, key: str) -> int | None:
 
 
 _CONNTRACK_WORDS = (
-    "ct state", "ct status", "conntrack", "--state", "MASQUERADE", "masquerade", "SNAT", "DNAT",
-    "snat", "dnat", "REDIRECT", "redirect", "CONNMARK", "connmark", "connbytes", "connlimit",
+    "ct state",
+    "ct status",
+    "conntrack",
+    "--state",
+    "MASQUERADE",
+    "masquerade",
+    "SNAT",
+    "DNAT",
+    "snat",
+    "dnat",
+    "REDIRECT",
+    "redirect",
+    "CONNMARK",
+    "connmark",
+    "connbytes",
+    "connlimit",
 )
 
 

@@ -141,9 +141,7 @@ class Session:
         def dev_name(node: NodeName, index: int) -> DevName | None:
             return names.get(node, {}).get(index)
 
-        entries = read_log(
-            self._scope.log, self._scope.recorded, dev_name, start=self._log_start
-        )
+        entries = read_log(self._scope.log, self._scope.recorded, dev_name, start=self._log_start)
         for _offset, event in entries:
             yield event
         self._log_start = end

@@ -128,9 +128,7 @@ def _early_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
 
 def _late_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
     """Per device: a port or bridge without an address of its own gets no link-local one."""
-    asked = {
-        (node.name, sysctl_path(sysctl.key)) for node in spec.nodes for sysctl in node.sysctls
-    }
+    asked = {(node.name, sysctl_path(sysctl.key)) for node in spec.nodes for sysctl in node.sysctls}
     six = uses_ipv6(spec)
     for node in spec.nodes:
         addressed = {address.dev for address in node.addresses if ":" in address.cidr}
@@ -187,9 +185,7 @@ def _veth(spec: LabSpec, link: LinkSpec, *, on_host: bool) -> Iterator[Op]:
     yield AddVeth(near=end(near), far=end(far), mtu=link.mtu, place=link.place)
     if far.bridge:
         up = end(far).up
-        yield SetUp(
-            node=far.ref.node, dev=far.ref.dev, up=up, bridge=far.bridge, place=far.place
-        )
+        yield SetUp(node=far.ref.node, dev=far.ref.dev, up=up, bridge=far.bridge, place=far.place)
 
 
 def _bring_up(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
@@ -214,9 +210,7 @@ def _ends(spec: LabSpec, node: NodeName) -> list[DevName]:
 
 def _layer3(node: NodeSpec) -> Iterator[Op]:
     for address in node.addresses:
-        yield AddAddress(
-            node=node.name, dev=address.dev, cidr=address.cidr, place=address.place
-        )
+        yield AddAddress(node=node.name, dev=address.dev, cidr=address.cidr, place=address.place)
     for route in node.routes:
         yield AddRoute(
             node=node.name,
@@ -227,9 +221,7 @@ def _layer3(node: NodeSpec) -> Iterator[Op]:
             place=route.place,
         )
     for near in node.neighbours:
-        yield AddNeighbour(
-            node=node.name, dev=near.dev, ip=near.ip, mac=near.mac, place=near.place
-        )
+        yield AddNeighbour(node=node.name, dev=near.dev, ip=near.ip, mac=near.mac, place=near.place)
 
 
 def _rules(node: NodeSpec) -> Iterator[Op]:
@@ -242,6 +234,4 @@ def _rules(node: NodeSpec) -> Iterator[Op]:
                 places=tuple(line.place for line in lines),
             )
     if node.nft:
-        yield AddRules(
-            node=node.name, tool="nft", lines=(node.nft.text,), places=(node.nft.place,)
-        )
+        yield AddRules(node=node.name, tool="nft", lines=(node.nft.text,), places=(node.nft.place,))

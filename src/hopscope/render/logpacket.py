@@ -87,7 +87,8 @@ def _ipv4(packet: bytes, at: int, options: LogOptions) -> tuple[str, bool]:
         f"TTL={ttl} ID={ident} "
     )
     text += "".join(
-        f"{word} " for bit, word in ((0x8000, "CE"), (0x4000, "DF"), (0x2000, "MF"))
+        f"{word} "
+        for bit, word in ((0x8000, "CE"), (0x4000, "DF"), (0x2000, "MF"))
         if fragment & bit
     )
     offset = fragment & 0x1FFF

@@ -199,8 +199,13 @@ def _owner(snapshot: Snapshot, mac: Mac | None) -> str:
 
 def _fdb(snapshot: Snapshot) -> RenderableType:
     rows = [
-        (f"{node.name}/{entry.bridge}", entry.mac, _owner(snapshot, entry.mac), entry.port,
-         "local" if entry.local else "static" if entry.static else "learnt")
+        (
+            f"{node.name}/{entry.bridge}",
+            entry.mac,
+            _owner(snapshot, entry.mac),
+            entry.port,
+            "local" if entry.local else "static" if entry.static else "learnt",
+        )
         for node in snapshot.nodes
         for entry in node.fdb
     ]

@@ -55,9 +55,7 @@ def build(lab: Lab, *, where: Locate, file: str) -> LabSpec:
         name=lab.name,
         nodes=nodes,
         links=tuple(_link(link, ("links", n), where) for n, link in enumerate(lab.links)),
-        story=tuple(
-            _step(step, nodes, ("story", n), where) for n, step in enumerate(lab.story)
-        ),
+        story=tuple(_step(step, nodes, ("story", n), where) for n, step in enumerate(lab.story)),
         description=lab.description,
         file=file,
     )

@@ -251,14 +251,14 @@ def _model_at(path: Path) -> type[BaseModel]:
     return model
 
 
-def _below(spot: Any, part: str | int) -> Any:  # noqa: ANN401 - an annotation
+def _below(spot: Any, part: str | int) -> Any:
     if get_origin(spot) in (list, dict):
         return get_args(spot)[-1]
     fields = spot.model_fields.items()
     return next(field.annotation for name, field in fields if (field.alias or name) == part)
 
 
-def _peeled(annotation: Any) -> Any:  # noqa: ANN401 - an annotation
+def _peeled(annotation: Any) -> Any:
     """What is below Annotated and Optional."""
     while True:
         origin = get_origin(annotation)

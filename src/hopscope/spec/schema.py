@@ -44,12 +44,12 @@ class _Part(BaseModel):
 
 _LINES = Annotated[
     list[str],
-    Field(examples=[['-t nat -A POSTROUTING -s 10.244.0.0/16 -o eth0 -j MASQUERADE']]),
+    Field(examples=[["-t nat -A POSTROUTING -s 10.244.0.0/16 -o eth0 -j MASQUERADE"]]),
 ]
-_Texts = Annotated[list[str], BeforeValidator(short.one_or_many, json_schema_input_type=str | list[str])]
-_SysctlValue = Annotated[
-    str, BeforeValidator(short.sysctl_value, json_schema_input_type=str | int)
+_Texts = Annotated[
+    list[str], BeforeValidator(short.one_or_many, json_schema_input_type=str | list[str])
 ]
+_SysctlValue = Annotated[str, BeforeValidator(short.sysctl_value, json_schema_input_type=str | int)]
 _Sysctls = dict[str, _SysctlValue]
 _Device = Annotated[
     str,
@@ -106,9 +106,7 @@ class Node(_Part):
 
     bridges: Annotated[
         dict[str, _Bridge],
-        BeforeValidator(
-            short.bridges, json_schema_input_type=list[str] | dict[str, Bridge | None]
-        ),
+        BeforeValidator(short.bridges, json_schema_input_type=list[str] | dict[str, Bridge | None]),
     ] = Field(
         default={},
         description="Its bridges; a bridge without an address forwards in layer 2 only.",
@@ -142,9 +140,7 @@ class Node(_Part):
     )
     nft: str | None = Field(default=None, description="A whole nft script.")
     lo: bool = Field(default=True, description="Bring up the loopback device.")
-    down: list[str] = Field(
-        default=[], description="Devices to leave down.", examples=[["veth1a"]]
-    )
+    down: list[str] = Field(default=[], description="Devices to leave down.", examples=[["veth1a"]])
 
 
 class End(_Part):
@@ -284,7 +280,9 @@ _Show = Annotated[
     Show,
     BeforeValidator(short.show, json_schema_input_type=_Table | list[_Table] | Show),
 ]
-_PingText = Annotated[str, Field(pattern=r"^\s*[^\s>]+\s*->\s*[^\s>]+\s*$", examples=["ns1 -> ns2"])]
+_PingText = Annotated[
+    str, Field(pattern=r"^\s*[^\s>]+\s*->\s*[^\s>]+\s*$", examples=["ns1 -> ns2"])
+]
 _Ping = Annotated[Ping, BeforeValidator(short.ping, json_schema_input_type=_PingText | Ping)]
 _RulesOf = dict[str, _LINES]
 
@@ -306,7 +304,7 @@ class Step(_Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_key(cls, given: Any) -> Any:  # noqa: ANN401
+    def _one_key(cls, given: Any) -> Any:
         return short.one_key(given)
 
 
@@ -325,9 +323,7 @@ class Lab(_Part):
     description: str = Field(default="", description="What the lab shows, in a sentence.")
     nodes: dict[
         str,
-        Annotated[
-            Node, BeforeValidator(short.empty_when_null, json_schema_input_type=Node | None)
-        ],
+        Annotated[Node, BeforeValidator(short.empty_when_null, json_schema_input_type=Node | None)],
     ] = Field(
         default={},
         description="The network namespaces, by name.",

@@ -54,12 +54,12 @@ def wanted(expected: str) -> PydanticCustomError:
     return PydanticCustomError("wanted", "must be {expected}", {"expected": expected})
 
 
-def empty_when_null(value: Any) -> Any:  # noqa: ANN401
+def empty_when_null(value: Any) -> Any:
     """``ns1:`` with nothing behind it is a node without anything."""
     return {} if value is None else value
 
 
-def one_or_many(value: Any) -> Any:  # noqa: ANN401
+def one_or_many(value: Any) -> Any:
     """``a`` is ``[a]``."""
     if isinstance(value, str):
         return [value]
@@ -68,7 +68,7 @@ def one_or_many(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def bridges(value: Any) -> Any:  # noqa: ANN401
+def bridges(value: Any) -> Any:
     """``[br0]`` is ``{br0: {}}``."""
     if not isinstance(value, list):
         return value
@@ -84,7 +84,7 @@ def bridges(value: Any) -> Any:  # noqa: ANN401
     return found
 
 
-def link_end(value: Any) -> Any:  # noqa: ANN401
+def link_end(value: Any) -> Any:
     """``host:veth1b@br0`` is its three parts."""
     if not isinstance(value, str):
         raise wanted("a text like ns1:veth1a")
@@ -98,14 +98,14 @@ def link_end(value: Any) -> Any:  # noqa: ANN401
     return {key: part for key, part in match.groupdict().items() if part is not None}
 
 
-def link(value: Any) -> Any:  # noqa: ANN401
+def link(value: Any) -> Any:
     """``[a, b]`` is ``{ends: [a, b]}``."""
     if isinstance(value, list):
         return {"ends": value}
     return _mapping_or(value, "a list of two ends")
 
 
-def route(value: Any) -> Any:  # noqa: ANN401
+def route(value: Any) -> Any:
     """``default via 10.0.0.1`` is ``{to: default, via: 10.0.0.1}``, as ``ip route`` reads it."""
     if not isinstance(value, str):
         return _mapping_or(value, "a text like 'default via 10.0.0.1'")
@@ -121,14 +121,14 @@ def route(value: Any) -> Any:  # noqa: ANN401
     return found
 
 
-def show(value: Any) -> Any:  # noqa: ANN401
+def show(value: Any) -> Any:
     """``neighbours`` and ``[neighbours, fdb]`` are ``{what: [...]}``."""
     if isinstance(value, str | list):
         return {"what": value}
     return _mapping_or(value, "a table's name, a list of names")
 
 
-def ping(value: Any) -> Any:  # noqa: ANN401
+def ping(value: Any) -> Any:
     """``ns1 -> ns2`` is ``{from: ns1, to: ns2}``."""
     if not isinstance(value, str):
         return _mapping_or(value, "a text like 'ns1 -> ns2'")
@@ -139,7 +139,7 @@ def ping(value: Any) -> Any:  # noqa: ANN401
     return {"from": match["source"], "to": match["target"]}
 
 
-def sysctl_value(value: Any) -> Any:  # noqa: ANN401
+def sysctl_value(value: Any) -> Any:
     """``0`` is the text the kernel reads; true and false are not."""
     if isinstance(value, bool):
         hint = f"write {int(value)}"
@@ -150,7 +150,7 @@ def sysctl_value(value: Any) -> Any:  # noqa: ANN401
     return str(value)
 
 
-def one_key(value: Any) -> Any:  # noqa: ANN401
+def one_key(value: Any) -> Any:
     """A step of the story is a mapping of one key."""
     if isinstance(value, dict) and len(value) != 1:
         hint = "begin each step with '- '"
@@ -172,7 +172,7 @@ def device_text(value: str) -> str:
     return value
 
 
-def _mapping_or(value: Any, others: str) -> Any:  # noqa: ANN401
+def _mapping_or(value: Any, others: str) -> Any:
     if not isinstance(value, dict):
         raise wanted(f"{others}, or a mapping")
     return value

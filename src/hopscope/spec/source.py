@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final, NoReturn
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -54,9 +54,7 @@ def read(text: str | bytes, file: str) -> tuple[Mapping, list[Problem]]:
     return tree, reader.problems
 
 
-def _stop(
-    place: Place, rule: str, message: str, *, text: str = "", hint: str = ""
-) -> NoReturn:
+def _stop(place: Place, rule: str, message: str, *, text: str = "", hint: str = "") -> NoReturn:
     raise SpecError([Problem(place=place, rule=rule, message=message, text=text, hint=hint)])
 
 
@@ -133,9 +131,7 @@ class _Reader:
     def _say(
         self, place: Place, rule: str, message: str, *, text: str = "", hint: str = ""
     ) -> None:
-        self.problems.append(
-            Problem(place=place, rule=rule, message=message, text=text, hint=hint)
-        )
+        self.problems.append(Problem(place=place, rule=rule, message=message, text=text, hint=hint))
 
     def _node(self, event: Event, depth: int) -> Tree:
         self._count(event, 1, depth)

@@ -154,7 +154,7 @@ def renamed(tree: Tree, steps: Trail, name: str) -> Tree:
     return _edited(tree, steps, name)
 
 
-def plain(tree: Tree) -> Any:  # noqa: ANN401 - whatever YAML can say
+def plain(tree: Tree) -> Any:
     """The tree as Python's own values, by the core schema of YAML 1.2."""
     match tree:
         case Scalar():

@@ -143,8 +143,12 @@ def _discovery(headers: Headers, scene: Scene, node: NodeName) -> list[Step]:
 
 def _ignored(scene: Scene, node: NodeName, came_in: DevName | None, asks: str) -> DropStep:
     where = f"{node}/{came_in}" if came_in else str(node)
-    own = [str(address) for link in scene.node(node).links for address in link.addresses
-           if link.name == came_in]
+    own = [
+        str(address)
+        for link in scene.node(node).links
+        for address in link.addresses
+        if link.name == came_in
+    ]
     has = f"{where} has {', '.join(own)}" if own else f"{where} has no address"
     return DropStep(
         reason=f"ignored: {asks}, and {has}",

@@ -22,7 +22,6 @@ from hopscope.model.lookup import (
     neighbour,
     next_hop,
     owner_of,
-    ports,
     route_to,
     sysctl_int,
 )
@@ -104,8 +103,7 @@ def _no_route(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         if route is None or route.route is not None or sent:
             continue
         state = scene.node(hop.node)
-        own = ", ".join(str(a) for link in state.links for a in link.addresses
-                        if link.name != "lo")
+        own = ", ".join(str(a) for link in state.links for a in link.addresses if link.name != "lo")
         has = f"it has {own}" if own else "it has no address"
         return Reason(
             code="no-route",

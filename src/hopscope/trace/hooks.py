@@ -85,10 +85,20 @@ def _merged(found: list[Traversal]) -> list[Traversal]:
     kept: list[Traversal] = []
     for traversal in found:
         last = kept[-1] if kept else None
-        same = last is not None and not last.hits and (
-            (last.node, last.family, last.hook, last.iif, last.oif, last.headers)
-            == (traversal.node, traversal.family, traversal.hook, traversal.iif,
-                traversal.oif, traversal.headers)
+        same = (
+            last is not None
+            and not last.hits
+            and (
+                (last.node, last.family, last.hook, last.iif, last.oif, last.headers)
+                == (
+                    traversal.node,
+                    traversal.family,
+                    traversal.hook,
+                    traversal.iif,
+                    traversal.oif,
+                    traversal.headers,
+                )
+            )
         )
         if same:
             kept.pop()
@@ -98,8 +108,13 @@ def _merged(found: list[Traversal]) -> list[Traversal]:
 
 def hook_step(traversal: Traversal, node: NodeState) -> HookStep:
     """What the chains of this hook did, beside the rules that they hold."""
-    here = [chain for chain in node.chains if not chain.ours and _layer(chain.family) ==
-            _layer(traversal.family) and _speaks(chain, traversal.family)]
+    here = [
+        chain
+        for chain in node.chains
+        if not chain.ours
+        and _layer(chain.family) == _layer(traversal.family)
+        and _speaks(chain, traversal.family)
+    ]
     visits: list[ChainVisit] = []
     skipped: list[str] = []
     base = sorted(
@@ -152,8 +167,14 @@ def _hits(hits: Sequence[RuleHit], chain: Chain) -> list[RuleHit]:
 
 def _visit(chain: Chain, hits: Sequence[RuleHit]) -> ChainVisit:
     matched = {hit.handle: hit.verdict for hit in hits if hit.kind == "rule"}
-    ending = (Verdict.ACCEPT, Verdict.DROP, Verdict.GOTO, Verdict.RETURN, Verdict.QUEUE,
-              Verdict.STOLEN)
+    ending = (
+        Verdict.ACCEPT,
+        Verdict.DROP,
+        Verdict.GOTO,
+        Verdict.RETURN,
+        Verdict.QUEUE,
+        Verdict.STOLEN,
+    )
     checks: list[RuleCheck] = []
     verdict: Verdict | None = None
     for rule in chain.rules:

@@ -21,9 +21,11 @@ def journeys(scene: Scene, *, ident: int) -> tuple[Journey, ...]:
             continue
         first = weave(packet, scene)
         fate, reason = explain(packet, first, scene)
-        notes = [
-            f"{scene.observation.lost} observations were lost meanwhile: there may be gaps"
-        ] if scene.observation.lost else []
+        notes = (
+            [f"{scene.observation.lost} observations were lost meanwhile: there may be gaps"]
+            if scene.observation.lost
+            else []
+        )
         found.append(
             Journey(
                 title=title(packet.headers),

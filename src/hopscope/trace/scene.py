@@ -27,8 +27,10 @@ class Packet:
     def born_in(self) -> NodeName:
         """The node that first had it."""
         first = self.sightings[0].event.dev.node if self.sightings else None
-        return self.traversals[0].node if self.traversals and self._hooks_first else (
-            first or self.traversals[0].node
+        return (
+            self.traversals[0].node
+            if self.traversals and self._hooks_first
+            else (first or self.traversals[0].node)
         )
 
     @property
@@ -103,8 +105,14 @@ def scene_of(
         key = key_of(traversal.headers)
         if key is None:
             continue
-        where = (key, traversal.node, traversal.family, traversal.hook, traversal.iif,
-                 traversal.oif)
+        where = (
+            key,
+            traversal.node,
+            traversal.family,
+            traversal.hook,
+            traversal.iif,
+            traversal.oif,
+        )
         number = passed[where] = passed.get(where, -1) + 1
         instances = hooks.setdefault(key, [])
         while len(instances) <= number:

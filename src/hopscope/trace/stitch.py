@@ -88,15 +88,20 @@ class _Weaver:
         steps: list[Step] = []
         state = self.scene.node(node)
         device = next(
-            (ref.dev for ref, way in self.frames if way is Direction.TRANSMIT
-             and ref.node == node), None
+            (ref.dev for ref, way in self.frames if way is Direction.TRANSMIT and ref.node == node),
+            None,
         )
         if (ip := self.packet.headers.ip) is not None:
             steps.append(_route_step(state, ip.dst))
         leaving = (None, device)
-        steps += self.hooks(node, lambda t: t.hook in (Hook.OUTPUT, Hook.POSTROUTING)
-                            and t.family is not Family.BRIDGE
-                            and (device is None or t.oif in leaving))
+        steps += self.hooks(
+            node,
+            lambda t: (
+                t.hook in (Hook.OUTPUT, Hook.POSTROUTING)
+                and t.family is not Family.BRIDGE
+                and (device is None or t.oif in leaving)
+            ),
+        )
         if device is None:
             steps += self.stuck(state)
             return Hop(node=node, came_in=None, came_from=None, steps=tuple(steps))
@@ -170,18 +175,24 @@ class _Weaver:
         if came_in is not None:
             steps += self.hooks(node, lambda t: t.hook is Hook.PREROUTING and t.iif in inside)
         ports = [
-            ref.dev for ref, way in list(self.frames)
-            if way is Direction.TRANSMIT and ref.node == node and ref.dev != came_in
-            and (link := self.scene.before.link(ref)) is not None and link.master == bridge
+            ref.dev
+            for ref, way in list(self.frames)
+            if way is Direction.TRANSMIT
+            and ref.node == node
+            and ref.dev != came_in
+            and (link := self.scene.before.link(ref)) is not None
+            and link.master == bridge
         ]
         up = self.frames.pop((DevRef(node, bridge), Direction.RECEIVE), None)
         steps.append(self.decision(node, bridge, came_in, headers, ports, up))
         leaving = (*ports, bridge)
         steps += self.hooks(
             node,
-            lambda t: t.hook in (Hook.FORWARD, Hook.POSTROUTING, Hook.OUTPUT)
-            and (t.family is Family.BRIDGE or _bridged(t, bridge))
-            and (t.iif in inside if t.iif else t.oif in leaving),
+            lambda t: (
+                t.hook in (Hook.FORWARD, Hook.POSTROUTING, Hook.OUTPUT)
+                and (t.family is Family.BRIDGE or _bridged(t, bridge))
+                and (t.iif in inside if t.iif else t.oif in leaving)
+            ),
         )
         for port in ports:
             self.transmit_step(node, port, steps)
@@ -270,9 +281,12 @@ class _Weaver:
         ip = self.packet.headers.ip
         inward = self.hooks(node, lambda t: t.hook is Hook.INPUT and t.iif == came_in)
         devices = [
-            ref.dev for ref, way in list(self.frames)
-            if way is Direction.TRANSMIT and ref.node == node
-            and (link := self.scene.before.link(ref)) is not None and link.master is None
+            ref.dev
+            for ref, way in list(self.frames)
+            if way is Direction.TRANSMIT
+            and ref.node == node
+            and (link := self.scene.before.link(ref)) is not None
+            and link.master is None
         ]
         through = self.hooks(node, lambda t: t.hook is Hook.FORWARD and t.iif == came_in)
         if devices or through:
@@ -361,8 +375,8 @@ class _Weaver:
         """Addresses that differ between the frame that came in and the one that goes out."""
         after = self.frames[(DevRef(node, dev), Direction.TRANSMIT)].headers.ip
         before = next(
-            (s.headers.ip for s in self.packet.sightings
-             if s.event.dev == DevRef(node, came_in)), None
+            (s.headers.ip for s in self.packet.sightings if s.event.dev == DevRef(node, came_in)),
+            None,
         )
         if before is None or after is None:
             return []
@@ -401,5 +415,3 @@ def _not_for_us(frame: Sighting, own: Mac | None, dev: DevName) -> DropStep:
         basis=seen("the kernel classed the frame as for another host"),
         expected=True,
     )
-
-

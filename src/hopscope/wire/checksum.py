@@ -28,8 +28,10 @@ def pseudo_header(src: bytes, dst: bytes, proto: int, length: int) -> bytes:
     if len(src) != len(dst):
         message = f"addresses of {len(src)} and {len(dst)} bytes in one packet"
         raise ChecksumError(message)
-    tail = struct.pack(">BBH", 0, proto, length) if len(src) == 4 else struct.pack(
-        ">IHBB", length, 0, 0, proto
+    tail = (
+        struct.pack(">BBH", 0, proto, length)
+        if len(src) == 4
+        else struct.pack(">IHBB", length, 0, 0, proto)
     )
     return src + dst + tail
 

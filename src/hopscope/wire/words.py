@@ -131,8 +131,10 @@ def _icmp_title(ip: Ip, icmp: Icmp) -> str:
 
 def _arp_line(arp: Arp) -> str:
     if arp.op == 1:
-        known = "" if arp.target_mac in ("00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff") else (
-            f" ({arp.target_mac})"
+        known = (
+            ""
+            if arp.target_mac in ("00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff")
+            else (f" ({arp.target_mac})")
         )
         return f"ARP, Request who-has {arp.target_ip}{known} tell {arp.sender_ip}"
     if arp.op == 2:
@@ -155,9 +157,13 @@ def _icmp_words(ip: Ip, icmp: Icmp, inner: Headers | None) -> str:
 
 
 def _error_words(ip: Ip, icmp: Icmp, inner: Headers, quoted: Ip) -> str:
-    port = "" if inner.ports is None else (
-        f"{quoted.dst} {_PROTOCOLS.get(quoted.proto, str(quoted.proto)).lower()} "
-        f"port {inner.ports.dport}"
+    port = (
+        ""
+        if inner.ports is None
+        else (
+            f"{quoted.dst} {_PROTOCOLS.get(quoted.proto, str(quoted.proto)).lower()} "
+            f"port {inner.ports.dport}"
+        )
     )
     if ip.version == 4:
         lines = {
