@@ -109,7 +109,7 @@ class LabExistsError(UsageError):
 
 
 class CannotError(HopscopeError):
-    """This machine lacks something; *mend* is the command that provides it."""
+    """Something is missing on this machine; *mend* is the command that provides it."""
 
     exit_code = ExitCode.CANNOT
 

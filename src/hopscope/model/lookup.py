@@ -22,7 +22,7 @@ __all__ = [
     "uses_conntrack",
 ]
 
-MAIN_TABLES = (255, 254, 253)  # local, main, default: the order of the default policy rules
+_MAIN_TABLES = (255, 254, 253)  # local, main, default: the order of the default policy rules
 
 
 def is_group(mac: Mac | None) -> bool:
@@ -71,7 +71,7 @@ def route_to(node: NodeState, ip: str) -> Route | None:
         for rule in sorted(node.policy_rules, key=lambda rule: rule.priority)
         if rule.family is family and not rule.source and not rule.destination
     ]
-    for table in asked or MAIN_TABLES:
+    for table in asked or _MAIN_TABLES:
         matching = [
             route
             for route in node.routes

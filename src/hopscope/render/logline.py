@@ -124,5 +124,5 @@ def _unchanged(packet: bytes) -> bytes:
     else:
         return packet
     first = packet[start : start + 8]
-    kept = _KEPT.get(proto, (slice(8),))
+    kept: tuple[slice, ...] = _KEPT.get(proto, (slice(8),))
     return fixed + b"".join(first[part] for part in kept) + packet[start + 8 : end]

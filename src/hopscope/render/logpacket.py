@@ -131,7 +131,7 @@ def _tcp(packet: bytes, at: int, options: LogOptions, *, later: bool) -> tuple[s
     text += f"SPT={sport} DPT={dport} "
     if options.tcp_sequence:
         text += f"SEQ={seq} ACK={acked} "
-    text += f"WINDOW={window} RES=0x{(bits & 0x0F00) >> 6:02x} "
+    text += f"WINDOW={window} RES=0x{(bits & 0x0E00) >> 6:02x} "
     text += "".join(f"{name} " for bit, name in _FLAGS if bits & bit)
     text += f"URGP={urgent} "
     end = at + (bits >> 12) * 4

@@ -1,6 +1,7 @@
 """The account on the terminal: results of steps as rich renderables, built without any I/O."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import assert_never
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -26,8 +27,8 @@ from hopscope.render.words import duration, headline, rule_lines, visit_words
 
 __all__ = ["conclusion", "journey", "result", "tables"]
 
-FATE_STYLE = {Fate.DELIVERED: "green", Fate.DROPPED: "bold red", Fate.UNSEEN: "yellow"}
-STEP_STYLE = {
+_FATE_STYLE = {Fate.DELIVERED: "green", Fate.DROPPED: "bold red", Fate.UNSEEN: "yellow"}
+_STEP_STYLE = {
     "transmit": "",
     "receive": "",
     "bridge": "cyan",
@@ -55,14 +56,16 @@ def result(step: StepResult, *, verbose: bool = False) -> RenderableType:
         case ExpectResult(checks=checks):
             return Group(_title("expect"), *_checks(checks))
         case PingResult():
-            return ping(step, verbose=verbose)
+            return _ping(step, verbose=verbose)
+        case _:
+            assert_never(step)
 
 
 def _title(text: str, note: str = "") -> Text:
     return Text.assemble(("● ", "bold blue"), (text, "bold"), (f"   {note}" if note else "", "dim"))
 
 
-def ping(step: PingResult, *, verbose: bool = False) -> RenderableType:
+def _ping(step: PingResult, *, verbose: bool = False) -> RenderableType:
     """A ping: its outcome, its journeys, what its rules and logs say, its checks."""
     source = f"{step.source} ({step.source_address})" if step.source_address else step.source
     target = step.target if step.target == step.address else f"{step.target} ({step.address})"
@@ -105,7 +108,7 @@ def _checks(checks: Sequence[Check]) -> Iterator[Text]:
 
 def journey(one: Journey, *, verbose: bool = False) -> Group:
     """One packet's tree of hops, times counted from its first event."""
-    head = Text.assemble((f"{one.title}  ", "bold"), (str(one.fate), FATE_STYLE[one.fate]))
+    head = Text.assemble((f"{one.title}  ", "bold"), (str(one.fate), _FATE_STYLE[one.fate]))
     if one.reason is not None:
         head.append(f": {one.reason.sentence}")
     grid = Table.grid(padding=(0, 1))
@@ -125,7 +128,7 @@ def _hop_rows(
     for number, step in enumerate(_told(hop.steps, verbose=verbose)):
         at = getattr(step, "at", None)
         since = Text(f"{(at - one.started) / 1000:.1f} µs" if at is not None else "")
-        words = Text(headline(step), STEP_STYLE.get(step.kind, ""))
+        words = Text(headline(step), _STEP_STYLE.get(step.kind, ""))
         if isinstance(step, HookStep) and step.verdict == "drop":
             words.stylize("bold red")
         if step.basis.kind != "seen":

@@ -3,7 +3,16 @@
 import struct
 from typing import Final
 
-__all__ = ["ChecksumError", "checksum", "pseudo_header", "transport_checksum_ok"]
+__all__ = [
+    "ICMP",
+    "ICMPV6",
+    "TCP",
+    "UDP",
+    "ChecksumError",
+    "checksum",
+    "pseudo_header",
+    "transport_checksum_ok",
+]
 
 TCP: Final = 6
 UDP: Final = 17

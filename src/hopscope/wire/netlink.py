@@ -1,4 +1,4 @@
-"""Netlink framing: messages, attributes and acknowledgements, as bytes (RFC 3549, linux/netlink.h)."""
+"""Netlink framing as bytes: messages, attributes, acknowledgements (RFC 3549, linux/netlink.h)."""
 
 import struct
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 __all__ = [
+    "NETLINK_NETFILTER",
     "NLMSG_DONE",
     "NLMSG_ERROR",
     "NLM_F_ACK",
@@ -31,6 +32,8 @@ __all__ = [
     "u64",
     "unpack",
 ]
+
+NETLINK_NETFILTER: Final = 12  # the socket module has no name for it
 
 NLM_F_REQUEST: Final = 0x1
 NLM_F_ACK: Final = 0x4
@@ -162,6 +165,6 @@ def ack(message: Message) -> Ack | None:
         start = 4 + (_HEADER.size if capped else _padded(length))
         found = attributes(message.payload[start:])
         said = found.get(_NLMSGERR_ATTR_MSG, b"").rstrip(b"\0").decode(errors="replace")
-        if _NLMSGERR_ATTR_OFFS in found:
-            (offset,) = struct.unpack("=I", found[_NLMSGERR_ATTR_OFFS])
+        if len(where := found.get(_NLMSGERR_ATTR_OFFS, b"")) == 4:
+            (offset,) = struct.unpack("=I", where)
     return Ack(message.seq, -code, said, offset)

@@ -51,8 +51,10 @@ def logged(
     node: NodeName,
     dev_name: Callable[[int], DevName | None],
 ) -> Iterator[Logged]:
-    """The reports in a datagram. *at* is when it was read: the kernel's own stamp is absent
-    at some hooks, and where present is the packet's birth, not the rule's moment.
+    """The reports in a datagram.
+
+    *at* is when it was read: the kernel's own stamp is absent at some hooks, and where
+    present is the packet's birth, not the rule's moment.
     """
     for message in unpack(datagram):
         if message.type != _PACKET or len(message.payload) < _HEADER.size:

@@ -22,7 +22,7 @@ NFNLGRP_NFTRACE: Final = 9
 OUR_PREFIX: Final = "hopscope"
 """Tables whose names begin so are ours."""
 
-NFPROTO: Final = {
+_NFPROTO: Final = {
     Family.INET: 1,
     Family.IP: 2,
     Family.ARP: 3,
@@ -30,7 +30,7 @@ NFPROTO: Final = {
     Family.BRIDGE: 7,
     Family.IP6: 10,
 }
-FAMILY_OF: Final = {number: family for family, number in NFPROTO.items()}
+_FAMILY_OF: Final = {number: family for family, number in _NFPROTO.items()}
 
 _FIVE = (Hook.PREROUTING, Hook.INPUT, Hook.FORWARD, Hook.OUTPUT, Hook.POSTROUTING)
 WITNESSED: Final = {
@@ -40,7 +40,7 @@ WITNESSED: Final = {
 }
 """The hooks that our table watches, with the kernel's numbers for them."""
 
-PRIORITY: Final = -1000
+_PRIORITY: Final = -1000
 """Before all the lab's chains, whose lowest usual priority is raw's -300."""
 
 _SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
@@ -68,14 +68,16 @@ _KINDS: Final = {1: "policy", 2: "return", 3: "rule"}
 
 
 def trace_table(name: str, addresses: Sequence[str]) -> list[Message]:
-    """One batch that makes the table *name* in each family, tracing packets from or to
-    *addresses*, all ARP, and all IPv6 neighbour discovery (its targets are multicast).
+    """One batch that makes the table *name* in each family.
+
+    It traces packets from or to *addresses*, all ARP, and, if one of them is of IPv6, all
+    neighbour discovery, whose targets are multicast.
     """
     messages = [Message(_BATCH_BEGIN, 0, _nfgen(0, 10))]
     for family, hooks in WITNESSED.items():
         messages.append(_message(_NEWTABLE, family, text(1, name) + attr(2, _be32(2)), _CREATE))
         for hook, number in hooks.items():
-            where = nest(4, attr(1, _be32(number)) + attr(2, struct.pack(">i", PRIORITY)))
+            where = nest(4, attr(1, _be32(number)) + attr(2, struct.pack(">i", _PRIORITY)))
             body = text(1, name) + text(3, hook) + where + attr(5, _be32(1)) + text(7, "filter")
             messages.append(_message(_NEWCHAIN, family, body, _CREATE | _EXCLUSIVE))
         for hook in hooks:
@@ -96,7 +98,7 @@ def rule_hits(
             continue
         found = attributes(message.payload[4:])
         kind = _KINDS.get(_number(found.get(4)))
-        family = FAMILY_OF.get(message.payload[0])
+        family = _FAMILY_OF.get(message.payload[0])
         if kind is None or family is None:
             continue
         verdict, jump = _verdict(found)
@@ -152,7 +154,7 @@ def _matches(family: Family, addresses: Sequence[str]) -> Iterator[bytes]:
 def _protocol(family: Family, address: IPv4Address | IPv6Address) -> bytes:
     if family is Family.BRIDGE:
         return _meta(_META_PROTOCOL) + _equals(struct.pack(">H", _ETHERTYPE[address.version]))
-    number = NFPROTO[Family.IP if address.version == 4 else Family.IP6]
+    number = _NFPROTO[Family.IP if address.version == 4 else Family.IP6]
     return _meta(_META_NFPROTO) + _equals(bytes([number]))
 
 
@@ -182,7 +184,7 @@ def _set_nftrace() -> bytes:
 
 
 def _message(kind: int, family: Family, body: bytes, flags: int) -> Message:
-    return Message(_SUBSYSTEM | kind, flags, _nfgen(NFPROTO[family], 0) + body)
+    return Message(_SUBSYSTEM | kind, flags, _nfgen(_NFPROTO[family], 0) + body)
 
 
 def _nfgen(family: int, resource: int) -> bytes:

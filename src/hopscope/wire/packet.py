@@ -104,9 +104,11 @@ def checksums_ok(frame: bytes) -> bool | None:
     if parsed is None:
         return None
     ip, upper = parsed
+    if len(packet) < ip.length:
+        return None
     if ip.version == 4 and checksum(packet[: (packet[0] & 0xF) * 4]) != 0:
         return False
-    if upper is None or len(packet) < ip.length or _more_fragments(packet):
+    if upper is None or _more_fragments(packet):
         return None
     packed = IPv4Address if ip.version == 4 else IPv6Address
     return transport_checksum_ok(packed(ip.src).packed, packed(ip.dst).packed, ip.proto, upper)
