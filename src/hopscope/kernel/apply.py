@@ -113,10 +113,8 @@ def _message(plan: Plan, op: Op, sandbox: Sandbox) -> Message:
                 index=plan.indexes[DevRef(op.node, op.name)],
                 mac=op.mac,
                 mtu=op.mtu,
-                up=False,
                 stp=op.stp,
                 nf_call_iptables=op.nf_call_iptables,
-                alias=None,
             )
         case SetUp():
             master = plan.indexes[DevRef(op.node, op.bridge)] if op.bridge else None
@@ -145,13 +143,12 @@ def _veth(plan: Plan, op: AddVeth, sandbox: Sandbox) -> Message:
         master=plan.indexes[DevRef(near.ref.node, near.bridge)] if near.bridge else None,
         mac=near.mac,
         mtu=op.mtu,
-        up=near.up,
+        up=op.up,
         peer=rtnl.VethPeer(
             name=far.ref.dev,
             index=plan.indexes[far.ref],
             ns_fd=sandbox.ns_fd(far.ref.node),
             mac=far.mac,
             mtu=op.mtu,
-            up=far.up,
         ),
     )

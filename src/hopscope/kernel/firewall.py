@@ -8,9 +8,8 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from hopscope.kernel.protocol import Completed, Kernel
-
 from hopscope.errors import CannotError, Place, Problem, SpecError, ToolError
+from hopscope.kernel.protocol import Completed, Kernel
 from hopscope.model.vocab import NodeName
 
 __all__ = ["add_iptables", "add_nft", "restore_form", "zero"]

@@ -1,7 +1,8 @@
 """The holder: the one small process that keeps a lab's namespaces alive, and opens things in them.
 
-Run as a program of its own (``python -I -S holder.py CONFIG``), never imported by the
-rest, so it uses nothing but the standard library and starts in a few milliseconds.
+Run in an interpreter of its own that sees no installed package (``python -I -S``), so it
+uses nothing but the standard library and its neighbour `recorder`, and starts in a few
+milliseconds.
 
 Theory of operation. The first process unshares user (unless it is root), mount, PID
 and network namespaces, tells its child's PID, and ends. The child is PID 1 of the new
@@ -26,7 +27,9 @@ import sys
 import time
 from typing import Any
 
-__all__: list[str] = []
+from hopscope.kernel.recorder import Recorder
+
+__all__ = ["MOST_FDS", "RECORD", "main"]
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -109,7 +112,8 @@ class Holder:
         self.listener = socket.socket(fileno=config["listen"]) if config["listen"] >= 0 else None
         self.log = config["log"]
         self.names: list[str] = []
-        self.recorded: dict[int, int] = {}  # descriptor → index of its node
+        self.recorded: dict[int, tuple[int, Recorder]] = {}  # descriptor → its node's
+        self.kept: set[int] = set()  # descriptors that live as long as the lab
         self.clients: dict[int, socket.socket] = {control.fileno(): control}
         self.children: dict[int, tuple[socket.socket, int]] = {}  # pid → who waits, request
         self.detached = False
@@ -163,7 +167,8 @@ class Holder:
         """Serve one request, or see that the client is gone."""
         fds: list[int] = []
         try:
-            data, control, _flags, _address = client.recvmsg(1 << 20, socket.CMSG_SPACE(4 * 8))
+            space = socket.CMSG_SPACE(4 * MOST_FDS)
+            data, control, _flags, _address = client.recvmsg(1 << 20, space)
             for _level, _type, packed in control:
                 got = array.array("i")
                 got.frombytes(packed[: len(packed) - len(packed) % got.itemsize])
@@ -180,7 +185,7 @@ class Holder:
             reply, out = {"error": error.errno or errno.EIO, "doing": str(error)}, []
         finally:
             for fd in fds:
-                if fd not in self.recorded:
+                if fd not in self.kept:
                     os.close(fd)
         if reply is not None:
             self.reply(client, request, reply, out)
@@ -313,10 +318,14 @@ class Holder:
             os._exit(126)
 
     def do_record(self, _client: object, request: dict[str, Any], fds: list[int]) -> Any:
-        """Keep *fds* and append every datagram that they bring to the log file."""
-        for fd, node in zip(fds, request["nodes"], strict=True):
+        """Keep *fds*, and record what LOG rules do as the first of each two brings it.
+
+        The second of the two owns the table that makes the kernel report.
+        """
+        self.kept.update(fds)
+        for fd, node in zip(fds[::2], request["nodes"], strict=True):
             os.set_blocking(fd, False)
-            self.recorded[fd] = self.names.index(node)
+            self.recorded[fd] = (self.names.index(node), Recorder())
             self.poller.register(fd, select.EPOLLIN)
         return {}, []
 
@@ -327,20 +336,31 @@ class Holder:
         return {"size": os.fstat(self.log).st_size}, []
 
     def drain(self, fd: int) -> None:
-        """Append what waits on one recorded socket. A full disk loses lines, not the lab."""
+        """Append what is to be kept of a node's reports. A full disk loses lines, not the lab."""
+        node, recorder = self.recorded[fd]
         while True:
             try:
                 data = os.read(fd, 1 << 17)
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno == errno.ENOBUFS:  # an overrun is recorded as an empty datagram
-                    data = b""
-                else:
+                if error.errno != errno.ENOBUFS:
                     return
-            head = RECORD.pack(time.time_ns(), self.recorded[fd], len(data))
+                self.append(node, b"")  # an overrun is recorded as an empty message
+                continue
+            for message in recorder.keep(data):
+                self.append(node, message)
+
+    def append(self, node: int, message: bytes) -> None:
+        """One entry of the log file, whole or not at all."""
+        entry = RECORD.pack(time.time_ns(), node, len(message)) + message
+        size = os.fstat(self.log).st_size
+        try:
+            if os.write(self.log, entry) != len(entry):
+                os.ftruncate(self.log, size)
+        except OSError:
             with contextlib.suppress(OSError):
-                os.write(self.log, head + data)
+                os.ftruncate(self.log, size)
 
     def do_detach(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
         """From now on live until told to stop."""
@@ -350,7 +370,3 @@ class Holder:
     def do_stop(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
         """End; the kernel frees everything."""
         os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -18,18 +18,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from hopscope.kernel.protocol import Completed
-
 from hopscope.errors import CannotError, HopscopeError, KernelError
-from hopscope.kernel import holder as _holder_file
-from hopscope.kernel.state import Claim, LabFile, find, state_home
+from hopscope.kernel.holder import MOST_FDS
+from hopscope.kernel.protocol import Completed
+from hopscope.kernel.state import Claim, LabFile, find, privileged, state_home
 from hopscope.kernel.transport import Route
 from hopscope.model.vocab import NodeName
 from hopscope.wire.netlink import Message
 
 __all__ = ["Sandbox"]
 
-HOLDER = Path(_holder_file.__file__)
+_HOLDER = (
+    f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
+    "from hopscope.kernel.holder import main; main()"
+)
 _DEATH = 5.0  # seconds that the kernel may take to end a killed holder
 
 
@@ -65,11 +67,11 @@ class Sandbox:
                 "control": theirs.fileno(),
                 "listen": listener.fileno(),
                 "log": log,
-                "user": not _privileged(),
+                "user": not privileged(),
                 "on_host": on_host,
             }
             with subprocess.Popen(
-                [sys.executable, "-I", "-S", HOLDER, json.dumps(config)],
+                [sys.executable, "-I", "-S", "-c", _HOLDER, json.dumps(config)],
                 pass_fds=(theirs.fileno(), listener.fileno(), log, claim.lock),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
@@ -111,15 +113,15 @@ class Sandbox:
         self._request("nodes", names=list(names), home=home)
         self._nodes += tuple(names)
 
-    def socket(self, node: NodeName, family: int, kind: int, protocol: int) -> socket.socket:
+    def open_socket(self, node: NodeName, family: int, kind: int, protocol: int) -> socket.socket:
         """A socket that was opened in *node*."""
-        return self.sockets([(node, family, kind, protocol)])[0]
+        return self.open_sockets([(node, family, kind, protocol)])[0]
 
-    def sockets(self, wanted: Sequence[tuple[NodeName, int, int, int]]) -> list[socket.socket]:
+    def open_sockets(self, wanted: Sequence[tuple[NodeName, int, int, int]]) -> list[socket.socket]:
         """Sockets opened in nodes: (node, family, type, protocol) each."""
         made: list[socket.socket] = []
-        for start in range(0, len(wanted), _holder_file.MOST_FDS):
-            some = [list(one) for one in wanted[start : start + _holder_file.MOST_FDS]]
+        for start in range(0, len(wanted), MOST_FDS):
+            some = [list(one) for one in wanted[start : start + MOST_FDS]]
             _reply, fds = self._request("sockets", sockets=some)
             made.extend(socket.socket(fileno=fd) for fd in fds)
         return made
@@ -134,7 +136,7 @@ class Sandbox:
     def _route(self, node: NodeName) -> Route:
         if node not in self._routes:
             kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
-            made = self.socket(node, socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+            made = self.open_socket(node, socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
             self._routes[node] = Route(made, str(node))
         return self._routes[node]
 
@@ -177,9 +179,9 @@ class Sandbox:
             code = os.waitstatus_to_exitcode(reply["status"])
             return Completed(code, files[1].read(), files[2].read())
 
-    def record(self, sockets: Mapping[NodeName, socket.socket]) -> None:
-        """Hand sockets to the holder, which appends all they bring to the lab's log file."""
-        fds = [made.fileno() for made in sockets.values()]
+    def record(self, sockets: Mapping[NodeName, tuple[socket.socket, socket.socket]]) -> None:
+        """Hand each node's listener and table owner to the holder, which records LOG rules."""
+        fds = [made.fileno() for pair in sockets.values() for made in pair]
         self._request("record", fds, nodes=list(sockets))
 
     def flush(self) -> int:
@@ -237,9 +239,7 @@ class Sandbox:
         try:
             number = self._send(do, fds, fields)
             while True:  # an interrupted request's late answer may still lie here
-                data, got, _flags, _address = socket.recv_fds(
-                    self._control, 1 << 22, _holder_file.MOST_FDS
-                )
+                data, got, _flags, _address = socket.recv_fds(self._control, 1 << 22, MOST_FDS)
                 if not data:
                     raise ConnectionResetError(errno.ECONNRESET, "the holder is gone")
                 reply = json.loads(data)
@@ -272,13 +272,6 @@ def _receive(control: socket.socket) -> dict[str, Any]:
     data = control.recv(1 << 16)
     answer: dict[str, Any] = json.loads(data) if data else {"error": errno.ECHILD, "doing": "it"}
     return answer
-
-
-def _privileged() -> bool:
-    """Whether we may make namespaces without a user namespace (CAP_SYS_ADMIN, bit 21)."""
-    status = Path("/proc/self/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("CapEff:"))
-    return bool(int(line.split()[1], 16) >> 21 & 1)
 
 
 def _forbidden(answer: Mapping[str, Any]) -> CannotError:

@@ -18,7 +18,16 @@ from pathlib import Path
 
 from hopscope.errors import CannotError, LabExistsError, NoSuchLabError
 
-__all__ = ["Claim", "LabFile", "claim", "find", "running", "state_home"]
+__all__ = [
+    "Claim",
+    "LabFile",
+    "claim",
+    "find",
+    "left_behind",
+    "privileged",
+    "running",
+    "state_home",
+]
 
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock
 
@@ -143,3 +152,10 @@ def left_behind(name: str) -> LabFile | None:
     """The record of a lab that died without being taken down, or None."""
     folder = state_home() / name
     return _read(folder) if folder.is_dir() and not _alive(folder) else None
+
+
+def privileged() -> bool:
+    """Whether we may make namespaces without a user namespace (CAP_SYS_ADMIN, bit 21)."""
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("CapEff:"))
+    return bool(int(line.split()[1], 16) >> 21 & 1)

@@ -6,6 +6,7 @@ and says the opposite when the measurement does.
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 from hopscope.model.journey import BridgeStep, HookStep, Journey, PassUpStep, hops
 from hopscope.model.lookup import in_subnet, neighbour, owner_of
@@ -171,7 +172,7 @@ def _switch(record: Record) -> Iterator[Finding]:
 
 def _only_difference(record: Record) -> Iterator[Finding]:
     pings = [p for p in record.pings if _bridging(p)]
-    for one, other in zip(pings, pings[1:], strict=False):
+    for one, other in pairwise(pings):
         same = (one.source, one.address) == (other.source, other.address)
         if not same or one.switches == other.switches or not (one.replied and other.replied):
             continue
@@ -206,8 +207,8 @@ def _nat_first_only(record: Record) -> Iterator[Finding]:
         nat = {chain for chain in request if "/nat/" in chain}
         if nat and reply and not any("/nat/" in chain for chain in reply):
             yield Finding(
-                sentence=f"Only the request, the first packet of its connection, met the nat chains "
-                f"({', '.join(sorted(nat))}); the reply did not.",
+                sentence="Only the request, the first packet of its connection, met the nat "
+                f"chains ({', '.join(sorted(nat))}); the reply did not.",
                 evidence=f"nf_tables trace of ping {ping.number}",
             )
             return

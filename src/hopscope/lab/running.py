@@ -8,13 +8,12 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from hopscope.kernel.protocol import Completed
-from hopscope.kernel.read import read
-
 from hopscope.errors import KernelError, UsageError
 from hopscope.kernel import firewall
 from hopscope.kernel.apply import apply
 from hopscope.kernel.host import HostChanges
+from hopscope.kernel.protocol import Completed
+from hopscope.kernel.read import read
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import Claim, LabFile, claim, find, left_behind, state_home
 from hopscope.model.lab import LabSpec
@@ -82,8 +81,10 @@ class RunningLab:
         try:
             claimed.write(lab)
             plan = compile_lab(spec, on_host=on_host, first_host_index=host.index if host else None)
-            apply(plan, sandbox)
-            listen(sandbox, running._logging_nodes())
+            namespaces, contents = plan.parted()
+            apply(namespaces, sandbox)
+            sandbox.notes += tuple(listen(sandbox, running._logging_nodes()))
+            apply(contents, sandbox)
         except BaseException:
             running.down()
             raise

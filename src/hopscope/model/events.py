@@ -74,7 +74,11 @@ class RuleHit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logged:
-    """A LOG rule fired: what nfnetlink_log reported, enough to print the kernel's own line."""
+    """A LOG rule matched, with enough of the packet to print the kernel's own line.
+
+    *packet* holds the network header and at most 20 bytes of what follows it: that is what
+    a trace shows. *flags* are the rule's own (XT_LOG_TCPSEQ …), *level* is syslog's.
+    """
 
     at: Nanos
     node: NodeName
@@ -87,6 +91,8 @@ class Logged:
     link_header: Octets  # MAC header, as the kernel keeps it at that hook
     packet: Octets  # from the network header on
     mark: int = 0
+    level: int = 4
+    flags: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,7 @@ class Capture:
         self.node = node
         self._devices = frozenset(devices)
         protocol = int.from_bytes(struct.pack("=H", ETH_P_ALL), "big")  # network byte order
-        self.socket = sandbox.socket(node, socket.AF_PACKET, socket.SOCK_RAW, protocol)
+        self.socket = sandbox.open_socket(node, socket.AF_PACKET, socket.SOCK_RAW, protocol)
         self.socket.setblocking(False)
         grow(self.socket)
         self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)

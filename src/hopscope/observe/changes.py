@@ -10,13 +10,12 @@ from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.events import FdbChanged, NeighbourChanged
 from hopscope.model.vocab import DevName, DevRef, Nanos, NodeName
 from hopscope.observe.capture import grow
+from hopscope.observe.nftrace import join
 from hopscope.wire.netlink import unpack
 from hopscope.wire.rtnl_read import fdb_event, neighbour_event
 
 __all__ = ["Changes"]
 
-SOL_NETLINK: Final = 270
-NETLINK_ADD_MEMBERSHIP: Final = 1
 RTNLGRP_NEIGH: Final = 3
 
 
@@ -30,9 +29,9 @@ class Changes:
         self._dev_name = dev_name
         self._lost = 0
         kind = socket.SOCK_RAW
-        self.socket = sandbox.socket(node, socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+        self.socket = sandbox.open_socket(node, socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
         grow(self.socket)
-        self.socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, RTNLGRP_NEIGH)
+        join(self.socket, RTNLGRP_NEIGH)
         self.socket.setblocking(False)
 
     def read(self) -> Iterator[NeighbourChanged | FdbChanged]:

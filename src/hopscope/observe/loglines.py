@@ -1,8 +1,8 @@
-"""LOG rules that fired: the kernel's nfnetlink_log, kept by the lab's holder.
+"""LOG rules that matched, as the lab's holder records them.
 
-Inside a lab the kernel prints nothing for LOG (only the initial network namespace may).
-So each node's logger is set to nfnetlink_log, a sysctl of that namespace alone: the LOG
-target itself then reports the packet, its devices and the rule's prefix to group 0.
+Inside a lab the kernel prints nothing for LOG: only the machine's first network namespace
+may. So each node has a table of ours that traces what passes, within limits, and the
+holder keeps of the trace what concerns rules that log.
 """
 
 import os
@@ -11,59 +11,74 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from hopscope.errors import KernelError
 from hopscope.kernel.holder import RECORD
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.events import Logged
 from hopscope.model.vocab import DevName, Nanos, NodeName
 from hopscope.observe.capture import grow
-from hopscope.wire.nflog import bind_messages, logged
+from hopscope.observe.nftrace import commit, join
+from hopscope.wire.netlink import NETLINK_NETFILTER
+from hopscope.wire.nft import NFNLGRP_NFTABLES, NFNLGRP_NFTRACE, OUR_PREFIX, log_table
+from hopscope.wire.nftlog import LogTrace
 
-__all__ = ["listen", "read_log"]
+__all__ = ["LogReader", "listen"]
 
-GROUP: Final = 0  # where the kernel sends what a LOG rule reports
-_FAMILIES: Final = (2, 7, 10)  # IPv4, bridge, IPv6
+_TABLE: Final = f"{OUR_PREFIX}-log"
+_AT_ONCE: Final = 100  # nodes in one request to the holder, of two descriptors each
 
 
-def listen(sandbox: Sandbox, nodes: Sequence[NodeName]) -> None:
-    """Have the holder record what LOG rules of *nodes* report, as long as the lab lives."""
+def listen(sandbox: Sandbox, nodes: Sequence[NodeName]) -> list[str]:
+    """Have the holder record LOG rules of *nodes* as long as the lab lives.
+
+    To be called before they get rules. Returns in words what cannot be recorded.
+    """
     kind = socket.SOCK_RAW
-    wanted = [(node, socket.AF_NETLINK, kind, socket.NETLINK_NETFILTER) for node in nodes]
-    made = dict(zip(nodes, sandbox.sockets(wanted), strict=True))
+    wanted = [(node, socket.AF_NETLINK, kind, NETLINK_NETFILTER) for node in nodes for _ in "12"]
+    made = sandbox.open_sockets(wanted)
+    pairs = dict(zip(nodes, zip(made[::2], made[1::2], strict=True), strict=True))
     try:
-        for node, nflog in made.items():
-            grow(nflog)
-            for message in bind_messages(GROUP):
-                nflog.send(message)
-            nflog.setblocking(False)
-            paths = (f"net/netfilter/nf_log/{family}" for family in _FAMILIES)
-            sandbox.write_sysctls(node, dict.fromkeys(paths, "nfnetlink_log"))
-        for start in range(0, len(nodes), 4):  # the holder takes four descriptors a time
-            some = nodes[start : start + 4]
-            sandbox.record({node: made[node] for node in some})
+        for node, (listener, owner) in pairs.items():
+            grow(listener)
+            join(listener, NFNLGRP_NFTABLES, NFNLGRP_NFTRACE)
+            commit(owner, log_table(_TABLE), node)
+        for start in range(0, len(nodes), _AT_ONCE):
+            sandbox.record({node: pairs[node] for node in nodes[start : start + _AT_ONCE]})
+    except KernelError as error:
+        return [f"LOG rules are not recorded: {error}"]
     finally:
-        for nflog in made.values():
-            nflog.close()
+        for one in made:
+            one.close()
+    return []
 
 
-def read_log(
-    path: Path,
-    nodes: Sequence[NodeName],
-    dev_name: Callable[[NodeName, int], DevName | None],
-    *,
-    start: int = 0,
-) -> Iterator[tuple[int, Logged]]:
-    """Entries of a lab's record from byte *start* on, each with the offset that follows it."""
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        file.seek(start)
-        at = start
-        while at + RECORD.size <= size:
-            time_ns, node_index, length = RECORD.unpack(file.read(RECORD.size))
-            if at + RECORD.size + length > size:  # still being written
-                return
-            data = file.read(length)
-            at += RECORD.size + length
-            node = nodes[node_index]
-            names = lambda index, node=node: dev_name(node, index)  # noqa: E731
-            for event in logged(data, at=Nanos(time_ns), node=node, dev_name=names):
-                yield at, event
+class LogReader:
+    """Reads a lab's record of LOG rules from its start, and goes on where it stopped."""
+
+    def __init__(
+        self,
+        path: Path,
+        nodes: Sequence[NodeName],
+        dev_name: Callable[[NodeName, int], DevName | None],
+    ) -> None:
+        """*nodes*: the lab's, in the order in which they were made; *dev_name*: by index."""
+        self._path = path
+        self._at = 0
+        self._traces = [
+            LogTrace(node, lambda index, node=node: dev_name(node, index)) for node in nodes
+        ]
+        self.lost = 0  # how often the kernel had to let reports go
+
+    def read(self) -> Iterator[Logged]:
+        """All that was recorded since the last call."""
+        with self._path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(self._at)
+            while self._at + RECORD.size <= size:
+                time_ns, node, length = RECORD.unpack(file.read(RECORD.size))
+                if self._at + RECORD.size + length > size:  # still being written
+                    return
+                data = file.read(length)
+                self._at += RECORD.size + length
+                self.lost += not data
+                yield from self._traces[node].feed(data, at=Nanos(time_ns))

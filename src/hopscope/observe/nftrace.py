@@ -14,10 +14,18 @@ from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.events import RuleHit
 from hopscope.model.vocab import DevName, Nanos, NodeName
 from hopscope.observe.capture import grow
-from hopscope.wire.netlink import NLM_F_ACK, NLM_F_REQUEST, Message, ack, pack, unpack
+from hopscope.wire.netlink import (
+    NETLINK_NETFILTER,
+    NLM_F_ACK,
+    NLM_F_REQUEST,
+    Message,
+    ack,
+    pack,
+    unpack,
+)
 from hopscope.wire.nft import NFNLGRP_NFTRACE, OUR_PREFIX, rule_hits, trace_table
 
-__all__ = ["NftTrace"]
+__all__ = ["NftTrace", "commit", "join"]
 
 SOL_NETLINK: Final = 270
 NETLINK_ADD_MEMBERSHIP: Final = 1
@@ -42,15 +50,14 @@ class NftTrace:
         self.node = node
         self._dev_name = dev_name
         self._lost = 0
-        wanted = (node, socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_NETFILTER)
-        self.socket, self._owner = sandbox.sockets([wanted, wanted])
+        wanted = (node, socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+        self.socket, self._owner = sandbox.open_sockets([wanted, wanted])
         try:
             grow(self.socket)
-            self.socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTRACE)
+            join(self.socket, NFNLGRP_NFTRACE)
             self.socket.setblocking(False)
-            self._owner.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
             name = f"{OUR_PREFIX}-{os.getpid()}-{next(_counter)}"
-            _commit(self._owner, trace_table(name, addresses), node)
+            commit(self._owner, trace_table(name, addresses), node)
         except BaseException:
             self.close()
             raise
@@ -81,8 +88,19 @@ class NftTrace:
         self.socket.close()
 
 
-def _commit(owner: socket.socket, messages: Sequence[Message], node: NodeName) -> None:
-    """Send one nf_tables batch; only its last message and errors are acknowledged."""
+def join(listener: socket.socket, *groups: int) -> None:
+    """Have the kernel send a netlink socket what it tells these groups."""
+    listener.bind((0, 0))  # a port of 0 is the kernel's own: it is sent nothing
+    for group in groups:
+        listener.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+
+
+def commit(owner: socket.socket, messages: Sequence[Message], node: NodeName) -> None:
+    """Send one nf_tables batch; only its last message and errors are acknowledged.
+
+    Raises KernelError when the kernel refuses any of it.
+    """
+    owner.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
     numbered = [
         replace(message, seq=number, flags=message.flags | NLM_F_REQUEST)
         for number, message in enumerate(messages, 1)

@@ -20,7 +20,7 @@ from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import DevName, NodeName
 from hopscope.observe.capture import Capture
 from hopscope.observe.changes import Changes
-from hopscope.observe.loglines import read_log
+from hopscope.observe.loglines import LogReader
 from hopscope.observe.nftrace import NftTrace
 
 __all__ = ["Scope", "Session"]
@@ -55,15 +55,15 @@ class Session:
         self._observers: list[Capture | NftTrace | Changes] = []
         self._events: list[Event] = []
         self._blind: list[str] = []
-        self._log_start = 0
+        self._log = self._log_reader()
 
     def __enter__(self) -> Self:
         with self._stack:  # on any failure, close what was opened
             self._stack.callback(self._selector.close)
             for node in self._scope.nodes:
                 self._open(node)
-            if self._scope.log is not None:
-                self._log_start = self._sandbox.flush()
+            for _earlier in self._logged():  # what was logged before is not about this
+                pass
             self._stack = self._stack.pop_all()
         return self
 
@@ -94,6 +94,16 @@ class Session:
         self._stack.callback(observer.close)
         self._observers.append(observer)
         self._selector.register(observer.socket, selectors.EVENT_READ, observer)
+
+    def _log_reader(self) -> LogReader | None:
+        if self._scope.log is None:
+            return None
+        names = {node: self._names(node) for node in self._scope.nodes}
+
+        def dev_name(node: NodeName, index: int) -> DevName | None:
+            return names.get(node, {}).get(index)
+
+        return LogReader(self._scope.log, self._scope.recorded, dev_name)
 
     def _names(self, node: NodeName) -> dict[int, DevName]:
         return {link.index: link.name for link in self._scope.snapshot.node(node).links}
@@ -133,15 +143,6 @@ class Session:
         return Observation(events=tuple(events), lost=lost, blind=tuple(self._blind))
 
     def _logged(self) -> Iterator[Event]:
-        if self._scope.log is None:
-            return
-        end = self._sandbox.flush()
-        names = {node: self._names(node) for node in self._scope.nodes}
-
-        def dev_name(node: NodeName, index: int) -> DevName | None:
-            return names.get(node, {}).get(index)
-
-        entries = read_log(self._scope.log, self._scope.recorded, dev_name, start=self._log_start)
-        for _offset, event in entries:
-            yield event
-        self._log_start = end
+        if self._log is not None:
+            self._sandbox.flush()
+            yield from self._log.read()

@@ -1,8 +1,8 @@
 """Compile a checked lab into a plan: order, interface indexes and MAC addresses are chosen here.
 
 The order is the fast and quiet one (docs/decisions): sysctls before links, so that a lab
-without IPv6 never sends IPv6; each veth pair in one message; bridges up last, so that
-a port is never up before its bridge can learn.
+without IPv6 never sends IPv6; each veth pair in one message; then node by node what is
+left, a bridge after its ports, so that it takes each of them up once.
 """
 
 import hashlib
@@ -51,8 +51,11 @@ def compile_lab(
             *_early_sysctls(spec, on_host=on_host),
             *_devices(spec, on_host=on_host),
             *_late_sysctls(spec, on_host=on_host),
-            *_bring_up(spec, on_host=on_host),
-            *(op for node in spec.nodes for op in _layer3(node)),
+            *(
+                op
+                for node in spec.nodes
+                for op in (*_bring_up(spec, node, on_host=on_host), *_layer3(node))
+            ),
             *(op for node in spec.nodes for op in _rules(node)),
         ),
         indexes=_indexes(spec, first_host_index),
@@ -161,51 +164,58 @@ def _devices(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
                 place=bridge.place,
             )
     for link in spec.links:
-        yield from _veth(spec, link, on_host=on_host)
+        yield _veth(spec, link, on_host=on_host)
     if on_host:
         for ref in _indexes(spec, None):
             if ref.node == HOME and ref.dev != LO:
                 yield Mark(node=HOME, dev=ref.dev, alias=alias_of(spec.name))
 
 
-def _veth(spec: LabSpec, link: LinkSpec, *, on_host: bool) -> Iterator[Op]:
+def _veth(spec: LabSpec, link: LinkSpec, *, on_host: bool) -> AddVeth:
+    near, far = _near_and_far(link)
+    return AddVeth(
+        near=_new_end(near),
+        far=_new_end(far),
+        up=_comes_up(spec, near.ref) and not _is_real(near.ref, on_host=on_host),
+        mtu=link.mtu,
+        place=link.place,
+    )
+
+
+def _near_and_far(link: LinkSpec) -> tuple[LinkEnd, LinkEnd]:
     """The end with a bridge is the near one: only there one message also sets the bridge."""
-    near, far = (link.a, link.b) if link.a.bridge else (link.b, link.a)
-
-    def end(which: LinkEnd) -> NewEnd:
-        left_down = which.ref.dev in spec.node(which.ref.node).down
-        later = on_host and which.ref.node == HOME  # up only after its sysctls
-        return NewEnd(
-            ref=which.ref,
-            mac=which.mac or mac_of(which.ref),
-            bridge=which.bridge,
-            up=not (left_down or later),
-        )
-
-    yield AddVeth(near=end(near), far=end(far), mtu=link.mtu, place=link.place)
-    if far.bridge:
-        up = end(far).up
-        yield SetUp(node=far.ref.node, dev=far.ref.dev, up=up, bridge=far.bridge, place=far.place)
+    return (link.a, link.b) if link.a.bridge else (link.b, link.a)
 
 
-def _bring_up(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
-    for node in spec.nodes:
-        real = on_host and node.name == HOME
-        if node.lo and not real:
-            yield SetUp(node=node.name, dev=LO, place=node.place)
-        if real:
-            for dev in (*_ends(spec, HOME),):
-                if dev not in node.down:
-                    yield SetUp(node=HOME, dev=dev)
-    for node in spec.nodes:
-        for bridge in node.bridges:
-            if bridge.up and bridge.name not in node.down:
-                yield SetUp(node=node.name, dev=bridge.name, place=bridge.place)
+def _new_end(end: LinkEnd) -> NewEnd:
+    return NewEnd(ref=end.ref, mac=end.mac or mac_of(end.ref), bridge=end.bridge)
 
 
-def _ends(spec: LabSpec, node: NodeName) -> list[DevName]:
-    ends = [end for link in spec.links for end in (link.a, link.b)]
-    return [end.ref.dev for end in ends if end.ref.node == node]
+def _comes_up(spec: LabSpec, ref: DevRef) -> bool:
+    return ref.dev not in spec.node(ref.node).down
+
+
+def _is_real(ref: DevRef, *, on_host: bool) -> bool:
+    """A device of the machine's own namespace comes up only when its sysctls are set."""
+    return on_host and ref.node == HOME
+
+
+def _bring_up(spec: LabSpec, node: NodeSpec, *, on_host: bool) -> Iterator[Op]:
+    """Loopback, the ends that are not up yet, and last the bridges."""
+    real = on_host and node.name == HOME
+    if node.lo and not real:
+        yield SetUp(node=node.name, dev=LO, place=node.place)
+    for link in spec.links:
+        near, far = _near_and_far(link)
+        for end in (near, far):
+            later = end is far or real
+            up = _comes_up(spec, end.ref)
+            bridge = far.bridge if end is far else None
+            if end.ref.node == node.name and later and (up or bridge):
+                yield SetUp(node=node.name, dev=end.ref.dev, up=up, bridge=bridge, place=end.place)
+    for bridge_spec in node.bridges:
+        if bridge_spec.up and bridge_spec.name not in node.down:
+            yield SetUp(node=node.name, dev=bridge_spec.name, place=bridge_spec.place)
 
 
 def _layer3(node: NodeSpec) -> Iterator[Op]:

@@ -1,7 +1,7 @@
 """The operations a plan is made of: data only; `kernel.apply` performs them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hopscope.errors import Place
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
@@ -71,15 +71,19 @@ class NewEnd:
     ref: DevRef
     mac: Mac
     bridge: DevName | None
-    up: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddVeth:
-    """Make a veth pair, each end in its node; *near* is made by its own node's socket."""
+    """Make a veth pair, each end in its node.
+
+    *near* is made by its own node's socket, joins its bridge and, with *up*, comes up at
+    once; what *far* still needs is another operation.
+    """
 
     near: NewEnd
     far: NewEnd
+    up: bool
     mtu: int | None = None
     place: Place | None = None
 
@@ -201,3 +205,9 @@ class Plan:
 
     ops: tuple[Op, ...]
     indexes: Mapping[DevRef, int] = field(default_factory=dict)
+
+    def parted(self) -> "tuple[Plan, Plan]":
+        """The making of the namespaces, and all that is made in them."""
+        first = [op for op in self.ops if isinstance(op, MakeNodes)]
+        rest = [op for op in self.ops if not isinstance(op, MakeNodes)]
+        return replace(self, ops=tuple(first)), replace(self, ops=tuple(rest))

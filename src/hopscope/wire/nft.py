@@ -8,7 +8,7 @@ the kernel report that the packet passed its hook, whether or not the lab has ru
 """
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -16,8 +16,20 @@ from hopscope.model.events import RuleHit
 from hopscope.model.vocab import DevName, Family, Hook, Nanos, NodeName, Verdict
 from hopscope.wire.netlink import Message, attr, attributes, nest, text, unpack
 
-__all__ = ["NFNLGRP_NFTRACE", "OUR_PREFIX", "WITNESSED", "rule_hits", "trace_table"]
+__all__ = [
+    "FAMILY_OF",
+    "LOG_BURST",
+    "LOG_RATE",
+    "NFNLGRP_NFTABLES",
+    "NFNLGRP_NFTRACE",
+    "OUR_PREFIX",
+    "WITNESSED",
+    "log_table",
+    "rule_hits",
+    "trace_table",
+]
 
+NFNLGRP_NFTABLES: Final = 7
 NFNLGRP_NFTRACE: Final = 9
 OUR_PREFIX: Final = "hopscope"
 """Tables whose names begin so are ours."""
@@ -30,7 +42,7 @@ _NFPROTO: Final = {
     Family.BRIDGE: 7,
     Family.IP6: 10,
 }
-_FAMILY_OF: Final = {number: family for family, number in _NFPROTO.items()}
+FAMILY_OF: Final = {number: family for family, number in _NFPROTO.items()}
 
 _FIVE = (Hook.PREROUTING, Hook.INPUT, Hook.FORWARD, Hook.OUTPUT, Hook.POSTROUTING)
 WITNESSED: Final = {
@@ -39,6 +51,15 @@ WITNESSED: Final = {
     Family.ARP: {Hook.INPUT: 0, Hook.OUTPUT: 1},
 }
 """The hooks that our table watches, with the kernel's numbers for them."""
+
+_LOG_HOOKS: Final = {
+    Family.BRIDGE: (Hook.PREROUTING, Hook.INPUT, Hook.FORWARD, Hook.OUTPUT),
+    Family.INET: (Hook.PREROUTING, Hook.OUTPUT),
+}
+"""Where a packet begins, and where a bridge's ports show."""
+
+LOG_RATE: Final = 200
+LOG_BURST: Final = 400
 
 _PRIORITY: Final = -1000
 """Before all the lab's chains, whose lowest usual priority is raw's -300."""
@@ -75,18 +96,42 @@ def trace_table(name: str, addresses: Sequence[str]) -> list[Message]:
     """
     messages = [Message(_BATCH_BEGIN, 0, _nfgen(0, 10))]
     for family, hooks in WITNESSED.items():
-        messages.append(_message(_NEWTABLE, family, text(1, name) + attr(2, _be32(2)), _CREATE))
-        for hook, number in hooks.items():
-            where = nest(4, attr(1, _be32(number)) + attr(2, struct.pack(">i", _PRIORITY)))
-            body = text(1, name) + text(3, hook) + where + attr(5, _be32(1)) + text(7, "filter")
-            messages.append(_message(_NEWCHAIN, family, body, _CREATE | _EXCLUSIVE))
+        messages += _table(name, family, hooks)
         for hook in hooks:
             if hook in (Hook.PREROUTING, Hook.OUTPUT) or family is Family.ARP:
                 for matches in _matches(family, addresses):
-                    body = text(1, name) + text(2, hook) + nest(4, matches + _set_nftrace())
-                    messages.append(_message(_NEWRULE, family, body, _CREATE | _APPEND))
+                    messages.append(_rule(name, family, hook, matches + _set_nftrace()))
     messages.append(Message(_BATCH_END, 0, _nfgen(0, 10)))
     return messages
+
+
+def log_table(name: str) -> list[Message]:
+    """One batch that makes the table *name*, which traces whatever passes, within limits.
+
+    LOG rules inside a lab are known by their trace; so that a flood costs little, no more
+    than `LOG_RATE` packets a second are traced, after a burst of `LOG_BURST`.
+    """
+    messages = [Message(_BATCH_BEGIN, 0, _nfgen(0, 10))]
+    for family, hooks in _LOG_HOOKS.items():
+        numbers = WITNESSED[family]
+        messages += _table(name, family, {hook: numbers[hook] for hook in hooks})
+        for hook in (Hook.PREROUTING, Hook.OUTPUT):
+            messages.append(_rule(name, family, hook, _limit() + _set_nftrace()))
+    messages.append(Message(_BATCH_END, 0, _nfgen(0, 10)))
+    return messages
+
+
+def _table(name: str, family: Family, hooks: Mapping[Hook, int]) -> Iterator[Message]:
+    yield _message(_NEWTABLE, family, text(1, name) + attr(2, _be32(2)), _CREATE)
+    for hook, number in hooks.items():
+        where = nest(4, attr(1, _be32(number)) + attr(2, struct.pack(">i", _PRIORITY)))
+        body = text(1, name) + text(3, hook) + where + attr(5, _be32(1)) + text(7, "filter")
+        yield _message(_NEWCHAIN, family, body, _CREATE | _EXCLUSIVE)
+
+
+def _rule(name: str, family: Family, hook: Hook, expressions: bytes) -> Message:
+    body = text(1, name) + text(2, hook) + nest(4, expressions)
+    return _message(_NEWRULE, family, body, _CREATE | _APPEND)
 
 
 def rule_hits(
@@ -98,7 +143,7 @@ def rule_hits(
             continue
         found = attributes(message.payload[4:])
         kind = _KINDS.get(_number(found.get(4)))
-        family = _FAMILY_OF.get(message.payload[0])
+        family = FAMILY_OF.get(message.payload[0])
         if kind is None or family is None:
             continue
         verdict, jump = _verdict(found)
@@ -174,6 +219,11 @@ def _equals(value: bytes) -> bytes:
 def _payload(offset: int, value: bytes) -> bytes:
     place = attr(2, _be32(_NETWORK_HEADER)) + attr(3, _be32(offset)) + attr(4, _be32(len(value)))
     return _expression("payload", attr(1, _be32(_REGISTER)) + place) + _equals(value)
+
+
+def _limit() -> bytes:
+    rate = attr(1, struct.pack(">Q", LOG_RATE)) + attr(2, struct.pack(">Q", 1))
+    return _expression("limit", rate + attr(3, _be32(LOG_BURST)) + attr(4, _be32(0)))
 
 
 def _set_nftrace() -> bytes:

@@ -1,0 +1,52 @@
+"""The one road to the kernel: what a sandbox offers, and a recording can replay."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hopscope.model.vocab import NodeName
+from hopscope.wire.netlink import Message
+
+__all__ = ["Completed", "Kernel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A program that ran to its end; *code* is negative for a signal, 127 for no such program."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Kernel(Protocol):
+    """The nodes of one lab, each a network namespace."""
+
+    @property
+    def nodes(self) -> tuple[NodeName, ...]:
+        """The nodes, in the order in which they were made."""
+        ...
+
+    def ask(self, node: NodeName, request: Message) -> list[Message]:
+        """The answers to an rtnetlink get or dump; KernelError when it is refused."""
+        ...
+
+    def send(self, node: NodeName, messages: Sequence[Message]) -> None:
+        """Send rtnetlink changes in order; KernelError with the index of the one refused."""
+        ...
+
+    def ns_fd(self, node: NodeName) -> int:
+        """A descriptor of the node's network namespace; it stays the kernel's owner's."""
+        ...
+
+    def write_sysctls(self, node: NodeName, values: Mapping[str, str]) -> None:
+        """Set sysctls, by path below /proc/sys; KernelError for the first that is refused."""
+        ...
+
+    def read_files(self, node: NodeName, paths: Sequence[str]) -> dict[str, str | None]:
+        """/proc files as the node sees them; None for what is absent."""
+        ...
+
+    def run(self, node: NodeName, argv: Sequence[str], stdin: bytes = b"") -> Completed:
+        """Run a program in the node to its end."""
+        ...

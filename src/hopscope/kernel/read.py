@@ -1,0 +1,196 @@
+"""The kernel's tables → a Snapshot of some of a lab's nodes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from hopscope.kernel.protocol import Kernel
+from hopscope.kernel.readfiles import snmp, sysctls
+from hopscope.kernel.readrules import read_chains
+from hopscope.model.snapshot import (
+    Address,
+    FdbEntry,
+    LinkState,
+    Neighbour,
+    NodeState,
+    PolicyRule,
+    Route,
+    Snapshot,
+)
+from hopscope.model.vocab import DevName, DevRef, NeighbourState, NodeName
+from hopscope.wire import rtnl, rtnl_read
+from hopscope.wire.rtnl_read import LinkPart
+
+__all__ = ["read"]
+
+_SILENT: Final = (NeighbourState.NOARP, NeighbourState.NONE)
+"""Group and loopback entries that resolve nothing; ``ip neighbour`` hides them too."""
+
+Links = Mapping[NodeName, Sequence[LinkPart]]
+
+
+def read(kernel: Kernel, nodes: Sequence[NodeName], *, rules: bool = True) -> Snapshot:
+    """The nodes' state now; without *rules*, the firewall is left out.
+
+    The devices of all the lab's nodes are read, so that every veth end knows its peer.
+    Raises KernelError when the kernel refuses, CannotError when the lab has ended.
+    """
+    links = {node: _links(kernel, node) for node in kernel.nodes}
+    peers = _Peers(kernel, links)
+    return Snapshot(
+        nodes=tuple(_node(kernel, node, links[node], peers, rules=rules) for node in nodes)
+    )
+
+
+def _node(
+    kernel: Kernel, node: NodeName, links: Sequence[LinkPart], peers: "_Peers", *, rules: bool
+) -> NodeState:
+    names = {link.index: DevName(link.name) for link in links}
+    chains, unread = read_chains(kernel, node) if rules else ((), ())
+    return NodeState(
+        name=node,
+        links=_link_states(kernel, node, links, names, peers),
+        routes=tuple(_routes(kernel, node, names)),
+        policy_rules=tuple(_policy_rules(kernel, node)),
+        neighbours=tuple(_neighbours(kernel, node, names)),
+        fdb=tuple(_fdb(kernel, node, names)) if _has_bridge(links) else (),
+        chains=chains,
+        sysctls=sysctls(kernel, node, list(names.values())),
+        counters=snmp(kernel, node),
+        unread=unread,
+    )
+
+
+def _links(kernel: Kernel, node: NodeName) -> list[LinkPart]:
+    answers = kernel.ask(node, rtnl.dump_links())
+    return [part for answer in answers if (part := rtnl_read.link(answer)) is not None]
+
+
+def _has_bridge(links: Sequence[LinkPart]) -> bool:
+    return any(link.kind == "bridge" for link in links)
+
+
+def _link_states(
+    kernel: Kernel,
+    node: NodeName,
+    links: Sequence[LinkPart],
+    names: Mapping[int, DevName],
+    peers: "_Peers",
+) -> tuple[LinkState, ...]:
+    addresses: dict[int, list[Address]] = {}
+    for answer in kernel.ask(node, rtnl.dump_addresses()):
+        if (part := rtnl_read.address(answer)) is not None:
+            addresses.setdefault(part.index, []).append(Address(ip=part.ip, prefix=part.prefix))
+    return tuple(
+        LinkState(
+            name=DevName(link.name),
+            index=link.index,
+            kind=link.kind,
+            mac=link.mac if link.kind != "loopback" else None,
+            mtu=link.mtu,
+            up=link.up,
+            carrier=link.carrier,
+            promiscuity=link.promiscuity,
+            master=names.get(link.master) if link.master else None,
+            port_state=link.port_state,
+            peer=peers.of(node, link),
+            addresses=tuple(addresses.get(link.index, ())),
+            nf_call=link.nf_call,
+            counters=link.counters,
+        )
+        for link in links
+    )
+
+
+class _Peers:
+    """Finds the other end of a veth pair, which the kernel names by index and namespace number."""
+
+    def __init__(self, kernel: Kernel, links: Links) -> None:
+        self._kernel = kernel
+        self._by_pair: dict[tuple[int, int], list[tuple[NodeName, LinkPart]]] = {}
+        self._numbers: dict[tuple[NodeName, NodeName], int | None] = {}
+        for node, some in links.items():
+            for link in some:
+                if link.kind == "veth" and link.peer is not None:
+                    pair = (link.index, link.peer)
+                    self._by_pair.setdefault(pair, []).append((node, link))
+
+    def of(self, node: NodeName, link: LinkPart) -> DevRef | None:
+        """The peer of a veth end; None when it is in no node of this lab."""
+        if link.kind != "veth" or link.peer is None:
+            return None
+        there = self._by_pair.get((link.peer, link.index), [])
+        here = [one for one in there if (one[0] == node) == (link.peer_nsid is None)]
+        if len(here) > 1:  # same indexes in several nodes: ask which namespace is meant
+            here = [one for one in here if self._number(node, one[0]) == link.peer_nsid]
+        if len(here) != 1:
+            return None
+        other, part = here[0]
+        return DevRef(other, DevName(part.name))
+
+    def _number(self, node: NodeName, other: NodeName) -> int | None:
+        if (node, other) not in self._numbers:
+            answers = self._kernel.ask(node, rtnl.get_nsid(self._kernel.ns_fd(other)))
+            found = [rtnl_read.nsid(answer) for answer in answers]
+            self._numbers[node, other] = found[0] if found else None
+        return self._numbers[node, other]
+
+
+def _routes(kernel: Kernel, node: NodeName, names: Mapping[int, DevName]) -> Iterator[Route]:
+    for family in (rtnl.AF_INET, rtnl.AF_INET6):
+        for answer in kernel.ask(node, rtnl.dump_routes(family)):
+            part = rtnl_read.route(answer)
+            if part is not None:
+                yield Route(
+                    family=part.family,
+                    destination=part.destination,
+                    table=part.table,
+                    type=part.type,
+                    dev=names.get(part.dev) if part.dev else None,
+                    via=part.via,
+                    source=part.source,
+                    metric=part.metric,
+                    scope=part.scope,
+                    protocol=part.protocol,
+                )
+
+
+def _policy_rules(kernel: Kernel, node: NodeName) -> Iterator[PolicyRule]:
+    for family in (rtnl.AF_INET, rtnl.AF_INET6):
+        for answer in kernel.ask(node, rtnl.dump_policy_rules(family)):
+            part = rtnl_read.policy_rule(answer)
+            if part is not None:
+                yield PolicyRule(
+                    family=part.family,
+                    priority=part.priority,
+                    table=part.table,
+                    source=part.source,
+                    destination=part.destination,
+                )
+
+
+def _neighbours(
+    kernel: Kernel, node: NodeName, names: Mapping[int, DevName]
+) -> Iterator[Neighbour]:
+    for family in (rtnl.AF_INET, rtnl.AF_INET6):
+        for answer in kernel.ask(node, rtnl.dump_neighbours(family)):
+            part = rtnl_read.neighbour_event(answer)
+            if part is not None and part.state not in _SILENT and part.index in names:
+                yield Neighbour(dev=names[part.index], ip=part.ip, mac=part.mac, state=part.state)
+
+
+def _fdb(kernel: Kernel, node: NodeName, names: Mapping[int, DevName]) -> Iterator[FdbEntry]:
+    told: set[FdbEntry] = set()  # one that a VLAN repeats is one
+    for answer in kernel.ask(node, rtnl.dump_fdb()):
+        part = rtnl_read.fdb_event(answer)
+        if part is None or part.index not in names or (part.master or 0) not in names:
+            continue
+        entry = FdbEntry(
+            bridge=names[part.master or 0],
+            mac=part.mac,
+            port=names[part.index],
+            local=part.local,
+            static=part.static,
+        )
+        if entry not in told:
+            told.add(entry)
+            yield entry

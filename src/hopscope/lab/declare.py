@@ -1,0 +1,59 @@
+"""Where a lab comes from: a built-in's name or a file."""
+
+from collections.abc import Collection
+from difflib import get_close_matches
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from hopscope import spec
+from hopscope.errors import UsageError
+from hopscope.model.lab import LabSpec
+
+__all__ = ["built_in", "parse", "source_of", "sysctl_listing"]
+
+_SYSCTLS: Final = Path("/proc/sys")
+
+
+def built_in() -> dict[str, str]:
+    """The labs that come with hopscope: name → text."""
+    folder = resources.files("hopscope") / "labs"
+    return {
+        entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8")
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".yaml")
+    }
+
+
+def source_of(lab: str) -> tuple[bytes, str]:
+    """A lab file's bytes and its name for messages; a bare word is a built-in lab's name.
+
+    Raises UsageError when there is no such lab, or the file cannot be read.
+    """
+    path = Path(lab)
+    known = built_in()
+    if lab in known and not path.is_file():
+        return known[lab].encode(), f"{lab}.yaml"
+    try:
+        return path.read_bytes(), lab
+    except FileNotFoundError:
+        near = get_close_matches(lab, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"built-in labs: {', '.join(known)}"
+        message = f"there is no lab file {lab!r}, and no built-in lab of that name; {hint}"
+        raise UsageError(message) from None
+    except OSError as error:
+        message = f"cannot read the lab file {lab!r}: {error.strerror}"
+        raise UsageError(message) from error
+
+
+def parse(source: str | bytes, file: str) -> LabSpec:
+    """The lab that a text declares; SpecError with every mistake in it."""
+    return spec.parse(source, file, listing=sysctl_listing)
+
+
+def sysctl_listing(folder: str) -> Collection[str] | None:
+    """The names in a folder below /proc/sys; None when there is none."""
+    try:
+        return [entry.name for entry in (_SYSCTLS / folder).iterdir()]
+    except OSError:
+        return None

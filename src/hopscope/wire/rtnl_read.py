@@ -1,0 +1,306 @@
+"""rtnetlink answers and notifications → plain parts, still by interface index; no socket."""
+
+import struct
+import sys
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Final
+
+from hopscope.model.vocab import Family, Mac, NeighbourState
+from hopscope.wire.netlink import Message, attributes
+
+__all__ = [
+    "AddressPart",
+    "FdbPart",
+    "LinkPart",
+    "NeighbourPart",
+    "PolicyRulePart",
+    "RoutePart",
+    "address",
+    "fdb_event",
+    "link",
+    "neighbour_event",
+    "nsid",
+    "policy_rule",
+    "route",
+]
+
+RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWNEIGH, RTM_DELNEIGH = 16, 20, 24, 28, 29
+RTM_NEWRULE, RTM_NEWNSID = 32, 88
+AF_INET, AF_INET6, AF_BRIDGE = 2, 10, 7
+IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
+ARPHRD_LOOPBACK: Final = 772
+
+_FAMILIES: Final = {AF_INET: Family.IP, AF_INET6: Family.IP6}
+_STATES: Final = {
+    0x01: NeighbourState.INCOMPLETE,
+    0x02: NeighbourState.REACHABLE,
+    0x04: NeighbourState.STALE,
+    0x08: NeighbourState.DELAY,
+    0x10: NeighbourState.PROBE,
+    0x20: NeighbourState.FAILED,
+    0x40: NeighbourState.NOARP,
+    0x80: NeighbourState.PERMANENT,
+}
+_NUD_NOARP, _NUD_PERMANENT = 0x40, 0x80
+_PORT_STATES: Final = ("disabled", "listening", "learning", "forwarding", "blocking")
+_ROUTE_TYPES: Final = (
+    *("unspecified", "unicast", "local", "broadcast", "anycast", "multicast", "blackhole"),
+    *("unreachable", "prohibit", "throw", "nat"),
+)
+_SCOPES: Final = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
+_PROTOCOLS: Final = {1: "redirect", 2: "kernel", 3: "boot", 4: "static", 9: "ra", 16: "dhcp"}
+_COUNTERS: Final = (
+    *("rx_packets", "tx_packets", "rx_bytes", "tx_bytes"),
+    *("rx_errors", "tx_errors", "rx_dropped", "tx_dropped"),
+)
+"""The first fields of struct rtnl_link_stats64, in its order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkPart:
+    """A device. *peer* is IFLA_LINK, an index in the namespace that *peer_nsid* stands for."""
+
+    index: int
+    name: str
+    kind: str
+    mac: Mac | None
+    mtu: int
+    up: bool
+    carrier: bool
+    promiscuity: int
+    master: int | None
+    port_state: str | None
+    peer: int | None
+    peer_nsid: int | None
+    nf_call: bool
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressPart:
+    """An address of the device *index*."""
+
+    index: int
+    ip: str
+    prefix: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutePart:
+    """A route; *destination* is CIDR."""
+
+    family: Family
+    destination: str
+    table: int
+    type: str
+    dev: int | None
+    via: str | None
+    source: str | None
+    metric: int
+    scope: str
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRulePart:
+    """A policy rule: which table is asked, for which packets."""
+
+    family: Family
+    priority: int
+    table: int
+    source: str | None
+    destination: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeighbourPart:
+    """An ARP or ND entry, or its removal."""
+
+    index: int
+    ip: str
+    mac: Mac | None
+    state: NeighbourState
+    removed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FdbPart:
+    """A bridge's forwarding entry, or its removal; *index* is the port, *master* the bridge."""
+
+    index: int
+    master: int | None
+    mac: Mac
+    local: bool
+    static: bool
+    removed: bool
+
+
+def link(message: Message) -> LinkPart | None:
+    """A device (rtnl_fill_ifinfo, net/core/rtnetlink.c); None for any other message."""
+    if message.type != RTM_NEWLINK:
+        return None
+    _family, hardware, index, flags, _change = struct.unpack_from("=BxHiII", message.payload)
+    found = attributes(message.payload[16:])
+    info = attributes(found.get(18, b""))
+    data = attributes(info.get(2, b""))
+    kind = _string(info.get(1))
+    port = attributes(info.get(5, b"")) if _string(info.get(4)) == "bridge" else {}
+    up = bool(flags & IFF_UP)
+    return LinkPart(
+        index=index,
+        name=_string(found.get(3)),
+        kind="loopback" if hardware == ARPHRD_LOOPBACK else kind,
+        mac=_mac(found.get(1)),
+        mtu=_int(found.get(4)) or 0,
+        up=up,
+        carrier=bool(flags & IFF_LOWER_UP),
+        promiscuity=_int(found.get(30)) or 0,
+        master=_int(found.get(10)),
+        port_state=_port_state(port),
+        peer=_int(found.get(5)),
+        peer_nsid=_int(found.get(37)),
+        nf_call=kind == "bridge" and bool(data.get(36, b"\0")[0]),
+        counters=_counters(found.get(23, b"")),
+    )
+
+
+def address(message: Message) -> AddressPart | None:
+    """An address (inet_fill_ifaddr); the local end of a point-to-point one."""
+    if message.type != RTM_NEWADDR:
+        return None
+    family, prefix, _flags, _scope, index = struct.unpack_from("=BBBBI", message.payload)
+    found = attributes(message.payload[8:])
+    packed = found.get(2) or found.get(1)
+    if family not in _FAMILIES or packed is None:
+        return None
+    return AddressPart(index=index, ip=str(ip_address(packed)), prefix=prefix)
+
+
+def route(message: Message) -> RoutePart | None:
+    """A route (fib_dump_info); of several next hops, the first."""
+    if message.type != RTM_NEWROUTE:
+        return None
+    family, length, _src, _tos, table, protocol, scope, kind = struct.unpack_from(
+        "=BBBBBBBB", message.payload
+    )
+    if family not in _FAMILIES:
+        return None
+    found = attributes(message.payload[12:])
+    if 9 in found:  # RTA_MULTIPATH: struct rtnexthop, then its attributes
+        found |= {4: found[9][4:8], **attributes(found[9][8:])}
+    nothing = bytes(4 if family == AF_INET else 16)
+    return RoutePart(
+        family=_FAMILIES[family],
+        destination=f"{ip_address(found.get(1, nothing))}/{length}",
+        table=_int(found.get(15)) or table,
+        type=_ROUTE_TYPES[kind] if kind < len(_ROUTE_TYPES) else f"type {kind}",
+        dev=_int(found.get(4)),
+        via=_ip(found.get(5)),
+        source=_ip(found.get(7)),
+        metric=_int(found.get(6)) or 0,
+        scope=_SCOPES.get(scope, str(scope)),
+        protocol=_PROTOCOLS.get(protocol, str(protocol)),
+    )
+
+
+def policy_rule(message: Message) -> PolicyRulePart | None:
+    """A policy rule (fib_nl_fill_rule)."""
+    if message.type != RTM_NEWRULE:
+        return None
+    family, to_length, from_length, _tos, table = struct.unpack_from("=BBBBB", message.payload)
+    if family not in _FAMILIES:
+        return None
+    found = attributes(message.payload[12:])
+
+    def network(kind: int, length: int) -> str | None:
+        return f"{ip_address(found[kind])}/{length}" if kind in found else None
+
+    return PolicyRulePart(
+        family=_FAMILIES[family],
+        priority=_int(found.get(6)) or 0,
+        table=_int(found.get(15)) or table,
+        source=network(2, from_length),
+        destination=network(1, to_length),
+    )
+
+
+def neighbour_event(message: Message) -> NeighbourPart | None:
+    """An ARP or ND entry, from a dump or a notification (neigh_fill_info)."""
+    told = _ndmsg(message)
+    if told is None:
+        return None
+    family, index, state, found = told
+    if family not in _FAMILIES or 1 not in found:
+        return None
+    return NeighbourPart(
+        index=index,
+        ip=str(ip_address(found[1])),
+        mac=_mac(found.get(2)),
+        state=_STATES.get(state, NeighbourState.NONE),
+        removed=message.type == RTM_DELNEIGH,
+    )
+
+
+def fdb_event(message: Message) -> FdbPart | None:
+    """A bridge's entry (fdb_fill_info, net/bridge/br_fdb.c); a device's own filter is none."""
+    told = _ndmsg(message)
+    if told is None:
+        return None
+    family, index, state, found = told
+    mac = _mac(found.get(2))
+    if family != AF_BRIDGE or mac is None or 9 not in found:
+        return None
+    return FdbPart(
+        index=index,
+        master=_int(found[9]),
+        mac=mac,
+        local=bool(state & _NUD_PERMANENT),
+        static=bool(state & _NUD_NOARP),
+        removed=message.type == RTM_DELNEIGH,
+    )
+
+
+def nsid(message: Message) -> int | None:
+    """The answer to `rtnl.get_nsid`; None when this namespace has no number for that one."""
+    if message.type != RTM_NEWNSID:
+        return None
+    found = attributes(message.payload[4:])
+    number = struct.unpack("=i", found[1])[0] if 1 in found else -1
+    return None if number < 0 else int(number)
+
+
+def _ndmsg(message: Message) -> tuple[int, int, int, dict[int, bytes]] | None:
+    if message.type not in (RTM_NEWNEIGH, RTM_DELNEIGH) or len(message.payload) < 12:
+        return None
+    family, index, state = struct.unpack_from("=B3xiH", message.payload)
+    return family, index, state, attributes(message.payload[12:])
+
+
+def _int(data: bytes | None) -> int | None:
+    return None if data is None else int.from_bytes(data[:4], sys.byteorder)
+
+
+def _ip(data: bytes | None) -> str | None:
+    return None if data is None else str(ip_address(data))
+
+
+def _mac(data: bytes | None) -> Mac | None:
+    return Mac(data.hex(":")) if data is not None and len(data) == 6 else None
+
+
+def _string(data: bytes | None) -> str:
+    return (data or b"").rstrip(b"\0").decode(errors="replace")
+
+
+def _port_state(port: dict[int, bytes]) -> str | None:
+    if 1 not in port:
+        return None
+    number = port[1][0]
+    return _PORT_STATES[number] if number < len(_PORT_STATES) else f"state {number}"
+
+
+def _counters(data: bytes) -> dict[str, int]:
+    if len(data) < 8 * len(_COUNTERS):
+        return {}
+    return dict(zip(_COUNTERS, struct.unpack_from(f"={len(_COUNTERS)}Q", data), strict=True))
