@@ -39,7 +39,7 @@ def run(
     begun = time.perf_counter()
     with (
         console.status("building the lab …"),
-        RunningLab.start(spec, source, name=name, on_host=on_host) as running,
+        RunningLab.start(spec, source.decode(), name=name, on_host=on_host) as running,
     ):
         built = time.perf_counter() - begun
         console.print(
@@ -71,7 +71,7 @@ def up(lab: str, name: str | None, *, on_host: bool, quiet: bool) -> None:
     source, file = source_of(lab)
     spec = parse(source, file)
     begun = time.perf_counter()
-    running = RunningLab.start(spec, source, name=name, on_host=on_host)
+    running = RunningLab.start(spec, source.decode(), name=name, on_host=on_host)
     try:
         running.detach()
     except BaseException:

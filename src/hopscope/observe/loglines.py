@@ -19,12 +19,11 @@ from hopscope.model.vocab import DevName, Nanos, NodeName
 from hopscope.observe.capture import grow
 from hopscope.observe.nftrace import commit, join
 from hopscope.wire.netlink import NETLINK_NETFILTER
-from hopscope.wire.nft import NFNLGRP_NFTABLES, NFNLGRP_NFTRACE, OUR_PREFIX, log_table
+from hopscope.wire.nft import NFNLGRP_NFTABLES, NFNLGRP_NFTRACE, log_table
 from hopscope.wire.nftlog import LogTrace
 
 __all__ = ["LogReader", "listen"]
 
-_TABLE: Final = f"{OUR_PREFIX}-log"
 _AT_ONCE: Final = 100  # nodes in one request to the holder, of two descriptors each
 
 
@@ -41,7 +40,7 @@ def listen(sandbox: Sandbox, nodes: Sequence[NodeName]) -> list[str]:
         for node, (listener, owner) in pairs.items():
             grow(listener)
             join(listener, NFNLGRP_NFTABLES, NFNLGRP_NFTRACE)
-            commit(owner, log_table(_TABLE), node)
+            commit(owner, log_table(), node)
         for start in range(0, len(nodes), _AT_ONCE):
             sandbox.record({node: pairs[node] for node in nodes[start : start + _AT_ONCE]})
     except KernelError as error:

@@ -20,6 +20,7 @@ __all__ = [
     "FAMILY_OF",
     "LOG_BURST",
     "LOG_RATE",
+    "LOG_TABLE",
     "NFNLGRP_NFTABLES",
     "NFNLGRP_NFTRACE",
     "OUR_PREFIX",
@@ -33,6 +34,8 @@ NFNLGRP_NFTABLES: Final = 7
 NFNLGRP_NFTRACE: Final = 9
 OUR_PREFIX: Final = "hopscope"
 """Tables whose names begin so are ours."""
+LOG_TABLE: Final = "hopscope-log"
+"""The one that watches for LOG rules as long as the lab lives."""
 
 _NFPROTO: Final = {
     Family.INET: 1,
@@ -105,8 +108,8 @@ def trace_table(name: str, addresses: Sequence[str]) -> list[Message]:
     return messages
 
 
-def log_table(name: str) -> list[Message]:
-    """One batch that makes the table *name*, which traces whatever passes, within limits.
+def log_table() -> list[Message]:
+    """One batch that makes `LOG_TABLE`, which traces whatever passes, within limits.
 
     LOG rules inside a lab are known by their trace; so that a flood costs little, no more
     than `LOG_RATE` packets a second are traced, after a burst of `LOG_BURST`.
@@ -114,9 +117,9 @@ def log_table(name: str) -> list[Message]:
     messages = [Message(_BATCH_BEGIN, 0, _nfgen(0, 10))]
     for family, hooks in _LOG_HOOKS.items():
         numbers = WITNESSED[family]
-        messages += _table(name, family, {hook: numbers[hook] for hook in hooks})
+        messages += _table(LOG_TABLE, family, {hook: numbers[hook] for hook in hooks})
         for hook in (Hook.PREROUTING, Hook.OUTPUT):
-            messages.append(_rule(name, family, hook, _limit() + _set_nftrace()))
+            messages.append(_rule(LOG_TABLE, family, hook, _limit() + _set_nftrace()))
     messages.append(Message(_BATCH_END, 0, _nfgen(0, 10)))
     return messages
 

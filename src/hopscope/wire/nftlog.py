@@ -13,7 +13,7 @@ from typing import Final
 from hopscope.model.events import Logged, RuleHit
 from hopscope.model.vocab import DevName, Family, Hook, Nanos, NodeName
 from hopscope.wire.netlink import Message, attribute_list, attributes, unpack
-from hopscope.wire.nft import FAMILY_OF, OUR_PREFIX, rule_hits
+from hopscope.wire.nft import FAMILY_OF, LOG_TABLE, rule_hits
 
 __all__ = ["LogRule", "LogTrace", "log_rule"]
 
@@ -77,7 +77,7 @@ class LogTrace:
         way = self._ways.setdefault(hit.trace_id, _Way())
         if not (hit.network_header or hit.link_header):
             return way
-        if hit.table.startswith(OUR_PREFIX):
+        if hit.table == LOG_TABLE:
             if hit.family is Family.BRIDGE:
                 way = self._bridge_hook(hit, way)
             elif hit.chain == Hook.OUTPUT or way.physin is None or way.met_ip:
@@ -92,7 +92,8 @@ class LogTrace:
             case Hook.PREROUTING:
                 return _Way(physin=hit.iif)
             case Hook.FORWARD:
-                way.physout = hit.oif
+                # a copy that went up may have taken the id along: the port stands here again
+                way.physin, way.physout = hit.iif, hit.oif
             case Hook.INPUT if not way.met_ip:  # the IP hooks to come are the stack's own
                 way.physin = None
             case Hook.OUTPUT:
