@@ -13,13 +13,13 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command; errors a user can mend are printed without a traceback."""
-    from hopscope.cli.app import app
     from hopscope.errors import HopscopeError
 
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGHUP, _end)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, _end)
     try:
-        app(prog_name="hopscope", standalone_mode=True)
+        _dispatch(sys.argv[1:])
     except HopscopeError as error:
         sys.stderr.write(f"hopscope: {error}\n")
         sys.exit(error.exit_code)
@@ -33,6 +33,17 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         sys.stderr.write(f"hopscope: {where}{error.strerror}\n")
         sys.exit(3)
+
+
+def _dispatch(arguments: list[str]) -> None:
+    if arguments[:1] == ["exec"]:
+        from hopscope.cli.entering import plain
+
+        if plain(arguments):
+            return
+    from hopscope.cli.app import app
+
+    app(prog_name="hopscope", standalone_mode=True)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

@@ -92,7 +92,9 @@ def _print(found: tuple[Ability, ...], labs: tuple[Checked, ...], *, runs: bool)
         table.add_column(overflow="fold")
         for ability in found:
             if ability.needed is needed:
-                told = Text(f"{ability.purpose}: {ability.found}")
+                told = Text(ability.purpose)
+                if ability.found != "works":
+                    told.append(f": {ability.found}")
                 if ability.mend:
                     told.append(f"\nmend: {ability.mend}", style="bold")
                 mark = Text(ability.state, style=_STYLES[ability.state])

@@ -90,11 +90,11 @@ FEATURES: Final = (
         needed=True,
     ),
     Feature(
-        what="nfnetlink_log",
-        attempt="nflog",
-        purpose="the lines of LOG rules",
-        module="nfnetlink_log",
-        config="CONFIG_NETFILTER_NETLINK_LOG",
+        what="nf_tables limit",
+        attempt="log",
+        purpose="the lines of LOG rules, at a bounded cost",
+        module="nft_limit",
+        config="CONFIG_NFT_LIMIT",
         needed=True,
     ),
     Feature(
@@ -229,9 +229,7 @@ def _namespaces(tried: Mapping[str, Tried]) -> Ability:
                 mend=mend,
                 needed=True,
             )
-    return Ability(
-        what=what, state=State.OK, found=", ".join(kinds), purpose=purpose, needed=True
-    )
+    return Ability(what=what, state=State.OK, found=", ".join(kinds), purpose=purpose, needed=True)
 
 
 def _mounts(tried: Mapping[str, Tried]) -> Ability:
@@ -260,7 +258,7 @@ def _feature(feature: Feature, tried: Mapping[str, Tried]) -> Ability:
     if outcome.well:
         found = "works"
         if feature.attempt == "br_netfilter":
-            found = f"works; bridge-nf-call-iptables is {outcome.said} in a new namespace"
+            found = f"bridge-nf-call-iptables is {outcome.said} in a new namespace"
     return Ability(
         what=feature.what,
         state=State.OK if outcome.well else State.MISSING,
@@ -289,11 +287,11 @@ def _iptables(tool: str, tried: Mapping[str, Tried], *, needed: bool) -> Ability
     version = _said([tool, "--version"])
     outcome = _outcome(tried, tool)
     if outcome.well and "nf_tables" in version:
-        return Ability(
-            what=tool, state=State.OK, found=version, purpose=purpose, needed=needed
-        )
+        return Ability(what=tool, state=State.OK, found=version, purpose=purpose, needed=needed)
     if outcome.well:
-        chosen = f"update-alternatives --set {tool} {shutil.which(f'{tool}-nft') or f'…/{tool}-nft'}"
+        chosen = (
+            f"update-alternatives --set {tool} {shutil.which(f'{tool}-nft') or f'…/{tool}-nft'}"
+        )
         return Ability(
             what=tool,
             state=State.LIMITED,

@@ -40,6 +40,7 @@ MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 1 << 18
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 NETNS_DIR = "/run/netns"
 MOST_FDS = 250  # SCM_MAX_FD is 253
+DOORS = ("user", "pid", "uts", "mnt")
 RECORD = struct.Struct("=QII")  # time, index of the node, length
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -267,6 +268,12 @@ class Holder:
         """Descriptors of the namespaces themselves."""
         flags = os.O_RDONLY | os.O_CLOEXEC
         return {}, [os.open(f"{NETNS_DIR}/{name}", flags) for name in request["names"]]
+
+    def do_doors(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
+        """Descriptors of all that a process enters: the lab's namespaces, a node's network last."""
+        flags = os.O_RDONLY | os.O_CLOEXEC
+        paths = [f"/proc/self/ns/{kind}" for kind in DOORS]
+        return {}, [os.open(path, flags) for path in (*paths, f"{NETNS_DIR}/{request['node']}")]
 
     def do_write(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """Write sysctl files as the node sees them; an errno each, 0 when it went well."""

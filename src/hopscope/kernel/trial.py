@@ -35,7 +35,6 @@ from hopscope.wire.netlink import (
     NLM_F_REQUEST,
     Message,
     ack,
-    attr,
     nest,
     pack,
     text,
@@ -43,8 +42,7 @@ from hopscope.wire.netlink import (
     u32,
     unpack,
 )
-from hopscope.wire.nflog import bind_messages
-from hopscope.wire.nft import NFNLGRP_NFTRACE, trace_table
+from hopscope.wire.nft import NFNLGRP_NFTABLES, NFNLGRP_NFTRACE, log_table, trace_table
 
 __all__ = ["KINDS", "NAMESPACES", "QUEUES", "Tried", "tool_path", "try_out"]
 
@@ -146,7 +144,7 @@ def _die_with_parent() -> None:
 
 
 def _isolated(writing: int, *, user: bool, inside: bool) -> None:
-    """In the child: enter new namespaces one by one; try the rest as PID 1 in them; never return."""
+    """In the child: new namespaces one by one, the rest as PID 1 in them; never return."""
     try:
         for name, flag in NAMESPACES.items():
             if name == "user" and not user:
@@ -204,7 +202,7 @@ def _probes() -> dict[str, Callable[[], str | None]]:
         **{kind: lambda kind=kind: _add_queue(route, kind) for kind in QUEUES},  # type: ignore[misc]
         "br_netfilter": lambda: _read("net/bridge/bridge-nf-call-iptables"),
         "trace": _trace,
-        "nflog": _nflog,
+        "log": _log,
         "iptables": lambda: _tool(["iptables-restore", "--noflush", "-w", "5"], _LOGGING),
         "ip6tables": lambda: _tool(["ip6tables-restore", "--noflush"], "*filter\nCOMMIT\n"),
         "nft": lambda: _tool(["nft", "-j", "list", "ruleset"], ""),
@@ -269,21 +267,20 @@ def _trace() -> None:
     """The very table with which pings are traced, and a member of the trace group."""
     with _netfilter() as hears, _netfilter() as owner:
         hears.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, NFNLGRP_NFTRACE)
-        owner.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
         _acknowledged(owner, trace_table("hopscope-trial", ["192.0.2.1"]))
 
 
-def _nflog() -> None:
-    """The binding and the sysctl with which LOG rules report inside a namespace."""
-    with _netfilter() as made:
-        for datagram in bind_messages(0):
-            _acknowledged(made, list(unpack(datagram)))
-        _write("net/netfilter/nf_log/2", "nfnetlink_log")
+def _log() -> None:
+    """The table that finds out which LOG rules match, and a member of the group of changes."""
+    with _netfilter() as hears, _netfilter() as owner:
+        hears.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, NFNLGRP_NFTABLES)
+        _acknowledged(owner, log_table())
 
 
 def _acknowledged(made: socket.socket, messages: list[Message]) -> None:
-    """Send a batch; its last message but a batch's end is acknowledged."""
-    last = max(len(messages) - 2, 0)
+    """Send one nf_tables batch; the last message before its end is acknowledged."""
+    made.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
+    last = len(messages) - 2
     flags = [NLM_F_REQUEST | (NLM_F_ACK if at == last else 0) for at in range(len(messages))]
     made.send(
         b"".join(
