@@ -1,0 +1,68 @@
+"""A lab file, or a tree made in Python → a LabSpec that is sound, or every mistake in it.
+
+text ─ source ─▶ tree ─ misfit, schema, short ─▶ Lab ─ build ─▶ LabSpec ─ check ─▶ LabSpec
+"""
+
+from collections.abc import Collection, Sequence
+from functools import partial
+
+from hopscope.errors import Problem, SpecError
+from hopscope.model.lab import LabSpec
+from hopscope.spec.build import build
+from hopscope.spec.check import check
+from hopscope.spec.misfit import fitted
+from hopscope.spec.schema import json_schema
+from hopscope.spec.scope import Listing
+from hopscope.spec.source import read, unprintable
+from hopscope.spec.tree import Mapping, locate
+
+__all__ = ["Listing", "json_schema", "parse", "parse_tree"]
+
+
+def parse(source: str | bytes, file: str, *, listing: Listing | None = None) -> LabSpec:
+    """The lab that a text declares; *listing* tells which sysctls this kernel has.
+
+    Raises SpecError with every mistake, in the order of the file.
+    """
+    document = read(source, file)
+    return _judged(document.tree, file, listing, document.problems, document.believed)
+
+
+def parse_tree(tree: Mapping, file: str, *, listing: Listing | None = None) -> LabSpec:
+    """The lab that a tree declares, by the rules of a text. See `tree.grown`.
+
+    Raises SpecError with every mistake, in the order of their places.
+    """
+    problems = tuple(unprintable(tree))
+    if problems:
+        raise SpecError(_sorted(problems))
+    return _judged(tree, file, listing)
+
+
+def _judged(
+    tree: Mapping,
+    file: str,
+    listing: Listing | None,
+    earlier: Sequence[Problem] = (),
+    believed: Collection[str] = (),
+) -> LabSpec:
+    fit = fitted(tree)
+    where = partial(locate, fit.tree)
+    lab = build(fit.lab, where=where, file=file)
+    names = fit.believed.union(believed)
+    problems = [
+        *earlier,
+        *fit.problems,
+        *check(lab, where=where, believed=names, listing=listing),
+    ]
+    if problems:
+        raise SpecError(_sorted(problems))
+    return lab
+
+
+def _sorted(problems: Sequence[Problem]) -> list[Problem]:
+    """In the order of places; what is said twice is said once."""
+    return sorted(
+        dict.fromkeys(problems),
+        key=lambda problem: (problem.place.file, problem.place.line, problem.place.column),
+    )

@@ -5,6 +5,7 @@ What is malformed is handed on as written: `check` will say so.
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
 from typing import Final
 
@@ -138,10 +139,8 @@ def _route(route: Route, path: Path, where: Locate) -> RouteSpec:
         gateway = ip_of(route.via or "")
         to = _DEFAULT[gateway.version if gateway else 4]
     else:
-        try:
+        with suppress(ValueError):
             to = str(ip_network(to))
-        except ValueError:
-            pass
     return RouteSpec(
         to=to,
         via=route.via,

@@ -87,7 +87,7 @@ def fitted(tree: Tree) -> Fitted:
         try:
             lab = Lab.model_validate(plain(tree))
         except ValidationError as error:
-            misfits = _open(_misfits(error, tree))
+            misfits = _open(list(_misfits(error, tree)))
             for misfit in misfits:
                 rule, place = misfit.problem.rule, at(tree, misfit.steps).place
                 if not (rule in _CONSEQUENCES and place in cut):

@@ -97,7 +97,7 @@ def address_fault(text: str) -> Fault | None:
     usual = 24 if ip.version == 4 else 64
     if not slash:
         message = f"{text} has no prefix length, so its subnet is unknown"
-        return Fault(rule="bad-address", message=message, text=text, hint=f"{text}/{usual}")
+        return Fault(rule="bad-address", message=message, text=text, hint=f"write {text}/{usual}")
     if not re.fullmatch(r"[0-9]{1,3}", length) or int(length) > ip.max_prefixlen:
         message = f"/{length} is not a prefix length of IPv{ip.version}"
         hint = f"write 0 to {ip.max_prefixlen}, as {alone}/{usual}"

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
 from ruamel.yaml import YAML
@@ -20,23 +20,31 @@ from ruamel.yaml.events import (
 
 from hopscope.errors import Place, Problem, SpecError
 from hopscope.spec.faults import near, shortened
-from hopscope.spec.tree import Mapping, Scalar, Tree, listing, mapping
+from hopscope.spec.tree import DEEPEST, Listing, Mapping, Scalar, Tree, listing, mapping, words
 from hopscope.spec.yamlwords import explained
 
-__all__ = ["LARGEST", "read"]
+__all__ = ["LARGEST", "Document", "read", "unprintable"]
 
 LARGEST: Final = 1 << 20
 """Bytes; some thousands of nodes."""
 
 _MOST_PARTS: Final = 100_000  # after aliases are expanded: a small file can mean a huge one
-_DEEPEST: Final = 32
 _UNPRINTABLE: Final = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 )
 
 
-def read(text: str | bytes, file: str) -> tuple[Mapping, list[Problem]]:
-    """The document, and what is wrong with its form though it can be read on.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What was read, what is wrong with its form, and the names in what was left out."""
+
+    tree: Mapping
+    problems: tuple[Problem, ...] = ()
+    believed: frozenset[str] = frozenset()
+
+
+def read(text: str | bytes, file: str) -> Document:
+    """The document of a lab file, though its form may be wrong here and there.
 
     Raises SpecError when there is nothing to read on with.
     """
@@ -51,7 +59,23 @@ def read(text: str | bytes, file: str) -> tuple[Mapping, list[Problem]]:
         what = "a list" if not isinstance(tree, Scalar) else f"the text {shortened(tree.text)}"
         message = f"a lab file is a mapping with 'name' and 'nodes', not {what}"
         _stop(tree.place, "not-a-mapping", message, hint="start with 'name: my-lab'")
-    return tree, reader.problems
+    return Document(tree=tree, problems=tuple(reader.problems), believed=frozenset(reader.believed))
+
+
+def unprintable(tree: Tree) -> Iterator[Problem]:
+    """Texts in *tree*, made in Python, that no lab file could hold."""
+    match tree:
+        case Scalar(text=text, place=place):
+            if (found := _UNPRINTABLE.search(text)) is not None:
+                message = f"the character {found.group()!a} cannot stand in a lab"
+                yield Problem(place=place, rule="not-text", message=message)
+        case Mapping(entries=entries):
+            for pair in entries:
+                for part in pair:
+                    yield from unprintable(part)
+        case Listing(items=items):
+            for item in items:
+                yield from unprintable(item)
 
 
 def _stop(place: Place, rule: str, message: str, *, text: str = "", hint: str = "") -> NoReturn:
@@ -89,10 +113,14 @@ def _place_of(before: str, file: str) -> Place:
 
 
 class _Reader:
-    """Puts the events of one document together; *problems* are those it could read past."""
+    """Puts the events of one document together.
+
+    *problems* are those it could read past, *believed* the names in what it left out.
+    """
 
     def __init__(self, text: str, file: str) -> None:
         self.problems: list[Problem] = []
+        self.believed: set[str] = set()
         self._text, self._file = text, file
         self._last = Place(file, 1, 1)
         self._events = self._parsed()
@@ -137,9 +165,9 @@ class _Reader:
         self._count(event, 1, depth)
         if isinstance(event, AliasEvent):
             return self._alias(event, depth)
-        if getattr(event, "tag", None):
-            message = f"lab files use no tags such as {event.tag}"
-            self._say(self._start(event), "tag", message, text=str(event.tag), hint="remove it")
+        if tag := getattr(event, "tag", None):
+            message = f"lab files use no tags such as {tag}"
+            self._say(self._start(event), "tag", message, text=str(tag), hint="remove it")
         tree: Tree
         match event:
             case MappingStartEvent():
@@ -156,8 +184,8 @@ class _Reader:
 
     def _count(self, event: Event, parts: int, depth: int) -> None:
         self._parts += parts
-        if depth > _DEEPEST:
-            _stop(self._start(event), "too-deep", f"this is nested more than {_DEEPEST} deep")
+        if depth > DEEPEST:
+            _stop(self._start(event), "too-deep", f"this is nested more than {DEEPEST} deep")
         if self._parts > _MOST_PARTS:
             message = f"the lab file has more than {_MOST_PARTS} parts"
             hint = "aliases (*name) count as often as they are used"
@@ -205,11 +233,13 @@ class _Reader:
             below = self._node(next(self._events), depth + 1)
             if not isinstance(key, Scalar):
                 self._say(key.place, "bad-key", "a key must be plain text, not a list or mapping")
+                self.believed.update((*words(key), *words(below)))
                 continue
             if key.text in seen:
                 message = f"the key {shortened(key.text)} stands here a second time"
                 hint = f"the first is in line {seen[key.text].line}; join or rename them"
                 self._say(key.place, "duplicate-key", message, text=key.text, hint=hint)
+                self.believed.update(words(below))
                 continue
             seen[key.text] = key.place
             entries.append((key, _placed(below, key)))
@@ -218,5 +248,6 @@ class _Reader:
 
 def _placed(below: Tree, key: Scalar) -> Tree:
     """Where nothing is written, the key is the place to look at."""
-    nothing = isinstance(below, Scalar) and below.unquoted and not below.text
-    return replace(below, place=key.place, inset=None) if nothing else below
+    if isinstance(below, Scalar) and below.unquoted and not below.text:
+        return replace(below, place=key.place, inset=None)
+    return below

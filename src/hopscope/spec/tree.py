@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
-from hopscope.errors import Place
+from hopscope.errors import Place, Problem, SpecError
 
 __all__ = [
+    "DEEPEST",
     "Listing",
     "Locate",
     "Mapping",
@@ -16,6 +17,7 @@ __all__ = [
     "Trail",
     "Tree",
     "at",
+    "grown",
     "listing",
     "locate",
     "mapping",
@@ -28,7 +30,10 @@ __all__ = [
 ]
 
 Path = tuple[str | int, ...]
-"""Keys and indexes from the top, in the long form: ("links", 0, "ends", 1)."""
+"""Keys and indexes from the top, in the long form: ("links", 0, "ends", 1).
+
+A key that the lab spells in another way is also found by its index.
+"""
 
 Trail = tuple[int, ...]
 """Positions from the top, in the tree as written: entries and items are both counted."""
@@ -73,6 +78,9 @@ class Listing:
 
 Tree = Scalar | Mapping | Listing
 
+DEEPEST: Final = 32
+"""Levels; a lab has nine."""
+
 
 def mapping(entries: Sequence[tuple[Scalar, Tree]], place: Place) -> Mapping:
     """A mapping of these keys and values."""
@@ -94,6 +102,53 @@ def listing(items: Sequence[Tree], place: Place) -> Listing:
         weight=1 + sum(item.weight for item in items),
         height=1 + max((item.height for item in items), default=0),
     )
+
+
+def grown(given: Any, place: Place) -> Tree:
+    """The tree of Python's own values, all of it at *place*; trees within stay as they are.
+
+    A text is a text, whatever it looks like. Raises SpecError when it is nested too deep.
+    """
+    return _grown(given, place, 0)
+
+
+def _grown(given: Any, place: Place, depth: int) -> Tree:
+    if depth > DEEPEST:
+        message = f"this is nested more than {DEEPEST} deep"
+        raise SpecError([Problem(place=place, rule="too-deep", message=message)])
+    match given:
+        case Scalar() | Mapping() | Listing():
+            return given
+        case dict():
+            return mapping(
+                [
+                    (_leaf(label, place), _grown(below, place, depth + 1))
+                    for label, below in given.items()
+                ],
+                place,
+            )
+        case list() | tuple():
+            return listing([_grown(item, place, depth + 1) for item in given], place)
+        case _:
+            return _leaf(given, place)
+
+
+def _leaf(given: Any, place: Place) -> Scalar:
+    match given:
+        case str():
+            return Scalar(text=str(given), unquoted=False, place=place)
+        case None:
+            text = "null"
+        case bool():
+            text = str(given).lower()
+        case int():
+            text = str(int(given))
+        case float():
+            text = repr(float(given)).replace("inf", ".inf").replace("nan", ".nan")
+        case _:
+            message = f"a lab holds texts, numbers, lists and mappings, not {given!r}"
+            raise TypeError(message)
+    return Scalar(text=text, unquoted=True, place=place)
 
 
 class Locate(Protocol):
@@ -213,8 +268,8 @@ def _position(tree: Tree, part: str | int) -> int | None:
             return index.get(part)
         case Listing(index=index) if isinstance(part, str):
             return index.get(part)
-        case Listing(items=items) if isinstance(part, int):
-            return part if part < len(items) else None
+        case Listing(items=parts) | Mapping(entries=parts) if isinstance(part, int):
+            return part if part < len(parts) else None
         case _:
             return None
 

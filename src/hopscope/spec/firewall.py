@@ -1,0 +1,109 @@
+"""Rules about firewall lines, and about the chains that a story names."""
+
+import re
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from typing import Final
+
+from hopscope.errors import Problem
+from hopscope.model.lab import FirewallStep, NodeSpec, RuleLine
+from hopscope.spec.faults import Fault
+from hopscope.spec.names import TABLES, hook_fault, rule_fault
+from hopscope.spec.scope import Scope, said
+from hopscope.spec.tree import Path
+
+__all__ = ["chain_fault", "firewall", "lines"]
+
+_CHAINS: Final = {
+    # what iptables-nft makes when a table is first used
+    "filter": ("INPUT", "FORWARD", "OUTPUT"),
+    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
+    "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
+    "raw": ("PREROUTING", "OUTPUT"),
+    "security": ("INPUT", "FORWARD", "OUTPUT"),
+}
+_SLIP: Final = 0.8  # so alike that nobody names two chains so
+
+
+def firewall(scope: Scope) -> Iterator[Problem]:
+    """What is wrong with the firewalls of the nodes."""
+    for node in scope.lab.nodes:
+        path: Path = ("nodes", node.name)
+        yield from lines(scope, node.iptables, "iptables", (*path, "iptables"))
+        yield from lines(scope, node.ip6tables, "ip6tables", (*path, "ip6tables"))
+        if node.nft is not None and not node.nft.text.strip():
+            hint = "write a script, as 'table ip t { … }', or remove the line"
+            fault = Fault(rule="bad-rule", message="this nft script is empty", hint=hint)
+            yield said(fault, scope.where((*path, "nft")))
+
+
+def lines(scope: Scope, given: Sequence[RuleLine], tool: str, path: Path) -> Iterator[Problem]:
+    """What is wrong with the lines that stand at *path*."""
+    for number, line in enumerate(given):
+        if (fault := rule_fault(line.text, tool)) is not None:
+            yield said(fault, scope.where((*path, number)))
+
+
+def chain_fault(scope: Scope, text: str) -> Fault | None:
+    """Whether a story names a chain that cannot be, so that avoiding it would mean nothing.
+
+    Chains that nobody here made may stand on a real host: only a slip of a built-in is judged.
+    """
+    if (fault := hook_fault(text)) is not None:
+        return fault
+    name, table, chain = text.split("/", 2)
+    if (fault := scope.node_fault(name)) is not None:
+        return fault
+    if name not in scope.nodes or _made(scope, scope.nodes[name], chain):
+        return None
+    meant = _meant(table, chain)
+    if meant is None or meant == (table, chain):
+        return None
+    hint = f"did you mean {'/'.join((name, *meant))!r}?"
+    if meant == (table, ""):
+        hint = f"it has {', '.join(_CHAINS[table])}"
+    message = f"the table {table} has no chain {chain}"
+    if meant[0] != table:
+        message = f"there is no table {table}"
+    return Fault(rule="unknown-chain", message=message, text=text, hint=hint)
+
+
+def _meant(table: str, chain: str) -> tuple[str, str] | None:
+    """The table and chain that were probably meant; no chain: any other. None: who knows."""
+    place = table if table in _CHAINS else _slip_of(table, TABLES)
+    if place is None:
+        return None
+    if chain in _CHAINS[place]:
+        return place, chain
+    meant = _slip_of(chain, _CHAINS[place])
+    if meant is not None:
+        return place, meant
+    elsewhere = any(chain in chains for chains in _CHAINS.values())
+    return (place, "") if elsewhere and place == table else None
+
+
+def _slip_of(word: str, known: Sequence[str]) -> str | None:
+    """The one of *known* that *word* is a slip of; one with more to it was meant so."""
+    for name in known:
+        alike = SequenceMatcher(a=word, b=name).ratio() >= _SLIP
+        if alike and name not in word and len(word) <= len(name) + 2:
+            return name
+    return None
+
+
+def _made(scope: Scope, node: NodeSpec, chain: str) -> bool:
+    """Whether the lab's own rules make a chain of that name."""
+    texts = [line.text for line in (*node.iptables, *node.ip6tables)]
+    texts += [
+        line.text
+        for step in scope.lab.story
+        if isinstance(step, FirewallStep)
+        for owner, line in step.lines
+        if owner == node.name
+    ]
+    made = any(
+        re.search(rf"(-N|--new-chain)\s+{re.escape(chain)}(\s|$)", text) is not None
+        for text in texts
+    )
+    script = node.nft.text if node.nft is not None else ""
+    return made or (bool(script) and bool(re.search(rf"(?<!\S){re.escape(chain)}(?!\S)", script)))

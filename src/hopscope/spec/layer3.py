@@ -1,0 +1,179 @@
+"""Rules about addresses, routes and neighbours: what the kernel takes, and what is there twice."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_interface, ip_network
+from typing import Final
+
+from hopscope.errors import Problem
+from hopscope.model.lab import AddressSpec, NodeSpec, RouteSpec
+from hopscope.spec.faults import Fault
+from hopscope.spec.limits import METRIC
+from hopscope.spec.names import address_fault, ip_fault, ip_of, mac_fault, network_of
+from hopscope.spec.scope import LO, Scope, said
+from hopscope.spec.topology import limit_fault
+from hopscope.spec.tree import Path
+
+__all__ = ["layer3"]
+
+_DEFAULT_METRIC: Final = {4: 0, 6: 1024}  # IP6_RT_PRIO_USER
+_DEFAULTS: Final = ("0.0.0.0/0", "::/0")
+
+
+def layer3(scope: Scope) -> Iterator[Problem]:
+    """What is wrong with addresses, routes and neighbours."""
+    yield from _addresses(scope)
+    for node in scope.lab.nodes:
+        yield from _routes(scope, node)
+        yield from _neighbours(scope, node)
+
+
+def _addresses(scope: Scope) -> Iterator[Problem]:
+    seen: dict[str, list[tuple[str, str, Path]]] = {}
+    for node in scope.lab.nodes:
+        number: dict[str, int] = {}
+        for address in node.addresses:
+            item = number.get(address.dev, 0)
+            number[address.dev] = item + 1
+            path: Path = ("nodes", node.name, "addresses", address.dev, item)
+            if item == 0 and (fault := scope.device_fault(node.name, address.dev)) is not None:
+                yield said(fault, scope.where(path[:-1], key=True))
+            fault = address_fault(address.cidr) or _loopback(node, address)
+            if fault is None:
+                fault = _used(scope, seen, node, address)
+                seen.setdefault(_alone(address), []).append((node.name, address.dev, path))
+            if fault is not None:
+                yield said(fault, scope.where(path))
+
+
+def _alone(address: AddressSpec) -> str:
+    return address.cidr.partition("/")[0]
+
+
+def _loopback(node: NodeSpec, address: AddressSpec) -> Fault | None:
+    """The kernel itself gives these to a loopback device that comes up."""
+    if not (node.lo and address.dev == LO and address.cidr in ("127.0.0.1/8", "::1/128")):
+        return None
+    message = f"lo has {address.cidr} already, as soon as it is up"
+    return Fault(rule="duplicate-address", message=message, text=address.cidr, hint="remove it")
+
+
+def _used(
+    scope: Scope,
+    seen: dict[str, list[tuple[str, str, Path]]],
+    node: NodeSpec,
+    address: AddressSpec,
+) -> Fault | None:
+    """Whether the lab has the address already.
+
+    Link-local addresses belong to their link; one on lo may be shared by several nodes.
+    """
+    alone = _alone(address)
+    ip = ip_of(alone)
+    for owner, dev, path in seen.get(alone, ()):
+        shared = owner != node.name and LO in (dev, address.dev)
+        local = ip is not None and ip.is_link_local and (owner, dev) != (node.name, address.dev)
+        if not shared and not local:
+            message = f"{alone} is an address of {owner}/{dev} already"
+            hint = scope.first(path)
+            return Fault(rule="duplicate-address", message=message, text=address.cidr, hint=hint)
+    return None
+
+
+def _routes(scope: Scope, node: NodeSpec) -> Iterator[Problem]:
+    seen: dict[tuple[str, int], Path] = {}
+    for number, route in enumerate(node.routes):
+        path: Path = ("nodes", node.name, "routes", number)
+        wrong = list(_route(scope, node, route))
+        for fault, part, piece in wrong:
+            yield said(fault, scope.where((*path, part) if part else path, piece=piece))
+        if wrong:
+            continue
+        key = (route.to, route.metric or _DEFAULT_METRIC[ip_network(route.to).version])
+        if key in seen:
+            message = f"{node.name} has a route to {_shown(route)} of that metric already"
+            hint = f"{scope.first(seen[key])}; give one another metric"
+            fault = Fault(rule="duplicate-route", message=message, text=route.to, hint=hint)
+            yield said(fault, scope.where(path))
+        seen.setdefault(key, path)
+
+
+def _route(scope: Scope, node: NodeSpec, route: RouteSpec) -> Iterator[tuple[Fault, str, str]]:
+    """Faults of one route, the key that holds each, and the word that is wrong."""
+    if (fault := network_of(route.to)) is not None:
+        yield fault, "to", route.to
+    if route.dev is not None and (fault := scope.device_fault(node.name, route.dev)) is not None:
+        yield fault, "dev", route.dev
+    if (fault := limit_fault("the metric of a route", route.metric, METRIC)) is not None:
+        yield fault, "metric", str(route.metric)
+    if route.via is None:
+        if route.dev is None:
+            hint = "write 'via' and a gateway, or 'dev' and a device"
+            message = f"the route to {_shown(route)} says neither via nor dev"
+            yield Fault(rule="bad-route", message=message, text=route.to, hint=hint), "", ""
+    elif (fault := _gateway(scope, node, route, route.via)) is not None:
+        yield fault, "via", route.via
+
+
+def _shown(route: RouteSpec) -> str:
+    return "default" if route.to in _DEFAULTS else route.to
+
+
+def _gateway(scope: Scope, node: NodeSpec, route: RouteSpec, via: str) -> Fault | None:
+    """Whether the kernel takes the gateway. Mirrors fib_check_nh(), net/ipv4/fib_semantics.c."""
+    gateway = ip_of(via)
+    if gateway is None:
+        return ip_fault(via, "the gateway of a route")
+    if network_of(route.to) is not None:
+        return None
+
+    def fault(message: str, hint: str) -> Fault:
+        return Fault(rule="bad-route", message=message, text=via, hint=hint)
+
+    network = ip_network(route.to)
+    if network.version != gateway.version:
+        message = f"{network} is IPv{network.version}, and its gateway {via} is not"
+        return fault(message, f"name a gateway of IPv{network.version}")
+    if gateway.version == 6 and gateway.is_link_local:
+        hint = "add 'dev' and the device"
+        message = f"{via} exists on every link, so the route must say which one is meant"
+        return None if route.dev is not None else fault(message, hint)
+    if node.name in scope.believed or _reached(node, route, gateway):
+        return None
+    through = f" of {route.dev}" if route.dev else ""
+    message = f"the gateway {via} is in no subnet{through} of {node.name}"
+    return fault(message, "the kernel refuses such a route: name a neighbour, or add an address")
+
+
+def _reached(node: NodeSpec, route: RouteSpec, gateway: IPv4Address | IPv6Address) -> bool:
+    """Whether an address or a route without a gateway leads straight to *gateway*."""
+    for address in node.addresses:
+        if address_fault(address.cidr) is not None:
+            return True  # it may be the one that was meant
+        if route.dev in (None, address.dev) and gateway in ip_interface(address.cidr).network:
+            return True
+    return any(
+        other.via is None
+        and route.dev in (None, other.dev)
+        and network_of(other.to) is None
+        and gateway in ip_network(other.to)
+        for other in node.routes
+    )
+
+
+def _neighbours(scope: Scope, node: NodeSpec) -> Iterator[Problem]:
+    seen: list[tuple[str, str]] = []
+    for near in node.neighbours:
+        path: Path = ("nodes", node.name, "neighbours", near.dev)
+        number = sum(dev == near.dev for dev, _ in seen)
+        place = scope.where((*path, number), key=True)
+        fault = scope.device_fault(node.name, near.dev)
+        if fault is not None and number == 0:
+            yield said(fault, scope.where(path, key=True))
+        if (fault := ip_fault(near.ip, "a neighbour")) is not None:
+            yield said(fault, place)
+        elif (near.dev, near.ip) in seen:
+            message = f"{near.dev} has the neighbour {near.ip} already"
+            yield said(Fault(rule="duplicate-neighbour", message=message, text=near.ip), place)
+        seen.append((near.dev, near.ip))
+        if (fault := mac_fault(near.mac)) is not None:
+            yield said(fault, scope.where((*path, number)))
