@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from hopscope.errors import Place, Problem, SpecError
+from hopscope.errors import Problem
 from hopscope.spec.faults import near, nearest, shortened
 from hopscope.spec.schema import Lab
 from hopscope.spec.tree import (
@@ -54,6 +54,7 @@ _THINGS: Final = {
     "PingExpect": "what a ping expects",
     "TableExpect": "'expect'",
 }
+_MERGE: Final = "YAML 1.2 merges no mappings: write the keys out"
 _CONSEQUENCES: Final = frozenset(("one-key", "bad-link", "missing-key"))
 
 
@@ -73,7 +74,7 @@ class _Misfit:
 
     path: Path
     steps: Trail  # to what is to be renamed or left out
-    holder: Place  # of the mapping or list in which it stands, or which lacks it
+    holder: Trail  # to the mapping or list in which it stands, or which lacks it
     problem: Problem
     meant: str | None = None
 
@@ -82,22 +83,16 @@ def fitted(tree: Tree) -> Fitted:
     """Read *tree* by the schema; what does not fit becomes problems."""
     problems: list[Problem] = []
     believed: set[str] = set()
-    cut: set[Place] = set()  # a part missing in one of these is one that we took away
     while True:
         try:
             lab = Lab.model_validate(plain(tree))
         except ValidationError as error:
             misfits = _open(list(_misfits(error, tree)))
             for misfit in misfits:
-                rule, place = misfit.problem.rule, at(tree, misfit.steps).place
-                if not (rule in _CONSEQUENCES and place in cut):
+                if not (misfit.problem.rule in _CONSEQUENCES and _cut(tree, misfit.steps)):
                     problems.append(misfit.problem)
-            if any(not misfit.steps for misfit in misfits):
-                raise SpecError(problems) from error  # nothing would be left
-            for misfit in misfits:
                 if misfit.meant is None:
                     believed.update(_names(tree, misfit.steps))
-                    cut.add(misfit.holder)
             tree = _mended(tree, misfits)
         else:
             return Fitted(
@@ -113,6 +108,12 @@ def _open(misfits: Sequence[_Misfit]) -> list[_Misfit]:
         for misfit in misfits
         if not (misfit.problem.rule == "missing-key" and misfit.holder in mistyped)
     ]
+
+
+def _cut(tree: Tree, steps: Trail) -> bool:
+    """Whether what is missing there is something that we took away."""
+    spot = at(tree, steps)
+    return not (isinstance(spot, Scalar) or spot.whole)
 
 
 def _mended(tree: Tree, misfits: Sequence[_Misfit]) -> Tree:
@@ -136,7 +137,7 @@ def _misfits(error: ValidationError, tree: Tree) -> Iterator[_Misfit]:
             meant = None
         if meant is not None:
             given.add((steps[:-1], meant))
-        holder = at(tree, steps if missing else steps[:-1]).place
+        holder = steps if missing else steps[:-1]
         problem = _problem(detail, path, tree)
         yield _Misfit(path=path, steps=steps, holder=holder, problem=problem, meant=meant)
 
@@ -171,7 +172,7 @@ def _problem(detail: ErrorDetails, path: Path, tree: Tree) -> Problem:
                 rule="unknown-key",
                 message=f"{shortened(key)} is not a key of {_THINGS[model.__name__]}",
                 text=key,
-                hint=near(key, _keys(model)),
+                hint=_MERGE if key == "<<" else near(key, _keys(model)),
             )
         case "missing":
             thing = _THINGS[_model_at(path[:-1]).__name__]

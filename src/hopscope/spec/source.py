@@ -20,7 +20,17 @@ from ruamel.yaml.events import (
 
 from hopscope.errors import Place, Problem, SpecError
 from hopscope.spec.faults import near, shortened
-from hopscope.spec.tree import DEEPEST, Listing, Mapping, Scalar, Tree, listing, mapping, words
+from hopscope.spec.tree import (
+    DEEPEST,
+    Listing,
+    Mapping,
+    Scalar,
+    Tree,
+    listing,
+    mapping,
+    value,
+    words,
+)
 from hopscope.spec.yamlwords import explained
 
 __all__ = ["LARGEST", "Document", "read", "unprintable"]
@@ -52,7 +62,7 @@ def read(text: str | bytes, file: str) -> Document:
     reader = _Reader(decoded, file)
     tree = reader.document()
     start = Place(file, 1, 1)
-    if tree is None or (isinstance(tree, Scalar) and not tree.text):
+    if tree is None or (isinstance(tree, Scalar) and value(tree) in (None, "")):
         hint = "start with 'name: my-lab', then 'nodes:' and 'links:'"
         _stop(start, "empty-file", "the lab file is empty", hint=hint)
     if not isinstance(tree, Mapping):

@@ -56,6 +56,7 @@ class Mapping:
     """Keys and values in order; made by `mapping`.
 
     *index* tells where a key stands, *weight* counts all that is below, *height* the levels.
+    It is not *whole* when something was left out of it.
     """
 
     entries: "tuple[tuple[Scalar, Tree], ...]"
@@ -63,6 +64,7 @@ class Mapping:
     index: dict[str, int]
     weight: int
     height: int
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,7 @@ class Listing:
     index: dict[str, int]
     weight: int
     height: int
+    whole: bool = True
 
 
 Tree = Scalar | Mapping | Listing
@@ -82,7 +85,7 @@ DEEPEST: Final = 32
 """Levels; a lab has nine."""
 
 
-def mapping(entries: Sequence[tuple[Scalar, Tree]], place: Place) -> Mapping:
+def mapping(entries: Sequence[tuple[Scalar, Tree]], place: Place, *, whole: bool = True) -> Mapping:
     """A mapping of these keys and values."""
     return Mapping(
         entries=tuple(entries),
@@ -90,10 +93,11 @@ def mapping(entries: Sequence[tuple[Scalar, Tree]], place: Place) -> Mapping:
         index={label.text: n for n, (label, _) in enumerate(entries)},
         weight=1 + sum(1 + below.weight for _, below in entries),
         height=1 + max((below.height for _, below in entries), default=0),
+        whole=whole,
     )
 
 
-def listing(items: Sequence[Tree], place: Place) -> Listing:
+def listing(items: Sequence[Tree], place: Place, *, whole: bool = True) -> Listing:
     """A list of these items."""
     return Listing(
         items=tuple(items),
@@ -101,6 +105,7 @@ def listing(items: Sequence[Tree], place: Place) -> Listing:
         index={i.text: n for n, i in enumerate(items) if isinstance(i, Scalar)},
         weight=1 + sum(item.weight for item in items),
         height=1 + max((item.height for item in items), default=0),
+        whole=whole,
     )
 
 
@@ -288,17 +293,19 @@ def _edited(tree: Tree, steps: Trail, name: str | None) -> Tree:
     """*tree* with the part at *steps* renamed, or without it when there is no *name*."""
     first, rest = steps[0], steps[1:]
     match tree:
-        case Mapping(entries=entries, place=place):
+        case Mapping(entries=entries, place=place, whole=whole):
             label, below = entries[first]
             kept: list[tuple[Scalar, Tree]] = []
             if rest:
                 kept = [(label, _edited(below, rest, name))]
             elif name is not None:
                 kept = [(replace(label, text=name), below)]
-            return mapping([*entries[:first], *kept, *entries[first + 1 :]], place)
-        case Listing(items=items, place=place):
-            left = [_edited(items[first], rest, name)] if rest else []
-            return listing([*items[:first], *left, *items[first + 1 :]], place)
+            left = [*entries[:first], *kept, *entries[first + 1 :]]
+            return mapping(left, place, whole=whole and bool(kept))
+        case Listing(items=items, place=place, whole=whole):
+            held = [_edited(items[first], rest, name)] if rest else []
+            others = [*items[:first], *held, *items[first + 1 :]]
+            return listing(others, place, whole=whole and bool(held))
         case Scalar():
             raise IndexError(first)
 

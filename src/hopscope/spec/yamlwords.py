@@ -21,6 +21,16 @@ _WORDS: Final = (
         "end the key with ':', or indent the line like its neighbours",
     ),
     (
+        "but found '}'",
+        "a '}' stands here that closes nothing",
+        "remove it, or open the mapping with '{'",
+    ),
+    (
+        "but found ']'",
+        "a ']' stands here that closes nothing",
+        "remove it, or open the list with '['",
+    ),
+    (
         "expected <block end>",
         "this line does not fit the indentation of the lines above it",
         "lines of one mapping or list begin in the same column",
