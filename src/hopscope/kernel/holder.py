@@ -370,8 +370,15 @@ class Holder:
                 os.ftruncate(self.log, size)
 
     def do_detach(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
-        """From now on live until told to stop."""
+        """From now on live until told to stop, and hold nothing of whoever started us.
+
+        A pipe kept open would have its reader wait for us: ``$(hopscope up bridge)``.
+        """
         self.detached = True
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for descriptor in (1, 2):
+            os.dup2(null, descriptor)
+        os.close(null)
         return {}, []
 
     def do_stop(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
