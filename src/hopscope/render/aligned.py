@@ -19,7 +19,7 @@ from hopscope.model.journey import (
     hops,
 )
 from hopscope.model.record import PingResult, Record
-from hopscope.model.vocab import Nanos, NodeName
+from hopscope.model.vocab import Nanos, NodeName, Verdict
 from hopscope.render.words import headline
 
 __all__ = ["Comparison", "Pair", "Placed", "Row", "comparisons", "placed", "shape"]
@@ -66,6 +66,11 @@ class Pair:
     count: int = 1  # how many of this kind both had; the first of each is compared
 
     @property
+    def told(self) -> tuple[Row, ...]:
+        """The rows worth reading: not the hooks without a chain that both passed."""
+        return tuple(row for row in self.rows if not (row.same and _silent(row.only.step)))
+
+    @property
     def changed(self) -> tuple[Row, ...]:
         """The rows that only one has."""
         return tuple(row for row in self.rows if not row.same)
@@ -93,6 +98,10 @@ class Comparison:
     def netfilter_only(self) -> bool:
         """Whether there is a difference, and all of it is netfilter."""
         return bool(self.changed) and not self.others
+
+
+def _silent(step: Step) -> bool:
+    return isinstance(step, HookStep) and not step.chains and step.verdict is not Verdict.DROP
 
 
 def comparisons(record: Record) -> list[Comparison]:

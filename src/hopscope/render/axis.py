@@ -108,6 +108,8 @@ def _since(at: Nanos | None, before: Nanos | None) -> str:
     if at is None or before is None:
         return ""
     late = at - before
+    if late == 0:
+        return "same stamp"  # a copy keeps the time stamp of the frame that it was made from
     return f"+{duration(late)}" if late >= 0 else f"−{duration(-late)}"
 
 

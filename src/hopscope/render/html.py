@@ -80,6 +80,7 @@ def _environment() -> Environment:
         "rule_lines": rule_lines,
         "visit_words": visit_words,
         "shown": shown,
+        "markup": Markup,  # for pictures, which escape what they hold themselves
         "told": _told,
         **FILTERS,
     }

@@ -41,9 +41,10 @@ class Point:
 
 
 def way(journey: Journey) -> tuple[Point, ...]:
-    """Every point, each before those that follow it."""
+    """Every point, each before those that follow it; of branches, the earlier one first."""
     points: list[Point] = []
     _walk(journey.first, None, points)
+    points = _in_time(points)
     for index in reversed(range(len(points))):
         point = points[index]
         if point.delivered or point.arrives:
@@ -51,6 +52,27 @@ def way(journey: Journey) -> tuple[Point, ...]:
             if point.parent is not None:
                 points[point.parent] = replace(points[point.parent], arrives=True)
     return tuple(points)
+
+
+def _in_time(points: list[Point]) -> list[Point]:
+    """The same tree with each point's followers in the order of their times."""
+    followers: dict[int | None, list[int]] = {}
+    for index, point in enumerate(points):
+        followers.setdefault(point.parent, []).append(index)
+    order: list[int] = []
+    waiting = _sorted(points, followers.get(None, []))
+    while waiting:
+        index = waiting.pop(0)
+        order.append(index)
+        waiting[:0] = _sorted(points, followers.get(index, []))
+    place: dict[int | None, int | None] = {old: new for new, old in enumerate(order)}
+    place[None] = None
+    return [replace(points[old], parent=place[points[old].parent]) for old in order]
+
+
+def _sorted(points: list[Point], indices: list[int]) -> list[int]:
+    """Those with a time by their time; those without stay where they are told, last."""
+    return sorted(indices, key=lambda i: (points[i].at is None, points[i].at or 0))
 
 
 def ways(points: tuple[Point, ...]) -> list[tuple[Point, ...]]:
