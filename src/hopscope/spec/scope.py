@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sized
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from hopscope.errors import Place, Problem
@@ -108,7 +109,7 @@ def scope_of(
         ports={bridge: tuple(found) for bridge, found in ports.items()},
         believed=frozenset(believed),
         where=where,
-        listing=listing,
+        listing=None if listing is None else cache(listing),  # a lab asks the same again and again
     )
 
 

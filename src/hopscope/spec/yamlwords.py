@@ -1,5 +1,6 @@
 """What the YAML parser's complaints mean in plain words; knows nothing of labs."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -8,6 +9,7 @@ from hopscope.errors import Place, Problem
 
 __all__ = ["explained"]
 
+_SHOWN: Final = 200
 _WORDS: Final = (
     # a fragment of the parser's own words, a sentence, a hint
     (
@@ -29,6 +31,16 @@ _WORDS: Final = (
         "but found ']'",
         "a ']' stands here that closes nothing",
         "remove it, or open the list with '['",
+    ),
+    (
+        "but found '<scalar>'",
+        "this text belongs to nothing before it",
+        "put the whole value in quotes, or indent the line like its neighbours",
+    ),
+    (
+        "expected '<document start>'",
+        "this belongs to nothing above it",
+        "begin the line in the same column as its neighbours",
     ),
     (
         "expected <block end>",
@@ -78,7 +90,7 @@ _WORDS: Final = (
     (
         "expected the node content",
         "a value is missing here",
-        "put a text that begins with a special character in quotes",
+        "close what is open, or put a text that begins with a special character in quotes",
     ),
     (
         "expected alphabetic or numeric character",
@@ -86,7 +98,7 @@ _WORDS: Final = (
         "put a text that begins with '*' or '&' in quotes",
     ),
 )
-_CONTEXT_IS_PLACE: Final = (
+_OPENED: Final = (
     "while scanning a quoted scalar",
     "while scanning a double-quoted scalar",
     "while parsing a flow sequence",
@@ -100,32 +112,40 @@ def explained(error: YAMLError, text: str, last: Place) -> Problem:
         first = str(error).partition("\n")[0]
         message = f"this is not YAML: {first}"
         return Problem(place=last, rule="yaml-syntax", message=message)
-    place = _place(error, last)
     lines = text.splitlines()
-    line = lines[place.line - 1] if place.line <= len(lines) else ""
-    said = f"{error.context or ''} {error.problem or ''}"
+    place = _within(_place(error, last), lines)
+    line = lines[place.line - 1] if lines else ""
+    shown = line.strip()[:_SHOWN]
     if (tab := _tab(error, line)) is not None:
         return Problem(
             place=Place(place.file, place.line, tab),
             rule="tab",
             message="a tab stands here, and YAML wants spaces",
-            text=line.strip(),
+            text=shown,
             hint="replace each tab by two spaces",
         )
-    for fragment, message, hint in _WORDS:
-        if fragment in said:
-            return Problem(
-                place=place, rule="yaml-syntax", message=message, text=line.strip(), hint=hint
-            )
-    message = f"this is not YAML: {error.problem or error.context or 'it cannot be read'}"
-    return Problem(place=place, rule="yaml-syntax", message=message, text=line.strip())
+    said = f"{error.context or ''} {error.problem or ''}".replace("('", "'").replace("',)", "'")
+    message, hint = next(
+        (words for fragment, *words in _WORDS if fragment in said),
+        (f"this is not YAML: {error.problem or error.context or 'it cannot be read'}", ""),
+    )
+    return Problem(place=place, rule="yaml-syntax", message=message, text=shown, hint=hint)
+
+
+def _within(place: Place, lines: Sequence[str]) -> Place:
+    """The end of the text is shown at the end of its last line."""
+    if place.line <= len(lines):
+        return place
+    return Place(place.file, max(1, len(lines)), len(lines[-1]) + 1 if lines else 1)
 
 
 def _place(error: MarkedYAMLError, last: Place) -> Place:
-    mark = error.problem_mark or error.context_mark
-    if error.context_mark is not None and str(error.context).startswith(_CONTEXT_IS_PLACE):
-        at_end = "unexpected" in str(error.problem) or "'<stream end>'" in str(error.problem)
-        mark = error.context_mark if at_end else mark
+    """What is opened and not closed is shown where it is opened, once its line has ended."""
+    mark, opened = error.problem_mark or error.context_mark, error.context_mark
+    if opened is not None and str(error.context).startswith(_OPENED):
+        unclosed = "unexpected" in str(error.problem) or "'<stream end>'" in str(error.problem)
+        if unclosed or (mark is not None and mark.line > opened.line):
+            mark = opened
     return last if mark is None else Place(last.file, mark.line + 1, mark.column + 1)
 
 
