@@ -85,9 +85,7 @@ def _scaled(share: float) -> float:
     return round(_MARGIN + share * (100 - 2 * _MARGIN), 2)
 
 
-def _lane(
-    points: Sequence[Point], places: Sequence[float | None], index: int, first: int
-) -> Lane:
+def _lane(points: Sequence[Point], places: Sequence[float | None], index: int, first: int) -> Lane:
     point, at = points[index], places[index]
     start = places[point.parent] if point.parent is not None else None
     before = points[point.parent].at if point.parent is not None else None

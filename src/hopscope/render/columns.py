@@ -11,7 +11,6 @@ __all__ = ["Joined", "columns", "devices_of", "joined_nodes", "parts"]
 Joined = Mapping[NodeName, Sequence[NodeName]]
 
 
-
 def devices_of(node: NodeState) -> Iterator[LinkState]:
     """The devices that the picture shows: no loopback, and bridges elsewhere."""
     return (link for link in node.links if link.kind != "bridge" and link.name != "lo")
@@ -74,7 +73,9 @@ def columns(part: Sequence[NodeName], joined: Joined) -> dict[NodeName, int]:
             beside = [column[one] for one in joined[other] if one in column]
             crowd = list(column.values())
 
-            def cost(at: int, beside: list[int] = beside, crowd: list[int] = crowd) -> tuple[int, ...]:
+            def cost(
+                at: int, beside: list[int] = beside, crowd: list[int] = crowd
+            ) -> tuple[int, ...]:
                 away = sum(abs(abs(at - one) - 1) for one in beside)
                 outside = 0 if min(crowd) <= at <= max(crowd) else 1
                 return away, crowd.count(at) + outside, -at

@@ -15,8 +15,8 @@ from hopscope.model.record import Record
 from hopscope.model.vocab import Nanos, Verdict
 from hopscope.render.aligned import comparisons
 from hopscope.render.changes import fdb_changes, neighbour_changes
-from hopscope.render.phrases import FILTERS
 from hopscope.render.pages import failures, picture_of_record, verdict, views
+from hopscope.render.phrases import FILTERS
 from hopscope.render.shown import shown
 from hopscope.render.words import duration, headline, rule_lines, visit_words
 
@@ -37,21 +37,25 @@ def report(record: Record) -> str:
     script = _asset("page.js")
     steps = views(record)
     ending = record.pings[-1].after if record.pings else record.initial
-    return _environment().get_template("page.html.j2").render(
-        record=record,
-        verdict=verdict(record),
-        failures=failures(record),
-        steps=steps,
-        picture=picture_of_record(record),
-        comparisons=comparisons(record),
-        neighbours=neighbour_changes(record.initial, ending),
-        fdb=fdb_changes(record.initial, ending),
-        started=_moment(record.started),
-        took=duration(record.finished - record.started),
-        files=_FILES,
-        style=style,
-        script=script,
-        policy=_policy(script),
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            record=record,
+            verdict=verdict(record),
+            failures=failures(record),
+            steps=steps,
+            picture=picture_of_record(record),
+            comparisons=comparisons(record),
+            neighbours=neighbour_changes(record.initial, ending),
+            fdb=fdb_changes(record.initial, ending),
+            started=_moment(record.started),
+            took=duration(record.finished - record.started),
+            files=_FILES,
+            style=style,
+            script=script,
+            policy=_policy(script),
+        )
     )
 
 

@@ -7,7 +7,7 @@ with its time, and not drawn again; and a page has a budget of steps.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from hopscope.model.journey import Journey, hops
+from hopscope.model.journey import HookStep, Journey, hops
 from hopscope.model.record import (
     Check,
     ExpectResult,
@@ -16,10 +16,12 @@ from hopscope.model.record import (
     RuleDelta,
     StepResult,
 )
+from hopscope.model.vocab import Family
 from hopscope.render.aligned import shape
 from hopscope.render.axis import Axis, axis
 from hopscope.render.changes import Change, fdb_changes, neighbour_changes
 from hopscope.render.topology import picture
+from hopscope.render.way import bridges_crossed, way
 
 __all__ = [
     "Failure",
@@ -37,6 +39,8 @@ ALL_IN_FULL = 6
 """Up to this many pings, none is folded."""
 STEPS_IN_FULL = 2500
 """How many steps of journeys a page tells before it refers to journeys.json."""
+PICTURES = 8
+"""How many ways are drawn as pictures of their own, besides the first."""
 FEW_RULES = 12
 """Up to this many counted rules, those without a hit stay in sight."""
 
@@ -61,6 +65,7 @@ class PingView:
     fdb: tuple[Change, ...]
     deltas: tuple[RuleDelta, ...]
     unhit: tuple[RuleDelta, ...]
+    picture: str = ""  # SVG, where its way is another than the page's first picture shows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +108,10 @@ def verdict(record: Record) -> str:
         pings = "no ping was sent"
     if not checks:
         return f"No expectations were stated; {pings}."
+    if len(checks) == 1:
+        return f"The one expectation {'held' if held else 'failed'}; {pings}."
     if held == len(checks):
-        return f"All {held} expectations held; {pings}." if held > 1 else f"The one expectation held; {pings}."
+        return f"All {held} expectations held; {pings}."
     return f"{len(checks) - held} of {len(checks)} expectations failed; {pings}."
 
 
@@ -171,7 +178,7 @@ def views(record: Record) -> list[StepView]:
     for ping in pings:
         like = told.setdefault(_likeness(ping), ping.number) if fold else ping.number
         found[ping.number] = _ping(ping, None if like == ping.number else like)
-    found = _within_budget(found)
+    found = _with_pictures(_within_budget(found), picture_of_record(record).journey)
     return [
         StepView(
             number=number,
@@ -223,3 +230,36 @@ def _within_budget(found: dict[int, PingView]) -> dict[int, PingView]:
             left -= cost if cost <= left else 0
         kept[number] = replace(found[number], journeys=tuple(cut))
     return kept
+
+
+def _with_pictures(found: dict[int, PingView], first: Journey | None) -> dict[int, PingView]:
+    """The views, with a picture for each way that no picture shows yet."""
+    shown = {_road(first)}
+    kept: dict[int, PingView] = {}
+    for number, view in found.items():
+        journey = _lead(view.ping)
+        new = journey is not None and _road(journey) not in shown and len(shown) <= PICTURES
+        svg = ""
+        if new:
+            shown.add(_road(journey))
+            name = f"ping-{number}-picture"
+            svg = picture(view.ping.before, journey, name=name, standalone=False)
+        kept[number] = replace(view, picture=svg)
+    return kept
+
+
+def _road(journey: Journey | None) -> tuple[object, ...]:
+    """What of a journey a picture shows."""
+    if journey is None:
+        return ()
+    points = tuple((point.dev, point.what, point.delivered) for point in way(journey))
+    return journey.fate, points, len(bridges_crossed(journey)), _ip_hooks(journey)
+
+
+def _ip_hooks(journey: Journey) -> int:
+    """How many IP hooks it passed: a picture says so of each bridge."""
+    return sum(
+        isinstance(step, HookStep) and step.family in (Family.IP, Family.IP6)
+        for hop in hops(journey)
+        for step in hop.steps
+    )

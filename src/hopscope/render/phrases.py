@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from markupsafe import Markup, escape
+
 from hopscope.model.journey import HookStep, Journey
 from hopscope.model.record import Reply
 from hopscope.render.aligned import Comparison
@@ -22,6 +24,21 @@ def any_change(rows: Sequence[Change]) -> bool:
 def capitalize_first(text: str) -> str:
     """The text with a capital first letter and the rest as it is (ARP stays ARP)."""
     return text[:1].upper() + text[1:]
+
+
+def coded(text: str) -> Markup:
+    """The text, with what stands between backquotes set as code."""
+    code = Markup("<code>{}</code>")
+    parts = [
+        code.format(part) if number % 2 else escape(part)
+        for number, part in enumerate(text.split("`"))
+    ]
+    return Markup("").join(parts) if len(parts) % 2 else escape(text)
+
+
+def lower_first(text: str) -> str:
+    """The text as it stands within a sentence."""
+    return text[:1].lower() + text[1:]
 
 
 def signed(nanoseconds: int) -> str:
@@ -61,11 +78,15 @@ def summary(one: Comparison) -> str:
         return "No packet of one kind was seen in both, so nothing can be compared."
     if not changed:
         return "Every step is the same in both."
-    count = f"{len(changed)} {'step is' if len(changed) == 1 else 'steps are'} in one and not in the other"
+    steps = "step is" if len(changed) == 1 else "steps are"
+    count = f"{len(changed)} {steps} in one and not in the other"
     if others:
-        return f"{count}; {len(changed) - len(others)} of them are netfilter steps, {len(others)} are not."
+        hooked = len(changed) - len(others)
+        return f"{count}; netfilter steps: {hooked}; other steps: {len(others)}."
     hooks = " → ".join(
-        dict.fromkeys(str(row.only.step.hook) for row in changed if isinstance(row.only.step, HookStep))
+        dict.fromkeys(
+            str(row.only.step.hook) for row in changed if isinstance(row.only.step, HookStep)
+        )
     )
     return f"{count}, and each of them is a netfilter step ({hooks}). Every other step is the same."
 
@@ -92,7 +113,10 @@ def caption(picture: Picture) -> str:
             "which this packet did not take."
         )
     if any(point.lent for point in points):
-        text += " The copy seen on the bridge itself was made for the capture, and the stack ignored it."
+        text += (
+            " The copy seen on the bridge itself was made for the capture, "
+            "and the stack ignored it."
+        )
     return text
 
 
@@ -100,6 +124,8 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "any_change": any_change,
     "capitalize_first": capitalize_first,
     "caption": caption,
+    "coded": coded,
+    "lower_first": lower_first,
     "passed_over": passed_over,
     "rtts": rtts,
     "signed": signed,

@@ -12,7 +12,8 @@ from math import atan2, degrees, hypot
 from hopscope.model.journey import HookStep, Journey, hops
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import DevRef, Family
-from hopscope.render.layout import BridgeBox, DeviceBox, Layout, NodeBox, lay_out
+from hopscope.render.boxes import BridgeBox, DeviceBox, NodeBox
+from hopscope.render.layout import Layout, lay_out
 from hopscope.render.svg import Number, clean, element, path, text_width
 from hopscope.render.trail import Spot, Trail, Untaken, trails, untaken
 
@@ -43,7 +44,9 @@ def picture(
     height = layout.height + (_LEGEND if legend else 0)
     return element(
         "svg",
-        element("title", _text(f"{len(layout.nodes)} nodes and how they are joined"), id=f"{name}-t"),
+        element(
+            "title", _text(f"{len(layout.nodes)} nodes and how they are joined"), id=f"{name}-t"
+        ),
         element("desc", _text(_description(layout, lines, avoided, journey)), id=f"{name}-d"),
         _style() if standalone else "",
         *_drawing(layout, lines, avoided, journey),
@@ -92,11 +95,15 @@ def _drawing(
     for node in layout.nodes:
         for device in node.devices:
             yield _device(device, on_way=device.ref in on_way)
+    for line in lines:
+        yield _ends(line)
 
 
 def _node(node: NodeBox) -> str:
     parts = [
-        element("rect", x=node.x, y=node.y, width=node.width, height=node.height, rx=6, class_="node"),
+        element(
+            "rect", x=node.x, y=node.y, width=node.width, height=node.height, rx=6, class_="node"
+        ),
         _words(node.node.name, node.x + node.width / 2, node.y + 22, "node-name", "middle"),
     ]
     if node.stack is not None:
@@ -117,7 +124,9 @@ def _link(one: DeviceBox, other: DeviceBox) -> str:
         return element("path", d=path([one.outer, other.outer]), class_=kind)
     out = 40 if one.side == "right" else -40
     far = max(x1, x2) + out if out > 0 else min(x1, x2) + out
-    return element("path", d=f"M{x1:g},{y1:g} C{far:g},{y1:g} {far:g},{y2:g} {x2:g},{y2:g}", class_=kind)
+    return element(
+        "path", d=f"M{x1:g},{y1:g} C{far:g},{y1:g} {far:g},{y2:g} {x2:g},{y2:g}", class_=kind
+    )
 
 
 def _works(device: DeviceBox) -> bool:
@@ -192,25 +201,28 @@ def _avoided(way: Untaken) -> str:
 
 
 def _taken(line: Trail, layout: Layout) -> str:
-    first, last = line.devices[0], line.devices[-1]
-    marks = [element("circle", cx=line.spots[0][0], cy=line.spots[0][1], r=5, class_="way-end")]
-    x, y = line.spots[-1]
-    if line.whole:
-        marks.append(element("circle", cx=x, cy=y, r=5, class_="way-end"))
-    else:
-        marks.append(element("path", d=_CROSS, transform=f"translate({x:g} {y:g})", class_="way-lost"))
     return element(
         "g",
         element(
             "path",
             d=path(line.spots),
             class_="way taken" if line.whole else "way taken lost",
-            data_from=str(first),
-            data_to=str(last),
+            data_from=str(line.devices[0]),
+            data_to=str(line.devices[-1]),
         ),
         *_arrows(line.spots, layout),
-        *marks,
     )
+
+
+def _ends(line: Trail) -> str:
+    """A dot where it began and where it was delivered; a cross just beyond where it was lost."""
+    (x, y), (before, _) = line.spots[-1], line.spots[-2]
+    begin = element("circle", cx=line.spots[0][0], cy=line.spots[0][1], r=5, class_="way-end")
+    if line.whole:
+        return begin + element("circle", cx=x, cy=y, r=5, class_="way-end")
+    beyond = x + (12 if x >= before else -12)
+    where = f"translate({beyond:g} {y:g})"
+    return begin + element("path", d=_CROSS, transform=where, class_="way-lost")
 
 
 def _arrows(spots: Sequence[Spot], layout: Layout) -> Iterator[str]:
@@ -241,7 +253,9 @@ def _legend(layout: Layout, lines: Sequence[Trail], avoided: Sequence[Untaken]) 
     x, y = 14.0, layout.height + _LEGEND / 2
     drawn: list[str] = []
     for kind, words in entries:
-        drawn.append(element("path", d=path([(x, y), (x + 34, y)]), class_=kind.replace("way ", "key ")))
+        drawn.append(
+            element("path", d=path([(x, y), (x + 34, y)]), class_=kind.replace("way ", "key "))
+        )
         drawn.append(_words(words, x + 42, y + 4, "small"))
         x += 42 + text_width(words, 12) + 28
     return drawn

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from hopscope.model.journey import Journey, PassUpStep, hops
 from hopscope.model.vocab import DevRef
-from hopscope.render.layout import BridgeBox, DeviceBox, Layout, NodeBox
+from hopscope.render.boxes import BridgeBox, DeviceBox, NodeBox
+from hopscope.render.layout import Layout
 from hopscope.render.way import Point, bridges_crossed, entered_stacks, way, ways
 
 __all__ = ["Spot", "Trail", "Untaken", "trails", "untaken"]

@@ -16,12 +16,13 @@ from hopscope.model.journey import (
     Journey,
     PassUpStep,
     ReceiveStep,
+    Step,
     TransmitStep,
     hops,
 )
 from hopscope.model.vocab import DevName, DevRef, Family, Hook, Nanos, NodeName, Verdict
 
-__all__ = ["Point", "bridges_crossed", "entered_stacks", "hooks_at", "ways", "way"]
+__all__ = ["Point", "bridges_crossed", "entered_stacks", "hooks_at", "way", "ways"]
 
 _UPWARD = (Hook.INGRESS, Hook.PREROUTING, Hook.INPUT)
 
@@ -34,7 +35,9 @@ class Point:
     what: Literal["sent", "received", "copied up"]
     at: Nanos | None
     parent: int | None
-    hooks: tuple[HookStep, ...] = ()  # passed since the parent; their order is known, not their time
+    hooks: tuple[
+        HookStep, ...
+    ] = ()  # passed since the parent; their order is known, not their time
     lent: bool = False  # a copy that only the capture made
     delivered: bool = False  # here the packet reached what it was for
     arrives: bool = False  # here, or at a point that follows
@@ -92,50 +95,72 @@ def _back(points: tuple[Point, ...], end: int) -> Iterator[Point]:
 
 def _walk(hop: Hop, before: int | None, points: list[Point]) -> None:
     """The points of a hop, then those of the hops that follow it."""
-    trunk, last = before, before
-    gathered: list[HookStep] = []
-    left: dict[DevName, int] = {}
-    bridges = {step.bridge for step in hop.steps if isinstance(step, BridgeStep)}
-    outward = {step.dev for step in hop.steps if isinstance(step, TransmitStep)}
+    stay = _Stay(hop, before, points)
     for step in hop.steps:
+        stay.take(step)
+    for onward in hop.onward:
+        came_from = onward.came_from
+        leads = stay.left.get(came_from, stay.trunk) if came_from else stay.trunk
+        _walk(onward, leads, points)
+
+
+class _Stay:
+    """One hop as it is walked: *trunk* is the point that the next one follows."""
+
+    def __init__(self, hop: Hop, before: int | None, points: list[Point]) -> None:
+        self.hop = hop
+        self.points = points
+        self.trunk = self.last = before
+        self.gathered: list[HookStep] = []
+        self.left: dict[DevName, int] = {}
+        self.bridges = {step.bridge for step in hop.steps if isinstance(step, BridgeStep)}
+        self.outward = {step.dev for step in hop.steps if isinstance(step, TransmitStep)}
+
+    def take(self, step: Step) -> None:
+        """One more step."""
         match step:
             case HookStep():
-                gathered.append(step)
+                self.gathered.append(step)
             case ReceiveStep(dev=dev, at=at):
-                points.append(Point(dev=DevRef(hop.node, dev), what="received", at=at, parent=trunk))
-                trunk = last = len(points) - 1
-                gathered = []
+                self.add(Point(dev=DevRef(self.hop.node, dev), what="received", at=at, parent=None))
+                self.follow()
             case TransmitStep(dev=dev, at=at):
-                hooks = tuple(h for h in gathered if h.oif is None or h.oif not in outward - {dev})
-                points.append(
-                    Point(
-                        dev=DevRef(hop.node, dev), what="sent", at=at, parent=trunk, hooks=hooks
-                    )
+                hooks = tuple(h for h in self.gathered if h.oif not in self.outward - {dev})
+                ref = DevRef(self.hop.node, dev)
+                self.left[dev] = self.add(
+                    Point(dev=ref, what="sent", at=at, parent=None, hooks=hooks)
                 )
-                left[dev] = last = len(points) - 1
-                if dev in bridges:  # the stack's own device: its ports follow from it
-                    trunk, gathered = last, []
-            case PassUpStep(bridge=bridge, at=at, because=because):
-                hooks = tuple(h for h in gathered if h.hook in _UPWARD)
-                points.append(
-                    Point(
-                        dev=DevRef(hop.node, bridge),
-                        what="copied up",
-                        at=at,
-                        parent=trunk,
-                        hooks=hooks,
-                        lent=because == "promiscuous",
-                    )
-                )
-                last = len(points) - 1
-                if because != "promiscuous":
-                    trunk, gathered = last, []
-            case DeliverStep() if last is not None:
-                points[last] = replace(points[last], delivered=True)
+                if dev in self.bridges:  # the stack's own device: its ports follow from it
+                    self.follow()
+            case PassUpStep():
+                self.add(self.copied_up(step))
+                if step.because != "promiscuous":
+                    self.follow()
+            case DeliverStep() if self.last is not None:
+                self.points[self.last] = replace(self.points[self.last], delivered=True)
             case _:
                 pass
-    for onward in hop.onward:
-        _walk(onward, left.get(onward.came_from, trunk) if onward.came_from else trunk, points)
+
+    def copied_up(self, step: PassUpStep) -> Point:
+        return Point(
+            dev=DevRef(self.hop.node, step.bridge),
+            what="copied up",
+            at=step.at,
+            parent=None,
+            hooks=tuple(hook for hook in self.gathered if hook.hook in _UPWARD),
+            lent=step.because == "promiscuous",
+        )
+
+    def add(self, point: Point) -> int:
+        """Put it after the trunk; returns its place."""
+        self.points.append(replace(point, parent=self.trunk))
+        self.last = len(self.points) - 1
+        return self.last
+
+    def follow(self) -> None:
+        """What comes now follows the last point."""
+        self.trunk = self.last
+        self.gathered = []
 
 
 def bridges_crossed(journey: Journey) -> tuple[DevRef, ...]:

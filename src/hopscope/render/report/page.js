@@ -70,6 +70,6 @@
       }
       setTimeout(() => { copy.textContent = "Copy"; }, 2000);
     });
-    block.append(copy);
+    block.prepend(copy);
   }
 })();
