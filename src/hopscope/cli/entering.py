@@ -6,8 +6,10 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
+from hopscope.kernel import stayroot
 from hopscope.kernel.enter import Doors
 
 __all__ = ["execute", "plain", "shell"]
@@ -16,8 +18,8 @@ _SBIN: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _OWN: Final = Path("/run/hopscope-lab")  # inside the lab, whose /run is its own
 _WRAPPER: Final = """\
 #!/bin/sh
-# The only user of this lab is root, and tcpdump would turn into its own: -Z root keeps it.
-exec {tcpdump} -Z root "$@"
+# The only user of this lab is root, and tcpdump would turn into its own: it stays root here.
+exec {python} -I -S {stayroot} {tcpdump} -Z root "$@"
 """
 _BASHRC: Final = """\
 [ -f ~/.bashrc ] && . ~/.bashrc
@@ -102,7 +104,9 @@ def _own_tools(path: str) -> dict[str, str]:
         return {}
     wrapper = _OWN / "bin" / "tcpdump"
     if Path(tcpdump) != wrapper:
-        _write(wrapper, _WRAPPER.format(tcpdump=tcpdump), 0o755)
+        words = {"python": sys.executable, "stayroot": stayroot.__file__, "tcpdump": tcpdump}
+        text = _WRAPPER.format(**{name: quote(word) for name, word in words.items()})
+        _write(wrapper, text, 0o755)
     return {"PATH": f"{wrapper.parent}:{path}"}
 
 
@@ -134,7 +138,7 @@ def _banner(doors: Doors, *, wrapped: bool) -> str:
     lines += [
         "  arp -n                     the neighbours that are known",
         f"  tcpdump -nn -i {watched:<11} frames as they pass"
-        + ("  (runs with -Z root: this lab has no other user)" if wrapped else ""),
+        + ("  (as root: this lab has no other user)" if wrapped else ""),
         "  iptables -t nat -nvL       rules, with counters",
         "  exit                       leave; the lab stays up",
     ]
