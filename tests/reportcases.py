@@ -1,8 +1,7 @@
 """Hand-made records and snapshots for the report's tests: the bridge lab, and worse."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from ipaddress import ip_interface
 
 from hopscope.model.events import Observation
 from hopscope.model.flow import Arp, Headers, Icmp, Ip
@@ -35,7 +34,7 @@ from hopscope.model.record import (
     ShowResult,
     StepResult,
 )
-from hopscope.model.snapshot import Address, FdbEntry, LinkState, Neighbour, NodeState, Snapshot
+from hopscope.model.snapshot import FdbEntry, Neighbour, Snapshot
 from hopscope.model.vocab import (
     Action,
     DevName,
@@ -52,13 +51,14 @@ from hopscope.model.vocab import (
     computed,
     seen,
 )
+from smalllabs import lab, mac_of
 
 __all__ = [
     "BRIDGE",
     "bridge_record",
     "echo",
+    "flood",
     "hostile_record",
-    "lab",
     "long_record",
     "ping",
     "record",
@@ -68,74 +68,6 @@ __all__ = [
 START = Nanos(1_764_000_000_000_000_000)
 
 
-def lab(
-    links: Sequence[str],
-    *,
-    addresses: Mapping[str, str] | None = None,
-    nodes: Sequence[str] = (),
-    down: Sequence[str] = (),
-) -> Snapshot:
-    """A snapshot from links such as ``ns1/a = host/b@br0``; bridges are made as they are named."""
-    found: dict[str, dict[str, LinkState]] = {name: {} for name in nodes}
-    for text in links:
-        ends = [end.strip() for end in text.split("=")]
-        refs = [_ref(end) for end in ends]
-        for (ref, master), (peer, _) in zip(refs, reversed(refs), strict=True):
-            devices = found.setdefault(ref.node, {})
-            if master:
-                devices.setdefault(master, _link(DevRef(ref.node, master), kind="bridge"))
-            devices[ref.dev] = _link(ref, peer=peer, master=master)
-    for name, cidr in (addresses or {}).items():
-        ref, _ = _ref(name)
-        interface = ip_interface(cidr)
-        address = Address(ip=str(interface.ip), prefix=interface.network.prefixlen)
-        devices = found.setdefault(ref.node, {})
-        link = devices.get(ref.dev) or _link(ref, kind="dummy")
-        devices[ref.dev] = replace(link, addresses=(*link.addresses, address))
-    for name in down:
-        ref, _ = _ref(name)
-        link = found[ref.node][ref.dev]
-        found[ref.node][ref.dev] = replace(link, up=False, carrier=False)
-    return Snapshot(
-        nodes=tuple(
-            NodeState(name=NodeName(name), links=tuple(devices.values()))
-            for name, devices in found.items()
-        )
-    )
-
-
-def _ref(text: str) -> tuple[DevRef, DevName | None]:
-    name, _, master = text.partition("@")
-    node, _, dev = name.partition("/")
-    return DevRef(NodeName(node), DevName(dev)), DevName(master) if master else None
-
-
-def _link(
-    ref: DevRef,
-    *,
-    kind: str = "veth",
-    peer: DevRef | None = None,
-    master: DevName | None = None,
-) -> LinkState:
-    return LinkState(
-        name=ref.dev,
-        index=1,
-        kind=kind,
-        mac=_mac(ref),
-        mtu=1500,
-        up=True,
-        carrier=True,
-        peer=peer,
-        master=master,
-        port_state="forwarding" if master else None,
-    )
-
-
-def _mac(ref: DevRef) -> Mac:
-    octets = sum(str(ref).encode()) % 256, len(str(ref)), str(ref).encode()[-1]
-    return Mac("02:00:00:" + ":".join(f"{octet:02x}" for octet in octets))
-
-
 BRIDGE = lab(
     ["ns1/veth1a = host/veth1b@br0", "ns2/veth2a = host/veth2b@br0"],
     addresses={"ns1/veth1a": "10.244.1.2/24", "ns2/veth2a": "10.244.1.4/24"},
@@ -143,8 +75,8 @@ BRIDGE = lab(
 """The reference lab; its nodes in the order ns1, host, ns2."""
 
 A, B = "10.244.1.2", "10.244.1.4"
-MAC_A = _mac(DevRef(NodeName("ns1"), DevName("veth1a")))
-MAC_B = _mac(DevRef(NodeName("ns2"), DevName("veth2a")))
+MAC_A = mac_of(DevRef(NodeName("ns1"), DevName("veth1a")))
+MAC_B = mac_of(DevRef(NodeName("ns2"), DevName("veth2a")))
 
 
 def _at(microseconds: float) -> Nanos:
@@ -437,6 +369,51 @@ def unanswered_record() -> Record:
     )
     failed = Check(expected="a reply", seen="0 of 1 requests answered", held=False)
     return record([ping(1, [lost], rtt=None, reason=reason, checks=[failed])])
+
+
+def flood(branches: int) -> Hop:
+    """A frame that a bridge copied to many ports, none of which wanted it."""
+    names = [DevName(f"v{i}") for i in range(branches)]
+    decision = BridgeStep(
+        bridge=DevName("br0"),
+        action=Action.FLOOD,
+        came_in=DevName("in"),
+        out=tuple(names),
+        entry=None,
+        learnt=None,
+        basis=seen("frames"),
+    )
+    return Hop(
+        node=NodeName("host"),
+        came_in=DevName("in"),
+        came_from=None,
+        steps=(
+            ReceiveStep(
+                dev=DevName("in"), at=Nanos(10), pkttype=PktType.BROADCAST, basis=seen("socket")
+            ),
+            decision,
+            *(
+                TransmitStep(dev=name, at=Nanos(20 + i), basis=seen("socket"))
+                for i, name in enumerate(names)
+            ),
+        ),
+        onward=tuple(
+            Hop(
+                node=NodeName(f"n{i}"),
+                came_in=DevName("e"),
+                came_from=name,
+                steps=(
+                    ReceiveStep(
+                        dev=DevName("e"),
+                        at=Nanos(40 + i),
+                        pkttype=PktType.BROADCAST,
+                        basis=seen("socket"),
+                    ),
+                ),
+            )
+            for i, name in enumerate(names)
+        ),
+    )
 
 
 HOSTILE = "</script></style><b onclick=x>\"'<img src=x onerror=window.broken=1>"
