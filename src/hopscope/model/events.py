@@ -70,6 +70,7 @@ class RuleHit:
     link_header: Octets = b""
     network_header: Octets = b""
     transport_header: Octets = b""
+    mark: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,7 +160,10 @@ def _icmp(packet: bytes, at: int, options: LogOptions, *, later: bool, quotes: b
         return text + _incomplete(packet, at)
     kind, code, first, second = struct.unpack_from(">BBxxHH", packet, at)
     text += f"TYPE={kind} CODE={code} "
-    if len(packet) - at < _ICMP_NEEDS.get(kind, 0):
+    length = len(packet)
+    if quotes and length >= 20:  # a trace shows a part: the IP header says how much there was
+        length = max(length, int.from_bytes(packet[2:4], "big"))
+    if length - at < _ICMP_NEEDS.get(kind, 0):
         return text + _incomplete(packet, at)
     if kind in (0, 8):
         return f"{text}ID={first} SEQ={second} "

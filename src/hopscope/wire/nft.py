@@ -166,6 +166,7 @@ def rule_hits(
             link_header=found.get(7, b""),
             network_header=found.get(8, b""),
             transport_header=found.get(9, b""),
+            mark=_number(found.get(14)),
         )
 
 

@@ -20,6 +20,7 @@ __all__ = ["LogRule", "LogTrace", "log_rule"]
 _SUBSYSTEM: Final = 10 << 8
 _NEW_RULE, _TRACE = _SUBSYSTEM | 6, _SUBSYSTEM | 17
 _WARNING: Final = 4
+_EXTENSIONS: Final = frozenset({0, 43, 44, 51, 60, 135, 139, 140})  # of IPv6
 
 Key = tuple[Family, str, str, int]
 """Family, table, chain and handle of a rule."""
@@ -115,10 +116,26 @@ def _line(hit: RuleHit, head: RuleHit, way: _Way, rule: LogRule) -> Logged:
         physin=way.physin if bridged else None,
         physout=way.physout if bridged and oif is not None else None,
         link_header=shown.link_header,
-        packet=shown.network_header + shown.transport_header,
+        packet=_packet(shown),
+        mark=hit.mark,
         level=rule.level,
         flags=rule.flags,
     )
+
+
+def _packet(shown: RuleHit) -> bytes:
+    """The packet as far as the trace shows it in one piece.
+
+    It shows 40 bytes of the network header and 20 of what follows all headers, so behind
+    IPv6 extensions, or long IPv4 options, there is a gap.
+    """
+    network = shown.network_header
+    whole = shown.transport_header[:0]
+    if network and network[0] >> 4 == 4:
+        whole = shown.transport_header if len(network) == (network[0] & 0xF) * 4 else whole
+    elif len(network) == 40 and network[6] not in _EXTENSIONS:
+        whole = shown.transport_header
+    return network + whole
 
 
 def _family(family: Family, network_header: bytes) -> Family:

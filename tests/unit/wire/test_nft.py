@@ -1,0 +1,329 @@
+"""Our nf_tables batches, read back by pyroute2 and run on packets; real trace messages read."""
+
+import struct
+from collections.abc import Iterator, Sequence
+from functools import cache
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyroute2.netlink.nfnetlink.nftsocket import nft_chain_msg, nft_rule_msg, nft_table_msg
+
+from hopscope.model.events import RuleHit
+from hopscope.model.vocab import DevName, Family, Hook, Nanos, NodeName, Verdict
+from hopscope.wire.netlink import Message, attr, nest, pack, text
+from hopscope.wire.nft import (
+    LOG_BURST,
+    LOG_RATE,
+    LOG_TABLE,
+    WITNESSED,
+    log_table,
+    rule_hits,
+    trace_table,
+)
+from hopscope.wire.packet import decode_parts, title
+from layouts import arp, echo, icmp, icmpv6, ipv4, ipv6, udp
+from recordings import RECORDINGS, Recording
+from strategies import addresses4, addresses6
+
+NODE = NodeName("host")
+SUBSYSTEM = 10 << 8
+NEW_TABLE, NEW_CHAIN, NEW_RULE, TRACE = (SUBSYSTEM | kind for kind in (0, 3, 6, 17))
+NFPROTO = {1: Family.INET, 2: Family.IP, 3: Family.ARP, 7: Family.BRIDGE, 10: Family.IP6}
+FORMS = {NEW_TABLE: nft_table_msg, NEW_CHAIN: nft_chain_msg, NEW_RULE: nft_rule_msg}
+
+PEER4, PEER6 = "10.244.1.2", "fd00::2"
+BOTH = (PEER4, PEER6)
+ARP_REQUEST = arp(1, ("02:00:00:00:00:01", "10.9.9.1"), ("00:00:00:00:00:00", "10.9.9.2"))
+
+
+def oracle(messages: Sequence[Message], kind: int) -> Iterator[tuple[Family, Any]]:
+    """The messages of a kind as pyroute2 reads them."""
+    for message in messages:
+        if message.type == kind:
+            decoded = FORMS[kind](pack(message))
+            decoded.decode()
+            yield NFPROTO[decoded["nfgen_family"]], decoded
+
+
+@cache
+def rules_at(addresses: tuple[str, ...], family: Family, hook: Hook) -> list[Any]:
+    """The rules at a hook of a table that traces *addresses*."""
+    return [
+        rule
+        for found, rule in oracle(trace_table("hopscope-1", addresses), NEW_RULE)
+        if found is family and rule.get_attr("NFTA_RULE_CHAIN") == hook
+    ]
+
+
+def traced(addresses: tuple[str, ...], family: Family, hook: Hook, packet: bytes) -> bool:
+    """Whether a rule at the hook switches tracing on for the packet; runs its expressions."""
+    return any(_run(rule, packet) for rule in rules_at(addresses, family, hook))
+
+
+def _run(rule: Any, packet: bytes) -> bool:
+    version = packet[0] >> 4
+    protocol = {4: 0x0800, 6: 0x86DD}.get(version, 0x0806).to_bytes(2, "big")
+    nfproto = bytes([{4: 2, 6: 10}.get(version, 0)])
+    register = b""
+    for expression in rule.get_attr("NFTA_RULE_EXPRESSIONS"):
+        name = expression.get_attr("NFTA_EXPR_NAME")
+        data = expression.get_attr("NFTA_EXPR_DATA")
+        if name == "payload":
+            at, size = (data.get_attr(f"NFTA_PAYLOAD_{part}") for part in ("OFFSET", "LEN"))
+            register = packet[at : at + size]
+        elif name == "immediate":
+            register = data.get_attr("NFTA_IMMEDIATE_DATA").get_attr("NFTA_DATA_VALUE")
+        elif name == "cmp":
+            if register != data.get_attr("NFTA_CMP_DATA").get_attr("NFTA_DATA_VALUE"):
+                return False
+        elif data.get_attr("NFTA_META_SREG") is not None:  # the one thing that is set
+            assert data.get_attr("NFTA_META_KEY") == "NFT_META_NFTRACE"
+            return register == b"\1"
+        else:
+            key = data.get_attr("NFTA_META_KEY")
+            register = {"NFT_META_PROTOCOL": protocol, "NFT_META_NFPROTO": nfproto}[key]
+    pytest.fail("a rule that switches nothing on")
+
+
+def test_the_table_is_owned_so_that_it_goes_with_its_socket() -> None:
+    """One table in each family, of the flag NFT_TABLE_F_OWNER."""
+    found = [
+        (family, table.get_attr("NFTA_TABLE_NAME"), table.get_attr("NFTA_TABLE_FLAGS"))
+        for family, table in oracle(trace_table("hopscope-1", [PEER4]), NEW_TABLE)
+    ]
+    assert found == [(family, "hopscope-1", 2) for family in WITNESSED]
+
+
+def test_a_chain_stands_at_each_hook_before_all_others() -> None:
+    """With the kernel's number of the hook, and a policy that stops nothing."""
+    found = {}
+    for family, chain in oracle(trace_table("hopscope-1", [PEER4]), NEW_CHAIN):
+        where = chain.get_attr("NFTA_CHAIN_HOOK")
+        assert where.get_attr("NFTA_HOOK_PRIORITY") == -1000
+        assert chain.get_attr("NFTA_CHAIN_POLICY") == 1
+        assert chain.get_attr("NFTA_CHAIN_TYPE") == "filter"
+        name = chain.get_attr("NFTA_CHAIN_NAME")
+        found[family, name] = where.get_attr("NFTA_HOOK_HOOKNUM")
+    five = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
+    assert found == {
+        **{(Family.BRIDGE, hook): number for hook, number in five.items()},
+        **{(Family.INET, hook): number for hook, number in five.items()},
+        (Family.ARP, "input"): 0,
+        (Family.ARP, "output"): 1,
+    }
+
+
+@pytest.mark.parametrize("hook", [Hook.PREROUTING, Hook.OUTPUT])
+@pytest.mark.parametrize("family", [Family.BRIDGE, Family.INET])
+@given(src=addresses4, dst=addresses4)
+def test_ipv4_from_or_to_an_address_is_traced(
+    family: Family, hook: Hook, src: str, dst: str
+) -> None:
+    """And no other."""
+    assert traced(BOTH, family, hook, ipv4(udp(1, 2), proto=17, src=PEER4, dst=dst))
+    assert traced(BOTH, family, hook, ipv4(udp(1, 2), proto=17, src=src, dst=PEER4))
+    if PEER4 not in (src, dst):
+        assert not traced(BOTH, family, hook, ipv4(udp(1, 2), proto=17, src=src, dst=dst))
+
+
+@pytest.mark.parametrize("family", [Family.BRIDGE, Family.INET])
+@given(src=addresses6, dst=addresses6)
+def test_ipv6_from_or_to_an_address_is_traced(family: Family, src: str, dst: str) -> None:
+    """And no other, whatever the same bytes would mean in an IPv4 header."""
+    batch = trace_table("hopscope-1", [PEER4, PEER6])
+    there, back = (ipv6(b"", following=59, src=PEER6, dst=dst) for dst in (dst, src))
+    assert traced(BOTH, family, Hook.PREROUTING, there)
+    assert traced(BOTH, family, Hook.PREROUTING, back)
+    if PEER6 not in (str(ip_address(src)), str(ip_address(dst))):
+        other = ipv6(b"", following=59, src=src, dst=dst)
+        assert not traced(BOTH, family, Hook.PREROUTING, other)
+
+
+@pytest.mark.parametrize("family", [Family.BRIDGE, Family.INET])
+def test_neighbour_discovery_is_traced_with_ipv6_only(family: Family) -> None:
+    """Its targets are multicast addresses, which no list of addresses names."""
+    asking = ipv6(icmpv6(135, 0), following=58, src="fd00::9", dst="ff02::1:ff00:4")
+    report = ipv6(icmpv6(143, 0), following=58, src="fd00::9", dst="ff02::16")
+    assert traced(BOTH, family, Hook.PREROUTING, asking)
+    assert not traced(BOTH, family, Hook.PREROUTING, report)
+    assert not traced((PEER4,), family, Hook.PREROUTING, asking)
+
+
+def test_all_arp_is_traced() -> None:
+    """On bridges by its EtherType; the ARP family sees nothing else."""
+    assert traced(BOTH, Family.BRIDGE, Hook.PREROUTING, ARP_REQUEST)
+    assert traced(BOTH, Family.ARP, Hook.INPUT, ARP_REQUEST)
+    assert traced(BOTH, Family.ARP, Hook.OUTPUT, ARP_REQUEST)
+
+
+def test_no_address_no_trace_of_ip() -> None:
+    """A table for no address still watches ARP."""
+    packet = ipv4(icmp(8, 0, echo(1, 1)), proto=1)
+    assert not traced((), Family.INET, Hook.PREROUTING, packet)
+    assert traced((), Family.BRIDGE, Hook.PREROUTING, ARP_REQUEST)
+
+
+def test_the_log_table_is_limited() -> None:
+    """Every rule begins with its limit, so that a flood costs little."""
+    rules = [rule for _family, rule in oracle(log_table(), NEW_RULE)]
+    assert len(rules) == 4
+    for rule in rules:
+        assert rule.get_attr("NFTA_RULE_TABLE") == LOG_TABLE
+        limit, load, store = rule.get_attr("NFTA_RULE_EXPRESSIONS")
+        data = limit.get_attr("NFTA_EXPR_DATA")
+        assert data.get_attr("NFTA_LIMIT_RATE") == LOG_RATE
+        assert data.get_attr("NFTA_LIMIT_UNIT") == 1  # second
+        assert data.get_attr("NFTA_LIMIT_BURST") == LOG_BURST
+        assert load.get_attr("NFTA_EXPR_NAME") == "immediate"
+        assert store.get_attr("NFTA_EXPR_DATA").get_attr("NFTA_META_KEY") == "NFT_META_NFTRACE"
+
+
+@pytest.mark.parametrize("batch", [trace_table("hopscope-1", [PEER4]), log_table()])
+def test_a_batch_is_one_transaction(batch: list[Message]) -> None:
+    """Between NFNL_MSG_BATCH_BEGIN and _END, both of the subsystem nf_tables."""
+    assert [message.type for message in (batch[0], batch[-1])] == [0x10, 0x11]
+    for message in (batch[0], batch[-1]):
+        assert struct.unpack(">BBH", message.payload) == (0, 0, 10)
+    assert all(message.type >> 8 == 10 for message in batch[1:-1])
+
+
+def hits(datagrams: Sequence[bytes], recording: Recording | None = None) -> list[RuleHit]:
+    """All hits of datagrams."""
+    dev_name = recording.dev_name if recording else lambda index: DevName(f"if{index}")
+    return [
+        hit
+        for datagram in datagrams
+        for hit in rule_hits(datagram, at=Nanos(7), node=NODE, dev_name=dev_name)
+    ]
+
+
+@pytest.mark.parametrize("recording", RECORDINGS, ids=str)
+def test_a_recorded_ping_crosses_the_hooks_in_order(recording: Recording) -> None:
+    """The echo request of number 42 over IPv4: bridge and IP hooks, as br_netfilter nests them."""
+    found = hits(recording.datagrams, recording)
+    first = next(h for h in found if stamp(h) == 42)
+    mine = [h for h in found if h.trace_id == first.trace_id]
+    hooks = [(h.family, h.chain) for h in mine if h.table == "hopscope-1" and h.kind == "policy"]
+    assert hooks == [
+        (Family.BRIDGE, "prerouting"),
+        (Family.INET, "prerouting"),
+        (Family.BRIDGE, "forward"),
+        (Family.INET, "forward"),
+        (Family.BRIDGE, "postrouting"),
+        (Family.INET, "postrouting"),
+    ]
+    bridged = next(h for h in mine if h.chain == "forward" and h.family is Family.BRIDGE)
+    assert (bridged.iif, bridged.oif) == ("veth1b", "veth2b")
+    assert bridged.link_header.hex(":") == "02:00:00:00:00:2a:02:00:00:00:00:1a:08:00"
+    routed = next(h for h in mine if h.table == "filter" and h.family is Family.IP)
+    assert (routed.iif, routed.oif, routed.chain) == ("br0", "br0", "FORWARD")
+
+
+@pytest.mark.parametrize("recording", RECORDINGS, ids=str)
+def test_recorded_verdicts(recording: Recording) -> None:
+    """A jump, a return, a goto, a mark, an accept, a drop by a rule and one by a policy."""
+    found = hits(recording.datagrams, recording)
+    told = {(h.table, h.chain, h.kind, h.verdict, h.jump) for h in found if h.family is Family.IP}
+    assert told >= {
+        ("filter", "FORWARD", "rule", Verdict.CONTINUE, None),
+        ("filter", "FORWARD", "rule", Verdict.JUMP, "inner"),
+        ("filter", "FORWARD", "rule", Verdict.GOTO, "inner"),
+        ("filter", "inner", "rule", Verdict.RETURN, None),
+        ("filter", "FORWARD", "policy", Verdict.ACCEPT, None),
+        ("filter", "FORWARD", "rule", Verdict.DROP, None),
+        ("closed", "forward", "rule", Verdict.ACCEPT, None),
+        ("closed", "forward", "policy", Verdict.DROP, None),
+    }
+    marks = {h.mark for h in found if h.family is Family.IP and stamp(h) == 42}
+    assert marks == {0, 7}  # the request was marked, its reply was not
+    assert all((h.handle is None) == (h.kind != "rule") for h in found if h.handle is not None)
+
+
+@pytest.mark.parametrize("recording", RECORDINGS, ids=str)
+def test_recorded_packets_have_names(recording: Recording) -> None:
+    """What a trace shows of a packet is enough to say what it is."""
+    found = hits(recording.datagrams, recording)
+    shown = {
+        title(decode_parts(h.link_header, h.network_header, h.transport_header))
+        for h in found
+        if h.network_header
+    }
+    assert shown == {
+        "ARP request",
+        "ARP reply",
+        "echo request",
+        "echo reply",
+        "neighbour solicitation",
+        "neighbour advertisement",
+        "UDP",
+    }
+
+
+def stamp(hit: RuleHit) -> int | None:
+    """The probe's number, as far as this message shows the packet."""
+    return decode_parts(hit.link_header, hit.network_header, hit.transport_header).stamp
+
+
+def trace(*attributes: bytes, family: int = 2, kind: int = 3) -> bytes:
+    """A trace message with these attributes besides its kind."""
+    body = attr(4, struct.pack(">I", kind)) + b"".join(attributes)
+    return pack(Message(TRACE, 0, struct.pack(">BBH", family, 0, 0) + body))
+
+
+def verdict(code: int, chain: str = "") -> bytes:
+    """NFTA_TRACE_VERDICT."""
+    return nest(5, attr(1, struct.pack(">i", code)) + (text(2, chain) if chain else b""))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "expected"),
+    [
+        (verdict(0), Verdict.DROP),
+        (verdict(0x0001_0000), Verdict.DROP),  # NF_DROP_ERR(EPERM)
+        (verdict(1), Verdict.ACCEPT),
+        (verdict(2), Verdict.STOLEN),
+        (verdict(0x0005_0003), Verdict.QUEUE),  # queue number 5
+        (verdict(4), Verdict.CONTINUE),  # NF_REPEAT: no final word
+        (verdict(-1), Verdict.CONTINUE),
+        (verdict(-2), Verdict.CONTINUE),
+        (verdict(-3, "inner"), Verdict.JUMP),
+        (verdict(-4, "inner"), Verdict.GOTO),
+        (verdict(-5), Verdict.RETURN),
+        (b"", Verdict.CONTINUE),
+        (attr(16, struct.pack(">I", 0)), Verdict.DROP),
+        (attr(16, struct.pack(">I", 1)), Verdict.ACCEPT),
+    ],
+)
+def test_verdicts(attribute: bytes, expected: Verdict) -> None:
+    """NF_* and NFT_* of linux/netfilter.h and nf_tables.h."""
+    (hit,) = hits([trace(attribute)])
+    assert hit.verdict is expected
+    assert hit.jump == ("inner" if expected in (Verdict.JUMP, Verdict.GOTO) else None)
+
+
+def test_what_a_message_does_not_say_is_none() -> None:
+    """Devices and handle are absent as None, never as a device of number 0."""
+    (hit,) = hits([trace(text(1, "t"), text(2, "c"))])
+    assert (hit.iif, hit.oif, hit.handle, hit.mark) == (None, None, None, 0)
+    assert (hit.table, hit.chain, hit.at, hit.node) == ("t", "c", 7, NODE)
+    there, away = attr(10, struct.pack(">I", 4)), attr(12, struct.pack(">I", 6))
+    (hit,) = hits([trace(there, away, attr(3, struct.pack(">Q", 9)))])
+    assert (hit.iif, hit.oif, hit.handle) == ("if4", "if6", 9)
+
+
+def test_what_is_no_trace_is_passed_over() -> None:
+    """Other messages, kinds and families that are not known, one too short for a family."""
+    other = pack(Message(NEW_RULE, 0, struct.pack(">BBH", 2, 0, 0)))
+    short = pack(Message(TRACE, 0, b"\2\0\0"))
+    assert hits([other, short, trace(kind=9), trace(family=99)]) == []
+    assert len(hits([other + trace()])) == 1
+
+
+@given(st.binary(max_size=120))
+def test_any_trace_message_ends(junk: bytes) -> None:
+    """Whatever a kernel to come writes into it."""
+    for hit in hits([pack(Message(TRACE, 0, junk)), junk]):
+        assert hit.kind in ("rule", "return", "policy")
