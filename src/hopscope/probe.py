@@ -57,7 +57,7 @@ class Prober:
         family = socket.AF_INET6 if self.six else socket.AF_INET
         protocol = socket.IPPROTO_ICMPV6 if self.six else socket.IPPROTO_ICMP
         udp = (node, family, socket.SOCK_DGRAM, 0)
-        self.socket, finder = sandbox.sockets([(node, family, socket.SOCK_RAW, protocol), udp])
+        self.socket, finder = sandbox.open_sockets([(node, family, socket.SOCK_RAW, protocol), udp])
         self.source = _chosen_source(finder, address)
         self.socket.setblocking(False)
         level = socket.IPPROTO_IPV6 if self.six else socket.IPPROTO_IP
