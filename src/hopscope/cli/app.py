@@ -217,10 +217,16 @@ def log(
         ),
     ] = None,
     facility: Annotated[str, typer.Option("--facility", help="With --syslog.")] = "kern",
-    level: Annotated[str, typer.Option("--level", help="With --syslog.")] = "warning",
+    level: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--level", help="With --syslog; the default is each rule's own."),
+    ] = None,
     json: AsJson = False,
 ) -> None:
-    """Print what LOG rules reported, in the kernel's own format."""
+    """Print what LOG rules reported, in the kernel's own format; --json: a line of it each.
+
+    With --syslog the lines are handed over instead.
+    """
     from hopscope.cli import logging
 
     logging.log(lab, follow=follow, syslog=syslog, facility=facility, level=level, json=json)

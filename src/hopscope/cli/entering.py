@@ -38,6 +38,8 @@ def plain(arguments: Sequence[str]) -> bool:
     names, command = arguments[1:3], list(arguments[3:])
     if command[:1] == ["--"]:
         del command[0]
+    elif command[:1] and command[0].startswith("-"):  # an option of ours
+        return False
     if not command or any(name.startswith("-") for name in names):
         return False
     execute(names[0], names[1], command)

@@ -15,7 +15,7 @@ __all__ = ["Sender"]
 _LOCAL: Final = "/dev/log"
 _PORT: Final = 514
 _TIMEOUT: Final = 5.0
-_FORMS: Final = "/path/of/a/socket, udp://HOST:PORT or tcp://HOST:PORT"
+_FORMS: Final = "/path/of/a/socket, udp://HOST:PORT, tcp://HOST:PORT or local"
 
 
 class Sender:
@@ -26,12 +26,16 @@ class Sender:
     """
 
     def __init__(
-        self, address: str | None = None, *, host: str = "", app: str = "hopscope"
+        self, address: str = "local", *, app: str = "hopscope", procid: str | None = None
     ) -> None:
-        """*address*: see `_FORMS`; None is the machine's own /dev/log."""
-        self.address = address or _LOCAL
+        """*address*: see `_FORMS`; "local" is the machine's own /dev/log.
+
+        *procid* None: this process's; "" for what no process says, as the kernel's lines.
+        """
+        self.address = _LOCAL if address == "local" else address
         self._scheme, target = _parse(self.address)
-        self._host, self._app, self._procid = host, app, str(os.getpid())
+        self._app = app
+        self._procid = str(os.getpid()) if procid is None else procid
         try:
             self._socket = _connected(self._scheme, target)
         except OSError as error:
@@ -42,11 +46,15 @@ class Sender:
         text: str,
         *,
         at: Nanos,
+        host: str = "",
         facility: str | int = "kern",
         severity: str | int = "warning",
         msgid: str = "",
     ) -> None:
-        """Send one line; CannotError when the daemon is not there."""
+        """Send one line; CannotError when the daemon is not there.
+
+        *host*: who said it; the local form has no place for it.
+        """
         if self._scheme == "unix":
             message = local(
                 text,
@@ -62,7 +70,7 @@ class Sender:
                 at=at,
                 facility=facility,
                 severity=severity,
-                host=self._host,
+                host=host,
                 app=self._app,
                 procid=self._procid,
                 msgid=msgid,
