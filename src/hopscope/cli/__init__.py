@@ -4,18 +4,26 @@ Modules are imported inside the functions that use them, so that ``--help`` and 
 entering of a node stay fast.
 """
 
+import os
 import signal
 import sys
 from types import FrameType
+from typing import Final
 
 __all__ = ["main"]
+
+_STDERR: Final = 2
+_LEAVE_NOTHING: Final = ("run", "up")
+_SIGNALLED: Final = 128  # and the signal's number: the exit status of what a signal ended
 
 
 def main() -> None:
     """Run the command; errors a user can mend are printed without a traceback."""
     from hopscope.errors import HopscopeError
+    from hopscope.kernel.interrupts import ENDING, too_late
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    _open_standard_streams()
+    for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
             signal.signal(number, _end)
     try:
@@ -23,9 +31,8 @@ def main() -> None:
     except HopscopeError as error:
         sys.stderr.write(f"hopscope: {error}\n")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("hopscope: interrupted; nothing is left behind\n")
-        sys.exit(130)
+    except (KeyboardInterrupt, SystemExit) as error:
+        _leave(error)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
@@ -33,6 +40,24 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         sys.stderr.write(f"hopscope: {where}{error.strerror}\n")
         sys.exit(3)
+    finally:
+        too_late()  # what is still to be ended, is ended while the interpreter shuts down
+
+
+def _leave(error: KeyboardInterrupt | SystemExit) -> None:
+    """Say that it was Ctrl-C; typer passes it on as a status."""
+    interrupted = _SIGNALLED + signal.SIGINT
+    status = interrupted if isinstance(error, KeyboardInterrupt) else error.code
+    if status == interrupted and sys.argv[1:2] and sys.argv[1] in _LEAVE_NOTHING:
+        sys.stderr.write("hopscope: interrupted; nothing is left behind\n")
+    sys.exit(status)
+
+
+def _open_standard_streams() -> None:
+    """A descriptor of ours must not be taken for one of them, should it be closed."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass
+    os.close(descriptor)
 
 
 def _dispatch(arguments: list[str]) -> None:
@@ -48,4 +73,6 @@ def _dispatch(arguments: list[str]) -> None:
 
 def _end(number: int, _frame: FrameType | None) -> None:
     """Let cleanup run when we are told to end."""
-    sys.exit(128 + number)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(_SIGNALLED + number)

@@ -4,19 +4,10 @@ import json as jsonlib
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from hopscope.cli.outputs import write_folder
-from hopscope.errors import CannotError, ExitCode, NoSuchLabError
-from hopscope.kernel import state
-from hopscope.kernel.host import HostChanges
-from hopscope.lab.declare import parse, source_of
-from hopscope.lab.running import RunningLab
-from hopscope.lab.story import perform
-from hopscope.model import codec
-from hopscope.model.record import Record, StepResult
-from hopscope.render import text
+if TYPE_CHECKING:
+    from hopscope.model.record import Record, StepResult
 
 __all__ = ["down", "list_labs", "run", "up"]
 
@@ -33,6 +24,15 @@ def run(
     json: bool,
 ) -> None:
     """Build, perform, take down, write the folder; exit 1 when an expectation failed."""
+    from rich.console import Console
+
+    from hopscope.lab.declare import parse, source_of
+    from hopscope.lab.outputs import write_folder
+    from hopscope.lab.running import RunningLab
+    from hopscope.lab.story import perform
+    from hopscope.model import codec
+    from hopscope.render import text
+
     console = Console(quiet=quiet or json, highlight=False, soft_wrap=False)
     source, file = source_of(lab)
     spec = parse(source, file)
@@ -47,7 +47,7 @@ def run(
             f"{len(running.nodes)} nodes, built in {built * 1000:.0f} ms"
         )
 
-        def told(result: StepResult) -> None:
+        def told(result: "StepResult") -> None:
             console.print(text.result(result, verbose=verbose))
 
         record = perform(running, told=told, promiscuous=promiscuous)
@@ -62,50 +62,53 @@ def run(
     sys.exit(_status(record))
 
 
-def _status(record: Record) -> int:
+def _status(record: "Record") -> int:
+    from hopscope.errors import ExitCode
+
     return ExitCode.OK if record.held else ExitCode.EXPECTATION_FAILED
 
 
 def up(lab: str, name: str | None, *, on_host: bool, quiet: bool) -> None:
-    """Build a lab and leave it."""
+    """Build a lab and leave it. Interrupted before that is said, it is taken down again."""
+    from hopscope.kernel.interrupts import too_late, undisturbed
+    from hopscope.lab.declare import parse, source_of
+    from hopscope.lab.running import RunningLab
+
     source, file = source_of(lab)
     spec = parse(source, file)
     begun = time.perf_counter()
     running = RunningLab.start(spec, source.decode(), name=name, on_host=on_host)
     try:
-        running.detach()
+        with undisturbed():
+            running.detach()
+            if not quiet:
+                took = (time.perf_counter() - begun) * 1000
+                words = f"{running.name} is up: {', '.join(running.nodes)} ({took:.0f} ms)"
+                sys.stdout.write(f"{words}\n  enter it: hopscope shell {running.name}\n")
+                sys.stdout.flush()
+        too_late()
     except BaseException:
         running.down()
         raise
-    if not quiet:
-        took = (time.perf_counter() - begun) * 1000
-        words = f"{running.name} is up: {', '.join(running.nodes)} ({took:.0f} ms)"
-        sys.stdout.write(f"{words}\n  enter it: hopscope shell {running.name}\n")
 
 
 def down(name: str, *, quiet: bool) -> None:
     """End a lab; one that died before leaves only a record, which is cleared."""
-    stale = state.left_behind(name)
-    if stale is not None:
-        claimed = state.claim(name)
-        if stale.undo:
-            HostChanges.load(stale.undo).undo()
-        claimed.clear()
-        if not quiet:
-            sys.stdout.write(
-                f"{name} had ended already (killed, or a reboot); cleared its record\n"
-            )
+    from hopscope.lab.ending import end
+
+    lived = end(name)
+    if quiet:
         return
-    try:
-        RunningLab.attach(name, parse).down()
-    except CannotError as error:  # it ended between our looking and our asking
-        raise NoSuchLabError(name, [lab.name for lab in state.running()]) from error
-    if not quiet:
+    if lived:
         sys.stdout.write(f"{name} is down\n")
+    else:
+        sys.stdout.write(f"{name} had ended already (killed, or a reboot); cleared its record\n")
 
 
 def list_labs(*, json: bool) -> None:
     """The living labs; stale records are not told."""
+    from hopscope.kernel import state
+
     labs = list(state.running())
     if json:
         fields = ("name", "mode", "pid", "nodes", "file", "started", "temporary")

@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Final, NoReturn, Self
 
 from hopscope.errors import CannotError, UsageError
-from hopscope.kernel import holder
+from hopscope.kernel import holder, syscalls
 from hopscope.kernel.state import LabFile, find, state_home
 
 __all__ = ["Doors"]
@@ -135,8 +135,8 @@ class Doors:
     def _come_near(self) -> None:
         """What concerns only children, or must be done before them."""
         if not _same(self._fds["user"], "/proc/self/ns/user"):
-            holder.setns(self._fds["user"], holder.CLONE_NEWUSER)
-        holder.setns(self._fds["pid"], holder.CLONE_NEWPID)
+            syscalls.setns(self._fds["user"], syscalls.CLONE_NEWUSER)
+        syscalls.setns(self._fds["pid"], syscalls.CLONE_NEWPID)
 
     def _go_in(
         self,
@@ -150,9 +150,9 @@ class Doors:
         code = _NOT_EXECUTABLE
         try:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            holder.setns(self._fds["uts"], holder.CLONE_NEWUTS)
-            holder.setns(self._fds["net"], holder.CLONE_NEWNET)
-            holder.setns(self._fds["mnt"], holder.CLONE_NEWNS)
+            syscalls.setns(self._fds["uts"], syscalls.CLONE_NEWUTS)
+            syscalls.setns(self._fds["net"], syscalls.CLONE_NEWNET)
+            syscalls.setns(self._fds["mnt"], syscalls.CLONE_NEWNS)
             _go_to(here)
             environment = {**environment, **prepare()}
             for number in _IGNORED_BY_PYTHON:

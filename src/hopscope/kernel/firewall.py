@@ -12,7 +12,7 @@ from hopscope.errors import CannotError, Place, Problem, SpecError, ToolError
 from hopscope.kernel.protocol import Completed, Kernel
 from hopscope.model.vocab import NodeName
 
-__all__ = ["add_iptables", "add_nft", "restore_form", "zero"]
+__all__ = ["add_iptables", "add_nft", "restore_form", "zero", "zero_marked"]
 
 PACKAGE = {"iptables": "iptables", "ip6tables": "iptables", "nft": "nftables"}
 
@@ -66,6 +66,24 @@ def zero(kernel: Kernel, node: NodeName) -> None:
             done = kernel.run(node, [tool, "-w", "5", "-t", table, "-Z"])
             if done.code:
                 raise ToolError(tool, f"{node}: zeroing counters", _said(tool, node, done))
+
+
+def zero_marked(kernel: Kernel, node: NodeName, mark: str) -> None:
+    """Zero the counters of the iptables rules in *node* whose comment is *mark*, and no others."""
+    for tool in ("iptables", "ip6tables"):
+        saved = kernel.run(node, [f"{tool}-save"]).stdout.decode(errors="replace")
+        table, counts = "", dict[str, int]()
+        for line in saved.splitlines():
+            if line.startswith("*"):
+                table, counts = line[1:], {}
+            elif line.startswith("-A "):
+                chain = line.split()[1]
+                counts[chain] = counts.get(chain, 0) + 1
+                if mark in shlex.split(line):
+                    number = str(counts[chain])
+                    done = kernel.run(node, [tool, "-w", "5", "-t", table, "-Z", chain, number])
+                    if done.code:
+                        raise ToolError(tool, f"{node}: zeroing counters", _said(tool, node, done))
 
 
 def restore_form(lines: Sequence[str]) -> tuple[str, dict[int, int]]:

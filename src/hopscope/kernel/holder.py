@@ -1,101 +1,122 @@
 """The holder: the one small process that keeps a lab's namespaces alive, and opens things in them.
 
 Run in an interpreter of its own that sees no installed package (``python -I -S``), so it
-uses nothing but the standard library and its neighbour `recorder`, and starts in a few
-milliseconds.
+uses nothing but the standard library and its neighbours `letters` and `recorder`, and
+starts in a few milliseconds.
 
-Theory of operation. The first process unshares user (unless it is root), mount, PID
-and network namespaces, tells its child's PID, and ends. The child is PID 1 of the new
-PID namespace: when it dies, for whatever reason, the kernel kills every process of the
-lab and frees its mounts, and with them every network namespace. It answers requests,
-one JSON datagram each, with file descriptors beside it, on a control socket that it
-inherits (its end of life: when the other end closes, it ends, unless told `detach`) and
-on connections to a listening socket. Only this process ever changes namespaces.
+Theory of operation. The first process makes a PID namespace (and, unless it is root, a
+user namespace), forks the holder into it, tells its PID, and ends; with --on-host it stays
+as the `guardian`. The holder is PID 1 there: when it dies, for whatever reason, the kernel
+kills every process of the lab and frees its mounts, and with them every network namespace.
+It answers requests, one `letters` message each, on a control socket that it inherits (its
+end of life: when the other end closes, it ends, unless told `detach`) and on connections
+to a listening socket. Only this process ever changes namespaces.
 """
 
-import array
 import contextlib
-import ctypes
 import errno
 import json
 import os
+import resource
 import select
 import signal
 import socket
 import struct
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
+from hopscope.kernel import letters
 from hopscope.kernel.recorder import Recorder
+from hopscope.kernel.syscalls import (
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWUSER,
+    CLONE_NEWUTS,
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_REC,
+    mount,
+    set_host_name,
+    setns,
+    unshare,
+)
 
-__all__ = ["MOST_FDS", "RECORD", "main"]
+__all__ = ["DOORS", "RECORD", "main"]
 
-CLONE_NEWNS = 0x00020000
-CLONE_NEWUTS = 0x04000000
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWPID = 0x20000000
-CLONE_NEWNET = 0x40000000
-MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 1 << 18
-MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 NETNS_DIR = "/run/netns"
-MOST_FDS = 250  # SCM_MAX_FD is 253
 DOORS = ("user", "pid", "uts", "mnt")
 RECORD = struct.Struct("=QII")  # time, index of the node, length
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _call(name: str, *arguments: object) -> None:
-    if getattr(_libc, name)(*arguments) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, f"{name}: {os.strerror(code)}")
-
-
-def unshare(flags: int) -> None:
-    """Move this process into new namespaces."""
-    _call("unshare", flags)
-
-
-def setns(fd: int, kind: int = CLONE_NEWNET) -> None:
-    """Move this process into the namespace that *fd* names."""
-    _call("setns", fd, kind)
-
-
-def mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
-    """mount(2)."""
-    encoded = [None if word is None else word.encode() for word in (source, target, kind)]
-    _call("mount", *encoded, ctypes.c_ulong(flags), None if data is None else data.encode())
-
 
 def main() -> None:
-    """Unshare, fork, report the PID of the holder proper, end."""
+    """Fork the holder proper into its namespaces, and tell its PID; end, or guard the host."""
     config = json.loads(sys.argv[1])
     control = socket.socket(fileno=config["control"])
-    try:
-        _isolate(config)
-    except OSError as error:
-        control.send(json.dumps({"error": error.errno, "doing": str(error)}).encode())
-        os._exit(1)
-    pid = os.fork()
-    if pid:
-        control.send(json.dumps({"pid": pid}).encode())
+    _settle(config)
+    if config["on_host"] and os.fork():
         os._exit(0)
-    os.setsid()
+    guardian = os.pidfd_open(os.getpid()) if config["on_host"] else -1
+    with _told(control):
+        _isolate(user=config["user"])
+    pid = os.fork()
+    if pid == 0:
+        with _told(control):
+            Holder(config, control).serve(guardian)
+    with contextlib.suppress(OSError):
+        letters.send(control, {"pid": pid})
+    if config["on_host"]:
+        from hopscope.kernel import guardian as keeper  # noqa: PLC0415 - wanted by few
+
+        for fd in (config["control"], config["listen"], config["log"]):
+            os.close(fd)
+        keeper.guard(pid, config["folder"], config["lock"])
+    os._exit(0)
+
+
+def _settle(config: dict[str, Any]) -> None:
+    """Keep nothing of whoever started us: its terminal, its pipes, its folder, its signals.
+
+    And what we inherited on purpose is not for the programs that we start.
+    """
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    os.close(null)
+    for descriptor in config["ours"]:
+        os.set_inheritable(descriptor, False)  # noqa: FBT003 - its signature
+    os.chdir("/")
     with open("/proc/self/oom_score_adj", "w") as adj, contextlib.suppress(OSError):
         adj.write("0")
-    Holder(config, control).serve()
+    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT):
+        signal.signal(ignored, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _isolate(config: dict[str, Any]) -> None:
+@contextlib.contextmanager
+def _told(control: socket.socket) -> Iterator[None]:
+    """Whatever goes wrong is told to whoever started us, and ends this process."""
+    try:
+        yield
+    except BaseException as error:  # noqa: BLE001 - there is nobody else to tell
+        code = error.errno if isinstance(error, OSError) else None
+        with contextlib.suppress(OSError):
+            letters.send(control, {"error": code or errno.EIO, "doing": str(error)})
+        os._exit(1)
+
+
+def _isolate(*, user: bool) -> None:
+    """New namespaces that only a child will be in, or that it needs in order to make more."""
     uid, gid = os.geteuid(), os.getegid()
-    flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS
-    if not config["on_host"]:
-        flags |= CLONE_NEWNET
-    if not config["user"]:
-        unshare(flags)
+    if not user:
+        unshare(CLONE_NEWPID)
         return
-    unshare(flags | CLONE_NEWUSER)
+    unshare(CLONE_NEWPID | CLONE_NEWUSER)
     for name, text in (
         ("setgroups", "deny"),
         ("uid_map", f"0 {uid} 1"),
@@ -110,7 +131,7 @@ class Holder:
 
     def __init__(self, config: dict[str, Any], control: socket.socket) -> None:
         self.control = control
-        self.listener = socket.socket(fileno=config["listen"]) if config["listen"] >= 0 else None
+        self.listener = socket.socket(fileno=config["listen"])
         self.log = config["log"]
         self.names: list[str] = []
         self.recorded: dict[int, tuple[int, Recorder]] = {}  # descriptor → its node's
@@ -119,6 +140,9 @@ class Holder:
         self.children: dict[int, tuple[socket.socket, int]] = {}  # pid → who waits, request
         self.detached = False
         self.notes: list[str] = []
+        self.room = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.room[1], self.room[1]))
+        unshare(CLONE_NEWNS | CLONE_NEWUTS | (0 if config["on_host"] else CLONE_NEWNET))
         self.mount_all(config["name"])
         self.home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
@@ -133,57 +157,54 @@ class Holder:
                 self.notes.append(f"{target}: {error.strerror}")
         mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
         os.mkdir(NETNS_DIR)
-        _libc.sethostname(name.encode(), len(name.encode()))
+        set_host_name(name)
 
-    def serve(self) -> None:
+    def serve(self, guardian: int) -> None:
         """Answer until told to stop, or until the one who started us is gone."""
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-        for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT):
-            signal.signal(ignored, signal.SIG_IGN)
+        self.lives = [fd for fd in (os.pidfd_open(os.getpid()), guardian) if fd >= 0]
         self.poller = select.epoll()
-        self.poller.register(wake_read, select.EPOLLIN)
-        self.poller.register(self.control, select.EPOLLIN)
-        if self.listener:
-            self.poller.register(self.listener, select.EPOLLIN)
-        self.control.send(json.dumps({"ready": True, "notes": self.notes}).encode())
+        for source in (wake_read, self.control, self.listener):
+            self.poller.register(source, select.EPOLLIN)
+        letters.send(self.control, {"ready": True, "notes": self.notes}, self.lives)
         while True:
             for fd, _ in self.poller.poll():
                 if fd == wake_read:
                     with contextlib.suppress(BlockingIOError):
                         os.read(wake_read, 4096)
                     self.reap()
-                elif self.listener and fd == self.listener.fileno():
-                    client, _address = self.listener.accept()
-                    self.clients[client.fileno()] = client
-                    self.poller.register(client, select.EPOLLIN)
+                elif fd == self.listener.fileno():
+                    self.welcome()
                 elif fd in self.recorded:
                     self.drain(fd)
                 elif fd in self.clients:
                     self.answer(self.clients[fd])
 
+    def welcome(self) -> None:
+        """Another process wants to speak to us; one that left at once is no error."""
+        with contextlib.suppress(OSError):
+            client, _address = self.listener.accept()
+            self.clients[client.fileno()] = client
+            self.poller.register(client, select.EPOLLIN)
+
     def answer(self, client: socket.socket) -> None:
-        """Serve one request, or see that the client is gone."""
-        fds: list[int] = []
+        """Serve one request, or see that the client is gone. A bad request never ends us."""
         try:
-            space = socket.CMSG_SPACE(4 * MOST_FDS)
-            data, control, _flags, _address = client.recvmsg(1 << 20, space)
-            for _level, _type, packed in control:
-                got = array.array("i")
-                got.frombytes(packed[: len(packed) - len(packed) % got.itemsize])
-                fds.extend(got)
-        except ConnectionError:
-            data = b""
-        if not data:
+            request, fds = letters.receive(client)
+        except OSError:
+            request, fds = {}, []
+        if not request:
             self.leave(client)
             return
-        request = json.loads(data)
         try:
             reply, out = getattr(self, "do_" + request["do"])(client, request, fds)
         except OSError as error:
             reply, out = {"error": error.errno or errno.EIO, "doing": str(error)}, []
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            reply, out = {"error": errno.EINVAL, "doing": repr(error)}, []
         finally:
             for fd in fds:
                 if fd not in self.kept:
@@ -194,9 +215,9 @@ class Holder:
     def reply(
         self, client: socket.socket, request: dict[str, Any], reply: dict[str, Any], out: list[int]
     ) -> None:
-        """Send one answer; a client that left meanwhile is no error."""
+        """Send one answer; a client that left meanwhile, or does not listen, is no error."""
         with contextlib.suppress(OSError):
-            socket.send_fds(client, [json.dumps({"id": request["id"], **reply}).encode()], out)
+            letters.send(client, {"id": request.get("id", 0), **reply}, out, socket.MSG_DONTWAIT)
         for fd in out:
             os.close(fd)
 
@@ -224,7 +245,7 @@ class Holder:
             if client is not None and client.fileno() >= 0:
                 self.reply(client, {"id": request}, {"status": status}, [])
 
-    def inside(self, node: str) -> contextlib.AbstractContextManager[None]:
+    def inside(self, node: str) -> contextlib.ExitStack:
         """Be in *node*'s network namespace for a while."""
         fd = os.open(f"{NETNS_DIR}/{node}", os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -263,6 +284,10 @@ class Holder:
                 os.close(fd)
             raise
         return {}, out
+
+    def do_lives(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
+        """Descriptors of the processes whose end is the lab's: ours, and the guardian."""
+        return {}, [os.dup(fd) for fd in self.lives]
 
     def do_namespaces(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """Descriptors of the namespaces themselves."""
@@ -312,12 +337,13 @@ class Holder:
         """In the child: enter the node and turn into the program, or say why not."""
         try:
             signal.set_wakeup_fd(-1)
+            resource.setrlimit(resource.RLIMIT_NOFILE, self.room)
             for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT):
                 signal.signal(number, signal.SIG_DFL)
             self.inside(request["node"])
             for target, fd in enumerate(fds):
                 os.dup2(fd, target)
-            os.execvpe(request["argv"][0], request["argv"], request["env"])
+            os.execvpe(request["argv"][0], request["argv"], request["env"])  # noqa: S606
         except FileNotFoundError:
             os._exit(127)
         except BaseException as error:  # noqa: BLE001 - nothing may return from this child
@@ -370,15 +396,8 @@ class Holder:
                 os.ftruncate(self.log, size)
 
     def do_detach(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
-        """From now on live until told to stop, and hold nothing of whoever started us.
-
-        A pipe kept open would have its reader wait for us: ``$(hopscope up bridge)``.
-        """
+        """From now on live until told to stop."""
         self.detached = True
-        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        for descriptor in (1, 2):
-            os.dup2(null, descriptor)
-        os.close(null)
         return {}, []
 
     def do_stop(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:

@@ -1,30 +1,68 @@
 """Changes to the machine's real network namespace, for --on-host: looked at first, undone exactly.
 
 Before anything is made, the host is read: a device of a name that the lab wants must not
-exist. Everything made carries our mark (a device its alias, a rule its comment). What
-must be restored is written to the lab's record before it is changed, so that `down`, or
-the next `up` after a kill, can restore it.
+exist. Everything made carries our mark: a device its alias, and from its first moment an
+interface index that only we chose; a rule its comment. What must be restored is written
+to the lab's record before it is changed, so that the guardian, or `down`, or the next
+`up` after a kill, can restore it.
+
+One lab at a time: two could not both be undone exactly, each having seen the other's host.
 """
 
+import contextlib
+import errno
 import json
 import os
-import re
+import secrets
 import shlex
+import socket
+import struct
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
-from hopscope.errors import CannotError, OwnedByOthersError, UsageError
-from hopscope.model.lab import LabSpec
+from hopscope.errors import CannotError, KernelError, OwnedByOthersError, ToolError, UsageError
+from hopscope.kernel.hostlimits import check_layer3, check_sysctl, follows
+from hopscope.kernel.transport import Route
+from hopscope.model.lab import LabSpec, NodeSpec
 from hopscope.model.vocab import DevName
 from hopscope.plan.compile import HOME, alias_of, sysctl_path
+from hopscope.wire import rtnl
+from hopscope.wire.netlink import attributes
 
-__all__ = ["HostChanges"]
+__all__ = ["HostChanges", "reserve"]
 
-NET: Final = Path("/sys/class/net")
-RULE_FLAGS: Final = {"-A": "-D", "--append": "-D", "-I": "-D", "--insert": "-D"}
+_SYSCTLS: Final = Path("/proc/sys")
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+_RULE_FLAGS: Final = {"-A": "-D", "--append": "-D", "-I": "-D", "--insert": "-D"}
+_FAMILIES: Final = {"iptables": "ip", "ip6tables": "ip6"}
+_ONLY: Final = "\0hopscope-on-host"  # an abstract socket: one per network namespace
+_TOOLS: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+Holding = dict[str, int]
+"""What a family's tables hold: ``filter``, ``filter FORWARD`` → how many things are in it."""
+
+
+def reserve() -> socket.socket:
+    """Be the one lab on this host, as long as the socket or a copy of it is open.
+
+    Raises UsageError when there is another.
+    """
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        made.bind(_ONLY)
+    except OSError as error:
+        made.close()
+        if error.errno != errno.EADDRINUSE:
+            raise
+        message = (
+            "another lab stands on this host, and each can be undone exactly only if it is "
+            "alone; end that one (hopscope ls, hopscope down), or leave out --on-host"
+        )
+        raise UsageError(message) from None
+    return made
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,14 +70,15 @@ class HostChanges:
     """What one lab changes on the real host, and how it was before."""
 
     lab: str
-    devices: list[DevName]
-    index: int  # the first interface index for our devices
+    boot: str  # of the machine; what was changed before a reboot is gone
+    devices: list[DevName]  # those that we make, in the order of their indexes
+    index: int  # of the first; nobody else chooses it
     sysctls: dict[str, str] = field(default_factory=dict)  # path below /proc/sys → before
     rules: list[list[str]] = field(default_factory=list)  # argument lists that delete our rules
-    tables: dict[str, list[str]] = field(default_factory=dict)  # tool → tables that were there
+    tables: dict[str, list[str]] = field(default_factory=dict)  # tool → tables and chains before
 
     @classmethod
-    def prepare(cls, spec: LabSpec, name: str) -> Self:
+    def prepare(cls, spec: LabSpec) -> Self:
         """Look at the host, and refuse what would touch anything that is not ours.
 
         Raises OwnedByOthersError naming the device, UsageError for what cannot be undone.
@@ -51,38 +90,52 @@ class HostChanges:
             message = f"--on-host needs a node named {HOME!r} in the lab"
             raise UsageError(message)
         host = spec.node(HOME)
-        ends = [
-            end.ref.dev for link in spec.links for end in (link.a, link.b) if end.ref.node == HOME
-        ]
-        devices = [*(bridge.name for bridge in host.bridges), *ends]
-        for dev in devices:
-            if (NET / dev).exists():
-                raise OwnedByOthersError(f"the device {dev}")
         if host.nft:
             message = (
                 "with --on-host the node 'host' takes iptables rules, not an nft script: "
                 "only single rules can be taken back exactly"
             )
             raise UsageError(message)
-        indexes = [
-            int((path / "ifindex").read_text())
-            for path in NET.iterdir()
-            if (path / "ifindex").exists()
-        ]
-        made = cls(lab=name, devices=devices, index=max(indexes) + 1)
+        made = cls(
+            lab=spec.name,
+            boot=_BOOT.read_text().strip(),
+            devices=_devices(spec, host),
+            index=(1 << 20) + secrets.randbelow(1 << 29),
+        )
+        made._refuse_foreign()
+        with _route() as route:
+            check_layer3(host, made.devices, route)
         for sysctl in host.sysctls:
-            made._remember(sysctl_path(sysctl.key))
-        made.tables = {tool: _tables(tool) for tool in ("iptables", "ip6tables")}
+            made.remember_sysctl(sysctl_path(sysctl.key))
+        made.tables = {tool: list(_holding(tool)) for tool in _FAMILIES}
         return made
 
-    def _remember(self, path: str) -> None:
-        file = Path("/proc/sys") / path
-        if file.exists() and not any(f"/{dev}/" in path for dev in self.devices):
-            self.remember_sysctl(path, file.read_text().strip())
+    @property
+    def mark(self) -> str:
+        """What our devices and rules carry."""
+        return alias_of(self.lab)
 
-    def remember_sysctl(self, path: str, value: str) -> None:
-        """Keep the first value seen: that is the one to restore."""
-        self.sysctls.setdefault(path, value)
+    def _refuse_foreign(self) -> None:
+        there = {name: alias for name, _index, alias in _links()}
+        for dev in self.devices:
+            if dev in there and there[dev].startswith(alias_of("")):
+                owner = there[dev].removeprefix(alias_of(""))
+                message = f"the device {dev} is that of lab {owner!r}, which stands on this host"
+                raise UsageError(message)
+            if dev in there:
+                raise OwnedByOthersError(f"the device {dev}")
+
+    def remember_sysctl(self, path: str) -> None:
+        """Keep what it is before we change it, and what the kernel changes along with it.
+
+        The first value seen is the one to restore. Raises UsageError for one that cannot be.
+        """
+        check_sysctl(path, self.devices)
+        for one in (path, *follows(path)):
+            parts = one.split("/")
+            if not any(dev in parts for dev in self.devices):
+                with contextlib.suppress(FileNotFoundError):
+                    self.sysctls.setdefault(one, (_SYSCTLS / one).read_text().strip())
 
     def own_rules(self, tool: str, lines: Sequence[str]) -> list[str]:
         """The rules with our comment on each; remembers how to delete them.
@@ -93,17 +146,17 @@ class HostChanges:
         marked: list[str] = []
         for line in lines:
             words = shlex.split(line)
-            flag = next((word for word in words if word in RULE_FLAGS), None)
+            flag = next((word for word in words if word in _RULE_FLAGS), None)
             if flag is None:
                 message = f"with --on-host only -A and -I are allowed in the node 'host': {line!r}"
                 raise UsageError(message)
-            mark = ["-m", "comment", "--comment", alias_of(self.lab)]
-            at = words.index("-j") if "-j" in words else len(words)
-            words[at:at] = mark
+            targets = [words.index(word) for word in ("-j", "--jump", "-g") if word in words]
+            at = min(targets, default=len(words))
+            words[at:at] = ["-m", "comment", "--comment", self.mark]
             marked.append(shlex.join(words))
             undo = list(words)
             where = undo.index(flag)
-            undo[where] = RULE_FLAGS[flag]
+            undo[where] = _RULE_FLAGS[flag]
             if where + 2 < len(undo) and undo[where + 2].isdigit():  # -I CHAIN NUMBER
                 del undo[where + 2]
             self.rules.append([tool, "-w", "5", *undo])
@@ -119,43 +172,121 @@ class HostChanges:
         return cls(**json.loads(text))
 
     def undo(self) -> None:
-        """Restore the host; asked twice it does nothing more. Only marked objects are removed."""
+        """Restore the host; asked twice it does nothing more. Only marked objects are removed.
+
+        Everything is tried before an error is raised.
+        """
+        if self.boot != _BOOT.read_text().strip():
+            return
+        failed: list[Exception] = []
+        for step in (self._undo_rules, self._undo_devices, self._undo_sysctls, self._undo_tables):
+            try:
+                step()
+            except (KernelError, ToolError, OSError) as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
+
+    def _undo_rules(self) -> None:
         for argv in reversed(self.rules):
             _quietly(argv)
-        self.rules.clear()
-        for dev in self.devices:
-            alias = NET / dev / "ifalias"
-            if alias.exists() and alias.read_text().strip() == alias_of(self.lab):
-                _quietly(["ip", "link", "del", "dev", dev])
+        for tool in {argv[0] for argv in self.rules}:
+            left = [line for line in _quietly([f"{tool}-save"]).splitlines() if self.mark in line]
+            if left:
+                raise ToolError(tool, "taking back our rules on this host", f"left: {left[0]}")
+
+    def _undo_devices(self) -> None:
+        ours = {dev: self.index + number for number, dev in enumerate(self.devices)}
+        with _route() as route:
+            for name, index, alias in _links():
+                if alias == self.mark or ours.get(DevName(name)) == index:
+                    try:
+                        route.send([rtnl.delete_link(index)])
+                    except KernelError as error:  # its other end's end may be its own
+                        if error.code != errno.ENODEV:
+                            raise
+
+    def _undo_sysctls(self) -> None:
+        """In the order in which they were remembered: what follows another comes after it."""
         for path, value in self.sysctls.items():
-            file = Path("/proc/sys") / path
+            file = _SYSCTLS / path
             if file.exists() and file.read_text().strip() != value:
                 file.write_text(value)
+
+    def _undo_tables(self) -> None:
+        """Remove the chains and tables that our rules brought into being, if nobody uses them."""
+        if not self.rules:
+            return
         for tool, before in self.tables.items():
-            for table in set(_tables(tool)) - set(before):
-                _drop_if_empty(tool, table)
+            family = _FAMILIES[tool]
+            for kind in ("chain", "table"):  # what a table holds first
+                for what, used in _holding(tool).items():
+                    if what not in before and not used and (" " in what) == (kind == "chain"):
+                        _quietly(["nft", "delete", kind, family, *what.split()])
 
 
-def _quietly(argv: Sequence[str]) -> bytes:
-    """Run a tool whose object may be gone already."""
-    done = subprocess.run(argv, capture_output=True, check=False)
-    return done.stdout
+def _devices(spec: LabSpec, host: NodeSpec) -> list[DevName]:
+    """Our devices on the host, in the order in which the plan numbers them."""
+    ends = [end.ref for link in spec.links for end in (link.a, link.b)]
+    return [
+        *(bridge.name for bridge in host.bridges),
+        *(ref.dev for ref in ends if ref.node == HOME),
+    ]
 
 
-def _tables(tool: str) -> list[str]:
-    """The tables that iptables-nft has made; asked of nft, since asking iptables makes them."""
-    family = "ip" if tool == "iptables" else "ip6"
+@contextlib.contextmanager
+def _route() -> Iterator[Route]:
+    kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+    route = Route(socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE), HOME)
     try:
-        listing = _quietly(["nft", "list", "tables", family]).decode()
-    except FileNotFoundError:
-        return []
-    return re.findall(rf"^table {family} (\w+)$", listing, re.MULTILINE)
+        yield route
+    finally:
+        route.close()
 
 
-def _drop_if_empty(tool: str, table: str) -> None:
-    """Delete a table that our rules brought into being, unless someone else uses it now."""
-    family = "ip" if tool == "iptables" else "ip6"
-    listing = _quietly(["nft", "-s", "list", "table", family, table]).decode()
-    inner = re.sub(r"chain \w+ \{\s*type [^}]*policy accept;\s*\}", "", listing)
-    if re.fullmatch(rf"\s*(#.*\n)?table {family} {table} \{{\s*\}}\s*", inner):
-        _quietly(["nft", "delete", "table", family, table])
+def _links() -> list[tuple[str, int, str]]:
+    """The host's devices: name, index, alias. /sys may show another namespace's."""
+    with _route() as route:
+        answers = route.ask(rtnl.dump_links())
+    found: list[tuple[str, int, str]] = []
+    for answer in answers:
+        parts = attributes(answer.payload[16:])
+        words = [
+            parts.get(kind, b"").rstrip(b"\0").decode(errors="replace")
+            for kind in (rtnl.IFLA_IFNAME, rtnl.IFLA_IFALIAS)
+        ]
+        index: int = struct.unpack_from("=i", answer.payload, 4)[0]
+        found.append((words[0], index, words[1]))
+    return found
+
+
+def _quietly(argv: Sequence[str]) -> str:
+    """Run a tool whose object may be gone already; what it prints."""
+    with contextlib.suppress(FileNotFoundError):
+        environment = {"PATH": _TOOLS, "LC_ALL": "C"}
+        done = subprocess.run(
+            argv, capture_output=True, check=False, env=environment, stdin=subprocess.DEVNULL
+        )
+        return done.stdout.decode(errors="replace")
+    return ""
+
+
+def _holding(tool: str) -> Holding:
+    """The tables of the tool's family; asked of nft, since asking iptables may make them."""
+    listing = _quietly(["nft", "-j", "list", "ruleset", _FAMILIES[tool]])
+    found: Holding = {}
+    entries: list[dict[str, Any]] = json.loads(listing)["nftables"] if listing else []
+    for entry in entries:
+        ((kind, body),) = entry.items()
+        if kind == "table":
+            found.setdefault(body["name"], 0)
+        elif kind == "chain":
+            found[body["table"]] = found.get(body["table"], 0) + 1
+            used = body.get("policy", "accept") != "accept"
+            found.setdefault(f"{body['table']} {body['name']}", int(used))
+        elif kind == "rule":
+            chain = f"{body['table']} {body['chain']}"
+            found[chain] = found.get(chain, 0) + 1
+        elif "table" in body:
+            found[body["table"]] = found.get(body["table"], 0) + 1
+    return found

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -16,12 +17,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
-from hopscope.errors import CannotError, HopscopeError, KernelError
-from hopscope.kernel.holder import MOST_FDS
+from hopscope.errors import CannotError, HopscopeError, KernelError, NoSuchLabError
+from hopscope.kernel import letters
+from hopscope.kernel.letters import MOST_FDS
 from hopscope.kernel.protocol import Completed
-from hopscope.kernel.state import Claim, LabFile, find, privileged, state_home
+from hopscope.kernel.state import Claim, LabFile, find, privileged, running, state_home
 from hopscope.kernel.transport import Route
 from hopscope.model.vocab import NodeName
 from hopscope.wire.netlink import Message
@@ -32,81 +34,105 @@ _HOLDER = (
     f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
     "from hopscope.kernel.holder import main; main()"
 )
-_DEATH = 5.0  # seconds that the kernel may take to end a killed holder
+_DEATH: Final = 5.0  # seconds that the kernel may take to end a killed holder
+_RESTORING: Final = 30.0  # … and that restoring the host may take: a few programs are run
+_ANSWERS: Final = 5.0  # … and in which a holder that we come to answers
+_START: Final = 60.0  # … and its start; it takes 30 ms
 
 
 class Sandbox:
     """A lab's nodes; implements `Kernel`. Make one with `start` or `attach`."""
 
-    def __init__(self, control: socket.socket, pid: int, nodes: Sequence[NodeName]) -> None:
+    def __init__(
+        self,
+        control: socket.socket,
+        pid: int,
+        nodes: Sequence[NodeName],
+        lives: Sequence[int],
+    ) -> None:
+        """*lives*: descriptors of the holder's process and, on the host, of its guardian's."""
         self._control = control
         self._count = 0
         self._routes: dict[NodeName, Route] = {}
         self._namespaces: dict[NodeName, int] = {}
-        self._pidfd = -1
-        with contextlib.suppress(ProcessLookupError):
-            self._pidfd = os.pidfd_open(pid)
+        self._lives = list(lives)
         self.pid = pid
         self._nodes = tuple(nodes)
         self.notes: tuple[str, ...] = ()
 
     @classmethod
-    def start(cls, claim: Claim, *, on_host: bool = False) -> Self:
+    def start(cls, claim: Claim, *, on_host: bool = False, also: Sequence[int] = ()) -> Self:
         """Fork a holder that lives as long as this process, until `detach`.
 
+        It keeps *also*, descriptors, as long as it lives, and the claim's lock.
         Raises CannotError when this machine forbids the namespaces it needs.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        _make_room()
         with contextlib.ExitStack() as stack:
+            undo = stack.enter_context(contextlib.ExitStack())
+            undo.callback(ours.close)
             stack.enter_context(theirs)
             listener = stack.enter_context(_listen(claim.folder))
             log = os.open(claim.folder / "nflog", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             stack.callback(os.close, log)
+            passed = (theirs.fileno(), listener.fileno(), log, claim.lock, *also)
             config = {
                 "name": claim.folder.name,
+                "folder": str(claim.folder),
                 "control": theirs.fileno(),
                 "listen": listener.fileno(),
                 "log": log,
+                "lock": claim.lock,
+                "ours": passed,
                 "user": not privileged(),
                 "on_host": on_host,
             }
             with subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _HOLDER, json.dumps(config)],
-                pass_fds=(theirs.fileno(), listener.fileno(), log, claim.lock),
+                pass_fds=passed,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             ):
                 theirs.close()
-                first = _receive(ours)
-        if "error" in first:
-            raise _forbidden(first)
-        sandbox = cls(ours, first["pid"], ())
-        ready = _receive(ours)
-        if not ready.get("ready"):
-            what = "the sandbox ended while it was being set up"
-            raise CannotError(what, mend="hopscope doctor")
-        sandbox.notes = tuple(ready["notes"])
+                told, lives = _first_letters(ours)
+            undo.pop_all()
+        sandbox = cls(ours, told["pid"], (), lives)
+        sandbox.notes = tuple(told["notes"])
         return sandbox
 
     @classmethod
     def attach(cls, lab: LabFile) -> Self:
-        """Reach a running lab's holder."""
+        """Reach a running lab's holder. CannotError when it does not answer."""
         control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        folder = os.open(state_home() / lab.name, os.O_PATH | os.O_DIRECTORY)
+        try:
+            folder = os.open(state_home() / lab.name, os.O_PATH | os.O_DIRECTORY)
+        except FileNotFoundError as error:
+            raise NoSuchLabError(lab.name, [one.name for one in running()]) from error
+        sandbox = cls(control, lab.pid, tuple(NodeName(name) for name in lab.nodes), ())
         try:  # a path through the descriptor: a socket's may have 107 bytes at most
+            control.settimeout(_ANSWERS)
             control.connect(f"/proc/self/fd/{folder}/control")
-        except OSError:
+            _reply, sandbox._lives = sandbox._request("lives")
+            control.settimeout(None)
+        except (OSError, CannotError) as error:
             control.close()
             find(lab.name)  # raises NoSuchLabError when it ended meanwhile
-            raise
+            what = f"lab {lab.name!r} does not answer: {error}"
+            raise CannotError(what, mend=f"kill -9 {lab.pid}   (its holder)") from error
         finally:
             os.close(folder)
-        return cls(control, lab.pid, tuple(NodeName(name) for name in lab.nodes))
+        return sandbox
 
     @property
     def nodes(self) -> tuple[NodeName, ...]:
         """The nodes, in the order in which they were made."""
         return self._nodes
+
+    @property
+    def life(self) -> int:
+        """A descriptor that becomes readable when the lab ends, as long as nothing is asked."""
+        return self._control.fileno()
 
     def make_nodes(self, names: Sequence[NodeName], *, home: NodeName | None) -> None:
         """Make a namespace per name; *home* becomes the holder's own namespace."""
@@ -195,12 +221,19 @@ class Sandbox:
         self._request("detach")
 
     def stop(self) -> None:
-        """End the lab and every process in it; returns when the kernel has ended them."""
+        """End the lab and every process in it; returns when the kernel has ended them.
+
+        With a guardian, that is when the host is restored.
+        """
         with contextlib.suppress(HopscopeError, OSError):
-            self._send("stop", (), {})
-        if self._pidfd >= 0 and not select.select([self._pidfd], [], [], _DEATH)[0]:
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-            select.select([self._pidfd], [], [], _DEATH)
+            self._send("stop", (), {}, socket.MSG_DONTWAIT)
+        holder, *guardian = self._lives or [-1]
+        if holder >= 0 and not _ended(holder, _DEATH):
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(holder, signal.SIGKILL)
+            _ended(holder, _DEATH)
+        for process in guardian:
+            _ended(process, _RESTORING)
         self.close()
 
     def close(self) -> None:
@@ -212,9 +245,8 @@ class Sandbox:
         self._routes.clear()
         self._namespaces.clear()
         self._control.close()
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
-            self._pidfd = -1
+        while self._lives:
+            os.close(self._lives.pop())
 
     def __enter__(self) -> Self:
         return self
@@ -227,10 +259,9 @@ class Sandbox:
     ) -> None:
         self.close()
 
-    def _send(self, do: str, fds: Sequence[int], fields: Mapping[str, Any]) -> int:
+    def _send(self, do: str, fds: Sequence[int], fields: Mapping[str, Any], flags: int = 0) -> int:
         self._count += 1
-        request = json.dumps({"do": do, "id": self._count, **fields}).encode()
-        socket.send_fds(self._control, [request], fds)
+        letters.send(self._control, {"do": do, "id": self._count, **fields}, fds, flags)
         return self._count
 
     def _request(
@@ -239,20 +270,56 @@ class Sandbox:
         try:
             number = self._send(do, fds, fields)
             while True:  # an interrupted request's late answer may still lie here
-                data, got, _flags, _address = socket.recv_fds(self._control, 1 << 22, MOST_FDS)
-                if not data:
+                reply, got = letters.receive(self._control)
+                if "id" not in reply:
                     raise ConnectionResetError(errno.ECONNRESET, "the holder is gone")
-                reply = json.loads(data)
                 if reply["id"] == number:
                     break
                 for fd in got:
                     os.close(fd)
-        except (ConnectionError, BrokenPipeError) as error:
+        except ConnectionError as error:
             what = "the lab's holder process has ended (killed?), and the kernel freed the lab"
             raise CannotError(what, mend="hopscope up, or run, again") from error
         if "error" in reply:
             raise KernelError(reply["error"], f"in the sandbox: {do}", reply["doing"])
         return reply, got
+
+
+def _first_letters(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """What the holder and its parent tell at the start, in whichever order."""
+    told: dict[str, Any] = {}
+    lives: list[int] = []
+    control.settimeout(_START)
+    try:
+        while not {"pid", "ready"} <= told.keys():
+            letter, fds = letters.receive(control)
+            lives += fds
+            if "error" in letter:
+                raise _forbidden(letter)
+            if not letter:
+                what = "the sandbox ended while it was being set up"
+                raise CannotError(what, mend="hopscope doctor")
+            told |= letter
+    except BaseException:
+        for fd in lives:
+            os.close(fd)
+        raise
+    control.settimeout(None)
+    return told, lives
+
+
+def _ended(process: int, within: float) -> bool:
+    """Whether the process of that descriptor ends in time; select() knows no large descriptor."""
+    poller = select.poll()
+    poller.register(process, select.POLLIN)
+    return bool(poller.poll(within * 1000))
+
+
+def _make_room() -> None:
+    """A lab of many nodes takes many descriptors, more than is usual and less than is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _listen(folder: Path) -> socket.socket:
@@ -266,12 +333,6 @@ def _listen(folder: Path) -> socket.socket:
         os.close(descriptor)
     listener.listen(16)
     return listener
-
-
-def _receive(control: socket.socket) -> dict[str, Any]:
-    data = control.recv(1 << 16)
-    answer: dict[str, Any] = json.loads(data) if data else {"error": errno.ECHILD, "doing": "it"}
-    return answer
 
 
 def _forbidden(answer: Mapping[str, Any]) -> CannotError:

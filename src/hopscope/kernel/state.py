@@ -1,9 +1,10 @@
 """Where running labs are recorded on disk, and which of the records are alive.
 
 A lab's folder holds ``lock``, ``lab.json``, ``control`` (a socket) and ``nflog``. The
-lock is an open-file-description lock inherited by the lab's holder: it is held exactly
+lock is an open-file-description lock that the lab's holder inherits: it is held exactly
 as long as the lab lives, across kill -9 and without any PID that could be reused. A
-folder whose lock nobody holds is stale, and whoever meets it clears it away.
+folder whose lock nobody holds is stale, and whoever meets it clears it away. A folder is
+made and removed only by one who holds its lock.
 """
 
 import contextlib
@@ -15,21 +16,28 @@ import struct
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
-from hopscope.errors import CannotError, LabExistsError, NoSuchLabError
+from hopscope.errors import CannotError, LabExistsError, NoSuchLabError, NotReadyError
+from hopscope.kernel.waiting import wait_until
 
 __all__ = [
     "Claim",
     "LabFile",
     "claim",
+    "clear",
     "find",
     "left_behind",
     "privileged",
+    "rewrite",
     "running",
     "state_home",
+    "take",
 ]
 
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock
+_ELSEWHERE: Final = "export HOPSCOPE_STATE=a folder of yours, with room"
+_BEING_CLEARED: Final = 1.0  # seconds; it takes a millisecond
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +45,7 @@ class LabFile:
     """What ``lab.json`` says of a running lab."""
 
     name: str
-    pid: int  # the holder's
+    pid: int  # the holder's; 0 before there is one
     mode: str  # "sandbox" or "on-host"
     source: str  # the lab file's text
     file: str  # its name, for messages
@@ -57,13 +65,24 @@ class Claim:
 
     def write(self, lab: LabFile) -> None:
         """Record the lab; replaces what was recorded, whole or not at all."""
-        fresh = self.folder / "lab.json.new"
-        fresh.write_text(json.dumps(asdict(lab)))
-        fresh.rename(self.folder / "lab.json")
+        with _recording(self.folder):
+            fresh = self.folder / "lab.json.new"
+            fresh.write_text(json.dumps(asdict(lab)))
+            fresh.rename(self.folder / "lab.json")
+
+    def left(self) -> LabFile | None:
+        """The record of an earlier lab of that name, which died without being taken down."""
+        return _read(self.folder)
 
     def clear(self) -> None:
-        """Remove the record; the name is free when the lock is closed."""
+        """Remove the record, and let go of the name."""
+        (self.folder / "lab.json").unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the lock; a holder that has a copy keeps it."""
+        os.close(self.lock)
 
 
 def state_home() -> Path:
@@ -73,43 +92,84 @@ def state_home() -> Path:
     """
     uid = os.geteuid()
     if chosen := os.environ.get("HOPSCOPE_STATE"):
-        home = Path(chosen)
+        home = Path(chosen).resolve()
     elif uid == 0:
         home = Path("/run/hopscope")
     elif os.access(runtime := os.environ.get("XDG_RUNTIME_DIR", ""), os.W_OK):
         home = Path(runtime) / "hopscope"
     else:
         home = Path(f"/tmp/hopscope-{uid}")  # noqa: S108 - owner and mode are checked below
-    try:
+    with _recording(home):
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = home.lstat()
-    except OSError as error:
-        what = f"cannot record running labs in {home}: {error.strerror}"
-        raise CannotError(what, mend="export HOPSCOPE_STATE=a folder of yours") from error
     if status.st_uid != uid or status.st_mode & 0o022:
         what = f"{home} is not private to user {uid}"
-        raise CannotError(what, mend="export HOPSCOPE_STATE=a folder of yours")
+        raise CannotError(what, mend=_ELSEWHERE)
     return home
 
 
 def claim(name: str) -> Claim:
-    """Take the name; a stale record of it is cleared. LabExistsError when it is alive."""
+    """Take the name; what an earlier lab left there can be read. LabExistsError if it lives.
+
+    Raises CannotError when nothing can be recorded.
+    """
     folder = state_home() / name
-    while True:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        try:
-            lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError:  # someone cleared the folder in between
-            continue
-        try:
-            fcntl.fcntl(lock, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, 0, 0, 0, 0))
-        except (BlockingIOError, PermissionError):
-            os.close(lock)
-            raise LabExistsError(name) from None
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(lock), (folder / "lock").stat()):
-                return Claim(folder, lock)
-        os.close(lock)
+    taken: list[Claim] = []
+
+    def free() -> bool:
+        with _recording(folder):
+            if (made := _try(folder)) is not None:
+                taken.append(made)
+        return bool(taken) or (folder / "lab.json").exists()
+
+    with contextlib.suppress(NotReadyError):  # it may just be being cleared away
+        wait_until(free, f"the record of {name}", within=_BEING_CLEARED)
+    if not taken:
+        raise LabExistsError(name)
+    return taken[0]
+
+
+def take(name: str) -> Claim | None:
+    """Take the name of a lab that has ended; None when someone else has it."""
+    return _try(state_home() / name)
+
+
+def _try(folder: Path) -> Claim | None:
+    """Lock the folder; None when another has it, or has just removed it."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:  # removed in between
+        return None
+    try:
+        fcntl.fcntl(lock, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, 0, 0, 0, 0))
+        if os.path.samestat(os.fstat(lock), (folder / "lock").stat()):
+            return Claim(folder, lock)
+    except (BlockingIOError, PermissionError, FileNotFoundError):
+        pass
+    os.close(lock)
+    return None
+
+
+def clear(lab: LabFile) -> None:
+    """Remove the record of a lab that has ended, unless its name has a new owner."""
+    folder = state_home() / lab.name
+    if not folder.is_dir() or (claimed := _try(folder)) is None:
+        return
+    left = claimed.left()
+    if left is None or left.started == lab.started:
+        claimed.clear()
+    else:
+        claimed.close()
+
+
+def rewrite(lab: LabFile) -> None:
+    """Record a living lab anew. CannotError when it has ended, or nothing can be recorded."""
+    folder = state_home() / lab.name
+    recorded = _read(folder)
+    if recorded is None or recorded.started != lab.started:
+        raise CannotError(f"lab {lab.name!r} has ended")
+    Claim(folder, -1).write(lab)
 
 
 def _alive(folder: Path) -> bool:
@@ -136,22 +196,28 @@ def _read(folder: Path) -> LabFile | None:
 def running() -> Iterator[LabFile]:
     """The living labs, by name."""
     for folder in sorted(state_home().iterdir()):
-        if _alive(folder) and (lab := _read(folder)):
+        if _alive(folder) and (lab := _read(folder)) and lab.pid:
             yield lab
 
 
 def find(name: str) -> LabFile:
-    """The living lab of that name; NoSuchLabError when there is none."""
+    """The living lab of that name; NoSuchLabError when there is none.
+
+    Raises CannotError for one that is just being made.
+    """
     folder = state_home() / name
     if "/" not in name and _alive(folder) and (lab := _read(folder)):
+        if not lab.pid:
+            raise CannotError(f"lab {name!r} is just being made", mend="try again")
         return lab
     raise NoSuchLabError(name, [lab.name for lab in running()])
 
 
-def left_behind(name: str) -> LabFile | None:
-    """The record of a lab that died without being taken down, or None."""
-    folder = state_home() / name
-    return _read(folder) if folder.is_dir() and not _alive(folder) else None
+def left_behind() -> Iterator[str]:
+    """The names of labs that died without being taken down, or while they were made."""
+    for folder in sorted(state_home().iterdir()):
+        if folder.is_dir() and not _alive(folder):
+            yield folder.name
 
 
 def privileged() -> bool:
@@ -159,3 +225,13 @@ def privileged() -> bool:
     status = Path("/proc/self/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("CapEff:"))
     return bool(int(line.split()[1], 16) >> 21 & 1)
+
+
+@contextlib.contextmanager
+def _recording(place: Path) -> Iterator[None]:
+    """A disk that is full, or read only, is told as what it is."""
+    try:
+        yield
+    except OSError as error:
+        what = f"cannot record running labs in {place}: {error.strerror}"
+        raise CannotError(what, mend=_ELSEWHERE) from error

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from hopscope.errors import KernelError
-from hopscope.kernel import holder
+from hopscope.kernel import syscalls
 from hopscope.kernel.transport import Route
 from hopscope.wire.netlink import (
     NETLINK_NETFILTER,
@@ -47,11 +47,11 @@ from hopscope.wire.nft import NFNLGRP_NFTABLES, NFNLGRP_NFTRACE, log_table, trac
 __all__ = ["KINDS", "NAMESPACES", "QUEUES", "Tried", "tool_path", "try_out"]
 
 NAMESPACES: Final = {
-    "user": holder.CLONE_NEWUSER,
-    "mnt": holder.CLONE_NEWNS,
-    "pid": holder.CLONE_NEWPID,
-    "uts": holder.CLONE_NEWUTS,
-    "net": holder.CLONE_NEWNET,
+    "user": syscalls.CLONE_NEWUSER,
+    "mnt": syscalls.CLONE_NEWNS,
+    "pid": syscalls.CLONE_NEWPID,
+    "uts": syscalls.CLONE_NEWUTS,
+    "net": syscalls.CLONE_NEWNET,
 }
 """By their names in /proc/self/ns, in the order in which they are tried."""
 
@@ -180,8 +180,8 @@ def _attempt(writing: int, name: str, probe: Callable[[], str | None]) -> bool:
 
 def _unshare(flag: int) -> str:
     uid, gid = os.geteuid(), os.getegid()
-    holder.unshare(flag)
-    if flag == holder.CLONE_NEWUSER:
+    syscalls.unshare(flag)
+    if flag == syscalls.CLONE_NEWUSER:
         # a restricted namespace is made and then may not even be given its user
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
@@ -212,13 +212,13 @@ def _probes() -> dict[str, Callable[[], str | None]]:
 
 
 def _mounts() -> None:
-    holder.mount("none", "/", None, holder.MS_REC | holder.MS_PRIVATE)
-    holder.mount("tmpfs", "/run", "tmpfs", holder.MS_NOSUID | holder.MS_NODEV, "mode=0755")
+    syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+    syscalls.mount("tmpfs", "/run", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755")
 
 
 def _mount(kind: str, target: str) -> None:
-    quiet = holder.MS_NOSUID | holder.MS_NODEV | holder.MS_NOEXEC
-    holder.mount(kind, target, kind, quiet)
+    quiet = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
+    syscalls.mount(kind, target, kind, quiet)
 
 
 def _read(path: str) -> str:

@@ -2,26 +2,30 @@
 
 import os
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from hopscope.errors import KernelError, UsageError
-from hopscope.kernel import firewall
+from hopscope.errors import HopscopeError, KernelError, UsageError
+from hopscope.kernel import firewall, state
 from hopscope.kernel.apply import apply
-from hopscope.kernel.host import HostChanges
+from hopscope.kernel.host import HostChanges, reserve
+from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.protocol import Completed
 from hopscope.kernel.read import read
 from hopscope.kernel.sandbox import Sandbox
-from hopscope.kernel.state import Claim, LabFile, claim, find, left_behind, state_home
-from hopscope.model.lab import LabSpec
+from hopscope.kernel.state import LabFile, state_home
+from hopscope.lab.ending import Made, sweep
+from hopscope.model.lab import LabSpec, NodeSpec, RuleLine
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import DevName, NodeName
 from hopscope.observe.loglines import listen
 from hopscope.observe.session import Scope, Session
 from hopscope.plan.compile import HOME, compile_lab, sysctl_path
+from hopscope.spec.names import name_fault
 
 __all__ = ["RunningLab"]
 
@@ -29,21 +33,15 @@ _MOST_LOGGED = 100  # nodes that get a log socket unasked; beyond, only those wi
 
 
 class RunningLab:
-    """A lab that stands. Make one with `start` or `attach`; as a context manager it ends it."""
+    """A lab that stands. Make one with `start` or `attach`; as a context manager it ends it.
 
-    def __init__(
-        self,
-        spec: LabSpec,
-        lab: LabFile,
-        sandbox: Sandbox,
-        claimed: Claim | None,
-        host: HostChanges | None = None,
-    ) -> None:
+    One that `start` made ends at the latest with this process, unless detached.
+    """
+
+    def __init__(self, spec: LabSpec, made: Made, *, ours: bool) -> None:
         self.spec = spec
-        self.file = lab
-        self.sandbox = sandbox
-        self._claim = claimed
-        self._host = host
+        self._made = made
+        self._end = weakref.finalize(self, made.end) if ours else None
 
     @classmethod
     def start(
@@ -51,44 +49,54 @@ class RunningLab:
     ) -> Self:
         """Build the lab; on any failure, nothing of it stays.
 
-        Raises LabExistsError, SpecError, CannotError, KernelError.
+        Raises LabExistsError, SpecError, UsageError, CannotError, KernelError.
         """
-        name = name or spec.name
-        host = HostChanges.prepare(spec, name) if on_host else None
-        stale = left_behind(name)
-        claimed = claim(name)
-        try:
-            if stale is not None and stale.undo:
-                HostChanges.load(stale.undo).undo()
-            sandbox = Sandbox.start(claimed, on_host=on_host)
-        except BaseException:
-            claimed.clear()
-            os.close(claimed.lock)
-            raise
-        lab = LabFile(
-            name=name,
-            pid=sandbox.pid,
-            mode="on-host" if on_host else "sandbox",
-            source=source,
-            file=spec.file or "<python>",
-            nodes=tuple(node.name for node in spec.nodes),
-            home=HOME,
-            started=time.time_ns(),
-            temporary=True,
-            undo=host.dump() if host else "",
-        )
-        running = cls(spec, lab, sandbox, claimed, host)
-        try:
-            claimed.write(lab)
-            plan = compile_lab(spec, on_host=on_host, first_host_index=host.index if host else None)
-            namespaces, contents = plan.parted()
-            apply(namespaces, sandbox)
-            sandbox.notes += tuple(listen(sandbox, running._logging_nodes()))
-            apply(contents, sandbox)
-        except BaseException:
-            running.down()
-            raise
+        spec = replace(spec, name=_checked(name or spec.name))
+        with ExitStack() as stack:
+            also = [stack.enter_context(reserve())] if on_host else []
+            with suppress(*(() if on_host else (HopscopeError, OSError))):
+                sweep()
+            running = cls._begun(spec, source, on_host=on_host, also=[s.fileno() for s in also])
+            try:
+                running._build()  # noqa: SLF001 - its own class's
+            except BaseException:
+                running.down()
+                raise
         return running
+
+    @classmethod
+    def _begun(cls, spec: LabSpec, source: str, *, on_host: bool, also: Sequence[int]) -> Self:
+        """A lab of which there is the record, and the holder."""
+        with undisturbed():
+            claimed = state.claim(spec.name)
+            try:
+                host = HostChanges.prepare(spec) if on_host else None
+                if host is not None:
+                    spec = replace(spec, nodes=tuple(_own(node, host) for node in spec.nodes))
+                lab = _file(spec, source, host)
+                if host is not None:
+                    claimed.write(lab)  # for the guardian
+                sandbox = Sandbox.start(claimed, on_host=on_host, also=also)
+            except BaseException:
+                claimed.clear()
+                raise
+            made = Made(replace(lab, pid=sandbox.pid), sandbox, host)
+            running = cls(spec, made, ours=True)
+            try:
+                claimed.write(made.file)
+            finally:
+                claimed.close()  # the holder has a copy: the lock lives and dies with it
+        return running
+
+    def _build(self) -> None:
+        first = self._host.index if self._host else None
+        plan = compile_lab(self.spec, on_host=self.on_host, first_host_index=first)
+        namespaces, contents = plan.parted()
+        apply(namespaces, self.sandbox)
+        ours = range(first, first + len(self._host.devices)) if self._host and first else ()
+        limits = {HOME: tuple(ours)} if self._host else {}
+        self.sandbox.notes += tuple(listen(self.sandbox, self._logging_nodes(), limits))
+        apply(contents, self.sandbox)
 
     @classmethod
     def attach(cls, name: str, spec_of: Callable[[str, str], LabSpec]) -> Self:
@@ -96,16 +104,30 @@ class RunningLab:
 
         Raises NoSuchLabError.
         """
-        lab = find(name)
+        lab = state.find(name)
         host = HostChanges.load(lab.undo) if lab.undo else None
-        return cls(spec_of(lab.source, lab.file), lab, Sandbox.attach(lab), None, host)
+        spec = replace(spec_of(lab.source, lab.file), name=name)
+        return cls(spec, Made(lab, Sandbox.attach(lab), host), ours=False)
 
     def _logging_nodes(self) -> list[NodeName]:
-        """The real host's own log goes to its kernel log, which is left as it is."""
-        nodes = [n for n in self.spec.nodes if not (self._host and n.name == HOME)]
+        nodes = list(self.spec.nodes)
         if len(nodes) > _MOST_LOGGED:
             nodes = [n for n in nodes if n.bridges or n.iptables or n.ip6tables or n.nft]
         return [n.name for n in nodes]
+
+    @property
+    def file(self) -> LabFile:
+        """Its record."""
+        return self._made.file
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """Its namespaces."""
+        return self._made.sandbox
+
+    @property
+    def _host(self) -> HostChanges | None:
+        return self._made.host
 
     @property
     def name(self) -> str:
@@ -124,23 +146,23 @@ class RunningLab:
 
     def detach(self) -> None:
         """Let it stand when this process ends, until `down`."""
-        self.file = replace(self.file, temporary=False)
-        if self._claim is not None:
-            self._claim.write(self.file)
+        self._rewrite(temporary=False)
         self.sandbox.detach()
+        if self._end is not None:
+            self._end.detach()
+            self._end = None
 
     def down(self) -> None:
         """End the lab and every process in it, and undo what was done on the real host."""
-        folder = state_home() / self.name
-        self.sandbox.stop()
-        if self._host is not None:
-            self._host.undo()
-        if self._claim is not None:
-            self._claim.clear()
-            os.close(self._claim.lock)
-            self._claim = None
-        else:
-            Claim(folder, -1).clear()
+        with undisturbed():
+            if self._end is not None:
+                self._end()
+            else:
+                self._made.end()
+
+    def _rewrite(self, **fields: bool | str) -> None:
+        self._made.file = replace(self.file, **fields)  # type: ignore[arg-type]
+        state.rewrite(self.file)
 
     def __enter__(self) -> Self:
         return self
@@ -184,9 +206,8 @@ class RunningLab:
             message = f"{node} has no sysctl {key} (as the kernel of this machine knows them)"
             raise UsageError(message)
         if self._host is not None and where == HOME:
-            self._host.remember_sysctl(path, before.strip())
-            self.file = replace(self.file, undo=self._host.dump())
-            Claim(state_home() / self.name, -1).write(self.file)
+            self._host.remember_sysctl(path)
+            self._rewrite(undo=self._host.dump())
         try:
             self.sandbox.write_sysctls(where, {path: value})
         except KernelError as error:
@@ -200,15 +221,16 @@ class RunningLab:
         where = self.check_node(node)
         if self._host is not None and where == HOME:
             lines = self._host.own_rules(tool, lines)
-            self.file = replace(self.file, undo=self._host.dump())
-            Claim(state_home() / self.name, -1).write(self.file)
+            self._rewrite(undo=self._host.dump())
         firewall.add_iptables(self.sandbox, where, tool, lines)
 
     def zero(self, node: str) -> None:
-        """Zero the rule counters of a node; refused for the real host, whose rules are not ours."""
+        """Zero the rule counters of a node; on the real host, only those of our rules."""
         where = self.check_node(node)
         if self._host is None or where != HOME:
             firewall.zero(self.sandbox, where)
+        else:
+            firewall.zero_marked(self.sandbox, where, self._host.mark)
 
     @contextmanager
     def observing(self, addresses: Sequence[str], *, promiscuous: bool = True) -> Iterator[Session]:
@@ -231,3 +253,42 @@ class RunningLab:
         if self._host is None:
             return None
         return {HOME: frozenset(self._host.devices)}
+
+
+def _checked(name: str) -> str:
+    fault = name_fault(name, "a lab")
+    if fault is not None:
+        message = f"{fault.message}; {fault.hint}" if fault.hint else fault.message
+        raise UsageError(message)
+    return name
+
+
+def _file(spec: LabSpec, source: str, host: HostChanges | None) -> LabFile:
+    return LabFile(
+        name=spec.name,
+        pid=0,
+        mode="on-host" if host else "sandbox",
+        source=source,
+        file=spec.file or "<python>",
+        nodes=tuple(node.name for node in spec.nodes),
+        home=HOME,
+        started=time.time_ns(),
+        temporary=True,
+        undo=host.dump() if host else "",
+    )
+
+
+def _own(node: NodeSpec, host: HostChanges) -> NodeSpec:
+    """With our mark on each rule of the real host."""
+    if node.name != HOME:
+        return node
+
+    def marked(tool: str, rules: Sequence[RuleLine]) -> tuple[RuleLine, ...]:
+        texts = host.own_rules(tool, [rule.text for rule in rules])
+        return tuple(replace(r, text=text) for r, text in zip(rules, texts, strict=True))
+
+    return replace(
+        node,
+        iptables=marked("iptables", node.iptables),
+        ip6tables=marked("ip6tables", node.ip6tables),
+    )

@@ -6,6 +6,7 @@ while promiscuous, which makes the bridge pass a copy of every frame up its own 
 that copy is marked by the kernel as for another host, and said in the journey.
 """
 
+import ctypes
 import errno
 import socket
 import struct
@@ -25,6 +26,8 @@ PACKET_STATISTICS: Final = 6
 PACKET_MR_PROMISC: Final = 1
 SO_TIMESTAMPNS: Final = 35
 SO_RCVBUFFORCE: Final = 33
+SO_ATTACH_FILTER: Final = 26
+SKF_AD_IFINDEX: Final = 0xFFFFF000 + 8
 BUFFER: Final = 8 << 20
 SNAPLEN: Final = 65535
 ARPHRD_ETHER: Final = 1
@@ -48,14 +51,20 @@ class Capture:
         devices: Collection[DevName],
         *,
         promiscuous: Sequence[int] = (),
+        only: Sequence[int] = (),
     ) -> None:
-        """*promiscuous*: interface indexes to watch promiscuously, until this is closed."""
+        """*promiscuous*: interface indexes to watch promiscuously, until this is closed.
+
+        *only*: the kernel is to hand over frames of no other devices than these.
+        """
         self.node = node
         self._devices = frozenset(devices)
         protocol = int.from_bytes(struct.pack("=H", ETH_P_ALL), "big")  # network byte order
         self.socket = sandbox.open_socket(node, socket.AF_PACKET, socket.SOCK_RAW, protocol)
         self.socket.setblocking(False)
         grow(self.socket)
+        if only:
+            _limit(self.socket, only)
         self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         for index in promiscuous:
             request = struct.pack("=iHH8x", index, PACKET_MR_PROMISC, 0)
@@ -103,6 +112,19 @@ def grow(made: socket.socket) -> None:
         made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
     except PermissionError:  # only root of the machine may pass net.core.rmem_max
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+
+
+def _limit(made: socket.socket, indexes: Sequence[int]) -> None:
+    """A classic BPF filter on skb->dev->ifindex (SKF_AD_IFINDEX, linux/filter.h)."""
+    load, equal, answer = 0x20, 0x15, 0x06
+    steps = [struct.pack("=HBBI", load, 0, 0, SKF_AD_IFINDEX)]
+    for number, index in enumerate(indexes):
+        found = len(indexes) - number  # past the refusal
+        steps.append(struct.pack("=HBBI", equal, found, 0, index))
+    steps += [struct.pack("=HBBI", answer, 0, 0, length) for length in (0, SNAPLEN)]
+    program = ctypes.create_string_buffer(b"".join(steps))
+    request = struct.pack("@HP", len(steps), ctypes.addressof(program))
+    made.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, request)
 
 
 def _stamp(extra: list[tuple[int, int, bytes]]) -> Nanos:

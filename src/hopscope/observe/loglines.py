@@ -7,8 +7,9 @@ holder keeps of the trace what concerns rules that log.
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from hopscope.errors import KernelError
@@ -27,10 +28,15 @@ __all__ = ["LogReader", "listen"]
 _AT_ONCE: Final = 100  # nodes in one request to the holder, of two descriptors each
 
 
-def listen(sandbox: Sandbox, nodes: Sequence[NodeName]) -> list[str]:
+def listen(
+    sandbox: Sandbox,
+    nodes: Sequence[NodeName],
+    limits: Mapping[NodeName, Sequence[int]] = MappingProxyType({}),
+) -> list[str]:
     """Have the holder record LOG rules of *nodes* as long as the lab lives.
 
-    To be called before they get rules. Returns in words what cannot be recorded.
+    To be called before they get rules. Of a node in *limits* only packets at these devices
+    (indexes) are watched. Returns in words what cannot be recorded.
     """
     kind = socket.SOCK_RAW
     wanted = [(node, socket.AF_NETLINK, kind, NETLINK_NETFILTER) for node in nodes for _ in "12"]
@@ -40,7 +46,7 @@ def listen(sandbox: Sandbox, nodes: Sequence[NodeName]) -> list[str]:
         for node, (listener, owner) in pairs.items():
             grow(listener)
             join(listener, NFNLGRP_NFTABLES, NFNLGRP_NFTRACE)
-            commit(owner, log_table(), node)
+            commit(owner, log_table(limits.get(node, ())), node)
         for start in range(0, len(nodes), _AT_ONCE):
             sandbox.record({node: pairs[node] for node in nodes[start : start + _AT_ONCE]})
     except KernelError as error:

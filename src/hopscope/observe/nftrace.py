@@ -42,8 +42,9 @@ class NftTrace:
         node: NodeName,
         dev_name: Callable[[int], DevName | None],
         addresses: Sequence[str],
+        devices: Sequence[int] = (),
     ) -> None:
-        """Start tracing packets from or to *addresses*.
+        """Start tracing packets from or to *addresses*, at *devices* only (none: at all).
 
         Raises KernelError when this kernel has no nf_tables, or will not trace here.
         """
@@ -57,7 +58,7 @@ class NftTrace:
             join(self.socket, NFNLGRP_NFTRACE)
             self.socket.setblocking(False)
             name = f"{OUR_PREFIX}-{os.getpid()}-{next(_counter)}"
-            commit(self._owner, trace_table(name, addresses), node)
+            commit(self._owner, trace_table(name, addresses, devices), node)
         except BaseException:
             self.close()
             raise

@@ -83,10 +83,15 @@ class Session:
             if link.kind == "bridge" and link.name in wanted
         ]
         watched = bridges if self._scope.promiscuous else []
-        self._add(Capture(self._sandbox, node, wanted, promiscuous=watched))
-        self._add(Changes(self._sandbox, node, dev_name))
+        only = self._only(node)
+
+        def wanted_name(index: int) -> DevName | None:
+            return names.get(index) if not only or index in only else None
+
+        self._add(Capture(self._sandbox, node, wanted, promiscuous=watched, only=only))
+        self._add(Changes(self._sandbox, node, wanted_name))
         try:
-            self._add(NftTrace(self._sandbox, node, dev_name, self._scope.addresses))
+            self._add(NftTrace(self._sandbox, node, dev_name, self._scope.addresses, only))
         except KernelError as error:
             self._blind.append(f"{node}: netfilter hooks are not watched: {error}")
 
@@ -112,6 +117,13 @@ class Session:
         if self._scope.devices is not None and node in self._scope.devices:
             return self._scope.devices[node]
         return frozenset(self._names(node).values())
+
+    def _only(self, node: NodeName) -> tuple[int, ...]:
+        """The indexes of the devices to which this node's observers are limited; empty: none."""
+        if self._scope.devices is None or node not in self._scope.devices:
+            return ()
+        wanted = self._devices(node)
+        return tuple(index for index, name in self._names(node).items() if name in wanted)
 
     def until(self, holds: Callable[[], bool], sources: Sequence[object], deadline: float) -> bool:
         """Read observers until *holds*, which is asked again whenever *sources* can be read.

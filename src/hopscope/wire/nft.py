@@ -72,6 +72,7 @@ _NEWTABLE, _NEWCHAIN, _NEWRULE, _TRACE = 0, 3, 6, 17
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _CREATE, _APPEND, _EXCLUSIVE = 0x400, 0x800, 0x200
 _META_PROTOCOL, _META_NFTRACE, _META_NFPROTO = 1, 12, 15
+_META_IIF, _META_OIF = 4, 5
 _NETWORK_HEADER = 1
 _REGISTER = 8  # NFT_REG32_00
 _ETHERTYPE = {4: 0x0800, 6: 0x86DD, "arp": 0x0806}
@@ -91,25 +92,27 @@ _VERDICTS: Final = {
 _KINDS: Final = {1: "policy", 2: "return", 3: "rule"}
 
 
-def trace_table(name: str, addresses: Sequence[str]) -> list[Message]:
+def trace_table(name: str, addresses: Sequence[str], devices: Sequence[int] = ()) -> list[Message]:
     """One batch that makes the table *name* in each family.
 
     It traces packets from or to *addresses*, all ARP, and, if one of them is of IPv6, all
-    neighbour discovery, whose targets are multicast.
+    neighbour discovery, whose targets are multicast; with *devices* (indexes), only what
+    comes in, or goes out, at one of these.
     """
     messages = [Message(_BATCH_BEGIN, 0, _nfgen(0, 10))]
     for family, hooks in WITNESSED.items():
         messages += _table(name, family, hooks)
         for hook in hooks:
             if hook in (Hook.PREROUTING, Hook.OUTPUT) or family is Family.ARP:
-                for matches in _matches(family, addresses):
-                    messages.append(_rule(name, family, hook, matches + _set_nftrace()))
+                for where in _places(hook, devices):
+                    for what in _matches(family, addresses):
+                        messages.append(_rule(name, family, hook, where + what + _set_nftrace()))
     messages.append(Message(_BATCH_END, 0, _nfgen(0, 10)))
     return messages
 
 
-def log_table() -> list[Message]:
-    """One batch that makes `LOG_TABLE`, which traces whatever passes, within limits.
+def log_table(devices: Sequence[int] = ()) -> list[Message]:
+    """One batch that makes `LOG_TABLE`, which traces whatever passes (at *devices*), within limits.
 
     LOG rules inside a lab are known by their trace; so that a flood costs little, no more
     than `LOG_RATE` packets a second are traced, after a burst of `LOG_BURST`.
@@ -119,7 +122,8 @@ def log_table() -> list[Message]:
         numbers = WITNESSED[family]
         messages += _table(LOG_TABLE, family, {hook: numbers[hook] for hook in hooks})
         for hook in (Hook.PREROUTING, Hook.OUTPUT):
-            messages.append(_rule(LOG_TABLE, family, hook, _limit() + _set_nftrace()))
+            for where in _places(hook, devices):
+                messages.append(_rule(LOG_TABLE, family, hook, where + _limit() + _set_nftrace()))
     messages.append(Message(_BATCH_END, 0, _nfgen(0, 10)))
     return messages
 
@@ -181,6 +185,15 @@ def _verdict(found: dict[int, bytes]) -> tuple[Verdict, str | None]:
     jump = _string(inner[2]) if 2 in inner else None
     # NF_DROP and NF_QUEUE carry an errno or queue number in the upper half
     return _VERDICTS.get(code if code < 0 else code & 0xFF, Verdict.CONTINUE), jump
+
+
+def _places(hook: Hook, devices: Sequence[int]) -> Iterator[bytes]:
+    """The expressions that match one device each; none at all for no devices."""
+    if not devices:
+        yield b""
+    key = _META_OIF if hook is Hook.OUTPUT else _META_IIF
+    for index in devices:
+        yield _meta(key) + _equals(struct.pack("=I", index))
 
 
 def _matches(family: Family, addresses: Sequence[str]) -> Iterator[bytes]:

@@ -29,6 +29,7 @@ __all__ = [
     "add_neighbour",
     "add_route",
     "add_veth",
+    "delete_link",
     "dump_addresses",
     "dump_fdb",
     "dump_links",
@@ -43,7 +44,7 @@ AF_INET: Final = 2
 AF_INET6: Final = 10
 AF_BRIDGE: Final = 7
 
-RTM_NEWLINK, RTM_GETLINK = 16, 18
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_GETADDR = 20, 22
 RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
@@ -139,6 +140,11 @@ def set_link(
     if alias is not None:
         body += text(IFLA_IFALIAS, alias)
     return Message(RTM_NEWLINK, 0, body)
+
+
+def delete_link(index: int) -> Message:
+    """Remove a device; of a veth pair, both ends."""
+    return Message(RTM_DELLINK, 0, _ifinfo(index=index))
 
 
 def add_address(index: int, cidr: str, *, nodad: bool = True) -> Message:

@@ -1,0 +1,34 @@
+"""The guardian: with --on-host, the process that outlives the holder and restores the machine.
+
+Whoever made the lab may be killed at any moment, and the holder with it. This process
+waits for the holder's end, takes back what the lab's record says was done to the real
+network namespace, and removes the record. Should it be killed too, the record stays, and
+the next `up`, `run` or `down` does the same from it.
+
+It runs where the holder was started: standard library, and parts of hopscope that use
+nothing else.
+"""
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+from hopscope.errors import HopscopeError
+from hopscope.kernel.host import HostChanges
+from hopscope.kernel.state import Claim
+
+__all__ = ["guard"]
+
+
+def guard(pid: int, folder: str, lock: int) -> None:
+    """Wait for the child *pid*, the holder, to end; then restore the host, and clear *folder*."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+    claimed = Claim(Path(folder), lock)
+    left = claimed.left()
+    with contextlib.suppress(HopscopeError, OSError):  # the record stays for the next to try
+        if left is not None and left.undo:
+            HostChanges.load(left.undo).undo()
+        claimed.clear()

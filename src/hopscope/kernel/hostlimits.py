@@ -1,0 +1,98 @@
+"""What a lab may not do on the real host, because it could not be undone, or would harm.
+
+Pure but for the host's own routes, addresses and sysctl files, which it reads.
+"""
+
+from collections.abc import Collection, Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from pathlib import Path
+from typing import Final
+
+from hopscope.errors import UsageError
+from hopscope.kernel.transport import Route
+from hopscope.model.lab import NodeSpec
+from hopscope.model.vocab import DevName
+from hopscope.wire import rtnl, rtnl_read
+
+__all__ = ["check_layer3", "check_sysctl", "follows"]
+
+_SYSCTLS: Final = Path("/proc/sys")
+_FORWARDING: Final = {
+    "net/ipv4/ip_forward": "net/ipv4/conf",
+    "net/ipv4/conf/all/forwarding": "net/ipv4/conf",
+    "net/ipv6/conf/all/forwarding": "net/ipv6/conf",
+}
+"""Setting one of these sets the ``forwarding`` of every device (inet_forward_change())."""
+
+
+def check_sysctl(path: str, ours: Collection[DevName]) -> None:
+    """UsageError for a sysctl that concerns other devices, or that cannot be restored."""
+    parts = path.split("/")
+    dev = parts[3] if len(parts) > 4 and parts[2] in ("conf", "neigh") else None
+    if path == "net/ipv6/conf/all/disable_ipv6":
+        what = "it takes the IPv6 addresses of every device away"
+    elif dev is not None and dev not in (*ours, "all", "default"):
+        what = f"{dev} is not the lab's"
+    elif dev not in ours and not _readable(path):
+        what = "its value cannot be read, and so not be restored"
+    else:
+        return
+    message = f"with --on-host, {path.replace('/', '.')} is not set in the node 'host': {what}"
+    raise UsageError(message)
+
+
+def _readable(path: str) -> bool:
+    file = _SYSCTLS / path
+    try:
+        return not file.exists() or bool(file.read_text().strip())
+    except OSError:
+        return False
+
+
+def follows(path: str) -> Iterator[str]:
+    """The sysctls that the kernel sets along with this one."""
+    if path in _FORWARDING:
+        folder = _FORWARDING[path]
+        for dev in sorted((_SYSCTLS / folder).iterdir()):
+            yield f"{folder}/{dev.name}/forwarding"
+
+
+def check_layer3(host: NodeSpec, ours: Collection[DevName], route: Route) -> None:
+    """UsageError for an address or route that would outlive our devices, or redirect others.
+
+    Packets of the host must not take another way because the lab stands.
+    """
+    own = [ip_interface(address.cidr) for address in host.addresses]
+    for dev in (*(a.dev for a in host.addresses), *(n.dev for n in host.neighbours)):
+        if dev not in ours:
+            message = f"with --on-host, {dev} gets no address or neighbour: it is not the lab's"
+            raise UsageError(message)
+    wanted = [interface.network for interface in own]
+    for line in host.routes:
+        near = line.via is None or any(ip_address(line.via) in one.network for one in own)
+        if not near or (line.dev is not None and line.dev not in ours):
+            message = f"with --on-host, the route to {line.to} must lead through the lab's devices"
+            raise UsageError(message)
+        wanted.append(ip_network(line.to))
+    for network in wanted:
+        if network.prefixlen == 0:
+            message = "with --on-host, the node 'host' gets no default route: it is the machine's"
+            raise UsageError(message)
+        for there in _routes(route):
+            if network.version == there.version and network.overlaps(there):
+                message = (
+                    f"{network} overlaps {there}, to which this host has a route already; "
+                    "its packets would take another way"
+                )
+                raise UsageError(message)
+
+
+def _routes(route: Route) -> Iterator[IPv4Network | IPv6Network]:
+    """The host's own, without the default."""
+    for family in (rtnl.AF_INET, rtnl.AF_INET6):
+        for answer in route.ask(rtnl.dump_routes(family)):
+            part = rtnl_read.route(answer)
+            if part is not None and part.type == "unicast":
+                network = ip_network(part.destination)
+                if network.prefixlen and not network.is_link_local:
+                    yield network

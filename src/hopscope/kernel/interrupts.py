@@ -1,0 +1,52 @@
+"""When the signals that end us are acted on: never between a thing's making and its being known.
+
+Ctrl-C raises an exception wherever Python happens to be, even between the return of a
+function and the assignment of what it made. Where that would lose something, the signal
+waits a moment.
+"""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import current_thread, main_thread
+from types import FrameType
+from typing import Any, Final
+
+__all__ = ["ENDING", "too_late", "undisturbed"]
+
+ENDING: Final[tuple[int, ...]] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Signals that would end us wait; the first that came is acted on at the block's end.
+
+    Only the main thread is ever disturbed by signals, so elsewhere this does nothing.
+    """
+    if current_thread() is not main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def keep(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    before: dict[int, Callable[[int, FrameType | None], Any]] = {}
+    try:
+        for number in ENDING:
+            handler = signal.getsignal(number)
+            if callable(handler):
+                before[number] = handler
+                signal.signal(number, keep)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            before[came[0]](came[0], None)
+
+
+def too_late() -> None:
+    """From now on such signals are ignored: all is done, and what they would undo is promised."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,51 @@
+"""What the holder and those who ask it say to each other: JSON, with descriptors beside it.
+
+A letter is one datagram; one that is too large for a datagram goes through a memory file,
+whose descriptor comes first. Standard library only, since the holder runs this too.
+"""
+
+import errno
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+__all__ = ["MOST_FDS", "receive", "send"]
+
+MOST_FDS: Final = 250  # beside one letter; SCM_MAX_FD is 253
+_LARGEST: Final = 1 << 16  # a datagram must fit half of the least usual send buffer
+
+
+def send(
+    channel: socket.socket, letter: Mapping[str, Any], fds: Sequence[int] = (), flags: int = 0
+) -> None:
+    """Send one letter; the descriptors stay the caller's."""
+    data = json.dumps(letter).encode()
+    if len(data) <= _LARGEST:
+        socket.send_fds(channel, [data], fds, flags)
+        return
+    with os.fdopen(os.memfd_create("hopscope-letter", os.MFD_CLOEXEC), "w+b") as memory:
+        memory.write(data)
+        memory.flush()
+        header = json.dumps({"memory": len(data)}).encode()
+        socket.send_fds(channel, [header], [memory.fileno(), *fds], flags)
+
+
+def receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """One letter and its descriptors, which are the caller's now; an empty one: nobody is there.
+
+    Raises OSError (EMFILE) when this process may not have so many descriptors.
+    """
+    data, fds, flags, _address = socket.recv_fds(
+        channel, _LARGEST, MOST_FDS + 1, socket.MSG_CMSG_CLOEXEC
+    )
+    if flags & socket.MSG_CTRUNC:
+        for fd in fds:
+            os.close(fd)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    letter: dict[str, Any] = json.loads(data) if data else {}
+    if "memory" in letter:
+        with os.fdopen(fds.pop(0), "rb") as memory:
+            letter = json.loads(os.pread(memory.fileno(), letter["memory"], 0))
+    return letter, fds

@@ -1,0 +1,59 @@
+"""The system calls that make and enter namespaces; standard library only, for the holder's sake."""
+
+import ctypes
+import os
+
+__all__ = [
+    "CLONE_NEWNET",
+    "CLONE_NEWNS",
+    "CLONE_NEWPID",
+    "CLONE_NEWUSER",
+    "CLONE_NEWUTS",
+    "MS_BIND",
+    "MS_NODEV",
+    "MS_NOEXEC",
+    "MS_NOSUID",
+    "MS_PRIVATE",
+    "MS_REC",
+    "mount",
+    "set_host_name",
+    "setns",
+    "unshare",
+]
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 1 << 18
+MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _call(name: str, *arguments: object) -> None:
+    if getattr(_libc, name)(*arguments) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{name}: {os.strerror(code)}")
+
+
+def unshare(flags: int) -> None:
+    """Move this process into new namespaces."""
+    _call("unshare", flags)
+
+
+def setns(fd: int, kind: int = CLONE_NEWNET) -> None:
+    """Move this process into the namespace that *fd* names."""
+    _call("setns", fd, kind)
+
+
+def set_host_name(name: str) -> None:
+    """The host name of this UTS namespace."""
+    _libc.sethostname(name.encode(), len(name.encode()))
+
+
+def mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+    """Let *source* be seen at *target*."""
+    encoded = [None if word is None else word.encode() for word in (source, target, kind)]
+    _call("mount", *encoded, ctypes.c_ulong(flags), None if data is None else data.encode())

@@ -1,0 +1,62 @@
+"""The end of labs: those that stand, and those that died and left something.
+
+Knows nothing of specs, so that `hopscope down` is quick.
+"""
+
+from dataclasses import dataclass
+
+from hopscope.kernel import state
+from hopscope.kernel.host import HostChanges
+from hopscope.kernel.interrupts import undisturbed
+from hopscope.kernel.sandbox import Sandbox
+from hopscope.kernel.state import LabFile
+
+__all__ = ["Made", "end", "sweep"]
+
+
+@dataclass(slots=True)
+class Made:
+    """What there is of a lab so far, and so is to be ended."""
+
+    file: LabFile
+    sandbox: Sandbox
+    host: HostChanges | None = None
+
+    def end(self) -> None:
+        """End it; what was done on the real host is undone, if the guardian has not yet."""
+        with undisturbed():
+            self.sandbox.stop()
+            if self.host is not None:
+                self.host.undo()
+            state.clear(self.file)
+
+
+def sweep() -> None:
+    """Restore what labs left that were killed together with their guardian; clear records."""
+    for name in state.left_behind():
+        with undisturbed():
+            claimed = state.take(name)
+            if claimed is None:  # someone else is at it
+                continue
+            left = claimed.left()
+            try:
+                if left is not None and left.undo:
+                    HostChanges.load(left.undo).undo()
+            except BaseException:
+                claimed.close()
+                raise
+            claimed.clear()
+
+
+def end(name: str) -> bool:
+    """End a lab; False when it had ended already, and only its record was cleared.
+
+    Raises NoSuchLabError when there is not even that.
+    """
+    if name in state.left_behind():
+        sweep()
+        return False
+    lab = state.find(name)
+    host = HostChanges.load(lab.undo) if lab.undo else None
+    Made(lab, Sandbox.attach(lab), host).end()
+    return True
