@@ -7,7 +7,7 @@ from typing import Final
 
 from hopscope.errors import Place, Problem
 from hopscope.model.lab import LabSpec, LinkEnd, NodeSpec
-from hopscope.spec.faults import Fault, near, shortened
+from hopscope.spec.faults import Fault, near, nearest, shortened
 from hopscope.spec.tree import Locate, Path
 
 __all__ = ["LO", "Listing", "Scope", "ends_of", "said", "scope_of"]
@@ -98,9 +98,11 @@ def scope_of(
     devices: dict[str, list[str]] = {name: list(own) for name, own in bridges.items()}
     ports: dict[tuple[str, str], list[str]] = {}
     for _, end in ends_of(lab):
-        devices.setdefault(end.ref.node, []).append(end.ref.dev)
+        node = _meant(end.ref.node, bridges)
+        devices.setdefault(node, []).append(end.ref.dev)
         if end.bridge is not None:
-            ports.setdefault((end.ref.node, end.bridge), []).append(end.ref.dev)
+            bridge = _meant(end.bridge, bridges.get(node, ()))
+            ports.setdefault((node, bridge), []).append(end.ref.dev)
     return Scope(
         lab=lab,
         nodes={node.name: node for node in lab.nodes},
@@ -111,6 +113,11 @@ def scope_of(
         where=where,
         listing=None if listing is None else cache(listing),  # a lab asks the same again and again
     )
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    """A slip is read as what it was meant to be, so that nothing follows from it."""
+    return name if name in known else nearest(name, known) or name
 
 
 def ends_of(lab: LabSpec) -> list[tuple[Path, LinkEnd]]:

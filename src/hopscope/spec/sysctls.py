@@ -15,7 +15,12 @@ __all__ = ["sysctls"]
 _PER_DEVICE: Final = ("conf", "neigh")
 _EVERY: Final = {"conf": ("all", "default"), "neigh": ("default",)}
 _TEMPLATES: Final = ("default", LO)  # a namespace's own directory of neighbours has only lo
-_MODULES: Final = {"net/bridge": "br_netfilter", "net/netfilter": "nf_conntrack"}
+_UNLOADED: Final = "the kernel module {0} is not loaded: modprobe {0}"
+_REASONS: Final = {
+    "net/bridge": _UNLOADED.format("br_netfilter"),
+    "net/netfilter": _UNLOADED.format("nf_conntrack"),
+    "net/ipv6": "this kernel runs without IPv6",
+}
 
 
 def sysctls(
@@ -56,10 +61,11 @@ def _absent(scope: Scope, key: str) -> Fault | None:
         return None
     parts = list(sysctl_parts(key))
     if _of_device(tuple(parts)):
-        held = listing("/".join(parts[:3])) or ()
-        parts[3] = next((name for name in _TEMPLATES if name in held), parts[3])
-        if parts[3] not in held:
-            return None  # what a device has here is seen only when there is one
+        held = listing("/".join(parts[:3]))
+        if held is not None:
+            parts[3] = next((name for name in _TEMPLATES if name in held), parts[3])
+            if parts[3] not in held:
+                return None  # what a device has here is seen only when there is one
     return _walk(listing, tuple(parts), key)
 
 
@@ -80,10 +86,8 @@ def _walk(listing: Listing, parts: tuple[str, ...], key: str) -> Fault | None:
 
 def _missing(parts: tuple[str, ...], depth: int, held: Collection[str], key: str) -> Fault:
     directory = "/".join(parts[: depth + 1])
-    if directory in _MODULES:
-        module = _MODULES[directory]
-        hint = f"the kernel module {module} is not loaded: modprobe {module}"
-        return _unknown(key, hint)
+    if directory in _REASONS:
+        return _unknown(key, _REASONS[directory])
     meant = nearest(parts[depth], sorted(held))
     if meant is None:
         return _unknown(key, near(parts[depth], sorted(held)))

@@ -244,7 +244,7 @@ def value(scalar: Scalar) -> str | int | float | bool | None:
         return None
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
-    if _INTEGER.fullmatch(text) and len(text) <= _LONGEST_INTEGER:
+    if _INTEGER.fullmatch(text) and len(text.lstrip("+-")) <= _LONGEST_INTEGER:
         based = text.startswith(("0o", "0x"))
         return int(text, 0) if based else int(text)
     if _NUMBER.fullmatch(text):
