@@ -304,6 +304,20 @@ def test_a_suspended_command_does_not_hold_up_the_end_of_its_lab(
     shown.expect("has ended, and this with it")
 
 
+@pytest.mark.slow
+def test_a_holder_that_does_not_answer_is_not_waited_for_long(hopscope: Any, fresh: str) -> None:
+    """It is stopped here, as nobody should, for longer than an exec is patient."""
+    labs = json.loads(hopscope("ls", "--json").stdout)
+    (pid,) = (lab["pid"] for lab in labs if lab["name"] == fresh)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        done = hopscope("exec", fresh, "ns1", "true")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert (done.returncode, f"lab '{fresh}' does not answer" in done.stderr) == (3, True)
+    assert hopscope("exec", fresh, "ns1", "true").returncode == 0
+
+
 def test_without_root(ordinary: Any) -> None:
     """The same for an ordinary user, who is root in the lab and nowhere else."""
     lab = ordinary.up("bridge", "mine")

@@ -9,7 +9,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,17 +154,17 @@ class _Source:
 
     def _new(self) -> Iterator[Entry]:
         for event in self._reader.read():
-            yield Entry(event.at, event.node, event.level, line(event), event)
+            if self._kernel is None or event.node != self._lab.home:  # it says those itself
+                yield Entry(event.at, event.node, event.level, line(event), event)
         if self._kernel is not None:
             for said in self._kernel.read():
-                if self._is_ours(said):
+                if _is_ours(said, self._prefixes, self._lab.started):
                     yield Entry(said.at, self._lab.home, said.level, said.text)
 
-    def _is_ours(self, said: KernelLine) -> bool:
-        """A line of a LOG rule that carries a prefix of this lab's rules, since it stands."""
-        return said.at >= self._lab.started and any(
-            said.text.startswith(f"{prefix}IN=") for prefix in self._prefixes
-        )
+
+def _is_ours(said: KernelLine, prefixes: Collection[str], started: int) -> bool:
+    """A line of a LOG rule that carries a prefix of this lab's rules, since it stands."""
+    return said.at >= started and any(said.text.startswith(f"{prefix}IN=") for prefix in prefixes)
 
 
 def _prefixes(lab: state.LabFile) -> frozenset[str]:

@@ -12,7 +12,6 @@ little.
 import contextlib
 import ctypes
 import errno
-import json
 import os
 import signal
 import socket
@@ -23,7 +22,7 @@ from types import TracebackType
 from typing import Final, NoReturn, Self
 
 from hopscope.errors import CannotError, UsageError
-from hopscope.kernel import holder, syscalls
+from hopscope.kernel import holder, letters, syscalls
 from hopscope.kernel.state import LabFile, find, state_home
 
 __all__ = ["Doors"]
@@ -66,22 +65,18 @@ class Doors:
             raise
 
     def _handed_over(self) -> dict[str, int]:
-        request = {"do": "doors", "id": 1, "node": self.node}
         try:
-            self._holder.send(json.dumps(request).encode())
-            data, fds, _flags, _address = socket.recv_fds(
-                self._holder, 1 << 16, 8, socket.MSG_CMSG_CLOEXEC
-            )
+            letters.send(self._holder, {"do": "doors", "id": 1, "node": self.node})
+            answer, fds = letters.receive(self._holder)
         except TimeoutError:
-            raise CannotError(
-                f"lab {self.lab.name!r} does not answer", mend=f"hopscope down {self.lab.name}"
-            ) from None
+            what = f"lab {self.lab.name!r} does not answer"
+            raise CannotError(what, mend=f"hopscope down {self.lab.name}") from None
         except ConnectionError:
-            data, fds = b"", []
-        if not data:
+            answer, fds = {}, []
+        if not answer:
             find(self.lab.name)  # raises NoSuchLabError
             raise CannotError(f"lab {self.lab.name!r} is ending")
-        if "error" in json.loads(data):
+        if "error" in answer:
             what = f"{self.node} is not there: is lab {self.lab.name!r} still being built?"
             raise CannotError(what, mend="try again")
         return dict(zip((*holder.DOORS, "net"), fds, strict=True))
