@@ -22,12 +22,11 @@ from hopscope.spec.tree import (
     Trail,
     Tree,
     at,
+    edited,
     locate,
     plain,
-    renamed,
     trail,
     value,
-    without,
     words,
 )
 
@@ -93,7 +92,7 @@ def fitted(tree: Tree) -> Fitted:
                     problems.append(misfit.problem)
                 if misfit.meant is None:
                     believed.update(_names(tree, misfit.steps))
-            tree = _mended(tree, misfits)
+            tree = edited(tree, {misfit.steps: misfit.meant for misfit in misfits})
         else:
             return Fitted(
                 lab=lab, tree=tree, problems=tuple(problems), believed=frozenset(believed)
@@ -114,14 +113,6 @@ def _cut(tree: Tree, steps: Trail) -> bool:
     """Whether what is missing there is something that we took away."""
     spot = at(tree, steps)
     return not (isinstance(spot, Scalar) or spot.whole)
-
-
-def _mended(tree: Tree, misfits: Sequence[_Misfit]) -> Tree:
-    wishes = {misfit.steps: misfit.meant for misfit in misfits}
-    for steps in sorted(wishes, reverse=True):  # from the back: earlier positions stay true
-        meant = wishes[steps]
-        tree = without(tree, steps) if meant is None else renamed(tree, steps, meant)
-    return tree
 
 
 def _misfits(error: ValidationError, tree: Tree) -> Iterator[_Misfit]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final, NoReturn
+from typing import Final, NoReturn, assert_never, cast
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -31,7 +31,7 @@ from hopscope.spec.tree import (
     value,
     words,
 )
-from hopscope.spec.yamlwords import explained
+from hopscope.spec.yamlwords import explained, lines_of
 
 __all__ = ["LARGEST", "Document", "read", "unprintable"]
 
@@ -86,6 +86,8 @@ def unprintable(tree: Tree) -> Iterator[Problem]:
         case Listing(items=items):
             for item in items:
                 yield from unprintable(item)
+        case _:
+            assert_never(tree)
 
 
 def _stop(place: Place, rule: str, message: str, *, text: str = "", hint: str = "") -> NoReturn:
@@ -119,7 +121,8 @@ def _text_of(data: bytes, file: str) -> str:
 
 
 def _place_of(before: str, file: str) -> Place:
-    return Place(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+    *above, line = lines_of(before)
+    return Place(file, len(above) + 1, len(line) + 1)
 
 
 class _Reader:
@@ -184,12 +187,10 @@ class _Reader:
                 tree = self._mapping(event, depth)
             case SequenceStartEvent():
                 tree = self._listing(event, depth)
-            case ScalarEvent():
-                tree = self._scalar(event)
-            case _:
-                _stop(self._start(event), "yaml-syntax", "this is not YAML")
-        if getattr(event, "anchor", None):
-            self._anchors[event.anchor] = tree
+            case _:  # nothing else begins a part
+                tree = self._scalar(cast("ScalarEvent", event))
+        if anchor := getattr(event, "anchor", None):
+            self._anchors[anchor] = tree
         return tree
 
     def _count(self, event: Event, parts: int, depth: int) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import assert_never
 
 from hopscope.errors import Problem
 from hopscope.model.lab import (
@@ -56,6 +57,8 @@ def _step(scope: Scope, step: StoryStep, path: Path) -> Iterator[Problem]:
             yield from _nodes(scope, nodes, (*path, "zero"))
         case ExpectStep(expect=expect):
             yield from _tables(scope, expect, (*path, "expect"))
+        case _:
+            assert_never(step)
 
 
 def _node(scope: Scope, name: str, path: Path, *, key: bool = False) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, assert_never
 
 from hopscope.errors import Place, Problem, SpecError
 
@@ -16,16 +16,16 @@ __all__ = [
     "Scalar",
     "Trail",
     "Tree",
+    "Wishes",
     "at",
+    "edited",
     "grown",
     "listing",
     "locate",
     "mapping",
     "plain",
-    "renamed",
     "trail",
     "value",
-    "without",
     "words",
 ]
 
@@ -37,6 +37,9 @@ A key that the lab spells in another way is also found by its index.
 
 Trail = tuple[int, ...]
 """Positions from the top, in the tree as written: entries and items are both counted."""
+
+Wishes = dict[Trail, str | None]
+"""Where a key is to be another; None: where what stands there is to be left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,14 +207,40 @@ def at(tree: Tree, steps: Trail) -> Tree:
     return tree
 
 
-def without(tree: Tree, steps: Trail) -> Tree:
-    """*tree* less the entry or item that *steps* lead to."""
-    return _edited(tree, steps, None)
+def edited(tree: Tree, wishes: Wishes) -> Tree:
+    """*tree* with other keys, or without some of its parts; one pass for all of them."""
+    below: dict[int, dict[Trail, str | None]] = {}
+    for (first, *rest), name in wishes.items():
+        below.setdefault(first, {})[tuple(rest)] = name
+    match tree:
+        case Mapping(entries=entries, place=place, whole=whole):
+            kept = list(_kept(entries, below))
+            return mapping(kept, place, whole=whole and len(kept) == len(entries))
+        case Listing(items=items, place=place, whole=whole):
+            left = [
+                _inner(item, below.get(number))
+                for number, item in enumerate(items)
+                if () not in below.get(number, ())
+            ]
+            return listing(left, place, whole=whole and len(left) == len(items))
+        case Scalar():
+            raise IndexError(*below)
+        case _:
+            assert_never(tree)
 
 
-def renamed(tree: Tree, steps: Trail, name: str) -> Tree:
-    """*tree* with another key at the entry that *steps* lead to."""
-    return _edited(tree, steps, name)
+def _kept(
+    entries: Sequence[tuple[Scalar, Tree]], below: dict[int, dict[Trail, str | None]]
+) -> Iterator[tuple[Scalar, Tree]]:
+    for number, (label, spot) in enumerate(entries):
+        wishes = below.get(number, {})
+        name = wishes.pop((), label.text)
+        if name is not None:
+            yield replace(label, text=name), _inner(spot, wishes)
+
+
+def _inner(tree: Tree, wishes: Wishes | None) -> Tree:
+    return edited(tree, wishes) if wishes else tree
 
 
 def plain(tree: Tree) -> Any:
@@ -223,6 +252,8 @@ def plain(tree: Tree) -> Any:
             return {label.text: plain(below) for label, below in entries}
         case Listing(items=items):
             return [plain(item) for item in items]
+        case _:
+            assert_never(tree)
 
 
 _NULL: Final = frozenset(("", "~", "null", "Null", "NULL"))
@@ -265,6 +296,8 @@ def words(tree: Tree) -> Iterator[str]:
         case Listing(items=items):
             for item in items:
                 yield from words(item)
+        case _:
+            assert_never(tree)
 
 
 def _position(tree: Tree, part: str | int) -> int | None:
@@ -287,27 +320,8 @@ def _child(tree: Tree, position: int) -> tuple[Scalar | None, Tree]:
             return None, items[position]
         case Scalar():
             raise IndexError(position)
-
-
-def _edited(tree: Tree, steps: Trail, name: str | None) -> Tree:
-    """*tree* with the part at *steps* renamed, or without it when there is no *name*."""
-    first, rest = steps[0], steps[1:]
-    match tree:
-        case Mapping(entries=entries, place=place, whole=whole):
-            label, below = entries[first]
-            kept: list[tuple[Scalar, Tree]] = []
-            if rest:
-                kept = [(label, _edited(below, rest, name))]
-            elif name is not None:
-                kept = [(replace(label, text=name), below)]
-            left = [*entries[:first], *kept, *entries[first + 1 :]]
-            return mapping(left, place, whole=whole and bool(kept))
-        case Listing(items=items, place=place, whole=whole):
-            held = [_edited(items[first], rest, name)] if rest else []
-            others = [*items[:first], *held, *items[first + 1 :]]
-            return listing(others, place, whole=whole and bool(held))
-        case Scalar():
-            raise IndexError(first)
+        case _:
+            assert_never(tree)
 
 
 def _piece_of(tree: Tree, piece: str) -> Place:

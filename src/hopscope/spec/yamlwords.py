@@ -1,5 +1,6 @@
 """What the YAML parser's complaints mean in plain words; knows nothing of labs."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -7,7 +8,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from hopscope.errors import Place, Problem
 
-__all__ = ["explained"]
+__all__ = ["explained", "lines_of"]
 
 _SHOWN: Final = 200
 _WORDS: Final = (
@@ -112,9 +113,9 @@ def explained(error: YAMLError, text: str, last: Place) -> Problem:
         first = str(error).partition("\n")[0]
         message = f"this is not YAML: {first}"
         return Problem(place=last, rule="yaml-syntax", message=message)
-    lines = text.splitlines()
+    lines = lines_of(text)
     place = _within(_place(error, last), lines)
-    line = lines[place.line - 1] if lines else ""
+    line = lines[place.line - 1]
     shown = line.strip()[:_SHOWN]
     if (tab := _tab(error, line)) is not None:
         return Problem(
@@ -132,11 +133,16 @@ def explained(error: YAMLError, text: str, last: Place) -> Problem:
     return Problem(place=place, rule="yaml-syntax", message=message, text=shown, hint=hint)
 
 
+def lines_of(text: str) -> list[str]:
+    """The lines of *text* as YAML 1.2 counts them; after the last line end one more begins."""
+    return re.split(r"\r\n|[\n\r]", text)
+
+
 def _within(place: Place, lines: Sequence[str]) -> Place:
     """The end of the text is shown at the end of its last line."""
-    if place.line <= len(lines):
+    if place.line < len(lines) or lines[-1] or len(lines) == 1:
         return place
-    return Place(place.file, max(1, len(lines)), len(lines[-1]) + 1 if lines else 1)
+    return Place(place.file, len(lines) - 1, len(lines[-2]) + 1)
 
 
 def _place(error: MarkedYAMLError, last: Place) -> Place:

@@ -64,8 +64,9 @@ def test_an_nft_script() -> None:
     assert found.message == "this nft script is empty"
     script = "table ip mine { chain c { type filter hook forward priority 0; } }"
     lab = parsed(changed(HOST, f"{HOST}    nft: '{script}'\n"))
-    assert lab.node("host").nft is not None
-    assert lab.node("host").nft.text == script
+    nft = lab.node("host").nft
+    assert nft is not None
+    assert nft.text == script
 
 
 CHAINS = [

@@ -3,6 +3,7 @@
 import pytest
 
 from hopscope.errors import SpecError
+from hopscope.spec import source
 from hopscope.spec.source import LARGEST, read
 from hopscope.spec.tree import plain
 from labtexts import FILE, PAIR, parsed, problems, unmarked, wrong
@@ -93,7 +94,12 @@ def test_a_file_that_is_far_too_large_is_not_read() -> None:
     (found,) = problems(b"#" * (LARGEST + 1))
     assert (found.rule, found.place.line) == ("too-big", 1)
     assert "1 MiB" in found.message
-    assert problems(PAIR + "#" * (LARGEST - len(PAIR))) == ()
+
+
+def test_the_largest_file_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "LARGEST", len(PAIR))
+    assert problems(PAIR) == ()
+    assert problems(PAIR + "#")[0].rule == "too-big"
 
 
 def test_a_byte_order_mark_is_no_part_of_the_lab() -> None:
@@ -103,6 +109,12 @@ def test_a_byte_order_mark_is_no_part_of_the_lab() -> None:
 
 def test_windows_line_ends_change_nothing() -> None:
     assert parsed(PAIR.replace("\n", "\r\n")) == parsed(PAIR)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_every_line_end_of_yaml_counts(end: str) -> None:
+    (found,) = problems(f"name: x{end}nodes: \x00")
+    assert (found.place.line, found.place.column) == (2, 8)
 
 
 def test_an_alias_bomb_is_refused_before_it_is_unfolded() -> None:
@@ -122,7 +134,7 @@ def test_deep_nesting_is_refused_wherever_it_comes_from() -> None:
     flow = "name: " + "[" * 40 + "]" * 40
     block = "".join("  " * n + f"k{n}:\n" for n in range(40))
     grown = "a: &a " + "[" * 20 + "]" * 20 + "\nb: " + "[" * 20 + "*a" + "]" * 20
-    for text in (flow, block, grown, "[" * 100_000):
+    for text in (flow, block, grown, "[" * 500):
         (found,) = problems(text)
         assert found.rule == "too-deep"
         assert found.message == "this is nested more than 32 deep"

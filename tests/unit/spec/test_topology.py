@@ -2,8 +2,11 @@
 
 import pytest
 
+from hopscope.errors import Place, SpecError
+from hopscope.spec import parse_tree
 from hopscope.spec.limits import COUNT, MTU, TIMEOUT, Limits
 from hopscope.spec.topology import limit_fault
+from hopscope.spec.tree import Mapping, grown
 from labtexts import PAIR, changed, problems, wrong
 
 BRIDGE = "    bridges: {br0: {}}\n"
@@ -161,9 +164,9 @@ ONE = [
     ),
     (
         SECOND,
-        f"  - {{ends: [ns2:veth2a, host:veth2b], mac: {{ns2:veth2a: '{OWN}', host:veth2b: ▸'{OWN}'}}}}\n",
+        f"  - {{ends: [ns2:a, host:b], mac: {{ns2:a: '{OWN}', host:b: ▸'{OWN}'}}}}\n" + SECOND,
         "duplicate-mac",
-        "host/veth2b has the MAC address of ns2/veth2a",
+        "host/b has the MAC address of ns2/a",
         "the first is in line 11",
     ),
     (
@@ -228,15 +231,25 @@ def test_a_bridge_may_share_the_address_of_its_port_but_two_ports_may_not() -> N
 
 
 def test_a_bridge_takes_1023_ports() -> None:
-    def star(count: int) -> str:
-        links = "".join(f"  - [leaf:e{n}, hub:p{n}@br0]\n" for n in range(count))
-        return f"name: star\nnodes: {{hub: {{bridges: [br0]}}, leaf: }}\nlinks:\n{links}"
 
-    assert problems(star(1023)) == ()
-    (found,) = problems(star(1030))
+    def star(count: int) -> Mapping:
+        links = [
+            grown([f"leaf:e{n}", f"hub:p{n}@br0"], Place("lab.py", n, 1))
+            for n in range(1, count + 1)
+        ]
+        nodes = {"hub": {"bridges": ["br0"]}, "leaf": None}
+        parts = {"name": "star", "nodes": nodes, "links": links}
+        tree = grown(parts, Place("lab.py", 1, 1))
+        assert isinstance(tree, Mapping)
+        return tree
+
+    assert len(parse_tree(star(1023), "lab.py").links) == 1023
+    with pytest.raises(SpecError) as caught:
+        parse_tree(star(1030), "lab.py")
+    (found,) = caught.value.problems
     assert found.rule == "too-many-ports"
     assert found.message == "hub/br0 has more than 1023 ports"
-    assert (found.place.line, found.place.column) == (1023 + 4, 18)
+    assert found.place.line == 1024
 
 
 @pytest.mark.parametrize(

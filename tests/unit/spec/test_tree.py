@@ -17,15 +17,14 @@ from hopscope.spec.tree import (
     Scalar,
     Tree,
     at,
+    edited,
     grown,
     listing,
     locate,
     mapping,
     plain,
-    renamed,
     trail,
     value,
-    without,
     words,
 )
 from labtexts import FILE
@@ -86,31 +85,52 @@ def test_a_piece_of_a_folded_text_is_only_known_by_the_texts_beginning() -> None
 
 
 def test_parts_are_left_out_and_renamed_where_the_trail_leads(tree: Mapping) -> None:
-    less = without(tree, trail(tree, ("links", 1, "mtu")))
+    less = _less(tree, "links", 1, "mtu")
     assert plain(less)["links"][1] == {"ends": ["b:x", "host:z@br0"]}
-    assert plain(without(tree, trail(tree, ("links", 0))))["links"] == [
-        {"ends": ["b:x", "host:z@br0"], "mtu": 1400}
-    ]
-    other = renamed(tree, trail(tree, ("links", 1, "mtu")), "mac")
+    assert plain(_less(tree, "links", 0))["links"] == [{"ends": ["b:x", "host:z@br0"], "mtu": 1400}]
+    other = edited(tree, {trail(tree, ("links", 1, "mtu")): "mac"})
     assert plain(other)["links"][1]["mac"] == 1400
     assert locate(other, ("links", 1, "mac"), key=True) == Place(FILE, 3, 33)
 
 
+def test_many_parts_are_changed_in_one_pass(tree: Mapping) -> None:
+    """All trails speak of the tree as it was."""
+    links = trail(tree, ("links",))
+    wishes = {
+        trail(tree, ("links", 0)): None,
+        trail(tree, ("links", 1, "ends", 0)): None,
+        trail(tree, ("links", 1, "mtu")): "mac",
+        links: "lines",
+        trail(tree, ("bridges", 1)): None,
+        trail(tree, ("routes",)): None,
+        trail(tree, ("routes", 0)): None,
+    }
+    assert plain(edited(tree, wishes)) == {
+        "lines": [{"ends": ["host:z@br0"], "mac": 1400}],
+        "bridges": ["br0"],
+    }
+    assert edited(tree, {}) == tree
+
+
 def test_what_was_cut_is_not_whole_and_all_else_is(tree: Mapping) -> None:
-    less = without(tree, trail(tree, ("links", 1, "mtu")))
-    again = renamed(less, trail(less, ("routes",)), "ways")
+    less = _less(tree, "links", 1, "mtu")
+    again = edited(less, {trail(less, ("routes",)): "ways"})
     assert [_whole(again, path) for path in ((), ("links",), ("links", 1), ("links", 0))] == [
         True,
         True,
         False,
         True,
     ]
-    shorter = without(again, trail(again, ("links", 0)))
+    shorter = _less(again, "links", 0)
     assert [_whole(shorter, path) for path in ((), ("links",), ("links", 0))] == [
         True,
         False,
         False,
     ]
+
+
+def _less(tree: Tree, *path: str | int) -> Tree:
+    return edited(tree, {trail(tree, path): None})
 
 
 def _whole(tree: Tree, path: tuple[str | int, ...]) -> bool:
@@ -124,7 +144,7 @@ def test_a_leaf_has_nothing_below_it() -> None:
     with pytest.raises(IndexError):
         at(leaf, (0,))
     with pytest.raises(IndexError):
-        without(leaf, (0,))
+        edited(leaf, {(0,): None})
 
 
 def test_the_weight_and_height_of_a_tree_count_all_that_is_below() -> None:
