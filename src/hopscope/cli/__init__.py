@@ -7,6 +7,7 @@ entering of a node stay fast.
 import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -54,10 +55,14 @@ def _leave(error: KeyboardInterrupt | SystemExit) -> None:
 
 
 def _open_standard_streams() -> None:
-    """A descriptor of ours must not be taken for one of them, should it be closed."""
+    """Where one was closed, a descriptor of ours must not be taken for it."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass
     os.close(descriptor)
+    nowhere = Path(os.devnull)
+    sys.stdin = sys.stdin or nowhere.open()
+    sys.stdout = sys.stdout or nowhere.open("w")
+    sys.stderr = sys.stderr or nowhere.open("w")
 
 
 def _dispatch(arguments: list[str]) -> None:

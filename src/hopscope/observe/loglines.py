@@ -8,6 +8,7 @@ holder keeps of the trace what concerns rules that log.
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -69,9 +70,7 @@ class LogReader:
         """*nodes*: the lab's, in the order in which they were made; *dev_name*: by index."""
         self._path = path
         self._at = 0
-        self._traces = [
-            LogTrace(node, lambda index, node=node: dev_name(node, index)) for node in nodes
-        ]
+        self._traces = [LogTrace(node, partial(dev_name, node)) for node in nodes]
         self.lost = 0  # how often the kernel had to let reports go
 
     def read(self) -> Iterator[Logged]:

@@ -1,0 +1,1 @@
+"""The kernel: namespaces, the roads to them, and what is done and read there."""

@@ -1,0 +1,167 @@
+"""Lab: a lab written in Python, judged by the same rules as a lab file.
+
+Everything is kept as a lab file would say it, each part with the line of Python that
+asked for it, so that a mistake is reported there.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self
+
+from hopscope import spec
+from hopscope.errors import Place
+from hopscope.lab.declare import parse, source_of, sysctl_listing
+from hopscope.lab.outputs import write_folder
+from hopscope.lab.standing import StandingLab
+from hopscope.model.lab import LabSpec
+from hopscope.model.record import Record
+from hopscope.spec import tree
+
+__all__ = ["Lab"]
+
+Plain = dict[str, Any]
+"""As a lab file says it: only what was given."""
+
+
+class Lab:
+    """A lab to be: nodes, links and a story. Nothing exists before `up` or `run`."""
+
+    def __init__(self, name: str, *, description: str = "") -> None:
+        """*name* is what the lab runs under."""
+        self.name = name
+        self._place = _caller()
+        self._top: Plain = _given(name=name, description=description or None)
+        self._nodes: list[tuple[str, Plain, Place]] = []
+        self._links: list[tuple[Plain, Place]] = []
+        self._steps: list[tuple[Plain, Place]] = []
+        self._source: tuple[str, str] | None = None  # a lab file's text and name
+
+    @classmethod
+    def load(cls, lab: str | PathLike[str]) -> Self:
+        """A lab file, or a built-in lab by its name (``bridge``).
+
+        Raises UsageError when there is none, SpecError with every mistake in it.
+        """
+        source, file = source_of(str(lab))
+        return cls.from_text(source.decode(errors="replace"), file=file)
+
+    @classmethod
+    def from_text(cls, text: str, *, file: str = "<text>") -> Self:
+        """The lab that YAML declares; SpecError with every mistake in it."""
+        made = cls(parse(text, file).name)
+        made._source = (text, file)
+        return made
+
+    def node(
+        self,
+        name: str,
+        *,
+        bridges: Sequence[str] | Mapping[str, Mapping[str, object]] = (),
+        addresses: Mapping[str, str | Sequence[str]] | None = None,
+        routes: Sequence[str] = (),
+        neighbours: Mapping[str, Mapping[str, str]] | None = None,
+        sysctls: Mapping[str, str | int] | None = None,
+        iptables: Sequence[str] = (),
+        ip6tables: Sequence[str] = (),
+        nft: str | None = None,
+        lo: bool = True,
+        down: Sequence[str] = (),
+    ) -> Self:
+        """Add a network namespace; the arguments are the keys of a node in a lab file."""
+        body = _given(
+            bridges=bridges,
+            addresses=addresses,
+            routes=routes,
+            neighbours=neighbours,
+            sysctls=sysctls,
+            iptables=iptables,
+            ip6tables=ip6tables,
+            nft=nft,
+            lo=None if lo else False,
+            down=down,
+        )
+        self._nodes.append((name, body, _caller()))
+        return self
+
+    def link(
+        self, one: str, other: str, *, mtu: int | None = None, mac: Mapping[str, str] | None = None
+    ) -> Self:
+        """Join two nodes by a veth pair: ``lab.link("ns1:eth0", "host:p1@br0")``."""
+        self._links.append((_given(ends=[one, other], mtu=mtu, mac=mac), _caller()))
+        return self
+
+    def step(self, **step: object) -> Self:
+        """Add a step to the story: ``lab.step(ping="ns1 -> ns2")``, as in a lab file."""
+        self._steps.append((dict(step), _caller()))
+        return self
+
+    def spec(self) -> LabSpec:
+        """The lab, checked; SpecError with every mistake, each with its line."""
+        if self._source is not None:
+            return parse(*self._source)
+        return spec.parse_tree(self._tree(), self._place.file, listing=sysctl_listing)
+
+    def up(self, name: str | None = None, *, on_host: bool = False) -> StandingLab:
+        """Build it: ``with lab.up() as running: …``. It ends with the block, or the process."""
+        text = self._source[0] if self._source else self.to_text()
+        return StandingLab.start(self.spec(), text, name=name, on_host=on_host)
+
+    def run(
+        self,
+        out: str | PathLike[str] | None = None,
+        *,
+        name: str | None = None,
+        on_host: bool = False,
+    ) -> Record:
+        """Build it, perform the story, end it; with *out*, write the folder of evidence."""
+        with self.up(name, on_host=on_host) as running:
+            record = running.perform()
+        if out is not None:
+            write_folder(record, Path(out))
+        return record
+
+    def to_text(self) -> str:
+        """The lab as a lab file (JSON, which is YAML)."""
+        if self._source is not None:
+            return self._source[0]
+        return json.dumps(tree.plain(self._tree()), indent=2) + "\n"
+
+    def _tree(self) -> tree.Mapping:
+        """Built from tables of (key, value, place), so that every part keeps its line."""
+
+        def grown(value: object, place: Place) -> tree.Tree:
+            return tree.grown(value, place)
+
+        def label(text: str, place: Place) -> tree.Scalar:
+            return tree.Scalar(text=text, unquoted=False, place=place)
+
+        top = self._place
+        nodes = [(label(name, place), grown(body, place)) for name, body, place in self._nodes]
+        parts = [(label(key, top), grown(value, top)) for key, value in self._top.items()]
+        parts.append((label("nodes", top), tree.mapping(nodes, top)))
+        for key, listed in (("links", self._links), ("story", self._steps)):
+            items = [grown(body, place) for body, place in listed]
+            parts.append((label(key, top), tree.listing(items, top)))
+        return tree.mapping(parts, top)
+
+
+def _given(**values: object) -> Plain:
+    """Without what was left out; tuples and mappings of any kind become lists and dicts."""
+    return {key: _plain(value) for key, value in values.items() if value not in (None, (), [])}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _plain(below) for key, below in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _caller() -> Place:
+    """The line of Python that called the method that calls this."""
+    frame = sys._getframe(2)  # noqa: SLF001 - inspect.stack() reads every source file on the way
+    return Place(frame.f_code.co_filename, frame.f_lineno, 1)

@@ -1,0 +1,87 @@
+"""StandingLab: a running lab as Python sees it, with pings and the story."""
+
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Self
+
+from hopscope.errors import UsageError
+from hopscope.lab.declare import parse
+from hopscope.lab.running import RunningLab
+from hopscope.lab.story import perform
+from hopscope.lab.story import ping as ping_once
+from hopscope.model.lab import PingStep
+from hopscope.model.lookup import in_subnet
+from hopscope.model.record import PingResult, Record, StepResult
+from hopscope.model.snapshot import NodeState
+from hopscope.model.vocab import NodeName
+
+__all__ = ["StandingLab"]
+
+
+class StandingLab(RunningLab):
+    """A lab that stands; as a context manager it ends the lab."""
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """A lab that ``hopscope up``, or another process, started; NoSuchLabError without one."""
+        return cls.attach(name, parse)
+
+    def ping(
+        self,
+        source: str,
+        target: str,
+        *,
+        count: int = 1,
+        timeout: float = 1.0,
+        size: int = 56,
+        promiscuous: bool = True,
+    ) -> PingResult:
+        """Ping a node, or an address, and trace every hop.
+
+        *timeout* is in seconds for each reply, *size* the payload in bytes. What *promiscuous*
+        does is told at `Session`. Raises UsageError for a node that is not there.
+        """
+        self.check_node(source)
+        snapshot = self.snapshot(rules=False)
+        here = snapshot.node(source)
+        address = self._address(here, target)
+        step = PingStep(
+            source=NodeName(source),
+            target=target,
+            address=address,
+            count=count,
+            timeout=timeout,
+            size=size,
+        )
+        own = [a.ip for link in here.links for a in link.addresses if link.kind != "loopback"]
+        with self.observing([*own, address], promiscuous=promiscuous) as session:
+            return ping_once(self, session, step)
+
+    def perform(
+        self, *, told: Callable[[StepResult], None] = lambda _: None, promiscuous: bool = True
+    ) -> Record:
+        """The lab's story, step by step; *told* hears each result as soon as it is known."""
+        return perform(self, told=told, promiscuous=promiscuous)
+
+    def _address(self, here: NodeState, target: str) -> str:
+        """An address as given, or the target node's that is nearest to the source."""
+        try:
+            return str(ip_address(target))
+        except ValueError:
+            there = self.snapshot([self.check_node(target)], rules=False).nodes[0]
+        found = [
+            address.ip
+            for link in there.links
+            if link.kind != "loopback"
+            for address in link.addresses
+            if not ip_address(address.ip).is_link_local
+        ]
+        if not found:
+            message = (
+                f"{target} has no address to ping; give it one: "
+                f"hopscope exec {self.name} {target} -- ip address add ADDRESS/PREFIX dev DEVICE"
+            )
+            raise UsageError(message)
+        own = [str(address) for link in here.links for address in link.addresses]
+        near = (ip for ip in found if any(in_subnet(cidr, ip) for cidr in own))
+        return next(near, found[0])
