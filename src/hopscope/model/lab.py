@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hopscope.errors import Place
-from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
+from hopscope.model.vocab import TABLES, DevName, DevRef, Mac, NodeName
 
 __all__ = [
     "TABLES",
@@ -32,8 +32,6 @@ __all__ = [
     "ZeroStep",
 ]
 
-TABLES = ("links", "neighbours", "fdb", "routes", "rules", "sysctls", "topology")
-"""What ``show`` can show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

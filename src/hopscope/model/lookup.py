@@ -1,6 +1,17 @@
 """Questions that a snapshot answers, by the kernel's own rules; pure, no judgement."""
 
-from ipaddress import ip_address, ip_interface, ip_network
+import re
+from functools import cache
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
+from typing import Final
 
 from hopscope.model.snapshot import FdbEntry, LinkState, Neighbour, NodeState, Route, Snapshot
 from hopscope.model.vocab import DevName, DevRef, Family, Mac
@@ -9,6 +20,7 @@ __all__ = [
     "fdb_entry",
     "in_subnet",
     "is_group",
+    "is_local",
     "local_device",
     "neighbour",
     "next_hop",
@@ -22,7 +34,21 @@ __all__ = [
     "uses_conntrack",
 ]
 
-_MAIN_TABLES = (255, 254, 253)  # local, main, default: the order of the default policy rules
+_MAIN_TABLES: Final = (255, 254, 253)  # local, main, default: the default rules' order
+
+
+@cache
+def _parsed(ip: str) -> IPv4Address | IPv6Address | None:
+    """None for what is no address; a zone (``%eth0``) is left out."""
+    try:
+        return ip_address(ip.split("%", maxsplit=1)[0])
+    except ValueError:
+        return None
+
+
+@cache
+def _network(cidr: str) -> IPv4Network | IPv6Network:
+    return ip_network(cidr, strict=False)
 
 
 def is_group(mac: Mac | None) -> bool:
@@ -51,11 +77,20 @@ def owner_of_mac(snapshot: Snapshot, mac: Mac) -> DevRef | None:
 
 def local_device(node: NodeState, ip: str) -> DevName | None:
     """The node's device that has this address."""
-    wanted = ip_address(ip)
+    wanted = _parsed(ip)
     for link in node.links:
-        if any(ip_address(address.ip) == wanted for address in link.addresses):
+        if any(_parsed(address.ip) == wanted for address in link.addresses):
             return link.name
     return None
+
+
+def is_local(node: NodeState, ip: str) -> bool:
+    """Whether the node's own stack takes packets for this address: its own, or for all."""
+    route = route_to(node, ip)
+    if route is not None and route.type in ("local", "broadcast", "multicast", "anycast"):
+        return True
+    wanted = _parsed(ip)
+    return local_device(node, ip) is not None or (wanted is not None and wanted.is_multicast)
 
 
 def route_to(node: NodeState, ip: str) -> Route | None:
@@ -64,7 +99,9 @@ def route_to(node: NodeState, ip: str) -> Route | None:
     Mirrors fib_lookup() with the default rules, include/net/ip_fib.h; policy rules that
     select by source or mark are not evaluated.
     """
-    wanted = ip_address(ip)
+    wanted = _parsed(ip)
+    if wanted is None:
+        return None
     family = Family.IP if wanted.version == 4 else Family.IP6
     asked = [
         rule.table
@@ -77,13 +114,13 @@ def route_to(node: NodeState, ip: str) -> Route | None:
             for route in node.routes
             if route.family is family
             and route.table == table
-            and wanted in ip_network(route.destination, strict=False)
+            and wanted in _network(route.destination)
         ]
         if matching:
             return max(
                 matching,
                 key=lambda route: (
-                    ip_network(route.destination, strict=False).prefixlen,
+                    _network(route.destination).prefixlen,
                     -route.metric,
                 ),
             )
@@ -109,9 +146,9 @@ def route_text(route: Route) -> str:
 
 def neighbour(node: NodeState, dev: DevName, ip: str) -> Neighbour | None:
     """The node's ARP or ND entry for an address on a device."""
-    wanted = ip_address(ip)
+    wanted = _parsed(ip)
     for entry in node.neighbours:
-        if entry.dev == dev and ip_address(entry.ip) == wanted:
+        if entry.dev == dev and _parsed(entry.ip) == wanted:
             return entry
     return None
 
@@ -138,51 +175,47 @@ def sysctl_int(node: NodeState, key: str) -> int | None:
     return int(text) if text is not None and text.lstrip("-").isdigit() else None
 
 
-_CONNTRACK_WORDS = (
-    "ct state",
-    "ct status",
-    "conntrack",
-    "--state",
-    "MASQUERADE",
-    "masquerade",
-    "SNAT",
-    "DNAT",
-    "snat",
-    "dnat",
-    "REDIRECT",
-    "redirect",
-    "CONNMARK",
-    "connmark",
-    "connbytes",
-    "connlimit",
+_IN_WORDS: Final = re.compile(r"""(--log-prefix|--comment|\bprefix|\bcomment)\s+("[^"]*"|\S+)""")
+"""What a person named, in a rule's text."""
+
+_CONNTRACK: Final = re.compile(
+    r"(?<![-\w])(ct (?!zone)\w+|masquerade|[sd]nat|redirect|flow add|SYNPROXY|NETMAP|CONNMARK"
+    r"|CONNSECMARK|MASQUERADE|[SD]NAT|REDIRECT|-m (conntrack|state|conn\w+|helper)|--state|-j CT)\b"
 )
 
 
-def uses_conntrack(node: NodeState) -> bool:
-    """Whether a rule here makes the kernel track connections in this namespace.
+def uses_conntrack(node: NodeState, family: Family | None = None) -> bool:
+    """Whether connections are tracked in this namespace: by a rule, or as a count shows.
 
-    Without one, nat chains are registered and never asked (nf_ct_netns_get).
+    With *family* (ip or ip6), whether those of that family are. Without tracking, nat
+    chains are registered and never asked (nf_ct_netns_get, net/netfilter/nf_conntrack_proto.c).
     """
+    if sysctl_int(node, "net.netfilter.nf_conntrack_count"):
+        return True
+    speaking = (family, Family.INET) if family else (Family.IP, Family.IP6, Family.INET)
     return any(
-        word in rule.text
+        _CONNTRACK.search(_IN_WORDS.sub("", rule.text))
         for chain in node.chains
-        if not chain.ours
+        if not chain.ours and chain.family in speaking
         for rule in chain.rules
-        for word in _CONNTRACK_WORDS
     )
 
 
 def silent_nat(node: NodeState) -> bool:
     """Whether LOG rules in nat chains print nothing because nothing tracks connections."""
-    logging = any(
-        rule.log_prefix is not None
+    logging = {
+        chain.family
         for chain in node.chains
         if chain.type == "nat"
         for rule in chain.rules
+        if rule.log_prefix is not None
+    }
+    return any(
+        not uses_conntrack(node, None if family is Family.INET else family) for family in logging
     )
-    return logging and not uses_conntrack(node)
 
 
 def in_subnet(cidr: str, ip: str) -> bool:
     """Whether *ip* lies in the subnet of an interface address."""
-    return ip_address(ip) in ip_interface(cidr).network
+    wanted = _parsed(ip)
+    return wanted is not None and wanted in ip_interface(cidr).network

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import NewType
 
 __all__ = [
+    "TABLES",
     "Action",
     "Basis",
     "BasisKind",
@@ -24,6 +25,9 @@ __all__ = [
     "inferred",
     "seen",
 ]
+
+TABLES = ("links", "neighbours", "fdb", "routes", "rules", "sysctls", "topology")
+"""What ``show`` can show."""
 
 NodeName = NewType("NodeName", str)
 DevName = NewType("DevName", str)
