@@ -1,0 +1,76 @@
+# make demo   build the reference lab, send packets, explain every hop
+# make test   everything that is tested
+# make check  the part that needs no root and under a minute
+#
+# Each does its own set-up; `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= hopscope-out
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(VENV)/.runs: pyproject.toml
+	@tools/system-packages run
+	@$(PYTHON) tools/make_venv.py $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.tests: $(VENV)/.runs pyproject.toml
+	@tools/system-packages test
+	$(BIN)/pip install --quiet --disable-pip-version-check --group dev
+	@touch $@
+
+.PHONY: demo
+demo: $(VENV)/.runs ## run the reference lab and leave a folder that explains every hop
+	@$(BIN)/hopscope run bridge --out $(OUT)/bridge
+	@echo "open $(OUT)/bridge/report.html in a browser"
+
+.PHONY: test
+test: check ## lint, types, and every test that this machine can run
+	$(BIN)/pytest tests --ignore=tests/unit
+
+.PHONY: check
+check: lint types imports unit ## what needs no root: lint, types, import contract, unit tests
+
+.PHONY: lint
+lint: $(VENV)/.tests ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(VENV)/.tests ## mypy, strict
+	$(BIN)/mypy
+
+.PHONY: imports
+imports: $(VENV)/.tests ## imports point down; the core does no I/O
+	$(BIN)/lint-imports
+
+.PHONY: unit
+unit: $(VENV)/.tests ## unit and property tests
+	$(BIN)/pytest tests/unit
+
+.PHONY: kernel
+kernel: $(VENV)/.tests ## tests in real namespaces
+	$(BIN)/pytest tests/kernel
+
+.PHONY: e2e
+e2e: $(VENV)/.tests ## the command as a subprocess
+	$(BIN)/pytest tests/e2e
+
+.PHONY: coverage
+coverage: $(VENV)/.tests ## branch coverage of the unit tests
+	$(BIN)/pytest tests/unit --cov --cov-branch --cov-report=term-missing:skip-covered
+
+.PHONY: bench
+bench: $(VENV)/.tests ## the reference story, ours against the same by hand
+	$(BIN)/python bench/story.py
+
+.PHONY: clean
+clean: ## remove what the targets made
+	rm -rf $(VENV) $(OUT) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

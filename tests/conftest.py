@@ -1,0 +1,38 @@
+"""All tests: what may be skipped, and the marks of what needs more than Python."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+_EXCUSED = ("this kernel ", "needs ")
+"""How the reason of a skip begins that even CI accepts: the machine itself cannot."""
+
+_skips: list[tuple[str, str]] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Collect the skips and their reasons."""
+    if report.skipped and isinstance(report.longrepr, tuple):
+        _skips.append((report.nodeid, report.longrepr[2].removeprefix("Skipped: ")))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI, a skip that this machine is not to blame for is a failure."""
+    if not os.environ.get("CI"):
+        return
+    unexcused = [(test, why) for test, why in _skips if not why.startswith(_EXCUSED)]
+    if unexcused and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say so."""
+    for test, why in _told():
+        terminalreporter.write_line(f"not excused in CI: {test} was skipped: {why}")
+
+
+def _told() -> Iterator[tuple[str, str]]:
+    if os.environ.get("CI"):
+        yield from ((test, why) for test, why in _skips if not why.startswith(_EXCUSED))
