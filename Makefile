@@ -18,12 +18,13 @@ help: ## list the targets
 $(VENV)/.runs: pyproject.toml
 	@tools/system-packages run
 	@$(PYTHON) tools/make_venv.py $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
 $(VENV)/.tests: $(VENV)/.runs pyproject.toml
 	@tools/system-packages test
-	$(BIN)/pip install --quiet --disable-pip-version-check --group dev
+	$(BIN)/pip install --quiet --group dev
 	@touch $@
 
 .PHONY: demo
