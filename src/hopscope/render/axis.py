@@ -15,6 +15,7 @@ from hopscope.render.words import duration
 __all__ = ["Axis", "Lane", "Tick", "axis"]
 
 _STEPS = (1, 2, 5, 10)
+_UNITS = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs"))
 _MARGIN = 3.0  # percent, so that the first and the last dot are whole
 
 
@@ -144,7 +145,5 @@ def _ticks(span: int) -> tuple[Tick, ...]:
 def _round_time(at: int) -> str:
     if at == 0:
         return "0"
-    for size, unit in ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs")):
-        if at >= size:
-            return f"{at / size:g} {unit}"
-    return f"{at} ns"
+    size, unit = next((one for one in _UNITS if at >= one[0]), _UNITS[-1])
+    return f"{at / size:g} {unit}"

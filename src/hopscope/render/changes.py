@@ -1,12 +1,13 @@
 """Tables of two snapshots laid over each other: what was there before, and what after."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hopscope.model.lookup import owner_of_mac
+from hopscope.model.lookup import owner_of, owner_of_mac
 from hopscope.model.snapshot import FdbEntry, Neighbour, Snapshot
 from hopscope.model.vocab import Mac
 
-__all__ = ["Change", "fdb_changes", "neighbour_changes"]
+__all__ = ["Change", "entry_owner", "fdb_changes", "neighbour_changes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +39,9 @@ def neighbour_changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
             key=ip,
             before=_resolved(old.get((where, ip))),
             after=_resolved(new.get((where, ip))),
-            note=_owner(after, (new.get((where, ip)) or old[where, ip]).mac),
+            note=entry_owner(after, ip, (new.get((where, ip)) or old[where, ip]).mac),
         )
-        for where, ip in dict.fromkeys([*old, *new])
+        for where, ip in _by_node(after, old, new)
     )
 
 
@@ -55,8 +56,30 @@ def fdb_changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
             after=_port(new.get((where, mac))),
             note=_owner(after, Mac(mac)),
         )
-        for where, mac in dict.fromkeys([*old, *new])
+        for where, mac in _by_node(after, old, new)
     )
+
+
+Keys = Mapping[tuple[str, str], object]
+
+
+def _by_node(snapshot: Snapshot, old: Keys, new: Keys) -> list[tuple[str, str]]:
+    """The keys of both, in the order of the nodes."""
+    order = {str(node.name): place for place, node in enumerate(snapshot.nodes)}
+    keys = dict.fromkeys([*old, *new])
+    return sorted(keys, key=lambda key: order.get(key[0].split("/", 1)[0], len(order)))
+
+
+def entry_owner(snapshot: Snapshot, ip: str, mac: Mac | None) -> str:
+    """Whose MAC address a neighbour entry has: the owner of its IP address, if both agree.
+
+    A bridge and one of its ports share a MAC address; the IP address tells them apart.
+    """
+    owner = owner_of(snapshot, ip)
+    link = snapshot.link(owner) if owner is not None else None
+    if link is not None and mac is not None and link.mac == mac:
+        return str(owner)
+    return _owner(snapshot, mac)
 
 
 def _neighbours(snapshot: Snapshot) -> dict[tuple[str, str], Neighbour]:
@@ -76,7 +99,7 @@ def _fdb(snapshot: Snapshot) -> dict[tuple[str, str], FdbEntry]:
 
 
 def _resolved(entry: Neighbour | None) -> tuple[str, str]:
-    return ("", "") if entry is None else (entry.mac or "no address", str(entry.state))
+    return ("", "") if entry is None else (entry.mac or "unresolved", str(entry.state))
 
 
 def _port(entry: FdbEntry | None) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from hopscope.render.columns import Joined, columns, devices_of, joined_nodes, p
 __all__ = ["Layout", "lay_out"]
 
 GAP: Final = 76.0  # between columns, where links run
+NARROW: Final = 44.0  # the same, when there are four columns or more
 CROWD: Final = 12  # from this many nodes on, MAC addresses are left to the tables
 
 
@@ -132,13 +133,14 @@ def _lefts(
     """The left edge of each node; a column is flush on the side of the hub's."""
     left = 0.0
     found: dict[NodeName, float] = {}
+    gap = GAP if len(set(column.values())) < 4 else NARROW
     for at in sorted(set(column.values())):
         mine = [name for name in placed if column[name] == at]
         width = max(placed[name].width for name in mine)
         for name in mine:
             free = width - placed[name].width
             found[name] = left + (free if at < hub else free / 2 if at == hub else 0)
-        left += width + GAP + 2 * STICKS_OUT
+        left += width + gap + 2 * STICKS_OUT
     return found
 
 

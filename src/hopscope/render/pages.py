@@ -16,7 +16,7 @@ from hopscope.model.record import (
     RuleDelta,
     StepResult,
 )
-from hopscope.model.vocab import Family
+from hopscope.model.vocab import Family, Fate
 from hopscope.render.aligned import shape
 from hopscope.render.axis import Axis, axis
 from hopscope.render.changes import Change, fdb_changes, neighbour_changes
@@ -55,6 +55,15 @@ class JourneyView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """The topology as SVG, and the journey that is drawn into it."""
+
+    svg: str
+    journey: Journey | None
+    ping: PingResult | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PingView:
     """A ping as the page tells it; *like* is the number of an earlier ping that tells it all."""
 
@@ -65,7 +74,7 @@ class PingView:
     fdb: tuple[Change, ...]
     deltas: tuple[RuleDelta, ...]
     unhit: tuple[RuleDelta, ...]
-    picture: str = ""  # SVG, where its way is another than the page's first picture shows
+    picture: Picture | None = None  # where its way is one that no picture before shows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,15 +96,6 @@ class Failure:
     seen: str
     why: str
     mend: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """The topology as SVG, and the journey that is drawn into it."""
-
-    svg: str
-    journey: Journey | None
-    ping: PingResult | None
 
 
 def verdict(record: Record) -> str:
@@ -164,9 +164,12 @@ def picture_of_record(record: Record) -> Picture:
 
 
 def _lead(ping: PingResult) -> Journey | None:
-    """The journey that a ping is about: its echo request, else its first packet."""
-    request = (j for j in ping.journeys if j.title.startswith("echo request"))
-    return next(request, next(iter(ping.journeys), None))
+    """The journey that a ping is about: its echo request, or the packet that failed."""
+    told = sorted(ping.journeys, key=lambda j: not j.title.startswith("echo"))
+    if not ping.replied:
+        told.sort(key=lambda j: (j.fate is Fate.DELIVERED, not way(j)))
+        told = [j for j in told if way(j)] or told
+    return next(iter(told), None)
 
 
 def views(record: Record) -> list[StepView]:
@@ -236,15 +239,16 @@ def _with_pictures(found: dict[int, PingView], first: Journey | None) -> dict[in
     """The views, with a picture for each way that no picture shows yet."""
     shown = {_road(first)}
     kept: dict[int, PingView] = {}
-    for number, view in found.items():
+    for number, plain in found.items():
+        view = plain
         journey = _lead(view.ping)
         new = journey is not None and _road(journey) not in shown and len(shown) <= PICTURES
-        svg = ""
         if new:
             shown.add(_road(journey))
             name = f"ping-{number}-picture"
             svg = picture(view.ping.before, journey, name=name, standalone=False)
-        kept[number] = replace(view, picture=svg)
+            view = replace(view, picture=Picture(svg=svg, journey=journey, ping=view.ping))
+        kept[number] = view
     return kept
 
 

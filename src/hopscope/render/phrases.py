@@ -99,11 +99,11 @@ def caption(picture: Picture) -> str:
     points = way(journey)
     seen = sum(point.at is not None for point in points)
     text = (
-        f"Red: the way of the {journey.title} of ping {ping.number}, from {ping.source} to "
-        f"{ping.target}, drawn from {seen} observations at its devices."
+        f"Red: the way of the {journey.title} of ping {ping.number} ({ping.source} to "
+        f"{ping.target}), drawn from {seen} observations at its devices."
     )
     if journey.fate != "delivered":
-        text += f" It ended as {journey.fate}; the cross is where it was last seen."
+        text += f" Its fate: {journey.fate}; a cross stands where it was last seen."
     bare = [ref for ref in bridges_crossed(journey) if ref.node not in entered_stacks(journey)]
     if bare:
         names = ", ".join(str(ref) for ref in bare)

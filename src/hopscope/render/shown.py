@@ -7,6 +7,7 @@ from typing import Final
 from hopscope.model.lookup import owner_of_mac, route_text, silent_nat
 from hopscope.model.snapshot import LinkState, Snapshot
 from hopscope.model.vocab import Mac
+from hopscope.render.changes import entry_owner
 
 __all__ = ["Table", "shown"]
 
@@ -45,7 +46,8 @@ def _neighbours(snapshot: Snapshot) -> Iterator[Row]:
     for node in snapshot.nodes:
         for entry in node.neighbours:
             device = f"{node.name}/{entry.dev}"
-            yield device, entry.ip, entry.mac or "—", entry.state, _owner(snapshot, entry.mac)
+            owner = entry_owner(snapshot, entry.ip, entry.mac) or "—"
+            yield device, entry.ip, entry.mac or "—", entry.state, owner
 
 
 def _fdb(snapshot: Snapshot) -> Iterator[Row]:

@@ -20,7 +20,7 @@ from hopscope.render.trail import Spot, Trail, Untaken, trails, untaken
 __all__ = ["picture"]
 
 _LEGEND = 34.0
-_WIDE = 1150  # a wider picture is scrolled rather than shrunk
+_WIDE = 1200  # a wider picture is scrolled rather than shrunk
 _ARROW = "M-6,-5.5 L6,0 L-6,5.5 Z"
 _CROSS = "M-6,-6 L6,6 M-6,6 L6,-6"
 
@@ -220,7 +220,7 @@ def _ends(line: Trail) -> str:
     begin = element("circle", cx=line.spots[0][0], cy=line.spots[0][1], r=5, class_="way-end")
     if line.whole:
         return begin + element("circle", cx=x, cy=y, r=5, class_="way-end")
-    beyond = x + (12 if x >= before else -12)
+    beyond = x + (12 if x > before else -12 if x < before else 0)
     where = f"translate({beyond:g} {y:g})"
     return begin + element("path", d=_CROSS, transform=where, class_="way-lost")
 

@@ -12,6 +12,8 @@ from hopscope.render.way import Point, bridges_crossed, entered_stacks, way, way
 __all__ = ["Spot", "Trail", "Untaken", "trails", "untaken"]
 
 Spot = tuple[float, float]
+_ABOVE = 14.0  # a line from the stack turns this far above a bridge
+_EDGE = 5.0  # and runs this far inside its edge
 _HOME = 30.0  # how far inside a node, from its device, its own packets begin and end
 
 
@@ -105,8 +107,7 @@ def _reach(node: NodeBox, before: Point | None, point: Point) -> Iterator[Spot]:
     came = node.device(before.dev.dev)
     if point.what == "copied up" and bridge is not None:
         if came is not None:
-            yield bridge.meets(came.side, came.inner[1])
-            yield bridge.rise, bridge.meets(came.side, came.inner[1])[1]
+            yield from reversed(list(_beside_text(bridge, came)))
         yield from reversed(list(_down(node, bridge)))
     elif point.what == "sent" and bridge is not None:
         yield from _down(node, bridge)
@@ -127,7 +128,7 @@ def _across(
             bend = ((middle, inward[1]), (middle, out[1])) if inward[1] != out[1] else ()
             yield from (inward, *bend, out)
         else:
-            yield from ((bridge.rise, bridge.y), (bridge.rise, out[1]), out)
+            yield from _beside_text(bridge, device)
     elif came is not None and came.side == device.side:
         yield from (_home(node, came), _home(node, device))
     elif came is None and node.bridge(before.dev.dev) is not None and node.stack is not None:
@@ -137,10 +138,17 @@ def _across(
 
 
 def _down(node: NodeBox, bridge: BridgeBox) -> Iterator[Spot]:
-    """From the stack down to a bridge."""
+    """From the stack down to just above a bridge."""
     if node.stack is not None:
         yield bridge.rise, node.stack[1] + node.stack[3]
-    yield bridge.rise, bridge.y
+    yield bridge.rise, bridge.y - _ABOVE
+
+
+def _beside_text(bridge: BridgeBox, port: DeviceBox) -> Iterator[Spot]:
+    """From above a bridge to where its port is joined, along its edge, past its name."""
+    x, y = bridge.meets(port.side, port.inner[1])
+    inside = x + _EDGE if port.side == "left" else x - _EDGE
+    yield from ((inside, bridge.y - _ABOVE), (inside, y), (x, y))
 
 
 def _home(node: NodeBox, device: DeviceBox) -> Spot:

@@ -1,7 +1,7 @@
 """The picture: where boxes stand, which way is red, which is yellow, and what it says in words."""
 
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -35,7 +35,7 @@ from hopscope.model.vocab import (
 from hopscope.render.boxes import BridgeBox, DeviceBox, NodeBox
 from hopscope.render.layout import Layout, lay_out
 from hopscope.render.topology import picture
-from hopscope.render.trail import Spot, trails, untaken
+from hopscope.render.trail import Spot, Trail, trails, untaken
 from reportcases import BRIDGE, HOSTILE, echo
 from smalllabs import lab
 
@@ -269,6 +269,32 @@ def passed_up() -> Journey:
     return replace(journey, first=replace(journey.first, onward=(up,)))
 
 
+def check_text_is_clear(trail: Trail, bridge: BridgeBox) -> None:
+    """No piece of the line runs through the middle of the bridge, where its name stands."""
+    text_ends = bridge.y + 15 * len(bridge.lines)
+    for (x1, y1), (x2, y2) in pairwise(trail.spots):
+        across = min(x1, x2) < bridge.x + bridge.width - 8 and max(x1, x2) > bridge.x + 8
+        if across:
+            assert min(y1, y2) >= text_ends or max(y1, y2) < bridge.y
+
+
+def test_what_the_host_itself_sends_comes_down_through_its_bridge() -> None:
+    """From the stack, past the bridge's name, out by the port."""
+    journey = echo(copy=False)
+    host = journey.first.onward[0]
+    sent = TransmitStep(dev=DevName("br0"), at=Nanos(1), basis=seen("packet socket"))
+    decision = replace(host.steps[1], came_in=None)  # type: ignore[arg-type]
+    born = replace(host, came_in=None, came_from=None, steps=(sent, decision, *host.steps[2:]))
+    layout = lay_out(BRIDGE)
+    box = layout.node(NodeName("host"))
+    assert box is not None
+    assert box.stack is not None
+    (trail,) = trails(replace(journey, first=born), layout)
+    assert trail.spots[0] == (box.bridges[0].rise, box.stack[1] + box.stack[3])
+    assert [str(ref) for ref in trail.devices] == ["host/br0", "host/veth2b", "ns2/veth2a"]
+    check_text_is_clear(trail, box.bridges[0])
+
+
 def test_the_way_up_is_red_when_it_was_taken() -> None:
     layout = lay_out(BRIDGE)
     host = layout.node(NodeName("host"))
@@ -277,6 +303,7 @@ def test_the_way_up_is_red_when_it_was_taken() -> None:
     assert list(untaken(passed_up(), layout)) == []
     (trail,) = trails(passed_up(), layout)
     assert trail.spots[-1] == (host.bridges[0].rise, host.stack[1] + host.stack[3])
+    check_text_is_clear(trail, host.bridges[0])
     assert "not taken" not in words(drawn(BRIDGE, passed_up()))
 
 
