@@ -86,7 +86,7 @@ def _slip_of(word: str, known: Sequence[str]) -> str | None:
     """The one of *known* that *word* is a slip of; one with more to it was meant so."""
     for name in known:
         alike = SequenceMatcher(a=word, b=name).ratio() >= _SLIP
-        if alike and name not in word and len(word) <= len(name) + 2:
+        if alike and name not in word:
             return name
     return None
 

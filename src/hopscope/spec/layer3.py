@@ -35,7 +35,7 @@ def _addresses(scope: Scope) -> Iterator[Problem]:
             item = number.get(address.dev, 0)
             number[address.dev] = item + 1
             path: Path = ("nodes", node.name, "addresses", address.dev, item)
-            if item == 0 and (fault := scope.device_fault(node.name, address.dev)) is not None:
+            if (fault := scope.device_fault(node.name, address.dev)) is not None:
                 yield said(fault, scope.where(path[:-1], key=True))
             fault = address_fault(address.cidr) or _loopback(node, address)
             if fault is None:
@@ -167,7 +167,7 @@ def _neighbours(scope: Scope, node: NodeSpec) -> Iterator[Problem]:
         number = sum(dev == near.dev for dev, _ in seen)
         place = scope.where((*path, number), key=True)
         fault = scope.device_fault(node.name, near.dev)
-        if fault is not None and number == 0:
+        if fault is not None:
             yield said(fault, scope.where(path, key=True))
         if (fault := ip_fault(near.ip, "a neighbour")) is not None:
             yield said(fault, place)

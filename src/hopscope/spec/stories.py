@@ -102,7 +102,7 @@ def _target_fault(scope: Scope, step: PingStep) -> Fault | None:
     target = step.target
     node = scope.nodes.get(target)
     if node is not None:
-        if step.address or node.addresses or target in scope.believed:
+        if node.addresses or target in scope.believed:
             return None
         message = f"{target} has no address, so there is nothing to send a ping to"
         hint = f"give {target} an address, or ping the address that it should have"

@@ -113,7 +113,7 @@ ONE = [
     # a slip of a key that is there too is no slip
     (
         "name: pair",
-        "name: pair\n▸nmae: other",
+        "name: pair\n▸nmae: 5",
         "unknown-key",
         "'nmae' is not a key of a lab file",
         "did you mean 'name'?",
