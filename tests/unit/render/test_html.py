@@ -8,10 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import strategies
-from hopscope.model.flow import Headers
+from hopscope.model.flow import Headers, Icmp, Ip
 from hopscope.model.journey import Reason
 from hopscope.model.record import Check, ExpectResult, Finding, Record
-from hopscope.model.vocab import Fate, inferred
+from hopscope.model.snapshot import Neighbour, Snapshot
+from hopscope.model.vocab import DevName, Fate, NeighbourState, inferred
+from hopscope.render.changes import neighbour_changes
 from hopscope.render.html import report
 from htmlpage import check_page, page
 from reportcases import (
@@ -25,6 +27,7 @@ from reportcases import (
     record,
     unanswered_record,
 )
+from smalllabs import lab
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -287,3 +290,54 @@ def test_nothing_may_be_fetched_and_only_our_script_runs() -> None:
 def test_files_beside_the_page_are_named_relatively() -> None:
     links = [one.attributes["href"] for one in page(bridge_record()).by_id("files").all("a")]
     assert links == ["journeys.json", "capture.pcapng", "icmp.pcapng", "iptables.log"]
+
+
+# -- what a picture and a table choose ---------------------------------------------------
+
+
+def test_of_an_unanswered_ping_the_packet_that_failed_is_drawn() -> None:
+    """The request arrived; the reply got as far as the host, and that is the picture's line."""
+    reply = echo(reply=True, copy=False)
+    host = reply.first.onward[0]
+    cut = replace(host, steps=host.steps[:1], onward=())
+    lost = replace(reply, first=replace(reply.first, onward=(cut,)), fate=Fate.UNSEEN)
+    root = page(record([ping(1, [echo(), lost], rtt=None)])).by_id("topology")
+    (line,) = root.all("path", "lost")
+    assert (line.attributes["data-from"], line.attributes["data-to"]) == (
+        "ns2/veth2a",
+        "host/veth2b",
+    )
+    assert "the echo reply of ping 1 (ns1 to ns2)" in root.all("figcaption")[0].text
+    assert "Its fate: unseen; a cross stands where it was last seen." in root.text
+
+
+def test_a_bridge_is_told_from_the_port_that_shares_its_mac() -> None:
+    """The neighbour entry's IP address says which of the two is meant."""
+    snapshot = lab(["ns1/a = host/b@br0"], addresses={"host/br0": "10.0.0.1/24"})
+    ns1, host = snapshot.nodes
+    port = next(link for link in host.links if link.name == "b")
+    shared = tuple(replace(link, mac=port.mac) for link in host.links)
+    entry = Neighbour(dev=DevName("a"), ip="10.0.0.1", mac=port.mac, state=NeighbourState.REACHABLE)
+    after = Snapshot(nodes=(replace(ns1, neighbours=(entry,)), replace(host, links=shared)))
+    (change,) = neighbour_changes(snapshot, after)
+    assert change.note == "host/br0"
+    assert change.word == "new"
+
+
+def test_tables_keep_the_order_of_the_nodes() -> None:
+    """Whatever was there before stands with its node, not first."""
+    last = bridge_record().pings[-1]
+    nodes = list(last.before.nodes)
+    nodes[0] = replace(nodes[0], neighbours=())  # ns2's entry is the older one
+    changes = neighbour_changes(Snapshot(nodes=tuple(nodes)), last.after)
+    assert [change.where for change in changes] == ["ns1/veth1a", "ns2/veth2a"]
+
+
+def test_neighbour_discovery_is_told_as_a_question() -> None:
+    headers = Headers(
+        ip=Ip(version=6, src="fe80::1", dst="ff02::1:ff00:2", proto=58, ttl=255, length=72),
+        icmp=Icmp(type=135, code=0, target="2001:db8::2"),
+    )
+    asked = replace(echo(), title="neighbour solicitation", headers=headers)
+    text = page(record([ping(1, [asked])])).by_id("step-1").text
+    assert "fe80::1 asks ff02::1:ff00:2: who has 2001:db8::2?" in text
