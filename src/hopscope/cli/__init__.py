@@ -7,6 +7,7 @@ entering of a node stay fast.
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -14,6 +15,9 @@ from typing import Final
 __all__ = ["main"]
 
 _STDERR: Final = 2
+_PATIENCE: Final = 1.0  # seconds that ending may take before being told again means something
+_told: list[float] = []
+"""When we were told to end; what a library swallowed may be said again."""
 _LEAVE_NOTHING: Final = ("run", "up")
 _SIGNALLED: Final = 128  # and the signal's number: the exit status of what a signal ended
 
@@ -77,7 +81,10 @@ def _dispatch(arguments: list[str]) -> None:
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
-    """Let cleanup run when we are told to end."""
+    """Let cleanup run when we are told to end; who is told again and again need not begin anew."""
+    if _told and time.monotonic() < _told[-1] + _PATIENCE:
+        return
+    _told.append(time.monotonic())
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     sys.exit(_SIGNALLED + number)
