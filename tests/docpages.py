@@ -41,9 +41,9 @@ __all__ = [
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = tuple(sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], key=str))
 VOLATILE: Final = (
+    (r"(\d+\.\d+/){3}\d+\.\d+ ms", "TIMES"),
     (r"\d+(\.\d+)? ?(ns|µs|ms|s|m|h)\b", "TIME"),
-    (r"time=\d+(\.\d+)?", "time=N"),
-    (r"(\d+\.\d+/){3}\d+\.\d+", "RTT"),
+    (r"\b(yes|no)(\s+)\d+\.\d\d\b", r"\1\2AGE"),
     (r"(?<![:\w])\d\d:\d\d:\d\d(\.\d+)?(?![:\w])", "CLOCK"),
     (r"\b[A-Z][a-z]{2} [ \d]\d CLOCK", "DATE"),
     (r"\[ *\d+\.\d{6}\]", "[UPTIME]"),
