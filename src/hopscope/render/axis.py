@@ -95,7 +95,7 @@ def _lane(points: Sequence[Point], places: Sequence[float | None], index: int, f
         point=point,
         at=at,
         start=start,
-        time=duration(point.at - first) if point.at is not None else "no time recorded",
+        time=duration(point.at - first) if point.at is not None else "no time",
         since=_since(point.at, before),
         marks=_spread(start, at, len(hooks)),
         through=_through(points, places, index),

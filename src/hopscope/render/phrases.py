@@ -97,7 +97,7 @@ def caption(picture: Picture) -> str:
     if journey is None or ping is None:
         return "The lab as it was read from the kernel. No packet was seen, so no path is drawn."
     points = way(journey)
-    seen = sum(point.at is not None for point in points)
+    seen = sum(point.seen and not point.lent for point in points)
     text = (
         f"Red: the way of the {journey.title} of ping {ping.number} ({ping.source} to "
         f"{ping.target}), drawn from {seen} observations at its devices."

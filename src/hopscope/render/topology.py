@@ -244,10 +244,11 @@ def _arrows(spots: Sequence[Spot], layout: Layout) -> Iterator[str]:
 def _legend(layout: Layout, lines: Sequence[Trail], avoided: Sequence[Untaken]) -> list[str]:
     """What the lines mean; nothing when there are none."""
     entries: list[tuple[str, str]] = []
+    known = "observed way" if all(line.seen for line in lines) else "partly computed way"
     if any(line.whole for line in lines):
-        entries.append(("way taken", "observed way of the packet"))
+        entries.append(("way taken", f"{known} of the packet"))
     if any(not line.whole for line in lines):
-        entries.append(("way taken", "observed way, ✕ where it was last seen"))
+        entries.append(("way taken", f"{known}, ✕ where it ended"))
     if avoided:
         entries.append(("way untaken", "way not taken"))
     x, y = 14.0, layout.height + _LEGEND / 2
@@ -269,7 +270,8 @@ def _description(
     for line in lines:
         way = " to ".join(str(ref) for ref in line.devices)
         end = "" if line.whole else ", where it was last seen"
-        told.append(f"The {journey.title if journey else 'packet'} was seen from {way}{end}.")
+        known = "was seen" if line.seen else "goes, by computation in part,"
+        told.append(f"The {journey.title if journey else 'packet'} {known} from {way}{end}.")
     told += [f"It did not go up from {way.bridge} into the protocol stack." for way in avoided]
     return " ".join(told)
 

@@ -24,6 +24,7 @@ class Trail:
     spots: tuple[Spot, ...]
     devices: tuple[DevRef, ...]
     whole: bool
+    seen: bool  # at each of its devices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,14 @@ def trails(journey: Journey, layout: Layout) -> list[Trail]:
         spots = tuple(_drop_repeats(_spots(points, layout)))
         if len(spots) > 1:
             devices = tuple(point.dev for point in points)
-            found.append(Trail(spots=spots, devices=devices, whole=points[-1].delivered))
+            found.append(
+                Trail(
+                    spots=spots,
+                    devices=devices,
+                    whole=points[-1].delivered,
+                    seen=all(point.seen for point in points),
+                )
+            )
     return found
 
 

@@ -20,7 +20,7 @@ from hopscope.model.journey import (
     TransmitStep,
     hops,
 )
-from hopscope.model.vocab import DevName, DevRef, Family, Hook, Nanos, NodeName, Verdict
+from hopscope.model.vocab import BasisKind, DevName, DevRef, Family, Hook, Nanos, NodeName, Verdict
 
 __all__ = ["Point", "bridges_crossed", "entered_stacks", "hooks_at", "way", "ways"]
 
@@ -35,6 +35,7 @@ class Point:
     what: Literal["sent", "received", "copied up"]
     at: Nanos | None
     parent: int | None
+    seen: bool  # by an observer; else computed or inferred
     hooks: tuple[
         HookStep, ...
     ] = ()  # passed since the parent; their order is known, not their time
@@ -74,8 +75,15 @@ def _in_time(points: list[Point]) -> list[Point]:
 
 
 def _sorted(points: list[Point], indices: list[int]) -> list[int]:
-    """Those with a time by their time; those without stay where they are told, last."""
-    return sorted(indices, key=lambda i: (points[i].at is None, points[i].at or 0))
+    """By their times. A copy upwards that has none was made first; others without are last."""
+
+    def key(index: int) -> tuple[int, int]:
+        point = points[index]
+        if point.at is None:
+            return (0 if point.what == "copied up" else 2, 0)
+        return (1, point.at)
+
+    return sorted(indices, key=key)
 
 
 def ways(points: tuple[Point, ...]) -> list[tuple[Point, ...]]:
@@ -122,13 +130,21 @@ class _Stay:
             case HookStep():
                 self.gathered.append(step)
             case ReceiveStep(dev=dev, at=at):
-                self.add(Point(dev=DevRef(self.hop.node, dev), what="received", at=at, parent=None))
+                self.add(
+                    Point(
+                        dev=DevRef(self.hop.node, dev),
+                        what="received",
+                        at=at,
+                        parent=None,
+                        seen=_seen(step),
+                    )
+                )
                 self.follow()
             case TransmitStep(dev=dev, at=at):
                 hooks = tuple(h for h in self.gathered if h.oif not in self.outward - {dev})
                 ref = DevRef(self.hop.node, dev)
                 self.left[dev] = self.add(
-                    Point(dev=ref, what="sent", at=at, parent=None, hooks=hooks)
+                    Point(dev=ref, what="sent", at=at, parent=None, seen=_seen(step), hooks=hooks)
                 )
                 if dev in self.bridges:  # the stack's own device: its ports follow from it
                     self.follow()
@@ -147,6 +163,7 @@ class _Stay:
             what="copied up",
             at=step.at,
             parent=None,
+            seen=_seen(step),
             hooks=tuple(hook for hook in self.gathered if hook.hook in _UPWARD),
             lent=step.because == "promiscuous",
         )
@@ -161,6 +178,10 @@ class _Stay:
         """What comes now follows the last point."""
         self.trunk = self.last
         self.gathered = []
+
+
+def _seen(step: Step) -> bool:
+    return step.basis.kind is BasisKind.SEEN
 
 
 def bridges_crossed(journey: Journey) -> tuple[DevRef, ...]:

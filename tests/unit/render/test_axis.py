@@ -55,7 +55,7 @@ def test_hooks_are_marked_between_two_times_and_said_to_have_none() -> None:
 def test_a_missing_time_is_said() -> None:
     whole = axis(echo(timeless=True))
     assert whole.timeless == 5
-    assert {lane.time for lane in whole.lanes} == {"no time recorded"}
+    assert {lane.time for lane in whole.lanes} == {"no time"}
     text = page(record([ping(1, [echo(timeless=True)])])).by_id("step-1").text
     assert "5 points have no recorded time" in text
 

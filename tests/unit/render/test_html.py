@@ -105,7 +105,7 @@ def test_the_picture_shows_the_answered_ping_and_says_what_it_is() -> None:
     )
     (caption,) = section.all("figcaption")
     assert "the echo request of ping 1 (ns1 to ns2)" in caption.text
-    assert "drawn from 5 observations" in caption.text
+    assert "drawn from 4 observations" in caption.text
     assert "from host/br0 up into the protocol stack of host" in caption.text
 
 

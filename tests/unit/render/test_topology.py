@@ -420,6 +420,19 @@ def test_a_flood_goes_red_only_where_it_arrives() -> None:
     assert trail.devices[-1] == DevRef(NodeName("n2"), DevName("e"))
 
 
+def test_a_computed_way_is_not_called_observed() -> None:
+    journey = echo(copy=False)
+    steps = tuple(
+        replace(step, basis=computed("a prediction")) if isinstance(step, TransmitStep) else step
+        for step in journey.first.steps
+    )
+    root = drawn(BRIDGE, replace(journey, first=replace(journey.first, steps=steps)))
+    assert "partly computed way of the packet" in words(root)
+    assert "observed" not in words(root)
+    assert "was seen from" not in words(root)
+    assert "observed way of the packet" in words(drawn(BRIDGE, journey))
+
+
 # -- words -----------------------------------------------------------------------------
 
 

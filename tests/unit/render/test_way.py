@@ -35,6 +35,17 @@ def test_nothing_follows_from_the_capture_s_own_copy() -> None:
     assert told(way(replace(journey, first=first))) == told(way(journey))
 
 
+def test_a_copy_without_a_time_stands_before_what_went_on() -> None:
+    """The kernel makes it first, and gives it no time stamp of its own."""
+    journey = echo()
+    host = journey.first.onward[0]
+    steps = tuple(replace(s, at=None) if isinstance(s, PassUpStep) else s for s in host.steps)
+    first = replace(journey.first, onward=(replace(host, steps=steps),))
+    points = way(replace(journey, first=first))
+    assert told(points) == told(way(journey))
+    assert points[2].at is None
+
+
 def test_what_the_stack_got_is_what_it_forwards() -> None:
     """A copy for the bridge's own address goes up, and what the stack sends follows from it."""
     journey = echo(copy=False)
