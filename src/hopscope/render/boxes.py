@@ -151,10 +151,7 @@ def node_box(
         _device(node, link, sides.get(link.name, "right"), brief=brief) for link in devices_of(node)
     ]
     bridges = [link for link in node.links if link.kind == "bridge"]
-    wide = {
-        side: max((d.width for d in devices if d.side == side), default=0.0)
-        for side in ("left", "right")
-    }
+    wide = {side: _widest(devices, side) for side in ("left", "right")}
     middle = _middle(bridges, wide)
     name = text_width(node.name, 15) + 2 * PAD
     width = max(wide["left"] + middle + wide["right"] - 2 * STICKS_OUT, name, 120)
@@ -181,6 +178,10 @@ def node_box(
         height=max(top + 2, HEAD + 24),
         stack=(PAD, HEAD - 2, width - 2 * PAD, STACK) if bridges else None,
     )
+
+
+def _widest(devices: Iterable[DeviceBox], side: str) -> float:
+    return max((device.width for device in devices if device.side == side), default=0.0)
 
 
 def _ported(device: DeviceBox, bridges: Iterable[LinkState]) -> bool:
