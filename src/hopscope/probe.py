@@ -9,15 +9,17 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
 from hopscope.kernel.sandbox import Sandbox
+from hopscope.model.flow import Headers, Icmp, Ip
 from hopscope.model.record import Reply
 from hopscope.model.vocab import NodeName
 from hopscope.observe.session import Session
-from hopscope.wire.packet import decode_packet, echo_request
+from hopscope.wire.packet import decode_packet, echo_request, title
 
 __all__ = ["Prober"]
 
@@ -26,13 +28,20 @@ _IPV6_RECVERR: Final = 25
 _ICMP_FILTER: Final = 1
 _SOL_RAW: Final = 255
 """Ask for echo replies only (bit set: filtered); errors come through the error queue."""
-_ERRNO_WORDS: Final = {
+_EXTENDED: Final = struct.Struct("=IBBBxII")
+"""struct sock_extended_err of linux/errqueue.h; the offender's address follows it."""
+_ORIGINS_ICMP: Final = (2, 3)
+_SENDING: Final = {
     errno.ENETUNREACH: "no route to that network",
-    errno.EHOSTUNREACH: "host unreachable (its link-layer address did not resolve)",
-    errno.EACCES: "prohibited",
+    errno.EHOSTUNREACH: "a route says that the host cannot be reached",
+    errno.EACCES: "a route prohibits it",
     errno.EPERM: "a local firewall rule dropped it",
-    errno.EINVAL: "a route forbids it (blackhole)",
+    errno.EINVAL: "the kernel takes no such destination: a blackhole route, or an address that "
+    "needs a device",
+    errno.EMSGSIZE: "it is longer than the way to there allows",
+    errno.EADDRNOTAVAIL: "this node has no address of that family to send from",
 }
+"""What errors of sendto() mean."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +69,8 @@ class Prober:
         self.socket, finder = sandbox.open_sockets([(node, family, socket.SOCK_RAW, protocol), udp])
         self.source = _chosen_source(finder, address)
         self.socket.setblocking(False)
+        self.late: dict[int, str] = {}  # errors that came after their request was given up
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # as ping -b
         level = socket.IPPROTO_IPV6 if self.six else socket.IPPROTO_IP
         self.socket.setsockopt(level, _IPV6_RECVERR if self.six else _IP_RECVERR, 1)
         if not self.six:
@@ -77,7 +88,7 @@ class Prober:
         try:
             self.socket.sendto(message, (self.address, 0))
         except OSError as error:
-            return Sent(seq=seq, at=at, error=_words(error))
+            return Sent(seq=seq, at=at, error=_words(error, _SENDING))
         return Sent(seq=seq, at=at, error=None)
 
     def ping(self, session: Session, seq: int, *, timeout: float) -> Reply:
@@ -102,10 +113,11 @@ class Prober:
                 data = self.socket.recv(1 << 16)
             except BlockingIOError:
                 return None
-            except OSError as error:  # from the error queue: an ICMP error, or ARP gave up
-                while self._error_queue():
-                    pass
-                return Reply(seq=sent.seq, rtt=None, error=_words(error))
+            except OSError as error:  # an ICMP error; the queue says whose
+                told = self._told(sent.seq, error)
+                if told is not None:
+                    return Reply(seq=sent.seq, rtt=None, error=told)
+                continue
             now = time.monotonic_ns()
             # a raw IPv4 socket shows the IP header, an IPv6 one does not
             reply = self._seq_of(data)
@@ -124,12 +136,24 @@ class Prober:
             ident, seq = icmp.ident, icmp.seq
         return seq if ident == self.ident else None
 
-    def _error_queue(self) -> bool:
-        try:
-            self.socket.recvmsg(1, 512, socket.MSG_ERRQUEUE)
-        except BlockingIOError:
-            return False
-        return True
+    def _told(self, seq: int, error: OSError) -> str | None:
+        """Read the error queue: what it says of this request; the rest is kept as late."""
+        own: str | None = None
+        read = False
+        while True:
+            try:
+                data, extra, _flags, _sender = self.socket.recvmsg(
+                    1 << 16, 512, socket.MSG_ERRQUEUE
+                )
+            except BlockingIOError:
+                return own if read else _words(error, {})
+            read = True
+            words = _from_queue(extra, self.source) or _words(error, {})
+            about = struct.unpack(">HH", data[4:8]) if len(data) >= 8 else (self.ident, seq)
+            if about == (self.ident, seq):
+                own = words
+            elif about[0] == self.ident:
+                self.late[about[1]] = words
 
     def close(self) -> None:
         """Close the socket."""
@@ -147,7 +171,32 @@ def _chosen_source(finder: socket.socket, address: str) -> str | None:
         return name.split("%", maxsplit=1)[0]
 
 
-def _words(error: OSError) -> str:
+def _from_queue(extra: Iterable[tuple[int, int, bytes]], own: str | None) -> str | None:
+    """An error of the queue in words: who sent it, and what it says."""
+    for _level, kind, data in extra:
+        if kind not in (_IP_RECVERR, _IPV6_RECVERR) or len(data) < _EXTENDED.size:
+            continue
+        code, origin, icmp_type, icmp_code, _info, _data = _EXTENDED.unpack_from(data)
+        if origin not in _ORIGINS_ICMP:
+            return None
+        six = origin == _ORIGINS_ICMP[1]
+        sender = _address(data[_EXTENDED.size :], six=six)
+        name = errno.errorcode.get(code, str(code))
+        if sender == own and code == errno.EHOSTUNREACH:
+            return f"host unreachable: its link-layer address did not resolve ({name})"
+        icmp = Icmp(type=icmp_type, code=icmp_code)
+        ip = Ip(version=6 if six else 4, src="", dst="", proto=0, ttl=0, length=0)
+        return f"{sender} says: {title(Headers(ip=ip, icmp=icmp))} ({name})"
+    return None
+
+
+def _address(sockaddr: bytes, *, six: bool) -> str:
+    """The address in a sockaddr_in or sockaddr_in6."""
+    packed = sockaddr[8:24] if six else sockaddr[4:8]
+    return str(ip_address(packed)) if len(packed) in (4, 16) else "?"
+
+
+def _words(error: OSError, meanings: Mapping[int, str]) -> str:
     code = error.errno or 0
     name = errno.errorcode.get(code, str(code))
-    return f"{_ERRNO_WORDS.get(code, os.strerror(code))} ({name})"
+    return f"{meanings.get(code, os.strerror(code))} ({name})"

@@ -14,6 +14,7 @@ _PLAIN: Final = (
     "net.bridge.bridge-nf-call-arptables",
     "net.ipv4.ip_forward",
     "net.ipv4.icmp_echo_ignore_all",
+    "net.ipv4.icmp_echo_ignore_broadcasts",
     "net.ipv6.icmp.echo_ignore_all",
     "net.ipv6.conf.all.forwarding",
     "net.ipv6.conf.all.disable_ipv6",

@@ -1,8 +1,10 @@
 """Perform a lab's story step by step; what was done and seen becomes a Record."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from itertools import count
 
@@ -11,7 +13,7 @@ from hopscope.lab.conclusion import conclude
 from hopscope.lab.running import RunningLab
 from hopscope.model.events import Logged, Observation
 from hopscope.model.flow import Headers, Icmp, Ip
-from hopscope.model.journey import Journey
+from hopscope.model.journey import Journey, Reason
 from hopscope.model.lab import (
     ExpectStep,
     FirewallStep,
@@ -40,7 +42,10 @@ from hopscope.model.vocab import Nanos
 from hopscope.observe.session import Session
 from hopscope.probe import Prober
 from hopscope.render.logline import line
-from hopscope.trace.journeys import journeys, unsent, why_no_reply
+from hopscope.trace.causes.evidence import LAB
+from hopscope.trace.journeys import journeys, unsent
+from hopscope.trace.loops import bridge_loop
+from hopscope.trace.replies import why_no_reply
 from hopscope.trace.scene import scene_of
 
 __all__ = ["Told", "perform", "ping"]
@@ -125,6 +130,12 @@ def ping(lab: RunningLab, session: Session, step: PingStep, *, number: int = 1) 
         )
     finally:
         prober.close()
+    replies = tuple(
+        replace(one, error=prober.late[one.seq])
+        if one.rtt is None and one.seq in prober.late
+        else one
+        for one in replies
+    )
     observation = session.take()
     after = lab.snapshot()
     stamps = {reply.seq: prober.ident << 32 | reply.seq for reply in replies}
@@ -139,10 +150,12 @@ def ping(lab: RunningLab, session: Session, step: PingStep, *, number: int = 1) 
     if not any(j.headers.stamp for j in found):
         refused = next((r for r in replies if r.error), None)
         headers = _request(prober.source, step.address, prober.ident)
-        lost = refused and unsent(scene, step.source, headers, refused.error or "", at=started)
-        found = (*found, lost) if lost else found
+        if refused is not None:
+            error = refused.error or ""
+            found = (*found, unsent(scene, step.source, headers, error, at=started))
+    found = tuple(replace(one, reason=_named(one.reason, lab.name)) for one in found)
     answered = all(reply.rtt is not None for reply in replies)
-    reason = None if answered else why_no_reply(scene, found, step.source)
+    reason = None if answered else _named(why_no_reply(scene, found, step.source), lab.name)
     log = tuple(_log_lines(observation))
     return PingResult(
         number=number,
@@ -160,10 +173,17 @@ def ping(lab: RunningLab, session: Session, step: PingStep, *, number: int = 1) 
             step.expect, replies=replies, journeys=found, log=log, reason=reason, before=before
         ),
         observation=observation,
-        switches=_switches(before),
+        switches=_switches(before, six=prober.six),
         reason=reason,
         notes=tuple(_notes(before, observation, found, replies)),
     )
+
+
+def _named(reason: Reason | None, lab: str) -> Reason | None:
+    """The reason; its commands with the lab's own name, so that they can be pasted."""
+    if reason is None or LAB not in reason.mend:
+        return reason
+    return replace(reason, mend=re.sub(rf"\b{LAB}\b", lab, reason.mend))
 
 
 def _request(source: str | None, address: str, ident: int) -> Headers:
@@ -218,16 +238,20 @@ def _deltas(before: Snapshot, after: Snapshot) -> Iterator[RuleDelta]:
             )
 
 
-def _switches(snapshot: Snapshot) -> dict[str, str]:
-    """The effective bridge-nf-call-iptables of each bridge: the sysctl OR the bridge's own."""
+def _switches(snapshot: Snapshot, *, six: bool) -> dict[str, str]:
+    """The effective bridge-nf-call switch of each bridge: the sysctl OR the bridge's own.
+
+    That is bridge-nf-call-iptables, or for IPv6 bridge-nf-call-ip6tables.
+    """
     found: dict[str, str] = {}
+    key = f"net.bridge.bridge-nf-call-{'ip6tables' if six else 'iptables'}"
     for node in snapshot.nodes:
-        switched = sysctl_int(node, "net.bridge.bridge-nf-call-iptables")
+        switched = sysctl_int(node, key)
         for link in node.links:
             if link.kind != "bridge":
                 continue
             word = "1" if switched else "0"
-            if not switched and link.nf_call:
+            if not switched and link.nf_call and not six:
                 word = "1 (by the bridge's own nf_call_iptables)"
             found[f"{node.name}/{link.name}"] = word
     return found
@@ -250,5 +274,11 @@ def _notes(
                 "connection tracking and without it nat chains see no packet; "
                 "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT turns it on"
             )
+    ends = bridge_loop(before)
+    if ends is not None:
+        yield (
+            f"{ends[0]} and {ends[1]} close a ring of bridges that no spanning tree breaks: "
+            "broadcasts go round in it for ever"
+        )
     if not found and any(reply.rtt is not None for reply in replies):
         yield "replies came, and no observer saw a packet: the journeys are missing"

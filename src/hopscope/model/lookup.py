@@ -97,7 +97,7 @@ def route_to(node: NodeState, ip: str) -> Route | None:
     """The route for a destination: longest prefix, lowest metric, table by table.
 
     Mirrors fib_lookup() with the default rules, include/net/ip_fib.h; policy rules that
-    select by source or mark are not evaluated.
+    select by source, mark or device are not evaluated.
     """
     wanted = _parsed(ip)
     if wanted is None:
@@ -106,7 +106,7 @@ def route_to(node: NodeState, ip: str) -> Route | None:
     asked = [
         rule.table
         for rule in sorted(node.policy_rules, key=lambda rule: rule.priority)
-        if rule.family is family and not rule.source and not rule.destination
+        if rule.family is family and not (rule.source or rule.destination or rule.conditions)
     ]
     for table in asked or _MAIN_TABLES:
         matching = [

@@ -5,13 +5,14 @@ returns when its condition holds or its deadline has come, and what happened bef
 reply reached the prober's socket already lies in the observers' own sockets by then.
 """
 
+import itertools
 import selectors
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from hopscope.errors import KernelError
 from hopscope.kernel.sandbox import Sandbox
@@ -23,7 +24,13 @@ from hopscope.observe.changes import Changes
 from hopscope.observe.loglines import LogReader
 from hopscope.observe.nftrace import NftTrace
 
-__all__ = ["Scope", "Session"]
+__all__ = ["MOST_EVENTS", "Scope", "Session"]
+
+MOST_EVENTS: Final = 20_000
+"""So many are kept between two calls of `take`; what comes beyond is counted as lost."""
+_AT_ONCE: Final = 1_000
+_TAKING: Final = 0.5
+"""Seconds after which `take` lets a storm go on without it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +61,7 @@ class Session:
         self._selector = selectors.DefaultSelector()
         self._observers: list[Capture | NftTrace | Changes] = []
         self._events: list[Event] = []
+        self._shed = 0  # events beyond the most that we keep
         self._blind: list[str] = []
         self._log = self._log_reader()
 
@@ -139,7 +147,7 @@ class Session:
                     return False
                 for key, _ in self._selector.select(left):
                     if key.data is not None:
-                        self._events.extend(key.data.read())
+                        self._gather(key.data)
             return True
         finally:
             for source in sources:
@@ -147,12 +155,22 @@ class Session:
 
     def take(self) -> Observation:
         """All events since the last call, and what was lost."""
+        deadline = time.monotonic() + _TAKING
         for observer in self._observers:
-            self._events.extend(observer.read())
+            while self._gather(observer) == _AT_ONCE and time.monotonic() < deadline:
+                pass
         self._events.extend(self._logged())
-        lost = sum(observer.lost() for observer in self._observers)
-        events, self._events = self._events, []
+        lost = sum(observer.lost() for observer in self._observers) + self._shed
+        events, self._events, self._shed = self._events, [], 0
         return Observation(events=tuple(events), lost=lost, blind=tuple(self._blind))
+
+    def _gather(self, observer: Capture | NftTrace | Changes) -> int:
+        """Read some of what an observer has, and tell how much; a storm has no end."""
+        some = list(itertools.islice(observer.read(), _AT_ONCE))
+        room = MOST_EVENTS - len(self._events)
+        self._events.extend(some[:room])
+        self._shed += max(len(some) - room, 0)
+        return len(some)
 
     def _logged(self) -> Iterator[Event]:
         if self._log is not None:

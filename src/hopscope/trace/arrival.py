@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from hopscope.model.flow import Arp, Headers
 from hopscope.model.journey import DeliverStep, DropStep, HookStep, Step
-from hopscope.model.lookup import local_device
+from hopscope.model.lookup import is_local, local_device
 from hopscope.model.vocab import (
     Basis,
     DevName,
@@ -37,20 +37,23 @@ def answer_key(headers: Headers, key: Key) -> Key | None:
 
 
 def arrival(
-    packet: Packet, scene: Scene, node: NodeName, came_in: DevName, *, hooks: Sequence[HookStep]
+    packet: Packet,
+    scene: Scene,
+    node: NodeName,
+    came_in: DevName,
+    headers: Headers,
+    *,
+    hooks: Sequence[HookStep],
 ) -> list[Step]:
-    """The last step of a packet in *node*, or nothing when no evidence says how it ended."""
-    headers = packet.headers
+    """The last step of a packet in *node*, or nothing when no evidence says how it ended.
+
+    *headers* are those with which it arrived there, *hooks* the input hooks that it passed.
+    """
     if headers.arp is not None:
         return _arp(headers.arp, scene, node, came_in)
     if headers.icmp is not None and headers.icmp.target is not None:
-        return _discovery(headers, scene, node)
-    ip = headers.ip
-    if ip is None:
-        return []
-    arrived = _as_it_arrived(packet, node, came_in) or headers
-    destination = arrived.ip.dst if arrived.ip else ip.dst
-    if local_device(scene.node(node), destination) is None:
+        return _discovery(headers, scene, node, came_in)
+    if headers.ip is None or not is_local(scene.node(node), headers.ip.dst):
         return []
     passed = any(
         step.family in (Family.IP, Family.IP6) and step.verdict is Verdict.ACCEPT for step in hooks
@@ -58,19 +61,14 @@ def arrival(
     basis = _proof(packet, scene, node, passed=passed)
     if basis is None:
         return []
-    return [DeliverStep(to=_receiver(headers, node), basis=basis)]
-
-
-def _as_it_arrived(packet: Packet, node: NodeName, came_in: DevName) -> Headers | None:
-    for sighting in packet.sightings:
-        if (sighting.event.dev.node, sighting.event.dev.dev) == (node, came_in):
-            return sighting.headers
-    return None
+    answer = answer_key(packet.headers, packet.key)
+    answers = answer is not None and scene.born(answer, node)
+    return [DeliverStep(to=_receiver(headers, node, answers=answers), basis=basis)]
 
 
 def _proof(packet: Packet, scene: Scene, node: NodeName, *, passed: bool) -> Basis | None:
     answer = answer_key(packet.headers, packet.key)
-    if answer is not None and scene.born(answer) == node:
+    if answer is not None and scene.born(answer, node):
         return seen(f"the reply was sent from {node}")
     stamp = packet.headers.stamp
     kind = packet.headers.icmp.type if packet.headers.icmp else None
@@ -84,12 +82,12 @@ def _proof(packet: Packet, scene: Scene, node: NodeName, *, passed: bool) -> Bas
     return None
 
 
-def _receiver(headers: Headers, node: NodeName) -> str:
+def _receiver(headers: Headers, node: NodeName, *, answers: bool) -> str:
     icmp = headers.icmp
     if icmp is None:
         return f"a socket of {node}"
     if icmp.type in ECHO:
-        return f"the ICMP code of {node}, which answers"
+        return f"the ICMP code of {node}" + (", which answers" if answers else "")
     return f"the prober's socket in {node}"
 
 
@@ -101,7 +99,7 @@ def _arp(arp: Arp, scene: Scene, node: NodeName, came_in: DevName) -> list[Step]
         if local_device(scene.node(node), arp.target_ip) is None:
             return [_ignored(scene, node, came_in, f"ARP asks for {arp.target_ip}")]
         return []
-    entry = scene.resolved(node, arp.sender_ip)
+    entry = scene.neighbours.get((node, arp.sender_ip))
     if entry is not None and entry.mac == arp.sender_mac:
         evidence = seen(f"{entry.dev} learnt {entry.ip} at {entry.mac}")
         return [DeliverStep(to=f"the ARP table of {node}", basis=evidence)]
@@ -119,9 +117,9 @@ def _answered(scene: Scene, node: NodeName, arp: Arp) -> bool:
     )
 
 
-def _discovery(headers: Headers, scene: Scene, node: NodeName) -> list[Step]:
-    icmp, ip = headers.icmp, headers.ip
-    if icmp is None or ip is None or icmp.target is None:
+def _discovery(headers: Headers, scene: Scene, node: NodeName, came_in: DevName) -> list[Step]:
+    icmp = headers.icmp
+    if icmp is None or icmp.target is None:
         return []
     if icmp.type == 135:
         answered = any(
@@ -132,17 +130,17 @@ def _discovery(headers: Headers, scene: Scene, node: NodeName) -> list[Step]:
             evidence = seen(f"the neighbour advertisement was sent from {node}")
             return [DeliverStep(to=f"neighbour discovery in {node}", basis=evidence)]
         if local_device(scene.node(node), icmp.target) is None:
-            return [_ignored(scene, node, None, f"the solicitation asks for {icmp.target}")]
+            return [_ignored(scene, node, came_in, f"the solicitation asks for {icmp.target}")]
         return []
-    entry = scene.resolved(node, icmp.target)
+    entry = scene.neighbours.get((node, icmp.target))
     if entry is not None:
         evidence = seen(f"{entry.dev} learnt {entry.ip} at {entry.mac}")
         return [DeliverStep(to=f"the neighbour table of {node}", basis=evidence)]
     return []
 
 
-def _ignored(scene: Scene, node: NodeName, came_in: DevName | None, asks: str) -> DropStep:
-    where = f"{node}/{came_in}" if came_in else str(node)
+def _ignored(scene: Scene, node: NodeName, came_in: DevName, asks: str) -> DropStep:
+    where = f"{node}/{came_in}"
     own = [
         str(address)
         for link in scene.node(node).links

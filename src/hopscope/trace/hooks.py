@@ -13,7 +13,7 @@ from hopscope.model.flow import Headers
 from hopscope.model.journey import ChainVisit, HookStep, RuleCheck
 from hopscope.model.lookup import uses_conntrack
 from hopscope.model.snapshot import Chain, NodeState
-from hopscope.model.vocab import DevName, Family, Hook, NodeName, Verdict, inferred, seen
+from hopscope.model.vocab import DevName, Family, Hook, Nanos, NodeName, Verdict, inferred, seen
 from hopscope.wire.nft import OUR_PREFIX
 from hopscope.wire.packet import decode_parts
 
@@ -24,6 +24,7 @@ __all__ = ["Traversal", "hook_step", "traversals"]
 class Traversal:
     """One packet's way through one hook: the mark and the hits that followed it."""
 
+    at: Nanos  # when its report was read: order is the kernel's, time is not
     node: NodeName
     family: Family  # bridge, ip, ip6 or arp: the hook's own
     hook: Hook
@@ -71,6 +72,7 @@ def _begin(hit: RuleHit) -> Traversal:
         version = hit.network_header[0] >> 4 if hit.network_header else 4
         family = Family.IP6 if version == 6 else Family.IP
     return Traversal(
+        at=hit.at,
         node=hit.node,
         family=family,
         hook=Hook(hit.chain),
@@ -121,20 +123,12 @@ def hook_step(traversal: Traversal, node: NodeState) -> HookStep:
         (chain for chain in here if chain.hook is traversal.hook),
         key=lambda chain: chain.priority or 0,
     )
-    ended = False
     for chain in base:
-        hits = _hits(traversal.hits, chain)
-        if not hits:
-            skipped.append(_why_skipped(chain, node, ended=ended))
+        if not _hits(traversal.hits, chain):
+            dropped = any(visit.verdict is Verdict.DROP for visit in visits)
+            skipped.append(_why_skipped(chain, node, ended=dropped))
             continue
-        visits.append(_visit(chain, hits))
-        jumped = [other for other in here if other.hook is None and _hits(traversal.hits, other)]
-        visits.extend(
-            _visit(other, _hits(traversal.hits, other))
-            for other in jumped
-            if any(hit.jump == other.name for hit in hits)
-        )
-        ended = any(visit.verdict is Verdict.DROP for visit in visits)
+        visits.extend(_visit(one, traversal.hits) for one in _reached(chain, here, traversal.hits))
     known = {(chain.family, chain.table, chain.name) for chain in here}
     skipped.extend(
         f"{hit.family} {hit.table} {hit.chain}: seen in the trace, not in the ruleset read"
@@ -154,7 +148,7 @@ def hook_step(traversal: Traversal, node: NodeState) -> HookStep:
 
 
 def _speaks(chain: Chain, family: Family) -> bool:
-    return chain.family in (family, Family.INET) or chain.family is family
+    return chain.family in (family, Family.INET)
 
 
 def _hits(hits: Sequence[RuleHit], chain: Chain) -> list[RuleHit]:
@@ -165,7 +159,24 @@ def _hits(hits: Sequence[RuleHit], chain: Chain) -> list[RuleHit]:
     ]
 
 
-def _visit(chain: Chain, hits: Sequence[RuleHit]) -> ChainVisit:
+def _reached(base: Chain, here: Sequence[Chain], hits: Sequence[RuleHit]) -> list[Chain]:
+    """A base chain and those that it led to by jump or goto, each once, in order."""
+    found = [base]
+    for chain in found:  # grows while it is walked
+        names = [hit.jump for hit in _hits(hits, chain) if hit.jump is not None]
+        for name in dict.fromkeys(names):
+            found.extend(
+                other
+                for other in here
+                if (other.family, other.table, other.name) == (chain.family, chain.table, name)
+                and other not in found
+                and _hits(hits, other)
+            )
+    return found
+
+
+def _visit(chain: Chain, all_hits: Sequence[RuleHit]) -> ChainVisit:
+    hits = _hits(all_hits, chain)
     matched = {hit.handle: hit.verdict for hit in hits if hit.kind == "rule"}
     ending = (
         Verdict.ACCEPT,
@@ -209,7 +220,7 @@ def _why_skipped(chain: Chain, node: NodeState, *, ended: bool) -> str:
     if ended:
         return f"{name}: not reached, the packet was dropped before it"
     if chain.type == "nat":
-        if not uses_conntrack(node):
+        if not uses_conntrack(node, None if chain.family is Family.INET else chain.family):
             return (
                 f"{name}: not asked: no rule in {node.name} uses connection tracking, "
                 "and without it nat chains see no packet"

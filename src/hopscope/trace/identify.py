@@ -3,11 +3,12 @@
 Our probes carry a stamp in their payload, which survives address translation and comes
 back in the reply and in errors that quote the request. Without a stamp, header fields
 that no forwarder changes identify a packet. A key may stand for several packets (a
-repeated ARP request): a packet passes a device in one direction once, so when a frame
-shows up again where it already was, another packet has begun.
+repeated ARP request, the answers of several nodes to one broadcast): each begins with a
+frame that its sender's own device sends. A frame that shows up again where it already was
+has gone round a loop.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from hopscope.model.events import FrameSeen
@@ -61,16 +62,46 @@ def key_of(headers: Headers) -> Key | None:
     return ("icmp", icmp.type, icmp.code, icmp.ident, icmp.seq, ip.src, ip.dst)
 
 
-def packets(found: Iterable[Sighting]) -> dict[Key, list[list[Sighting]]]:
-    """Sightings by key, each key's split into its packets, all in order of time."""
+def packets(
+    found: Iterable[Sighting], begins: Callable[[Sighting], bool]
+) -> dict[Key, list[list[Sighting]]]:
+    """Sightings by key, each key's split into its packets, all in order of time.
+
+    *begins* tells a frame that its sender sends from one that somebody hands on.
+    """
     grouped: dict[Key, list[list[Sighting]]] = {}
     for sighting in found:
         key = key_of(sighting.headers)
         if key is None:
             continue
-        instances = grouped.setdefault(key, [[]])
-        where = (sighting.event.dev, sighting.event.direction)
-        if any((s.event.dev, s.event.direction) == where for s in instances[-1]):
-            instances.append([])
-        instances[-1].append(sighting)
+        instances = grouped.setdefault(key, [])
+        if not instances or (begins(sighting) and _is_another(instances[-1], sighting, begins)):
+            instances.append([sighting])
+        else:
+            _own(instances, sighting).append(sighting)
     return grouped
+
+
+def _is_another(
+    instance: list[Sighting], sighting: Sighting, begins: Callable[[Sighting], bool]
+) -> bool:
+    """Whether this beginning is another packet's than the last one's.
+
+    A router that translates addresses sends a packet from an address of its own, too; it
+    has lived longer then.
+    """
+    begun = next((one for one in instance if begins(one)), None)
+    if begun is None:  # its beginning was not seen, or bears an earlier time than this copy
+        return False
+    ip, before = sighting.headers.ip, begun.headers.ip
+    return ip is None or before is None or ip.ttl >= before.ttl
+
+
+def _own(instances: list[list[Sighting]], sighting: Sighting) -> list[Sighting]:
+    """Of several packets of one key, the last one with the same IP header."""
+    ip = sighting.headers.ip
+    for instance in reversed(instances):
+        first = instance[0].headers.ip
+        if ip is not None and first is not None and (ip.src, ip.id) == (first.src, first.id):
+            return instance
+    return instances[-1]

@@ -1,44 +1,102 @@
-"""All journeys of one ping: which packets belong to it, what became of each, and why."""
+"""All journeys of one ping: which packets belong to it, and what became of each."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 
 from hopscope.model.flow import Headers
-from hopscope.model.journey import Hop, Journey, Reason, RouteStep
-from hopscope.model.lookup import next_hop, owner_of, route_to, sysctl_int
-from hopscope.model.vocab import DevRef, Fate, Nanos, NodeName, computed, inferred, seen
-from hopscope.trace.arrival import ECHO
-from hopscope.trace.explain import all_hops, explain
+from hopscope.model.journey import Hop, Journey, PassUpStep, Reason, RouteStep
+from hopscope.model.lookup import owner_of, route_text, route_to
+from hopscope.model.vocab import DevRef, Fate, Nanos, NodeName, seen
+from hopscope.trace.causes.evidence import all_hops
+from hopscope.trace.explain import explain
+from hopscope.trace.identify import Key
 from hopscope.trace.scene import Packet, Scene
-from hopscope.trace.stitch import weave
+from hopscope.trace.stitch import MOST_HOPS, Woven, weave
 from hopscope.wire.packet import title
 
-__all__ = ["journeys", "unsent", "why_no_reply"]
+__all__ = ["MOST_ALIKE", "journeys", "unsent"]
+
+MOST_ALIKE = 5
+"""So many packets of one key are told; more of them only a loop makes."""
 
 
 def journeys(scene: Scene, *, ident: int) -> tuple[Journey, ...]:
     """The journeys of the probes numbered *ident*, and of the ARP and ND they needed."""
-    found: list[Journey] = []
+    told: Counter[Key] = Counter()
+    found: list[tuple[Key, Journey]] = []
     for packet in scene.packets:
         if not _belongs(packet, scene, ident):
             continue
-        first = weave(packet, scene)
-        fate, reason = explain(packet, first, scene)
-        notes = (
-            [f"{scene.observation.lost} observations were lost meanwhile: there may be gaps"]
-            if scene.observation.lost
-            else []
+        told[packet.key] += 1
+        if told[packet.key] <= MOST_ALIKE:
+            found.append((packet.key, _journey(packet, scene)))
+    return tuple(_with_untold(journey, told[key]) for key, journey in found)
+
+
+def _with_untold(journey: Journey, number: int) -> Journey:
+    """The journey; when more packets were like it than are told, it says so."""
+    if number <= MOST_ALIKE:
+        return journey
+    note = f"{number} packets like this one were seen; the first {MOST_ALIKE} are told"
+    return replace(journey, notes=(*journey.notes, note))
+
+
+def _journey(packet: Packet, scene: Scene) -> Journey:
+    woven = weave(packet, scene)
+    fate, reason = explain(packet, woven.first, scene)
+    return Journey(
+        title=title(packet.headers),
+        headers=packet.headers,
+        started=packet.started,
+        first=woven.first,
+        fate=fate,
+        reason=reason,
+        lost=scene.observation.lost,
+        notes=tuple(_notes(packet, woven, scene)),
+    )
+
+
+def _notes(packet: Packet, woven: Woven, scene: Scene) -> Iterator[str]:
+    lost = scene.observation.lost
+    if lost:
+        yield f"{lost} observations were lost meanwhile: there may be gaps"
+    if packet.birth is None and packet.sightings:
+        yield "where it began was not seen"
+    pieces = _fragments(packet, scene)
+    if pieces:
+        yield f"it travelled in {pieces + 1} fragments; the way of the first one is told"
+    if woven.endless:
+        yield f"it went on after {MOST_HOPS} hops, in a loop: {len(woven.unplaced)} more sightings"
+    elif woven.unplaced:
+        places = ", ".join(dict.fromkeys(str(one.event.dev) for one in woven.unplaced))
+        yield f"it was also seen on {places}, which no step here explains"
+    only_ours = [
+        ref
+        for ref in _lent(woven.first)
+        if (link := scene.before.link(ref)) and link.promiscuity <= 1
+    ]
+    if only_ours:
+        names = ", ".join(dict.fromkeys(map(str, only_ours)))
+        yield (
+            f"watching changed the path: the capture made {names} promiscuous, and so the bridge "
+            "passed itself a copy; --no-promiscuous avoids that"
         )
-        found.append(
-            Journey(
-                title=title(packet.headers),
-                headers=packet.headers,
-                started=packet.started,
-                first=first,
-                fate=fate,
-                reason=reason,
-                lost=scene.observation.lost,
-                notes=tuple(notes),
-            )
-        )
-    return tuple(found)
+
+
+def _lent(first: Hop) -> Iterator[DevRef]:
+    for hop in all_hops(first):
+        for step in hop.steps:
+            if isinstance(step, PassUpStep) and step.because == "promiscuous":
+                yield DevRef(hop.node, step.bridge)
+
+
+def _fragments(packet: Packet, scene: Scene) -> int:
+    """How many further fragments of it its first device sent."""
+    ip, birth = packet.headers.ip, packet.birth
+    if ip is None or birth is None or ip.id == 0:
+        return 0
+    return scene.fragments.get((birth.event.dev, ip.src, ip.id), 0)
 
 
 def _belongs(packet: Packet, scene: Scene, ident: int) -> bool:
@@ -52,18 +110,13 @@ def _belongs(packet: Packet, scene: Scene, ident: int) -> bool:
     return any(stamp is not None and stamp >> 32 == ident for stamp in stamps)
 
 
-def unsent(
-    scene: Scene, node: NodeName, headers: Headers, error: str, *, at: Nanos
-) -> Journey | None:
-    """The journey of a request that its own kernel refused to send; None if it was seen."""
-    ip = headers.ip
-    if ip is None:
-        return None
-    state = scene.node(node)
-    route = route_to(state, ip.dst)
+def unsent(scene: Scene, node: NodeName, headers: Headers, error: str, *, at: Nanos) -> Journey:
+    """The journey of a request that its own kernel refused to send."""
+    destination = headers.ip.dst if headers.ip is not None else ""
+    route = route_to(scene.node(node), destination)
     step = RouteStep(
-        destination=ip.dst,
-        route=None,
+        destination=destination,
+        route=route_text(route) if route is not None and route.type == "unicast" else None,
         dev=None,
         via=None,
         basis=seen(f"sendto() in {node}: {error}"),
@@ -71,70 +124,14 @@ def unsent(
     first = Hop(node=node, came_in=None, came_from=None, steps=(step,))
     packet = Packet(key=("unsent",), headers=headers, sightings=(), traversals=())
     fate, reason = explain(packet, first, scene)
-    if route is not None and route.type == "unicast":
+    if reason is None or reason.code == "unseen":
         reason = Reason(
             code="refused",
             sentence=f"{node} refused to send it: {error}",
             at=None,
-            basis=seen("sendto()"),
+            basis=seen(f"sendto() in {node}"),
         )
         fate = Fate.DROPPED
     return Journey(
         title=title(headers), headers=headers, started=at, first=first, fate=fate, reason=reason
-    )
-
-
-def why_no_reply(scene: Scene, found: tuple[Journey, ...], source: NodeName) -> Reason | None:
-    """Why a request got no reply: the furthest journey that failed tells."""
-    echoes = [j for j in found if j.headers.icmp is not None and j.headers.stamp is not None]
-    replies = [j for j in echoes if j.headers.icmp and j.headers.icmp.type in ECHO.values()]
-    requests = [j for j in echoes if j.headers.icmp and j.headers.icmp.type in ECHO]
-    for journey in (*replies, *requests):
-        if journey.fate is not Fate.DELIVERED and journey.reason is not None:
-            return journey.reason
-    if requests and not replies:
-        return _no_answer(scene, requests[-1])
-    failed = next((j for j in found if j.reason is not None), None)
-    if failed is not None and failed.reason is not None:
-        return failed.reason
-    return Reason(
-        code="unseen",
-        sentence=f"{source} sent no packet that an observer saw",
-        at=None,
-        basis=inferred("packet sockets and nf_tables trace"),
-    )
-
-
-def _no_answer(scene: Scene, request: Journey) -> Reason | None:
-    """The request was delivered, and no reply was ever seen."""
-    ip = request.headers.ip
-    *_, last = all_hops(request.first)
-    if ip is None:
-        return None
-    state = scene.node(last.node)
-    source = ip.src
-    ignoring = "net.ipv4.icmp_echo_ignore_all"
-    if sysctl_int(state, ignoring):
-        return Reason(
-            code="echo-ignored",
-            sentence=f"the request reached {last.node}, which does not answer because "
-            f"{ignoring} = 1 there",
-            at=None,
-            basis=computed(f"sysctls of {last.node} as read"),
-            mend=f"hopscope set LAB {last.node} {ignoring}=0",
-        )
-    if next_hop(state, source) is None:
-        return Reason(
-            code="no-route-back",
-            sentence=f"the request reached {last.node}, which has no route back to {source}",
-            at=None,
-            basis=computed(f"routes of {last.node} as read"),
-            mend=f"add a route to {source} in {last.node}",
-        )
-    where = DevRef(last.node, last.came_in) if last.came_in else None
-    return Reason(
-        code="no-answer",
-        sentence=f"the request reached {last.node}, and no reply left it",
-        at=where,
-        basis=inferred("packet sockets and nf_tables trace"),
     )

@@ -5,32 +5,14 @@ there. Tables (FDB, routes, neighbours) only say which entry decided, and each s
 says that it is computed.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from hopscope.model.flow import Headers
-from hopscope.model.journey import (
-    BridgeStep,
-    DropStep,
-    HookStep,
-    Hop,
-    NatStep,
-    NeighbourStep,
-    PassUpStep,
-    ReceiveStep,
-    RouteStep,
-    Step,
-    TransmitStep,
-    UnrecognisedStep,
-)
-from hopscope.model.lookup import (
-    is_group,
-    local_device,
-    neighbour,
-    next_hop,
-    route_text,
-    route_to,
-)
-from hopscope.model.snapshot import NodeState
+from hopscope.model.journey import BridgeStep, HookStep, Hop, Step, UnrecognisedStep
+from hopscope.model.lookup import is_group, is_local
+from hopscope.model.snapshot import LinkState
 from hopscope.model.vocab import (
     Action,
     DevName,
@@ -38,27 +20,37 @@ from hopscope.model.vocab import (
     Direction,
     Family,
     Hook,
-    Mac,
-    NeighbourState,
     NodeName,
     PktType,
-    Verdict,
     computed,
     seen,
 )
+from hopscope.trace import steps as make
 from hopscope.trace.arrival import arrival
 from hopscope.trace.hooks import Traversal, hook_step
 from hopscope.trace.identify import Sighting
 from hopscope.trace.scene import Packet, Scene
 
-__all__ = ["weave"]
+__all__ = ["MOST_HOPS", "Woven", "weave"]
 
-_MOST_HOPS = 64  # a loop of bridges ends here, and is said
+MOST_HOPS = 64  # a loop of bridges or routers ends here, and is said
 
 
-def weave(packet: Packet, scene: Scene) -> Hop:
-    """The first hop, with all that follow it."""
-    return _Weaver(packet, scene).first()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Woven:
+    """The first hop, with all that follow it, and the sightings that found no place in it."""
+
+    first: Hop
+    unplaced: tuple[Sighting, ...] = ()
+    endless: bool = False  # it had more hops than we tell
+
+
+def weave(packet: Packet, scene: Scene) -> Woven:
+    """The tree of a packet."""
+    weaver = _Weaver(packet, scene)
+    first = weaver.first()
+    left = tuple(frame for frames in weaver.frames.values() for frame in frames)
+    return Woven(first=first, unplaced=left, endless=weaver.hops >= MOST_HOPS)
 
 
 class _Weaver:
@@ -67,69 +59,131 @@ class _Weaver:
     def __init__(self, packet: Packet, scene: Scene) -> None:
         self.packet = packet
         self.scene = scene
-        self.frames: dict[tuple[DevRef, Direction], Sighting] = {
-            (sighting.event.dev, sighting.event.direction): sighting
-            for sighting in packet.sightings
-        }
+        self.frames: dict[tuple[DevRef, Direction], list[Sighting]] = {}
+        for sighting in packet.sightings:
+            where = (sighting.event.dev, sighting.event.direction)
+            self.frames.setdefault(where, []).append(sighting)
         self.ways: list[Traversal] = list(packet.traversals)
         self.hops = 0
 
     def first(self) -> Hop:
-        sightings = self.packet.sightings
-        if sightings and sightings[0].event.direction is Direction.RECEIVE:
-            ref = sightings[0].event.dev  # its birth was not seen
-            return self.enter(ref.node, ref.dev, None)
-        return self.birth(self.packet.born_in)
+        packet = self.packet
+        if packet.birth is not None:
+            return self.birth(packet.born_in, self.take(packet.birth))
+        if not packet.sightings:
+            return self.birth(packet.born_in, None)
+        frame = self.take(packet.sightings[0])
+        if frame.event.direction is Direction.RECEIVE:
+            return self.enter(frame, None)
+        return self.birth(frame.event.dev.node, frame)
 
-    # -- one hop ---------------------------------------------------------------------
+    # -- what is left to place -------------------------------------------------------
 
-    def birth(self, node: NodeName) -> Hop:
+    def take(self, frame: Sighting) -> Sighting:
+        """The same frame, which is placed now."""
+        self.frames[frame.event.dev, frame.event.direction].remove(frame)
+        return frame
+
+    def leaving(
+        self, node: NodeName, after: Sighting | None, wanted: Callable[[LinkState], bool]
+    ) -> Iterator[Sighting]:
+        """Per wanted device of the node, the next frame that it sent after another one."""
+        for (ref, way), frames in self.frames.items():
+            link = self.scene.before.link(ref)
+            if way is Direction.RECEIVE or ref.node != node or link is None or not wanted(link):
+                continue
+            since = after.event.at if after is not None else 0
+            yield from [frame for frame in frames if frame.event.at >= since][:1]
+
+    def received(self, ref: DevRef, after: Sighting) -> Sighting | None:
+        """The next frame that came in there and was not told."""
+        frames = self.frames.get((ref, Direction.RECEIVE), ())
+        return next((frame for frame in frames if frame.event.at >= after.event.at), None)
+
+    def hooks(
+        self, node: NodeName, wanted: Callable[[Traversal], bool], *, copies: int = 1
+    ) -> list[HookStep]:
+        """The traversals in this node that are wanted, as steps, in the kernel's order.
+
+        One hook is met as often as there are *copies* of the packet.
+        """
+        met: Counter[tuple[object, ...]] = Counter()
+        found: list[HookStep] = []
+        left: list[Traversal] = []
+        for way in self.ways:
+            where = (way.family, way.hook, way.iif, way.oif)
+            if way.node == node and wanted(way) and met[where] < copies:
+                met[where] += 1
+                found.append(hook_step(way, self.scene.node(node)))
+            else:
+                left.append(way)
+        self.ways = left
+        return found
+
+    # -- hops ------------------------------------------------------------------------
+
+    def birth(self, node: NodeName, frame: Sighting | None) -> Hop:
         """A packet that this node's own stack made."""
+        self.hops += 1
         steps: list[Step] = []
         state = self.scene.node(node)
-        device = next(
-            (ref.dev for ref, way in self.frames if way is Direction.TRANSMIT and ref.node == node),
-            None,
-        )
-        if (ip := self.packet.headers.ip) is not None:
-            steps.append(_route_step(state, ip.dst))
-        leaving = (None, device)
+        ip = self.packet.headers.ip
+        if ip is not None:
+            steps.append(make.route_step(state, ip.dst))
+        device = frame.event.dev.dev if frame is not None else None
         steps += self.hooks(
             node,
-            lambda t: (
-                t.hook in (Hook.OUTPUT, Hook.POSTROUTING)
-                and t.family is not Family.BRIDGE
-                and (device is None or t.oif in leaving)
+            lambda way: (
+                way.hook in (Hook.OUTPUT, Hook.POSTROUTING)
+                and way.family is not Family.BRIDGE
+                and (device is None or way.oif in (None, device))
             ),
         )
-        if device is None:
-            steps += self.stuck(state)
-            return Hop(node=node, came_in=None, came_from=None, steps=tuple(steps))
-        if self.packet.headers.ip is not None:
-            steps.append(self.neighbour_step(state, device))
-        out = self.transmit(node, device, steps)
-        return self.hop(node, None, None, steps, out)
+        if frame is not None:
+            if ip is not None:
+                steps += make.neighbour_step(state, frame)
+            return self.hop(node, None, None, steps, self.transmit(frame, steps))
+        if any(way.node == node and way.iif == make.LOOPBACK for way in self.ways):
+            return self.to_itself(node, steps)
+        passed = [step.hook for step in steps if isinstance(step, HookStep)]
+        if ip is not None and Hook.POSTROUTING in passed and not make.dropped(steps):
+            basis = computed(f"hooks of {node} saw it, no device was given it")
+            steps += make.waiting(state, ip.dst, basis)
+        return Hop(node=node, came_in=None, came_from=None, steps=tuple(steps))
 
-    def enter(self, node: NodeName, came_in: DevName, came_from: DevName | None) -> Hop:
-        """A packet that arrived through a device."""
+    def to_itself(self, node: NodeName, steps: list[Step]) -> Hop:
+        """A packet for one of its maker's own addresses: out and in through lo."""
+        out, back = make.looped(node)
+        inner: list[Step] = [back]
+        self.stack(node, make.LOOPBACK, self.packet.headers, None, inner)
+        return Hop(
+            node=node,
+            came_in=None,
+            came_from=None,
+            steps=(*steps, out),
+            onward=(
+                Hop(
+                    node=node,
+                    came_in=make.LOOPBACK,
+                    came_from=make.LOOPBACK,
+                    steps=tuple(inner),
+                ),
+            ),
+        )
+
+    def enter(self, frame: Sighting, came_from: DevName | None) -> Hop:
+        """A packet that arrived through a device; its frame is placed already."""
         self.hops += 1
-        frame = self.frames.pop((DevRef(node, came_in), Direction.RECEIVE))
-        steps: list[Step] = [
-            ReceiveStep(
-                dev=came_in,
-                at=frame.event.at,
-                pkttype=frame.event.pkttype,
-                basis=seen(f"packet socket on {node}/{came_in}"),
-            )
-        ]
-        link = self.scene.before.link(DevRef(node, came_in))
+        node, came_in = frame.event.dev.node, frame.event.dev.dev
+        steps: list[Step] = [make.receive_step(frame)]
+        link = self.scene.before.link(frame.event.dev)
         if link is not None and link.master is not None:
-            out = self.bridge(node, link.master, came_in, frame.headers, steps)
+            out = self.bridge(node, link.master, frame, frame, steps)
         elif frame.event.pkttype is PktType.OTHERHOST:
             out = []
-            steps.append(_not_for_us(frame, link.mac if link else None, came_in))
+            steps.append(make.not_for_us(frame, link.mac if link else None))
         else:
-            out = self.stack(node, came_in, steps)
+            out = self.stack(node, came_in, frame.headers, frame, steps)
         return self.hop(node, came_in, came_from, steps, out)
 
     def hop(
@@ -138,20 +192,21 @@ class _Weaver:
         came_in: DevName | None,
         came_from: DevName | None,
         steps: list[Step],
-        out: Sequence[DevName],
+        out: Sequence[Sighting],
     ) -> Hop:
-        """Close a hop: follow each device that the packet left through."""
+        """Close a hop: follow each frame that left through a device."""
         onward: list[Hop] = []
-        for dev in out:
-            link = self.scene.before.link(DevRef(node, dev))
+        for sent in out:
+            link = self.scene.before.link(sent.event.dev)
             peer = link.peer if link is not None else None
-            if peer is None or (peer, Direction.RECEIVE) not in self.frames:
+            arrived = self.received(peer, sent) if peer is not None else None
+            if arrived is None:
                 continue
-            if self.hops >= _MOST_HOPS:
-                what = f"more than {_MOST_HOPS} hops: a loop? the rest is not told"
+            if self.hops >= MOST_HOPS:
+                what = f"more than {MOST_HOPS} hops: a loop; the rest is not told"
                 steps.append(UnrecognisedStep(what=what, basis=seen("packet sockets")))
                 break
-            onward.append(self.enter(peer.node, peer.dev, dev))
+            onward.append(self.enter(self.take(arrived), sent.event.dev.dev))
         return Hop(
             node=node,
             came_in=came_in,
@@ -160,258 +215,201 @@ class _Weaver:
             onward=tuple(onward),
         )
 
-    # -- parts of a hop --------------------------------------------------------------
+    # -- a bridge --------------------------------------------------------------------
 
     def bridge(
         self,
         node: NodeName,
         bridge: DevName,
-        came_in: DevName | None,
-        headers: Headers,
+        frame: Sighting,
+        came: Sighting | None,
         steps: list[Step],
-    ) -> list[DevName]:
-        """A bridge's decision and its hooks; returns the devices that the packet left through."""
-        inside = (came_in, bridge)
-        if came_in is not None:
-            steps += self.hooks(node, lambda t: t.hook is Hook.PREROUTING and t.iif in inside)
-        ports = [
-            ref.dev
-            for ref, way in list(self.frames)
-            if way is Direction.TRANSMIT
-            and ref.node == node
-            and ref.dev != came_in
-            and (link := self.scene.before.link(ref)) is not None
-            and link.master == bridge
+    ) -> list[Sighting]:
+        """A bridge's decision and its hooks; returns the frames that left.
+
+        *came* is the frame on the port where it came in, None when the bridge's own stack
+        sent it.
+        """
+        port = came.event.dev.dev if came is not None else None
+        inside = (port, bridge)
+        if port is not None:
+            steps += self.hooks(node, lambda w: w.hook is Hook.PREROUTING and w.iif in inside)
+        source = frame.headers.src_mac
+        sent = [
+            out
+            for out in self.leaving(node, frame, lambda link: link.master == bridge)
+            if out.event.dev.dev != port and out.headers.src_mac == source
         ]
-        up = self.frames.pop((DevRef(node, bridge), Direction.RECEIVE), None)
-        steps.append(self.decision(node, bridge, came_in, headers, ports, up))
-        leaving = (*ports, bridge)
+        up = self.received(DevRef(node, bridge), frame) if port is not None else None
+        if up is not None and up.headers.src_mac != source:
+            up = None
+        out = self.chosen(node, bridge, port, sent)
+        if not out and up is None and make.dropped(steps):
+            return []
+        blocked = make.blocked_port(self.scene.node(node), bridge, port) if port else None
+        if not out and up is None and blocked is not None:
+            steps.append(blocked)
+            return []
+        steps.append(self.decision(node, bridge, frame, came, out, up))
         steps += self.hooks(
             node,
-            lambda t: (
-                t.hook in (Hook.FORWARD, Hook.POSTROUTING, Hook.OUTPUT)
-                and (t.family is Family.BRIDGE or _bridged(t, bridge))
-                and (t.iif in inside if t.iif else t.oif in leaving)
+            lambda way: (
+                way.hook in (Hook.FORWARD, Hook.POSTROUTING, Hook.OUTPUT)
+                and (way.family is Family.BRIDGE or _bridged(way, bridge))
+                and (way.iif in inside if way.iif else way.oif in (*out, bridge))
             ),
+            copies=max(len(out), 1),
         )
-        for port in ports:
-            self.transmit_step(node, port, steps)
-        out = list(ports)
+        steps += [make.transmit_step(self.take(one)) for one in sent]
         if up is not None:
-            out += self.pass_up(node, bridge, came_in, up, steps)
-        elif came_in is not None:
-            steps += self.hooks(node, lambda t: t.hook is Hook.INPUT and t.iif in inside)
-        return out
+            return sent + self.pass_up(node, bridge, port, self.take(up), frame, steps)
+        if port is not None:
+            steps += self.hooks(node, lambda w: w.hook is Hook.INPUT and w.iif in inside)
+        return sent
+
+    def chosen(
+        self, node: NodeName, bridge: DevName, port: DevName | None, sent: Sequence[Sighting]
+    ) -> tuple[DevName, ...]:
+        """The ports that the bridge chose: a frame left there, or a hook names it as way out."""
+        hook = Hook.FORWARD if port is not None else Hook.OUTPUT
+        hooked = [
+            way.oif
+            for way in self.ways
+            if way.node == node
+            and way.family is Family.BRIDGE
+            and way.hook is hook
+            and way.iif == port
+            and way.oif is not None
+            and (link := self.scene.before.link(DevRef(node, way.oif))) is not None
+            and link.master == bridge
+        ]
+        return tuple(dict.fromkeys((*(frame.event.dev.dev for frame in sent), *hooked)))
 
     def decision(
         self,
         node: NodeName,
         bridge: DevName,
-        came_in: DevName | None,
-        headers: Headers,
-        ports: Sequence[DevName],
+        frame: Sighting,
+        came: Sighting | None,
+        out: tuple[DevName, ...],
         up: Sighting | None,
     ) -> BridgeStep:
         """What br_handle_frame_finish() decided, and the entry that it went by."""
-        dst, src = headers.dst_mac, headers.src_mac
+        dst = frame.headers.dst_mac
         entry = None
         if dst is not None and not is_group(dst):
-            entry = self.scene.fdb(node, bridge, dst)
-        if ports:
+            entry = self.scene.fdb(node, bridge, dst, at=frame.event.at)
+        if out:
             action = Action.FORWARD if entry is not None else Action.FLOOD
         elif up is not None and up.event.pkttype is not PktType.OTHERHOST:
             action = Action.LOCAL
         else:
             action = Action.DROP
-        taught = src is not None and self.scene.learnt(node, bridge, src)
-        learnt = src if taught and taught.port == came_in else None
-        what = f"frames on the ports of {node}/{bridge}"
-        basis = seen(f"{what}; FDB as read and as notified") if entry else seen(what)
+        what = f"frames and hooks on the ports of {node}/{bridge}"
         return BridgeStep(
             bridge=bridge,
             action=action,
-            came_in=came_in,
-            out=tuple(ports),
+            came_in=came.event.dev.dev if came is not None else None,
+            out=out,
             entry=entry,
-            learnt=learnt,
-            basis=basis,
+            learnt=self.scene.taught(node, bridge, came) if came is not None else None,
+            basis=seen(f"{what}; FDB as read and as notified") if entry else seen(what),
         )
 
     def pass_up(
         self,
         node: NodeName,
         bridge: DevName,
-        came_in: DevName | None,
+        port: DevName | None,
         up: Sighting,
+        frame: Sighting,
         steps: list[Step],
-    ) -> list[DevName]:
+    ) -> list[Sighting]:
         """The copy that went up into the stack behind the bridge device."""
-        kind = up.event.pkttype
-        because = {PktType.HOST: "own-address", PktType.OTHERHOST: "promiscuous"}.get(kind, "group")
-        steps.append(
-            PassUpStep(
-                bridge=bridge,
-                at=up.event.at,
-                because=because,  # type: ignore[arg-type]  # one of its three words
-                pkttype=kind,
-                basis=seen(f"packet socket on {node}/{bridge}, packet type {kind}"),
-            )
-        )
-        inside = (came_in, bridge)
+        step = make.pass_up_step(bridge, up, frame.event.at)
+        steps.append(step)
+        inside = (port, bridge)
         steps += self.hooks(
-            node, lambda t: t.family is Family.BRIDGE and t.hook is Hook.INPUT and t.iif in inside
+            node,
+            lambda w: w.family is Family.BRIDGE and w.hook is Hook.INPUT and w.iif in inside,
         )
-        if because == "promiscuous":
-            steps.append(
-                DropStep(
-                    reason="made for the capture only: it is for another host, so the stack "
-                    "behind the bridge ignores it",
-                    where=f"{node}/{bridge}",
-                    basis=seen("the kernel classed this copy as for another host"),
-                    expected=True,
-                )
-            )
+        if step.because == "promiscuous":
+            steps.append(make.for_the_capture(up))
             return []
-        return self.stack(node, bridge, steps)
+        return self.stack(node, bridge, up.headers, up, steps)
 
-    def stack(self, node: NodeName, came_in: DevName, steps: list[Step]) -> list[DevName]:
+    # -- layer 3 ---------------------------------------------------------------------
+
+    def stack(
+        self,
+        node: NodeName,
+        came_in: DevName,
+        headers: Headers,
+        frame: Sighting | None,
+        steps: list[Step],
+    ) -> list[Sighting]:
         """Layer 3 of a node: deliver, forward, or end."""
         state = self.scene.node(node)
-        steps += self.hooks(node, lambda t: t.hook is Hook.PREROUTING and t.iif == came_in)
-        ip = self.packet.headers.ip
-        inward = self.hooks(node, lambda t: t.hook is Hook.INPUT and t.iif == came_in)
-        devices = [
-            ref.dev
-            for ref, way in list(self.frames)
-            if way is Direction.TRANSMIT
-            and ref.node == node
-            and (link := self.scene.before.link(ref)) is not None
-            and link.master is None
-        ]
-        through = self.hooks(node, lambda t: t.hook is Hook.FORWARD and t.iif == came_in)
-        if devices or through:
-            if ip is not None:
-                steps.append(_route_step(state, ip.dst))
-            steps += through
-            out: list[DevName] = []
-            for dev in devices:
-                steps += self.hooks(
-                    node, lambda t, dev=dev: t.hook is Hook.POSTROUTING and t.oif == dev
-                )
-                steps += self.translation(node, came_in, dev)
-                steps.append(self.neighbour_step(state, dev))
-                out += self.transmit(node, dev, steps)
-            return out
+        steps += self.hooks(node, lambda w: w.hook is Hook.PREROUTING and w.iif == came_in)
+        if make.dropped(steps):
+            return []
+        through = self.hooks(node, lambda w: w.hook is Hook.FORWARD and w.iif == came_in)
+        sent = [*self.leaving(node, frame, lambda link: link.master is None)][:1] if frame else []
+        if sent or through:
+            return self.forward(node, headers, frame, through, sent, steps)
+        inward = self.hooks(node, lambda w: w.hook is Hook.INPUT and w.iif == came_in)
+        ip = headers.ip
+        if ip is not None and not inward and not is_local(state, ip.dst):
+            steps.append(make.route_step(state, ip.dst))
         steps += inward
-        dropped = any(isinstance(s, HookStep) and s.verdict is Verdict.DROP for s in steps)
-        if not dropped:
-            steps += arrival(self.packet, self.scene, node, came_in, hooks=inward)
+        if not make.dropped(steps):
+            steps += arrival(self.packet, self.scene, node, came_in, headers, hooks=inward)
         return []
 
-    def transmit(self, node: NodeName, dev: DevName, steps: list[Step]) -> list[DevName]:
+    def forward(
+        self,
+        node: NodeName,
+        headers: Headers,
+        frame: Sighting | None,
+        through: list[HookStep],
+        sent: Sequence[Sighting],
+        steps: list[Step],
+    ) -> list[Sighting]:
+        """A router's way: route, hooks, the rewritten addresses, the neighbour, the device."""
+        state = self.scene.node(node)
+        goal = sent[0].headers.ip if sent else headers.ip
+        if goal is not None:
+            steps.append(make.route_step(state, goal.dst))
+        steps += through
+        out = sent[0].event.dev.dev if sent else None
+        steps += self.hooks(
+            node,
+            lambda w: (
+                w.hook is Hook.POSTROUTING
+                and w.family is not Family.BRIDGE
+                and (out is None or w.oif == out)
+            ),
+        )
+        if not sent:
+            if goal is not None and not make.dropped(steps):
+                basis = computed(f"hooks of {node} saw it, no device was given it")
+                steps += make.waiting(state, goal.dst, basis)
+            return []
+        if frame is not None:
+            basis = seen(f"frames on {frame.event.dev} and {sent[0].event.dev}")
+            steps += make.translation(headers, sent[0].headers, basis)
+        steps += make.neighbour_step(state, sent[0])
+        return self.transmit(self.take(sent[0]), steps)
+
+    def transmit(self, frame: Sighting, steps: list[Step]) -> list[Sighting]:
         """Leave through a device of layer 3; a bridge forwards from there."""
-        frame = self.transmit_step(node, dev, steps)
-        link = self.scene.before.link(DevRef(node, dev))
+        steps.append(make.transmit_step(frame))
+        link = self.scene.before.link(frame.event.dev)
         if link is not None and link.kind == "bridge":
-            return self.bridge(node, dev, None, frame.headers, steps)
-        return [dev]
-
-    # -- single steps ----------------------------------------------------------------
-
-    def hooks(self, node: NodeName, wanted: Callable[[Traversal], bool]) -> list[HookStep]:
-        """The traversals in this node that are wanted, as steps, in the kernel's order."""
-        mine = [t for t in self.ways if t.node == node and wanted(t)]
-        self.ways = [t for t in self.ways if not any(t is one for one in mine)]
-        return [hook_step(t, self.scene.node(node)) for t in mine]
-
-    def transmit_step(self, node: NodeName, dev: DevName, steps: list[Step]) -> Sighting:
-        frame = self.frames.pop((DevRef(node, dev), Direction.TRANSMIT))
-        steps.append(
-            TransmitStep(
-                dev=dev,
-                at=frame.event.at,
-                basis=seen(f"packet socket on {node}/{dev}"),
-                src_mac=frame.headers.src_mac,
-                dst_mac=frame.headers.dst_mac,
-            )
-        )
-        return frame
-
-    def neighbour_step(self, state: NodeState, dev: DevName) -> Step:
-        """The link-layer address that the frame was sent to is the resolution."""
-        frame = self.frames[(DevRef(state.name, dev), Direction.TRANSMIT)]
-        frame_ip = frame.headers.ip
-        target = frame_ip.dst if frame_ip else ""
-        hop = next_hop(state, target) if target else None
-        ip = hop[1] if hop else target
-        mac = frame.headers.dst_mac
-        basis = seen(f"destination of the frame on {state.name}/{dev}")
-        entry = neighbour(state, dev, ip) if ip else None
-        known = NeighbourState.REACHABLE
-        if entry is not None and entry.state is not NeighbourState.FAILED:
-            known = entry.state
-        if is_group(mac):
-            known = NeighbourState.NOARP
-        return NeighbourStep(dev=dev, ip=ip, mac=mac, state=known, basis=basis)
-
-    def stuck(self, state: NodeState) -> list[Step]:
-        """A packet that met hooks and was then given to no device."""
-        ip = self.packet.headers.ip
-        hop = next_hop(state, ip.dst) if ip else None
-        if hop is None or any(t.dropped for t in self.packet.traversals):
-            return []
-        dev, address = hop
-        return [
-            NeighbourStep(
-                dev=dev,
-                ip=address,
-                mac=None,
-                state=NeighbourState.INCOMPLETE,
-                basis=computed(f"hooks of {state.name} saw it, no device was given it"),
-            )
-        ]
-
-    def translation(self, node: NodeName, came_in: DevName, dev: DevName) -> list[Step]:
-        """Addresses that differ between the frame that came in and the one that goes out."""
-        after = self.frames[(DevRef(node, dev), Direction.TRANSMIT)].headers.ip
-        before = next(
-            (s.headers.ip for s in self.packet.sightings if s.event.dev == DevRef(node, came_in)),
-            None,
-        )
-        if before is None or after is None:
-            return []
-        basis = seen(f"frames on {node}/{came_in} and {node}/{dev}")
-        pairs = (("source", before.src, after.src), ("destination", before.dst, after.dst))
-        return [
-            NatStep(field=name, before=old, after=new, basis=basis)
-            for name, old, new in pairs
-            if old != new
-        ]
+            return self.bridge(frame.event.dev.node, link.name, frame, None, steps)
+        return [frame]
 
 
 def _bridged(traversal: Traversal, bridge: DevName) -> bool:
     """An ip hook that br_netfilter called for a bridged packet: in and out are the bridge."""
     return bridge in (traversal.iif, traversal.oif) and traversal.iif in (bridge, None)
-
-
-def _route_step(state: NodeState, destination: str) -> RouteStep:
-    local = local_device(state, destination)
-    route = route_to(state, destination)
-    text = route_text(route) if route else (f"local {destination}" if local else None)
-    return RouteStep(
-        destination=destination,
-        route=text,
-        dev=route.dev if route else local,
-        via=route.via if route else None,
-        basis=computed(f"routes of {state.name} as read"),
-    )
-
-
-def _not_for_us(frame: Sighting, own: Mac | None, dev: DevName) -> DropStep:
-    return DropStep(
-        reason=f"its destination {frame.headers.dst_mac} is not {dev}'s address {own}: "
-        "IP ignores frames for other hosts",
-        where=str(frame.event.dev),
-        basis=seen("the kernel classed the frame as for another host"),
-        expected=True,
-    )

@@ -1,0 +1,153 @@
+"""Devices, ports and bridges that do not carry the frame, and frames too long for them."""
+
+from collections.abc import Iterator
+
+from hopscope.model.journey import BridgeStep, DropStep, HookStep, Hop, Reason, TransmitStep
+from hopscope.model.snapshot import LinkState, Snapshot
+from hopscope.model.vocab import DevName, DevRef, Family, Hook, computed, seen
+from hopscope.trace.causes.evidence import (
+    all_hops,
+    command,
+    device_command,
+    last_device,
+    leaves,
+    main_steps,
+)
+from hopscope.trace.loops import bridge_loop
+from hopscope.trace.scene import Packet, Scene
+
+__all__ = ["carries", "not_carried", "ring", "too_long"]
+
+_ETHERNET = 14
+
+
+def not_carried(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """The only copy of it ended at a device, port or bridge that does not carry it."""
+    last = leaves(first)
+    if len(last) != 1:
+        return None
+    hop = last[0]
+    for step in hop.steps:
+        if isinstance(step, DropStep) and not step.expected:  # the port that took it is blocked
+            ref = last_device(hop)
+            return carries(scene.before, ref) if ref is not None else None
+    sent = [s for s in main_steps(hop) if isinstance(s, TransmitStep)]
+    links = [scene.before.link(DevRef(hop.node, s.dev)) for s in sent]
+    ends = [link.peer for link in links if link is not None and link.peer is not None]
+    if len(ends) != 1:
+        return None
+    return _down(scene.before, ends[0])
+
+
+def ring(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """It met a bridge, and bridges are joined in a ring that nothing breaks."""
+    ends = bridge_loop(scene.before)
+    bridges = (
+        step.bridge for hop in all_hops(first) for step in hop.steps if step.kind == "bridge"
+    )
+    if ends is None or next(bridges, None) is None:
+        return None
+    link = scene.before.link(ends[0])
+    bridge = link.master if link is not None else None
+    off = command(ends[0].node, f"ip link set {bridge} type bridge stp_state 1")
+    return Reason(
+        code="bridge-loop",
+        sentence=f"bridges are joined in a ring, which {ends[0]} and {ends[1]} close, and no "
+        "spanning tree breaks it: broadcasts go round for ever and leave no room for others",
+        at=ends[0],
+        basis=computed("links and bridges as read"),
+        mend=f"take one link out of the ring, or run the spanning tree on its bridges: {off}",
+    )
+
+
+def carries(snapshot: Snapshot, ref: DevRef) -> Reason | None:
+    """Why a device takes no frames from its link; None if it takes them."""
+    link = snapshot.link(ref)
+    if link is None:
+        return None
+    down = _down(snapshot, ref)
+    if down is not None or link.master is None:
+        return down
+    above = _down(snapshot, DevRef(ref.node, link.master), what="the bridge ")
+    return above or _blocked(ref, link, link.master)
+
+
+def _down(snapshot: Snapshot, ref: DevRef, *, what: str = "") -> Reason | None:
+    link = snapshot.link(ref)
+    if link is None or link.up:
+        return None
+    peer = f", so {link.peer} has no carrier" if link.peer is not None else ""
+    return Reason(
+        code="device-down",
+        sentence=f"{what}{ref} is down{peer}",
+        at=ref,
+        basis=computed(f"links of {ref.node} as read"),
+        mend=device_command(ref, "up"),
+    )
+
+
+def _blocked(ref: DevRef, link: LinkState, bridge: DevName) -> Reason | None:
+    if link.port_state in (None, "forwarding"):
+        return None
+    mend = ""
+    if link.port_state in ("listening", "learning", "blocking"):
+        off = command(ref.node, f"ip link set {bridge} type bridge stp_state 0")
+        mend = f"wait until the spanning tree has settled (some 30 s), or switch it off: {off}"
+    return Reason(
+        code="port-not-forwarding",
+        sentence=f"{ref}, a port of {bridge}, is {link.port_state}, not forwarding",
+        at=ref,
+        basis=computed(f"links of {ref.node} as read"),
+        mend=mend,
+    )
+
+
+def too_long(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """A bridge let it pass all hooks and did not send it: it is longer than the port's MTU.
+
+    Mirrors is_skb_forwardable(), net/core/dev.c, which says nothing to the sender.
+    """
+    ip = packet.headers.ip
+    length = max((s.event.length - _ETHERNET for s in packet.sightings), default=0)
+    if ip is None or not length:
+        return None
+    for hop in leaves(first):
+        for ref, link in _refusing(hop, scene.before):
+            if length > link.mtu:
+                return Reason(
+                    code="too-long",
+                    sentence=f"it is {length} bytes long, {ref} takes {link.mtu} (its MTU), and "
+                    "in layer 2 nobody fragments it or tells its sender",
+                    at=ref,
+                    basis=seen(f"no frame on {ref} after the hooks of {hop.node}; MTU as read"),
+                    mend="use one MTU on all links of a bridge, or send smaller packets",
+                )
+    return None
+
+
+def _refusing(hop: Hop, snapshot: Snapshot) -> Iterator[tuple[DevRef, LinkState]]:
+    """Ports that a bridge chose and did not send through, and ends that did not receive."""
+    sent = {step.dev for step in hop.steps if isinstance(step, TransmitStep)}
+    for step in main_steps(hop):
+        if isinstance(step, BridgeStep):
+            for port in step.out:
+                ref = DevRef(hop.node, port)
+                link = snapshot.link(ref)
+                if port not in sent and link is not None and _passed(hop, port):
+                    yield ref, link
+    for dev in sent:
+        link = snapshot.link(DevRef(hop.node, dev))
+        peer = snapshot.link(link.peer) if link is not None and link.peer is not None else None
+        if link is not None and link.peer is not None and peer is not None:
+            yield link.peer, peer
+
+
+def _passed(hop: Hop, port: DevName) -> bool:
+    """Whether the last hook on the way out through this port let it pass."""
+    return any(
+        isinstance(step, HookStep)
+        and step.family is Family.BRIDGE
+        and step.hook is Hook.POSTROUTING
+        and step.oif == port
+        for step in hop.steps
+    )

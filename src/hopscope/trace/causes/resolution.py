@@ -1,0 +1,246 @@
+"""The next hop's link-layer address: nobody answers for it, or the entry is a wrong one."""
+
+from collections.abc import Callable
+
+from hopscope.model.flow import Headers
+from hopscope.model.journey import Hop, Reason, TransmitStep
+from hopscope.model.lookup import local_device, neighbour, next_hop, owner_of, route_to, sysctl_int
+from hopscope.model.snapshot import NodeState
+from hopscope.model.vocab import (
+    DevName,
+    DevRef,
+    NeighbourState,
+    NodeName,
+    computed,
+    inferred,
+    seen,
+)
+from hopscope.trace.causes.evidence import (
+    all_hops,
+    command,
+    device_command,
+    routed,
+    sysctl_command,
+    waits,
+)
+from hopscope.trace.causes.links import carries
+from hopscope.trace.scene import Packet, Scene
+
+__all__ = ["asked", "unanswered", "unresolved", "wrong_neighbour"]
+
+
+def asked(headers: Headers) -> str | None:
+    """The address that an ARP request or a neighbour solicitation asks for."""
+    if headers.arp is not None and headers.arp.op == 1:
+        return headers.arp.target_ip
+    if headers.icmp is not None and headers.icmp.type == 135:
+        return headers.icmp.target
+    return None
+
+
+def unanswered(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """Why nobody answered an ARP request or a neighbour solicitation."""
+    target = asked(packet.headers)
+    if target is None:
+        return None
+    owner = owner_of(scene.before, target)
+    if owner is None:
+        return Reason(
+            code="no-such-address",
+            sentence=f"nobody answers: no device in this lab has the address {target}",
+            at=None,
+            basis=computed("addresses of all nodes as read"),
+            mend=f"give {target} to a device, or ping an address that exists",
+        )
+    for hop in all_hops(first):
+        if (hop.node, hop.came_in) == (owner.node, owner.dev) or _passed_up(hop, owner):
+            return _silent_owner(packet, owner, target, scene)
+    return _cut_off(owner, target, scene) or _elsewhere(first, owner, target, scene)
+
+
+def _passed_up(hop: Hop, owner: DevRef) -> bool:
+    """Whether the question reached the stack behind a bridge that has the address."""
+    return hop.node == owner.node and any(
+        step.kind == "pass-up" and step.bridge == owner.dev for step in hop.steps
+    )
+
+
+def _silent_owner(packet: Packet, owner: DevRef, target: str, scene: Scene) -> Reason:
+    """The question reached the device that has the address, and it kept silent."""
+    state = scene.node(owner.node)
+    keys = [f"net.ipv4.conf.{scope}.arp_ignore" for scope in (owner.dev, "all")]
+    switched = [key for key in keys if sysctl_int(state, key)]
+    arp = packet.headers.arp
+    if arp is not None and switched:
+        key = switched[0]
+        return Reason(
+            code="arp-ignore",
+            sentence=f"the ARP request reached {owner}, which does not answer because {key} = "
+            f"{sysctl_int(state, key)} in {owner.node}",
+            at=owner,
+            basis=computed(f"sysctls of {owner.node} as read"),
+            mend=sysctl_command(owner.node, key, 0),
+        )
+    if arp is not None and route_to(state, arp.sender_ip) is None:
+        return Reason(
+            code="no-route-back",
+            sentence=f"the ARP request reached {owner}, and {owner.node}, which has no route to "
+            f"{arp.sender_ip}, did not answer it",
+            at=owner,
+            basis=inferred(f"routes of {owner.node} as read, and no answer seen"),
+            mend=f"add a route to {arp.sender_ip} in {owner.node}",
+        )
+    return Reason(
+        code="silent",
+        sentence=f"the question for {target} reached {owner}, and no answer left {owner.node}",
+        at=owner,
+        basis=inferred(f"packet socket on {owner}"),
+    )
+
+
+def _cut_off(owner: DevRef, target: str, scene: Scene) -> Reason | None:
+    """The owner's device, the other end of its link, or that port's bridge carries no frames."""
+    link = scene.before.link(owner)
+    ends = [owner] + ([link.peer] if link is not None and link.peer is not None else [])
+    for ref in ends:
+        why = carries(scene.before, ref)
+        if why is not None:
+            return _because(f"nobody answers for {target}: ", why)
+    return None
+
+
+def _because(beginning: str, why: Reason) -> Reason:
+    return Reason(
+        code=why.code,
+        sentence=f"{beginning}{why.sentence}",
+        at=why.at,
+        basis=why.basis,
+        mend=why.mend,
+    )
+
+
+def _elsewhere(first: Hop, owner: DevRef, target: str, scene: Scene) -> Reason:
+    reached = list(dict.fromkeys(str(hop.node) for hop in all_hops(first)))
+    link = scene.before.link(owner)
+    peer = link.peer if link is not None else None
+    far = scene.before.link(peer) if peer is not None else None
+    bridges = [
+        DevRef(hop.node, step.bridge)
+        for hop in all_hops(first)
+        for step in hop.steps
+        if step.kind == "bridge"
+    ]
+    mend = "join the two on one bridge, or route between them"
+    if peer is not None and far is not None and far.master is None and far.kind != "bridge":
+        near = next((bridge for bridge in bridges if bridge.node == peer.node), None)
+        if near is not None and not far.addresses:
+            mend = f"make {peer} a port of {near.dev}: " + device_command(
+                peer, f"master {near.dev}"
+            )
+    return Reason(
+        code="no-layer-2-path",
+        sentence=f"nobody answers for {target}: {owner} has it, and no layer-2 path leads there "
+        f"(the question reached only {', '.join(reached)})",
+        at=owner,
+        basis=computed("frames seen, and the links as read"),
+        mend=mend,
+    )
+
+
+def unresolved(explain: Callable[[Packet], Reason | None]) -> Callable[..., Reason | None]:
+    """The cause of a packet that waits in its own node; *explain* tells about another packet."""
+
+    def cause(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+        for hop in all_hops(first):
+            step = waits(hop)
+            if step is None:
+                continue
+            state = scene.node(hop.node)
+            down = _own_device(state, hop.node, step.dev, scene)
+            return down or _held(hop, step.dev, step.ip, scene, explain)
+        return None
+
+    return cause
+
+
+def _held(
+    hop: Hop,
+    dev: DevName,
+    address: str,
+    scene: Scene,
+    explain: Callable[[Packet], Reason | None],
+) -> Reason:
+    question = next((p for p in scene.packets if asked(p.headers) == address), None)
+    why = explain(question) if question is not None else _nobody(address, scene)
+    because = f": {why.sentence}" if why is not None else ""
+    return Reason(
+        code="unresolved",
+        sentence=f"{hop.node} holds it back, because the link-layer address of {address} is "
+        f"unknown{because}",
+        at=why.at if why is not None else DevRef(hop.node, dev),
+        basis=why.basis if why is not None else inferred("no device was given the packet"),
+        mend=why.mend if why is not None else "",
+    )
+
+
+def _nobody(address: str, scene: Scene) -> Reason | None:
+    if owner_of(scene.before, address) is not None:
+        return None
+    return Reason(
+        code="no-such-address",
+        sentence=f"no device in this lab has the address {address}",
+        at=None,
+        basis=computed("addresses of all nodes as read"),
+        mend=f"give {address} to a device",
+    )
+
+
+def _own_device(state: NodeState, node: NodeName, dev: DevName, scene: Scene) -> Reason | None:
+    """The device that it would leave through is down, or its other end is."""
+    link = state.link(dev)
+    if link is None or (link.up and link.carrier):
+        return None
+    own = DevRef(node, dev)
+    far = scene.before.link(link.peer) if link.peer is not None else None
+    culprit = link.peer if link.up and link.peer and far is not None and not far.up else own
+    what = f"has no carrier: {culprit} is down" if link.up and culprit != own else "is down"
+    if link.up and culprit == own:
+        what = "has no carrier"
+    return Reason(
+        code="device-down",
+        sentence=f"{own} {what}, so nothing leaves through it",
+        at=own,
+        basis=computed(f"links of {node} as read"),
+        mend=device_command(culprit, "up") if what != "has no carrier" else "",
+    )
+
+
+def wrong_neighbour(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """The frame carries a MAC address that is not the one of whoever has the next hop's IP."""
+    ip = packet.headers.ip
+    for hop in all_hops(first):
+        state = scene.node(hop.node)
+        way = next_hop(state, ip.dst) if ip is not None else None
+        if way is None or not routed(hop):
+            continue
+        dev, address = way
+        owner = owner_of(scene.before, address)
+        link = scene.before.link(owner) if owner is not None else None
+        used = next(
+            (s.dst_mac for s in hop.steps if isinstance(s, TransmitStep) and s.dev == dev), None
+        )
+        if link is None or owner is None or used is None or link.mac in (None, used):
+            continue
+        if local_device(state, address) is not None:
+            continue
+        entry = neighbour(state, dev, address)
+        kind = "permanent " if entry and entry.state is NeighbourState.PERMANENT else ""
+        return Reason(
+            code="wrong-neighbour",
+            sentence=f"{hop.node} sent it to {used}, by its {kind}neighbour entry for {address}, "
+            f"but that address lives at {owner}, which has {link.mac}",
+            at=DevRef(hop.node, dev),
+            basis=seen(f"the frame on {hop.node}/{dev}, and the links as read"),
+            mend=command(hop.node, f"ip neighbour del {address} dev {dev}"),
+        )
+    return None

@@ -1,0 +1,219 @@
+"""Layer 3 ended the packet: no route, a router that does not forward, a limit it ran into."""
+
+from hopscope.model.journey import Hop, Reason, ReceiveStep, RouteStep
+from hopscope.model.lookup import in_subnet, is_local, route_to, sysctl_int
+from hopscope.model.snapshot import LinkState, NodeState, Route
+from hopscope.model.vocab import Basis, DevName, DevRef, PktType, computed, seen
+from hopscope.trace.causes.evidence import (
+    all_hops,
+    device_command,
+    devices,
+    routed,
+    sends,
+    sysctl_command,
+)
+from hopscope.trace.scene import Packet, Scene
+from hopscope.wire.packet import title
+
+__all__ = ["no_route", "not_forwarding", "reverse_path", "told"]
+
+_FORBIDDING = ("blackhole", "unreachable", "prohibit", "throw")
+_TIME_EXCEEDED, _UNREACHABLE = {11, 3}, {3, 1}
+_PACKET_TOO_BIG = 2  # ICMPv6
+
+
+def told(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """A router told the sender why: its time to live, or its length."""
+    for error in scene.errors_about(packet):
+        icmp = error.headers.icmp
+        router = error.born_in
+        hop = next((h for h in reversed([*all_hops(first)]) if h.node == router), None)
+        if icmp is None or hop is None:
+            continue
+        basis = seen(f"{router} sent its maker: {title(error.headers)}")
+        six = error.headers.ip is not None and error.headers.ip.version == 6
+        if icmp.type == (3 if six else 11) and icmp.code == 0:
+            return _expired(packet, first, hop, basis)
+        if (six and icmp.type == _PACKET_TOO_BIG) or (not six and (icmp.type, icmp.code) == (3, 4)):
+            return _too_big(packet, hop, scene, basis)
+    return None
+
+
+def _expired(packet: Packet, first: Hop, hop: Hop, basis: Basis) -> Reason:
+    came = DevRef(hop.node, hop.came_in) if hop.came_in else None
+    nodes = [h.node for h in all_hops(first)]
+    again = sorted({node for node in nodes if nodes.count(node) > 2})
+    if again:
+        goal = packet.headers.ip.dst if packet.headers.ip else ""
+        return Reason(
+            code="routing-loop",
+            sentence=f"it went round between {' and '.join(again)} until its time to live ran "
+            f"out in {hop.node}: their routes to {goal} lead to each other",
+            at=came,
+            basis=basis,
+            mend=f"look at the routes of {' and '.join(again)}: hopscope show LAB routes",
+        )
+    ttl = packet.headers.ip.ttl if packet.headers.ip else 0
+    return Reason(
+        code="time-exceeded",
+        sentence=f"{hop.node} dropped it because its time to live ran out there: it began "
+        f"with {ttl}",
+        at=came,
+        basis=basis,
+        mend=f"raise net.ipv4.ip_default_ttl in {packet.born_in}",
+    )
+
+
+def _too_big(packet: Packet, hop: Hop, scene: Scene, basis: Basis) -> Reason:
+    ip = packet.headers.ip
+    state = scene.node(hop.node)
+    route = route_to(state, ip.dst) if ip is not None else None
+    link = state.link(route.dev) if route is not None and route.dev is not None else None
+    out = f"through {link.name}, whose MTU is {link.mtu}" if link is not None else "on"
+    most = (
+        f" (at most {link.mtu - 28 if ip and ip.version == 4 else link.mtu - 48} bytes of payload)"
+        if link
+        else ""
+    )
+    return Reason(
+        code="too-big",
+        sentence=f"{hop.node} cannot send it {out}: it is {ip.length if ip else 0} bytes long and "
+        "must not be fragmented",
+        at=DevRef(hop.node, link.name) if link is not None else None,
+        basis=basis,
+        mend=f"send it again, smaller: its sender knows now{most}; or raise the MTU of both ends",
+    )
+
+
+def no_route(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """A node had no route for it, or one that forbids it."""
+    for hop in all_hops(first):
+        step = next((s for s in hop.steps if isinstance(s, RouteStep)), None)
+        if step is None or sends(hop):
+            continue
+        state = scene.node(hop.node)
+        route = route_to(state, step.destination)
+        if route is not None and route.type in _FORBIDDING:
+            return _forbidden(hop, route)
+        if step.route is not None or not _forwards(state, hop, step.destination):
+            continue
+        return _missing(hop, state, step, scene, packet)
+    return None
+
+
+def _forbidden(hop: Hop, route: Route) -> Reason:
+    does = {"blackhole": "drops it silently", "throw": "sends the lookup on to no other table"}
+    return Reason(
+        code="route-forbids",
+        sentence=f"in {hop.node}, the {route.type} route for {route.destination} "
+        f"{does.get(route.type, 'refuses it')}",
+        at=None,
+        basis=computed(f"routes of {hop.node} as read"),
+        mend=f"hopscope exec LAB {hop.node} -- ip route del {route.type} {route.destination}",
+    )
+
+
+def _missing(hop: Hop, state: NodeState, step: RouteStep, scene: Scene, packet: Packet) -> Reason:
+    errors = [e for e in scene.errors_about(packet) if e.born_in == hop.node]
+    basis = seen(f"{hop.node} sent its maker: {title(errors[0].headers)}") if errors else step.basis
+    down = next((link for link in state.links if _would_lead(link, step.destination)), None)
+    if down is not None:
+        ref = DevRef(state.name, down.name)
+        return Reason(
+            code="device-down",
+            sentence=f"{hop.node} has no route to {step.destination}, because {ref}, which is "
+            "in that subnet, is down",
+            at=ref,
+            basis=basis,
+            mend=device_command(ref, "up"),
+        )
+    six = ":" in step.destination
+    own = [
+        str(address)
+        for link in state.links
+        for address in link.addresses
+        if link.kind != "loopback" and (":" in address.ip) == six
+    ]
+    has = f"it has {', '.join(own)}" if own else f"it has no {'IPv6' if six else 'IPv4'} address"
+    return Reason(
+        code="no-route",
+        sentence=f"{hop.node} has no route to {step.destination}: {has}, and no other route "
+        "covers it",
+        at=None,
+        basis=basis,
+        mend=f"give both ends addresses of one subnet, or add a route in {hop.node}",
+    )
+
+
+def _would_lead(link: LinkState, destination: str) -> bool:
+    if link.up:
+        return False
+    loopback = link.kind == "loopback" and in_subnet("127.0.0.1/8", destination)
+    return loopback or any(in_subnet(str(address), destination) for address in link.addresses)
+
+
+def not_forwarding(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """It entered a node that is not its goal, was sent to that node, and went no further."""
+    ip = packet.headers.ip
+    if ip is None:
+        return None
+    for hop in all_hops(first):
+        taken = any(isinstance(s, ReceiveStep) and s.pkttype is PktType.HOST for s in hop.steps)
+        goal = next((s.destination for s in hop.steps if isinstance(s, RouteStep)), None)
+        if hop.came_in is None or not taken or sends(hop) or routed(hop) or goal is None:
+            continue
+        state = scene.node(hop.node)
+        key = _forwarding_key(devices(hop)[-1], six=ip.version == 6, state=state)
+        if is_local(state, goal) or sysctl_int(state, key) != 0:
+            continue
+        return Reason(
+            code="not-forwarding",
+            sentence=f"{hop.node} received it for another address, {goal}, and does not forward: "
+            f"{key} = 0",
+            at=DevRef(hop.node, devices(hop)[-1]),
+            basis=computed(f"sysctls of {hop.node} as read"),
+            mend=sysctl_command(hop.node, key, 1),
+        )
+    return None
+
+
+def _forwarding_key(came_in: DevName, *, six: bool, state: NodeState) -> str:
+    """The switch that decided: IPv4 asks the device that it came in by, IPv6 the node's."""
+    if six:
+        return "net.ipv6.conf.all.forwarding"
+    everywhere = "net.ipv4.ip_forward"
+    return (
+        everywhere if sysctl_int(state, everywhere) == 0 else f"net.ipv4.conf.{came_in}.forwarding"
+    )
+
+
+def _forwards(state: NodeState, hop: Hop, destination: str) -> bool:
+    """Whether a missing route is what ended it here: a node that does not forward asks none."""
+    if hop.came_in is None:
+        return True
+    key = _forwarding_key(devices(hop)[-1], six=":" in destination, state=state)
+    return sysctl_int(state, key) != 0
+
+
+def reverse_path(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """The reverse path filter's counter rose where the packet was last."""
+    counter = "TcpExt.IPReversePathFilter"
+    ip = packet.headers.ip
+    for hop in all_hops(first):
+        if ip is None or hop.came_in is None or sends(hop) or routed(hop):
+            continue
+        before = scene.node(hop.node).counters.get(counter, 0)
+        after = scene.after.node(hop.node).counters.get(counter, 0)
+        if after > before:
+            ref = DevRef(hop.node, devices(hop)[-1])
+            return Reason(
+                code="reverse-path",
+                sentence=f"the reverse path filter of {hop.node} dropped it: the route back to "
+                f"its source {ip.src} does not lead through {ref.dev}",
+                at=ref,
+                basis=seen(f"{counter} rose by {after - before} in {hop.node}"),
+                mend=f"add a route to {ip.src} through {ref.dev} in {hop.node}, or "
+                f"{sysctl_command(hop.node, f'net.ipv4.conf.{ref.dev}.rp_filter', 0)} "
+                f"(and the same for net.ipv4.conf.all.rp_filter)",
+            )
+    return None

@@ -1,0 +1,206 @@
+"""Single steps of a journey, each from the frame or the tables that show it; no order, no tree."""
+
+from collections.abc import Iterator
+
+from hopscope.model.flow import Headers
+from hopscope.model.journey import (
+    DropStep,
+    HookStep,
+    NatStep,
+    NeighbourStep,
+    PassUpStep,
+    ReceiveStep,
+    RouteStep,
+    Step,
+    TransmitStep,
+)
+from hopscope.model.lookup import (
+    is_group,
+    is_local,
+    local_device,
+    neighbour,
+    next_hop,
+    route_text,
+    route_to,
+)
+from hopscope.model.snapshot import NodeState
+from hopscope.model.vocab import (
+    Basis,
+    DevName,
+    Mac,
+    Nanos,
+    NeighbourState,
+    NodeName,
+    PktType,
+    Verdict,
+    computed,
+    seen,
+)
+from hopscope.trace.identify import Sighting
+
+__all__ = [
+    "LOOPBACK",
+    "blocked_port",
+    "dropped",
+    "for_the_capture",
+    "looped",
+    "neighbour_step",
+    "not_for_us",
+    "pass_up_step",
+    "receive_step",
+    "route_step",
+    "translation",
+    "transmit_step",
+    "waiting",
+]
+
+LOOPBACK = DevName("lo")
+
+
+def dropped(steps: list[Step]) -> bool:
+    """Whether a hook among the steps dropped the packet."""
+    return any(isinstance(step, HookStep) and step.verdict is Verdict.DROP for step in steps)
+
+
+def receive_step(frame: Sighting) -> ReceiveStep:
+    """A device handed the frame to the stack above it."""
+    return ReceiveStep(
+        dev=frame.event.dev.dev,
+        at=frame.event.at,
+        pkttype=frame.event.pkttype,
+        basis=seen(f"packet socket on {frame.event.dev}"),
+    )
+
+
+def transmit_step(frame: Sighting) -> TransmitStep:
+    """The stack handed the frame to a device."""
+    return TransmitStep(
+        dev=frame.event.dev.dev,
+        at=frame.event.at,
+        basis=seen(f"packet socket on {frame.event.dev}"),
+        src_mac=frame.headers.src_mac,
+        dst_mac=frame.headers.dst_mac,
+    )
+
+
+def looped(node: NodeName) -> tuple[TransmitStep, ReceiveStep]:
+    """Out through the loopback device and in again: no packet socket shows its frames."""
+    basis = seen(f"nf_tables trace in {node}: out and in through {LOOPBACK}")
+    return (
+        TransmitStep(dev=LOOPBACK, at=None, basis=basis),
+        ReceiveStep(dev=LOOPBACK, at=None, pkttype=PktType.HOST, basis=basis),
+    )
+
+
+def route_step(state: NodeState, destination: str) -> RouteStep:
+    """The route that the node's tables have for a destination, or none."""
+    local = local_device(state, destination)
+    route = route_to(state, destination)
+    text = route_text(route) if route else (f"local {destination}" if local else None)
+    return RouteStep(
+        destination=destination,
+        route=text,
+        dev=route.dev if route else local,
+        via=route.via if route else None,
+        basis=computed(f"routes of {state.name} as read"),
+    )
+
+
+def neighbour_step(state: NodeState, frame: Sighting) -> Iterator[NeighbourStep]:
+    """The link-layer address that the frame was sent to is the resolution; a group has none."""
+    ip, mac, dev = frame.headers.ip, frame.headers.dst_mac, frame.event.dev.dev
+    if ip is None or is_group(mac):
+        return
+    hop = next_hop(state, ip.dst)
+    target = hop[1] if hop else ip.dst
+    entry = neighbour(state, dev, target)
+    known = NeighbourState.REACHABLE
+    if entry is not None and entry.state is not NeighbourState.FAILED:
+        known = entry.state
+    basis = seen(f"destination of the frame on {frame.event.dev}")
+    yield NeighbourStep(dev=dev, ip=target, mac=mac, state=known, basis=basis)
+
+
+def waiting(state: NodeState, destination: str, basis: Basis) -> Iterator[NeighbourStep]:
+    """A packet that met hooks and was then given to no device: its next hop is unresolved."""
+    way = next_hop(state, destination)
+    if way is not None and not is_local(state, destination):
+        dev, address = way
+        yield NeighbourStep(
+            dev=dev, ip=address, mac=None, state=NeighbourState.INCOMPLETE, basis=basis
+        )
+
+
+def translation(before: Headers, after: Headers, basis: Basis) -> Iterator[NatStep]:
+    """Addresses that differ between the frame that came in and the one that goes out."""
+    old, new = before.ip, after.ip
+    if old is None or new is None:
+        return
+    for field, was, now in (("source", old.src, new.src), ("destination", old.dst, new.dst)):
+        if was != now:
+            yield NatStep(field=field, before=was, after=now, basis=basis)
+
+
+def pass_up_step(bridge: DevName, up: Sighting, received: Nanos | None) -> PassUpStep:
+    """The copy that went up into the stack behind the bridge device.
+
+    It has a time of its own only when that is another than *received*, that of the frame on
+    the port: the kernel stamps a frame once.
+    """
+    kind = up.event.pkttype
+    at = up.event.at if up.event.at != received else None
+    basis = seen(f"packet socket on {up.event.dev}, packet type {kind}")
+    match kind:
+        case PktType.HOST:
+            because = "own-address"
+        case PktType.OTHERHOST:
+            because = "promiscuous"
+        case _:
+            because = "group"
+    return PassUpStep(
+        bridge=bridge,
+        at=at,
+        because=because,  # type: ignore[arg-type]  # one of its three words
+        pkttype=kind,
+        basis=basis,
+    )
+
+
+def for_the_capture(up: Sighting) -> DropStep:
+    """The end of the copy that only a capture on the bridge made."""
+    return DropStep(
+        reason="made for the capture only: it is for another host, so the stack "
+        "behind the bridge ignores it",
+        where=str(up.event.dev),
+        basis=seen("the kernel classed this copy as for another host"),
+        expected=True,
+    )
+
+
+def not_for_us(frame: Sighting, own: Mac | None) -> DropStep:
+    """The end of a frame whose destination is another host's address."""
+    ref = frame.event.dev
+    return DropStep(
+        reason=f"its destination {frame.headers.dst_mac} is not {ref.dev}'s address {own}: "
+        "IP ignores frames for other hosts",
+        where=str(ref),
+        basis=seen("the kernel classed the frame as for another host"),
+        expected=True,
+    )
+
+
+def blocked_port(node: NodeState, bridge: DevName, port: DevName) -> DropStep | None:
+    """The end of a frame that came in through a port which takes none; None if it takes them."""
+    above, link = node.link(bridge), node.link(port)
+    basis = computed(f"links of {node.name} as read")
+    where = f"{node.name}/{port}"
+    if above is not None and not above.up:
+        return DropStep(
+            reason=f"the bridge {bridge} is down, and its ports take no frames",
+            where=where,
+            basis=basis,
+        )
+    if link is not None and link.port_state not in (None, "forwarding"):
+        reason = f"as a port of {bridge} it is {link.port_state}, and takes no frames to forward"
+        return DropStep(reason=reason, where=where, basis=basis)
+    return None
