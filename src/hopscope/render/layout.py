@@ -35,11 +35,6 @@ class Layout:
         """The box of that node."""
         return next((box for box in self.nodes if box.node.name == name), None)
 
-    def device(self, ref: DevRef) -> DeviceBox | None:
-        """The box of that device."""
-        node = self.node(ref.node)
-        return node.device(ref.dev) if node is not None else None
-
 
 def lay_out(snapshot: Snapshot) -> Layout:
     """Place everything; the parts of a lab that nothing joins stand below each other."""

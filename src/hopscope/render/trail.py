@@ -44,7 +44,7 @@ def trails(journey: Journey, layout: Layout) -> list[Trail]:
     """One line for each end of the journey."""
     found: list[Trail] = []
     for points in ways(way(journey)):
-        spots = tuple(_drop_repeats(_spots(points, layout)))
+        spots = tuple(_spots(points, layout))
         if len(spots) > 1:
             devices = tuple(point.dev for point in points)
             found.append(
@@ -74,14 +74,6 @@ def untaken(journey: Journey, layout: Layout) -> Iterator[Untaken]:
             continue
         high = (box.rise, node.stack[1] + node.stack[3])
         yield Untaken(bridge=ref, low=(box.rise, box.y), high=high, lent=ref in lent)
-
-
-def _drop_repeats(spots: Iterator[Spot]) -> Iterator[Spot]:
-    last: Spot | None = None
-    for spot in spots:
-        if spot != last:
-            yield spot
-        last = spot
 
 
 def _spots(points: Sequence[Point], layout: Layout) -> Iterator[Spot]:

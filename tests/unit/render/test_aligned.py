@@ -54,3 +54,16 @@ def test_times_do_not_make_steps_differ() -> None:
     late = replace(echo(), started=Nanos(echo().started - 9_000))
     (one,) = comparisons(record([ping(1, [echo()]), ping(2, [late], switch=1)]))
     assert one.changed == ()
+
+
+def test_pings_without_a_packet_of_one_kind_cannot_be_compared() -> None:
+    root = page(record([ping(1, [echo()]), ping(2, [echo(reply=True)], switch=1)]))
+    text = root.by_id("comparison").text
+    assert "No packet of one kind was seen in both, so nothing can be compared." in text
+    assert "Echo request: only in ping 1" in text
+    assert "Echo reply: only in ping 2" in text
+
+
+def test_the_same_steps_are_called_the_same() -> None:
+    root = page(record([ping(1, [echo()]), ping(2, [echo()], switch=1)]))
+    assert "Every step is the same in both." in root.by_id("comparison").text

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 
 import strategies
 from hopscope.model.flow import Headers, Icmp, Ip
-from hopscope.model.journey import Reason
-from hopscope.model.record import Check, ExpectResult, Finding, Record
+from hopscope.model.journey import HookStep, Reason
+from hopscope.model.record import Check, ExpectResult, Finding, Record, Reply
 from hopscope.model.snapshot import Neighbour, Snapshot
 from hopscope.model.vocab import DevName, Fate, NeighbourState, inferred
 from hopscope.render.changes import neighbour_changes
@@ -290,6 +290,43 @@ def test_nothing_may_be_fetched_and_only_our_script_runs() -> None:
 def test_files_beside_the_page_are_named_relatively() -> None:
     links = [one.attributes["href"] for one in page(bridge_record()).by_id("files").all("a")]
     assert links == ["journeys.json", "capture.pcapng", "icmp.pcapng", "iptables.log"]
+
+
+def test_the_verdict_counts_every_expectation() -> None:
+    held = Check(expected="a", seen="a", held=True)
+    failed = Check(expected="b", seen="c", held=False)
+    for checks, said in (
+        ((held, held), "All 2 expectations held; 1 of 1 pings answered."),
+        ((held, failed), "1 of 2 expectations failed; 1 of 1 pings answered."),
+    ):
+        done = record([ExpectResult(checks=checks), ping(1, [echo()])])
+        assert said in page(done).all("header")[0].text
+
+
+def test_hooks_without_a_chain_are_folded_together() -> None:
+    """They stand where they were passed, one line for those that follow each other."""
+    journey = echo(switch=1)
+    host = journey.first.onward[0]
+    silent = [replace(s, chains=()) if isinstance(s, HookStep) else s for s in host.steps]
+    steps = (*silent, *(s for s in silent if isinstance(s, HookStep)))
+    first = replace(journey.first, onward=(replace(host, steps=steps),))
+    root = page(record([ping(1, [replace(journey, first=first)])])).by_id("step-1")
+    assert [one.all("summary")[0].text for one in root.all("li", "silent")] == [
+        "1 hook at which no chain is registered",
+        "2 hooks at which no chain is registered",
+        "3 hooks at which no chain is registered",
+    ]
+
+
+def test_many_replies_are_summed_up() -> None:
+    many = tuple(Reply(seq=n, rtt=n * 1000) for n in range(1, 31))
+    text = page(record([replace(ping(1, [echo()]), replies=many)])).by_id("step-1").text
+    assert "reply 10 after 10.0 µs" in text
+    assert "reply 11" not in text
+    assert "20 more: 20 answered, after 11.0 µs to 30.0 µs" in text
+    none = tuple(replace(reply, rtt=None) for reply in many)
+    text = page(record([replace(ping(1, [echo()]), replies=none)])).by_id("step-1").text
+    assert "20 more: none answered" in text
 
 
 # -- what a picture and a table choose ---------------------------------------------------

@@ -448,6 +448,24 @@ def test_a_device_that_is_down_says_so() -> None:
     assert not find(whole, "broken")
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"carrier": False}, "✕ no carrier"),
+        ({"port_state": "blocking"}, "✕ port blocking"),
+        ({"kind": "vxlan"}, "vxlan"),
+    ],
+)
+def test_a_device_says_what_is_special_about_it(changed: dict[str, object], said: str) -> None:
+    host = next(node for node in BRIDGE.nodes if node.name == "host")
+    links = tuple(
+        replace(link, **changed) if link.name == "veth1b" else link  # type: ignore[arg-type]
+        for link in host.links
+    )
+    assert said in words(drawn(Snapshot(nodes=(replace(host, links=links),)), None))
+    assert said not in words(drawn(Snapshot(nodes=(host,)), None))
+
+
 def test_devices_carry_their_names_addresses_and_macs() -> None:
     said = words(drawn(BRIDGE, None))
     for node in BRIDGE.nodes:
