@@ -48,7 +48,8 @@ def run(
         )
 
         def told(result: "StepResult") -> None:
-            console.print(text.result(result, verbose=verbose))
+            if not console.quiet:
+                console.print(text.result(result, verbose=verbose))
 
         record = perform(running, told=told, promiscuous=promiscuous)
     console.print(text.conclusion(record.conclusion))

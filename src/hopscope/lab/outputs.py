@@ -42,7 +42,7 @@ def write_folder(record: Record, folder: Path) -> list[Path]:
 
 
 def _files(record: Record) -> Iterator[tuple[str, bytes]]:
-    yield "report.html", report(record).encode()
+    yield "report.html", report(record, compiled=_compiled()).encode()
     yield "capture.pcapng", _capture(record, None)
     target = _target(record)
     if target is not None:
@@ -50,6 +50,19 @@ def _files(record: Record) -> Iterator[tuple[str, bytes]]:
     lines = (line.text + "\n" for ping in record.pings for line in ping.log)
     yield "iptables.log", "".join(lines).encode()
     yield "journeys.json", codec.dump(record, indent=2) + b"\n"
+
+
+def _compiled() -> str | None:
+    """Where compiled templates are kept; None where this user has no place of their own."""
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
+    folder = Path(home) / "hopscope" / "templates"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+    except OSError:
+        return None
+    private = status.st_uid == os.geteuid() and not status.st_mode & 0o022
+    return str(folder) if private and os.access(folder, os.W_OK) else None
 
 
 def _target(record: Record) -> DevRef | None:
