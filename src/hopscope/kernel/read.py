@@ -165,6 +165,7 @@ def _policy_rules(kernel: Kernel, node: NodeName) -> Iterator[PolicyRule]:
                     table=part.table,
                     source=part.source,
                     destination=part.destination,
+                    conditions=part.conditions,
                 )
 
 

@@ -75,6 +75,7 @@ class PolicyRule:
     table: int
     source: str | None = None
     destination: str | None = None
+    conditions: tuple[str, ...] = ()  # what else it asks, as ``ip rule`` names it: "fwmark"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,6 +132,7 @@ def set_link(
     up: bool | None = None,
     master: int | None = None,
     alias: str | None = None,
+    mtu: int | None = None,
 ) -> Message:
     """Change a device; what is None stays as it is."""
     body = _ifinfo(index=index, up=up)
@@ -139,6 +140,8 @@ def set_link(
         body += u32(IFLA_MASTER, master)
     if alias is not None:
         body += text(IFLA_IFALIAS, alias)
+    if mtu is not None:
+        body += u32(IFLA_MTU, mtu)
     return Message(RTM_NEWLINK, 0, body)
 
 

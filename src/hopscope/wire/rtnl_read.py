@@ -1,4 +1,7 @@
-"""rtnetlink answers and notifications → plain parts, still by interface index; no socket."""
+"""rtnetlink answers and notifications → plain parts, still by interface index; no socket.
+
+What is too short, or no address where one should be, gives None: it never raises.
+"""
 
 import struct
 import sys
@@ -32,6 +35,7 @@ IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 ARPHRD_LOOPBACK: Final = 772
 
 _FAMILIES: Final = {AF_INET: Family.IP, AF_INET6: Family.IP6}
+_SIZES: Final = {AF_INET: 4, AF_INET6: 16}  # of an address
 _STATES: Final = {
     0x01: NeighbourState.INCOMPLETE,
     0x02: NeighbourState.REACHABLE,
@@ -50,6 +54,25 @@ _ROUTE_TYPES: Final = (
 )
 _SCOPES: Final = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 _PROTOCOLS: Final = {1: "redirect", 2: "kernel", 3: "boot", 4: "static", 9: "ra", 16: "dhcp"}
+_IFINFO: Final = struct.Struct("=BxHiII")
+_IFADDR: Final = struct.Struct("=BBBBI")
+_RTMSG: Final = struct.Struct("=BBBBBBBBI")  # struct fib_rule_hdr has the same layout
+_NDMSG: Final = struct.Struct("=B3xiHBB")
+_RTNEXTHOP: Final = struct.Struct("=HBBi")
+_CONDITIONS: Final = {
+    3: "iif",
+    10: "fwmark",
+    12: "tun_id",
+    13: "suppress_ifgroup",
+    17: "oif",
+    19: "l3mdev",
+    20: "uidrange",
+    22: "ipproto",
+    23: "sport",
+    24: "dport",
+}
+"""FRA_*: what a policy rule may ask beside source and destination, as ``ip rule`` names it."""
+_FRA_SUPPRESS_PREFIXLEN, _FIB_RULE_INVERT = 14, 2
 _COUNTERS: Final = (
     *("rx_packets", "tx_packets", "rx_bytes", "tx_bytes"),
     *("rx_errors", "tx_errors", "rx_dropped", "tx_dropped"),
@@ -111,6 +134,7 @@ class PolicyRulePart:
     table: int
     source: str | None
     destination: str | None
+    conditions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,10 +162,10 @@ class FdbPart:
 
 def link(message: Message) -> LinkPart | None:
     """A device (rtnl_fill_ifinfo, net/core/rtnetlink.c); None for any other message."""
-    if message.type != RTM_NEWLINK:
+    if message.type != RTM_NEWLINK or len(message.payload) < _IFINFO.size:
         return None
-    _family, hardware, index, flags, _change = struct.unpack_from("=BxHiII", message.payload)
-    found = attributes(message.payload[16:])
+    _family, hardware, index, flags, _change = _IFINFO.unpack_from(message.payload)
+    found = attributes(message.payload[_IFINFO.size :])
     info = attributes(found.get(18, b""))
     data = attributes(info.get(2, b""))
     kind = _string(info.get(1))
@@ -160,68 +184,86 @@ def link(message: Message) -> LinkPart | None:
         port_state=_port_state(port),
         peer=_int(found.get(5)),
         peer_nsid=_int(found.get(37)),
-        nf_call=kind == "bridge" and bool(data.get(36, b"\0")[0]),
+        nf_call=kind == "bridge" and bool(_int(data.get(36))),
         counters=_counters(found.get(23, b"")),
     )
 
 
 def address(message: Message) -> AddressPart | None:
     """An address (inet_fill_ifaddr); the local end of a point-to-point one."""
-    if message.type != RTM_NEWADDR:
+    if message.type != RTM_NEWADDR or len(message.payload) < _IFADDR.size:
         return None
-    family, prefix, _flags, _scope, index = struct.unpack_from("=BBBBI", message.payload)
-    found = attributes(message.payload[8:])
-    packed = found.get(2) or found.get(1)
-    if family not in _FAMILIES or packed is None:
+    family, prefix, _flags, _scope, index = _IFADDR.unpack_from(message.payload)
+    found = attributes(message.payload[_IFADDR.size :])
+    ip = _ip(family, found.get(2) or found.get(1))
+    if ip is None or prefix > 8 * _SIZES[family]:
         return None
-    return AddressPart(index=index, ip=str(ip_address(packed)), prefix=prefix)
+    return AddressPart(index=index, ip=ip, prefix=prefix)
 
 
 def route(message: Message) -> RoutePart | None:
     """A route (fib_dump_info); of several next hops, the first."""
-    if message.type != RTM_NEWROUTE:
+    if message.type != RTM_NEWROUTE or len(message.payload) < _RTMSG.size:
         return None
-    family, length, _src, _tos, table, protocol, scope, kind = struct.unpack_from(
-        "=BBBBBBBB", message.payload
+    family, length, _src, _tos, table, protocol, scope, kind, _flags = _RTMSG.unpack_from(
+        message.payload
     )
-    if family not in _FAMILIES:
+    found = _first_hop(attributes(message.payload[_RTMSG.size :]))
+    destination = _network(family, found.get(1), length)
+    if destination is None:
         return None
-    found = attributes(message.payload[12:])
-    if 9 in found:  # RTA_MULTIPATH: struct rtnexthop, then its attributes
-        found |= {4: found[9][4:8], **attributes(found[9][8:])}
-    nothing = bytes(4 if family == AF_INET else 16)
     return RoutePart(
         family=_FAMILIES[family],
-        destination=f"{ip_address(found.get(1, nothing))}/{length}",
+        destination=destination,
         table=_int(found.get(15)) or table,
         type=_ROUTE_TYPES[kind] if kind < len(_ROUTE_TYPES) else f"type {kind}",
         dev=_int(found.get(4)),
-        via=_ip(found.get(5)),
-        source=_ip(found.get(7)),
+        via=_ip(family, found.get(5)) or _other_family(found.get(18)),
+        source=_ip(family, found.get(7)),
         metric=_int(found.get(6)) or 0,
         scope=_SCOPES.get(scope, str(scope)),
         protocol=_PROTOCOLS.get(protocol, str(protocol)),
     )
 
 
+def _first_hop(found: dict[int, bytes]) -> dict[int, bytes]:
+    """With the device and gateway of the first of several next hops (RTA_MULTIPATH)."""
+    hops = found.get(9, b"")
+    if len(hops) < _RTNEXTHOP.size:
+        return found
+    length, _flags, _hops, _index = _RTNEXTHOP.unpack_from(hops)
+    return found | {4: hops[4:8]} | attributes(hops[_RTNEXTHOP.size : length])
+
+
+def _other_family(via: bytes | None) -> str | None:
+    """RTA_VIA: an IPv4 route whose gateway has an IPv6 address."""
+    if via is None or len(via) < 2:
+        return None
+    return _ip(int.from_bytes(via[:2], sys.byteorder), via[2:])
+
+
 def policy_rule(message: Message) -> PolicyRulePart | None:
     """A policy rule (fib_nl_fill_rule)."""
-    if message.type != RTM_NEWRULE:
+    if message.type != RTM_NEWRULE or len(message.payload) < _RTMSG.size:
         return None
-    family, to_length, from_length, _tos, table = struct.unpack_from("=BBBBB", message.payload)
+    family, to_length, from_length, tos, table, *_reserved, flags = _RTMSG.unpack_from(
+        message.payload
+    )
     if family not in _FAMILIES:
         return None
-    found = attributes(message.payload[12:])
-
-    def network(kind: int, length: int) -> str | None:
-        return f"{ip_address(found[kind])}/{length}" if kind in found else None
-
+    found = attributes(message.payload[_RTMSG.size :])
+    asked = [word for kind, word in _CONDITIONS.items() if kind in found]
+    asked += ["tos"] if tos else []
+    asked += ["not"] if flags & _FIB_RULE_INVERT else []
+    if _int(found.get(_FRA_SUPPRESS_PREFIXLEN, b"\xff" * 4)) != 0xFFFFFFFF:
+        asked.append("suppress_prefixlength")
     return PolicyRulePart(
         family=_FAMILIES[family],
         priority=_int(found.get(6)) or 0,
         table=_int(found.get(15)) or table,
-        source=network(2, from_length),
-        destination=network(1, to_length),
+        source=_network(family, found.get(2), from_length) if 2 in found else None,
+        destination=_network(family, found.get(1), to_length) if 1 in found else None,
+        conditions=tuple(asked),
     )
 
 
@@ -231,11 +273,12 @@ def neighbour_event(message: Message) -> NeighbourPart | None:
     if told is None:
         return None
     family, index, state, found = told
-    if family not in _FAMILIES or 1 not in found:
+    ip = _ip(family, found.get(1))
+    if ip is None:
         return None
     return NeighbourPart(
         index=index,
-        ip=str(ip_address(found[1])),
+        ip=ip,
         mac=_mac(found.get(2)),
         state=_STATES.get(state, NeighbourState.NONE),
         removed=message.type == RTM_DELNEIGH,
@@ -265,24 +308,36 @@ def nsid(message: Message) -> int | None:
     """The answer to `rtnl.get_nsid`; None when this namespace has no number for that one."""
     if message.type != RTM_NEWNSID:
         return None
-    found = attributes(message.payload[4:])
-    number = struct.unpack("=i", found[1])[0] if 1 in found else -1
-    return None if number < 0 else int(number)
+    number = attributes(message.payload[4:]).get(1, b"")
+    if len(number) != 4:
+        return None
+    signed = int.from_bytes(number, sys.byteorder, signed=True)
+    return None if signed < 0 else signed
 
 
 def _ndmsg(message: Message) -> tuple[int, int, int, dict[int, bytes]] | None:
-    if message.type not in (RTM_NEWNEIGH, RTM_DELNEIGH) or len(message.payload) < 12:
+    if message.type not in (RTM_NEWNEIGH, RTM_DELNEIGH) or len(message.payload) < _NDMSG.size:
         return None
-    family, index, state = struct.unpack_from("=B3xiH", message.payload)
-    return family, index, state, attributes(message.payload[12:])
+    family, index, state, _flags, _type = _NDMSG.unpack_from(message.payload)
+    return family, index, state, attributes(message.payload[_NDMSG.size :])
 
 
 def _int(data: bytes | None) -> int | None:
     return None if data is None else int.from_bytes(data[:4], sys.byteorder)
 
 
-def _ip(data: bytes | None) -> str | None:
-    return None if data is None else str(ip_address(data))
+def _ip(family: int, data: bytes | None) -> str | None:
+    """None where there is no address of that family."""
+    if data is None or len(data) != _SIZES.get(family):
+        return None
+    return str(ip_address(data))
+
+
+def _network(family: int, data: bytes | None, length: int) -> str | None:
+    """CIDR; without *data*, that of all addresses. None for what is no network."""
+    size = _SIZES.get(family, 0)
+    ip = _ip(family, bytes(size) if data is None else data)
+    return None if ip is None or length > 8 * size else f"{ip}/{length}"
 
 
 def _mac(data: bytes | None) -> Mac | None:
@@ -294,9 +349,9 @@ def _string(data: bytes | None) -> str:
 
 
 def _port_state(port: dict[int, bytes]) -> str | None:
-    if 1 not in port:
+    number = _int(port.get(1))
+    if number is None:
         return None
-    number = port[1][0]
     return _PORT_STATES[number] if number < len(_PORT_STATES) else f"state {number}"
 
 
