@@ -4,6 +4,7 @@ Nothing here is written for one lab: a sentence appears when its measurement was
 and says the opposite when the measurement does.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -50,13 +51,17 @@ def _bridging(ping: PingResult) -> set[NodeName]:
 
 def _failures(record: Record) -> Iterator[Finding]:
     for ping in record.pings:
-        if ping.reason is not None:
-            yield Finding(
-                sentence=f"Ping {ping.number}, {ping.source} to {ping.target}, got no reply: "
-                f"{ping.reason.sentence}.",
-                evidence=str(ping.reason.basis),
-                held=False,
-            )
+        if ping.reason is None:
+            continue
+        lost = sum(reply.rtt is None for reply in ping.replies)
+        said = "got no reply" if lost == len(ping.replies) else f"got no reply to {lost} requests"
+        wanted = any(check.expected == "no reply" and check.held for check in ping.checks)
+        yield Finding(
+            sentence=f"Ping {ping.number}, {ping.source} to {ping.target}, {said}: "
+            f"{ping.reason.sentence}.",
+            evidence=str(ping.reason.basis),
+            held=wanted,
+        )
 
 
 def _layer_two(record: Record) -> Iterator[Finding]:
@@ -149,43 +154,74 @@ def _bridge_ports(record: Record) -> Iterator[Finding]:
 
 def _switch(record: Record) -> Iterator[Finding]:
     """Whether bridged packets met the IP firewall, by the state of the switch."""
+    told: dict[str, list[PingResult]] = {}
     for ping in record.pings:
-        nodes = _bridging(ping)
-        switches = {k: v for k, v in ping.switches.items() if k.split("/")[0] in nodes}
-        if not switches:
-            continue
-        met = ip_hooks(ping, nodes=nodes)
-        state = ", ".join(f"{bridge}: {value}" for bridge, value in switches.items())
-        if met:
-            order = " → ".join(dict.fromkeys(step.hook.upper() for _node, step in met))
-            said = f"bridged packets passed the IP hooks {order} of {', '.join(sorted(nodes))}"
-        else:
-            said = f"no bridged packet met an IP hook of {', '.join(sorted(nodes))}"
-        hits = [d for d in ping.deltas if d.after > d.before and d.node in nodes]
-        lines = ", ".join(entry.prefix for entry in ping.log) or "none"
+        sentence = _switch_sentence(ping)
+        if sentence:
+            told.setdefault(sentence, []).append(ping)
+    for sentence, pings in told.items():
+        numbers = ", ".join(str(ping.number) for ping in pings)
+        hits = {
+            (d.node, d.family, d.table, d.chain, d.handle)
+            for ping in pings
+            for d in ping.deltas
+            if d.after > d.before and d.node in _bridging(ping)
+        }
+        lines = ", ".join(line.prefix for ping in pings for line in ping.log) or "none"
         yield Finding(
-            sentence=f"With bridge-nf-call-iptables at {state}, {said}.",
-            evidence=f"ping {ping.number}: nf_tables trace; rules hit: {len(hits)}; "
-            f"log lines: {lines}",
+            sentence=sentence,
+            evidence=f"{'ping' if len(pings) == 1 else 'pings'} {numbers}: nf_tables trace; "
+            f"rules hit: {len(hits)}; log lines: {lines}",
         )
 
 
+def _switch_sentence(ping: PingResult) -> str:
+    nodes = _bridging(ping)
+    switches = {k: v for k, v in ping.switches.items() if k.split("/")[0] in nodes}
+    if not switches:
+        return ""
+    name = f"bridge-nf-call-{'ip6tables' if ':' in ping.address else 'iptables'}"
+    state = ", ".join(f"{bridge}: {value}" for bridge, value in switches.items())
+    met = ip_hooks(ping, nodes=nodes)
+    if not met:
+        return f"With {name} at {state}, no packet met an IP hook of {', '.join(sorted(nodes))}."
+    order = " → ".join(dict.fromkeys(step.hook.upper() for _node, step in met))
+    return (
+        f"With {name} at {state}, packets met the IP hooks {order} of {', '.join(sorted(nodes))}."
+    )
+
+
 def _only_difference(record: Record) -> Iterator[Finding]:
+    """Whether two pings between which the switch changed differ in anything else."""
     pings = [p for p in record.pings if _bridging(p)]
     for one, other in pairwise(pings):
         same = (one.source, one.address) == (other.source, other.address)
         if not same or one.switches == other.switches or not (one.replied and other.replied):
             continue
-        if _echo_path(one) == _echo_path(other) and ip_hooks(one, nodes=_bridging(one)) != ip_hooks(
-            other, nodes=_bridging(other)
-        ):
-            more = ip_hooks(other, nodes=_bridging(other)) or ip_hooks(one, nodes=_bridging(one))
+        more = (_hooks(one) - _hooks(other)) + (_hooks(other) - _hooks(one))
+        if more and _echo_path(one) == _echo_path(other):
             yield Finding(
                 sentence="The switch changed nothing but that: the echo request and the reply "
                 "crossed the same devices in the same order both times.",
                 evidence=f"frames of pings {one.number} and {other.number}; the difference is "
-                f"{len(more)} netfilter steps",
+                f"{_count(more.total(), 'netfilter step')}",
             )
+
+
+def _hooks(ping: PingResult) -> Counter[tuple[str, ...]]:
+    """The hooks that the echo packets passed, and how often each."""
+    return Counter(
+        (journey.title, hop.node, step.family, step.hook, str(step.iif), str(step.oif))
+        for journey in ping.journeys
+        if journey.title.startswith("echo")
+        for hop in hops(journey)
+        for step in hop.steps
+        if isinstance(step, HookStep)
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _echo_path(ping: PingResult) -> list[tuple[str, str, str]]:
@@ -242,15 +278,15 @@ def _untaken(record: Record) -> Iterator[Finding]:
             for _n, s in steps
             if isinstance(s, HookStep) and s.hook is Hook.INPUT and s.family in IP
         ]
-        if not echoes or not nodes or inputs:
+        if not echoes or not nodes or inputs or not ping.replied:
             continue
         if any(step.because != "promiscuous" for step in ups):
             continue
         note = ""
         if ups:
             note = (
-                f"; the {len(ups)} copies seen on the bridge device were made for the capture, "
-                "and the kernel classed them as for another host"
+                f"; {_count(len(ups), 'echo packet')} also seen on the bridge device: copies made "
+                "for the capture, which the kernel classed as for another host"
             )
         yield Finding(
             sentence=f"The echo packets did not go up into the protocol stack of "

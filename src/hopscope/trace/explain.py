@@ -36,6 +36,7 @@ def _causes(scene: Scene) -> tuple[Cause, ...]:
     return (
         firewall.rule_drop,
         routing.told,
+        links.not_sent,
         links.not_carried,
         links.too_long,
         resolution.unresolved(about),

@@ -52,18 +52,19 @@ def _too_late(reply: Journey) -> Reason:
 def _no_answer(scene: Scene, request: Journey) -> Reason | None:
     """The request was delivered, and no reply was ever seen."""
     ip = request.headers.ip
-    hop = next((h for h in all_hops(request.first) if _delivered(h)), None)
-    if ip is None or hop is None:
+    reached = [hop for hop in all_hops(request.first) if _delivered(hop)]
+    if ip is None or not reached:
         return None
-    state = scene.node(hop.node)
+    states = tuple(scene.node(name) for name in dict.fromkeys(hop.node for hop in reached))
     for cause in _KEEPS_SILENT:
-        reason = cause(state, hop, ip.src, ip.dst)
+        reason = cause(states, ip.src, ip.dst)
         if reason is not None:
             return reason
+    node, came_in = reached[0].node, reached[0].came_in
     return Reason(
         code="no-answer",
-        sentence=f"the request reached {hop.node}, and no reply left it",
-        at=DevRef(hop.node, hop.came_in) if hop.came_in else None,
+        sentence=f"the request reached {node}, and no reply left it",
+        at=DevRef(node, came_in) if came_in else None,
         basis=inferred("packet sockets and nf_tables trace"),
     )
 
@@ -72,37 +73,40 @@ def _delivered(hop: Hop) -> bool:
     return any(isinstance(step, DeliverStep) for step in hop.steps)
 
 
-def _ignored(state: NodeState, hop: Hop, source: str, goal: str) -> Reason | None:
-    del hop, source
-    six = ":" in goal
-    key = "net.ipv6.icmp.echo_ignore_all" if six else "net.ipv4.icmp_echo_ignore_all"
-    if not sysctl_int(state, key):
-        return None
-    return _silent(state, key, 0)
+States = Sequence[NodeState]
+"""Of the nodes that a request reached: of several, when it was for all."""
 
 
-def _ignored_broadcast(state: NodeState, hop: Hop, source: str, goal: str) -> Reason | None:
-    del hop, source
-    route = route_to(state, goal)
+def _ignored(states: States, source: str, goal: str) -> Reason | None:
+    del source
+    key = "net.ipv6.icmp.echo_ignore_all" if ":" in goal else "net.ipv4.icmp_echo_ignore_all"
+    return _silent(states, key) if sysctl_int(states[0], key) else None
+
+
+def _ignored_broadcast(states: States, source: str, goal: str) -> Reason | None:
+    del source
+    route = route_to(states[0], goal)
     to_all = (route is not None and route.type == "broadcast") or ip_address(goal).is_multicast
     key = "net.ipv4.icmp_echo_ignore_broadcasts"
-    if ":" in goal or not to_all or sysctl_int(state, key) == 0:
-        return None
-    return _silent(state, key, 0)
+    asked = ":" not in goal and to_all and sysctl_int(states[0], key)
+    return _silent(states, key) if asked else None
 
 
-def _silent(state: NodeState, key: str, value: int) -> Reason:
+def _silent(states: States, key: str) -> Reason:
+    ignoring = [state.name for state in states if sysctl_int(state, key)]
+    names, do = " and ".join(ignoring), "does" if len(ignoring) == 1 else "do"
     return Reason(
         code="echo-ignored",
-        sentence=f"the request reached {state.name}, which does not answer because {key} = 1 there",
+        sentence=f"the request reached {names}, which {do} not answer because {key} = 1 there",
         at=None,
-        basis=computed(f"sysctls of {state.name} as read"),
-        mend=sysctl_command(state.name, key, value),
+        basis=computed(f"sysctls of {names} as read"),
+        mend=sysctl_command(ignoring[0], key, 0),
     )
 
 
-def _no_way_back(state: NodeState, hop: Hop, source: str, goal: str) -> Reason | None:
-    del hop, goal
+def _no_way_back(states: States, source: str, goal: str) -> Reason | None:
+    del goal
+    state = states[0]
     if next_hop(state, source) is not None or is_local(state, source):
         return None
     route = route_to(state, source)
@@ -116,7 +120,7 @@ def _no_way_back(state: NodeState, hop: Hop, source: str, goal: str) -> Reason |
     )
 
 
-_KEEPS_SILENT: tuple[Callable[[NodeState, Hop, str, str], Reason | None], ...] = (
+_KEEPS_SILENT: tuple[Callable[[States, str, str], Reason | None], ...] = (
     _ignored,
     _ignored_broadcast,
     _no_way_back,

@@ -255,7 +255,7 @@ class _Weaver:
             node,
             lambda way: (
                 way.hook in (Hook.FORWARD, Hook.POSTROUTING, Hook.OUTPUT)
-                and (way.family is Family.BRIDGE or _bridged(way, bridge))
+                and (way.family is Family.BRIDGE or (bool(out) and _bridged(way, bridge)))
                 and (way.iif in inside if way.iif else way.oif in (*out, bridge))
             ),
             copies=max(len(out), 1),
@@ -410,6 +410,6 @@ class _Weaver:
         return [frame]
 
 
-def _bridged(traversal: Traversal, bridge: DevName) -> bool:
+def _bridged(way: Traversal, bridge: DevName) -> bool:
     """An ip hook that br_netfilter called for a bridged packet: in and out are the bridge."""
-    return bridge in (traversal.iif, traversal.oif) and traversal.iif in (bridge, None)
+    return way.oif == bridge and way.iif == (bridge if way.hook is Hook.FORWARD else None)

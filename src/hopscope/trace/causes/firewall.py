@@ -6,7 +6,7 @@ from typing import Final
 from hopscope.model.journey import ChainVisit, HookStep, Hop, Reason, ReceiveStep, RuleCheck
 from hopscope.model.snapshot import Chain, NodeState
 from hopscope.model.vocab import DevRef, Family, Hook, PktType, Verdict, inferred
-from hopscope.trace.causes.evidence import all_hops, devices, last_device, sends
+from hopscope.trace.causes.evidence import all_hops, command, devices, last_device, sends
 from hopscope.trace.scene import Packet, Scene
 from hopscope.wire.packet import title
 
@@ -41,6 +41,7 @@ def rule_drop(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
 def _by_rule(
     packet: Packet, hop: Hop, step: HookStep, visit: ChainVisit, rule: RuleCheck, scene: Scene
 ) -> Reason:
+    chain = f"{visit.family} {visit.table} {visit.chain}"
     rejects = _REJECTS.search(rule.text) is not None
     told = scene.errors_about(packet)
     did = "rejected it" if rejects else "dropped it"
@@ -48,12 +49,11 @@ def _by_rule(
         did += f", and told its sender: {title(told[0].headers)}"
     return Reason(
         code="rule-reject" if rejects else "rule-drop",
-        sentence=f"in {hop.node}, the rule `{rule.text}` of {visit.family} {visit.table} "
-        f"{visit.chain} {did}",
+        sentence=f"in {hop.node}, the rule `{rule.text}` of {chain} {did}",
         at=last_device(hop),
         basis=step.basis,
-        mend=f"delete that rule (handle {rule.handle}), or accept this packet before it, "
-        f"in {hop.node}",
+        mend="accept this packet before that rule, or delete it: "
+        + command(hop.node, f"nft delete rule {chain} handle {rule.handle}"),
     )
 
 
@@ -64,7 +64,8 @@ def _by_policy(hop: Hop, step: HookStep, visit: ChainVisit) -> Reason:
         sentence=f"in {hop.node}, no rule of {chain} accepted it, and the chain's policy is drop",
         at=last_device(hop),
         basis=step.basis,
-        mend=f"accept this packet in {chain} of {hop.node}, or set its policy to accept",
+        mend="accept this packet in that chain, or change its policy: "
+        + command(hop.node, f"nft 'chain {chain} {{ policy accept; }}'"),
     )
 
 

@@ -16,9 +16,33 @@ from hopscope.trace.causes.evidence import (
 from hopscope.trace.loops import bridge_loop
 from hopscope.trace.scene import Packet, Scene
 
-__all__ = ["carries", "not_carried", "ring", "too_long"]
+__all__ = ["carries", "not_carried", "not_sent", "ring", "too_long"]
 
 _ETHERNET = 14
+
+
+def not_sent(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """Its maker chose a device for it, and that is down or has no carrier."""
+    if first.came_in is not None or any(isinstance(s, TransmitStep) for s in first.steps):
+        return None
+    chosen = [s.oif for s in first.steps if isinstance(s, HookStep) and s.oif is not None]
+    own = DevRef(first.node, chosen[-1]) if chosen else None
+    link = scene.before.link(own) if own is not None else None
+    if own is None or link is None or (link.up and link.carrier):
+        return None
+    far = scene.before.link(link.peer) if link.peer is not None else None
+    what, culprit = "is down", own
+    if link.up:
+        what = "has no carrier"
+        if link.peer is not None and far is not None and not far.up:
+            what, culprit = f"has no carrier: {link.peer} is down", link.peer
+    return Reason(
+        code="device-down",
+        sentence=f"{own} {what}, so nothing leaves through it",
+        at=own,
+        basis=computed(f"links of {own.node} as read"),
+        mend=device_command(culprit, "up") if what != "has no carrier" else "",
+    )
 
 
 def not_carried(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:

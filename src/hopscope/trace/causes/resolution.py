@@ -1,16 +1,16 @@
 """The next hop's link-layer address: nobody answers for it, or the entry is a wrong one."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
 
 from hopscope.model.flow import Headers
-from hopscope.model.journey import Hop, Reason, TransmitStep
+from hopscope.model.journey import Hop, PassUpStep, Reason, TransmitStep
 from hopscope.model.lookup import local_device, neighbour, next_hop, owner_of, route_to, sysctl_int
-from hopscope.model.snapshot import NodeState
 from hopscope.model.vocab import (
     DevName,
     DevRef,
     NeighbourState,
-    NodeName,
     computed,
     inferred,
     seen,
@@ -27,6 +27,9 @@ from hopscope.trace.causes.links import carries
 from hopscope.trace.scene import Packet, Scene
 
 __all__ = ["asked", "unanswered", "unresolved", "wrong_neighbour"]
+
+
+_NOBODY: Final = "nobody answers for {}: "
 
 
 def asked(headers: Headers) -> str | None:
@@ -47,29 +50,36 @@ def unanswered(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     if owner is None:
         return Reason(
             code="no-such-address",
-            sentence=f"nobody answers: no device in this lab has the address {target}",
+            sentence=f"{_NOBODY.format(target)}no device in this lab has that address",
             at=None,
             basis=computed("addresses of all nodes as read"),
             mend=f"give {target} to a device, or ping an address that exists",
         )
     for hop in all_hops(first):
-        if (hop.node, hop.came_in) == (owner.node, owner.dev) or _passed_up(hop, owner):
-            return _silent_owner(packet, owner, target, scene)
+        if hop.node == owner.node and (came_in := _stack_device(hop, scene)) is not None:
+            return _silent_owner(packet, owner, target, came_in, scene)
     return _cut_off(owner, target, scene) or _elsewhere(first, owner, target, scene)
 
 
-def _passed_up(hop: Hop, owner: DevRef) -> bool:
-    """Whether the question reached the stack behind a bridge that has the address."""
-    return hop.node == owner.node and any(
-        step.kind == "pass-up" and step.bridge == owner.dev for step in hop.steps
-    )
+def _stack_device(hop: Hop, scene: Scene) -> DevName | None:
+    """The device through which a hop's own stack got it; None when only its bridge did."""
+    if hop.came_in is None:
+        return None
+    link = scene.before.link(DevRef(hop.node, hop.came_in))
+    if link is None or link.master is None:
+        return hop.came_in
+    ups = (step for step in hop.steps if isinstance(step, PassUpStep))
+    return next((step.bridge for step in ups if step.because != "promiscuous"), None)
 
 
-def _silent_owner(packet: Packet, owner: DevRef, target: str, scene: Scene) -> Reason:
-    """The question reached the device that has the address, and it kept silent."""
+def _silent_owner(
+    packet: Packet, owner: DevRef, target: str, came_in: DevName, scene: Scene
+) -> Reason:
+    """The question reached the node that has the address, and it kept silent."""
     state = scene.node(owner.node)
-    keys = [f"net.ipv4.conf.{scope}.arp_ignore" for scope in (owner.dev, "all")]
-    switched = [key for key in keys if sysctl_int(state, key)]
+    keys = [f"net.ipv4.conf.{scope}.arp_ignore" for scope in (came_in, "all")]
+    least = 1 if came_in != owner.dev else 2  # 1 keeps silent on other devices only
+    switched = [key for key in keys if (sysctl_int(state, key) or 0) >= least]
     arp = packet.headers.arp
     if arp is not None and switched:
         key = switched[0]
@@ -105,18 +115,8 @@ def _cut_off(owner: DevRef, target: str, scene: Scene) -> Reason | None:
     for ref in ends:
         why = carries(scene.before, ref)
         if why is not None:
-            return _because(f"nobody answers for {target}: ", why)
+            return replace(why, sentence=f"{_NOBODY.format(target)}{why.sentence}")
     return None
-
-
-def _because(beginning: str, why: Reason) -> Reason:
-    return Reason(
-        code=why.code,
-        sentence=f"{beginning}{why.sentence}",
-        at=why.at,
-        basis=why.basis,
-        mend=why.mend,
-    )
 
 
 def _elsewhere(first: Hop, owner: DevRef, target: str, scene: Scene) -> Reason:
@@ -139,8 +139,8 @@ def _elsewhere(first: Hop, owner: DevRef, target: str, scene: Scene) -> Reason:
             )
     return Reason(
         code="no-layer-2-path",
-        sentence=f"nobody answers for {target}: {owner} has it, and no layer-2 path leads there "
-        f"(the question reached only {', '.join(reached)})",
+        sentence=f"{_NOBODY.format(target)}{owner} has it, and no layer-2 path leads there (the "
+        f" question reached only {', '.join(reached)})",
         at=owner,
         basis=computed("frames seen, and the links as read"),
         mend=mend,
@@ -153,11 +153,8 @@ def unresolved(explain: Callable[[Packet], Reason | None]) -> Callable[..., Reas
     def cause(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         for hop in all_hops(first):
             step = waits(hop)
-            if step is None:
-                continue
-            state = scene.node(hop.node)
-            down = _own_device(state, hop.node, step.dev, scene)
-            return down or _held(hop, step.dev, step.ip, scene, explain)
+            if step is not None:
+                return _held(hop, step.dev, step.ip, scene, explain)
         return None
 
     return cause
@@ -172,11 +169,11 @@ def _held(
 ) -> Reason:
     question = next((p for p in scene.packets if asked(p.headers) == address), None)
     why = explain(question) if question is not None else _nobody(address, scene)
-    because = f": {why.sentence}" if why is not None else ""
+    because = f": {why.sentence.removeprefix(_NOBODY.format(address))}" if why is not None else ""
     return Reason(
         code="unresolved",
-        sentence=f"{hop.node} holds it back, because the link-layer address of {address} is "
-        f"unknown{because}",
+        sentence=f"{hop.node} holds it back, because nobody told it the link-layer address of "
+        f"{address}{because}",
         at=why.at if why is not None else DevRef(hop.node, dev),
         basis=why.basis if why is not None else inferred("no device was given the packet"),
         mend=why.mend if why is not None else "",
@@ -188,30 +185,10 @@ def _nobody(address: str, scene: Scene) -> Reason | None:
         return None
     return Reason(
         code="no-such-address",
-        sentence=f"no device in this lab has the address {address}",
+        sentence="no device in this lab has that address",
         at=None,
         basis=computed("addresses of all nodes as read"),
         mend=f"give {address} to a device",
-    )
-
-
-def _own_device(state: NodeState, node: NodeName, dev: DevName, scene: Scene) -> Reason | None:
-    """The device that it would leave through is down, or its other end is."""
-    link = state.link(dev)
-    if link is None or (link.up and link.carrier):
-        return None
-    own = DevRef(node, dev)
-    far = scene.before.link(link.peer) if link.peer is not None else None
-    culprit = link.peer if link.up and link.peer and far is not None and not far.up else own
-    what = f"has no carrier: {culprit} is down" if link.up and culprit != own else "is down"
-    if link.up and culprit == own:
-        what = "has no carrier"
-    return Reason(
-        code="device-down",
-        sentence=f"{own} {what}, so nothing leaves through it",
-        at=own,
-        basis=computed(f"links of {node} as read"),
-        mend=device_command(culprit, "up") if what != "has no carrier" else "",
     )
 
 
