@@ -28,7 +28,7 @@ echo '== iptables';  iptables-save; ip6tables-save
 echo '== sysctls';   grep -rs . /proc/sys/net
 echo '== mounts';    cat /proc/self/mountinfo
 echo '== netns';     ls /run/netns
-echo '== files';     ls -d /tmp/hopscope-* /run/hopscope/* /dev/shm/hopscope* 2>/dev/null
+echo '== files';     ls -d /tmp/hopscope-* /dev/shm/hopscope* 2>/dev/null
 """
 _CHANGES_BY_ITSELF = (
     r"valid_lft \S+|preferred_lft \S+|expires \S+|used \S+|age \S+",

@@ -62,6 +62,7 @@ def main() -> None:
     if config["on_host"] and os.fork():
         os._exit(0)
     guardian = os.pidfd_open(os.getpid()) if config["on_host"] else -1
+    home = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     with _told(control):
         _isolate(user=config["user"])
     pid = os.fork()
@@ -75,6 +76,7 @@ def main() -> None:
 
         for fd in (config["control"], config["listen"], config["log"]):
             os.close(fd)
+        setns(home, CLONE_NEWPID)  # a PID namespace that is dead can have no more processes
         keeper.guard(pid, config["folder"], config["lock"])
     os._exit(0)
 

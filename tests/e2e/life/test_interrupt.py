@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hoststate import look, settled
 
 from hopscope.kernel.waiting import wait_until
+from hoststate import look, settled
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
 Hopscope = Any
 TIMES = 10  # of each command and signal
 SEED = int(os.environ.get("HOPSCOPE_SEED", "0")) or random.SystemRandom().randrange(1 << 32)
+"""Told by each failure, so that it can be had again."""
 HANDLED = 1 << (signal.SIGHUP - 1)  # the last of the signals that main() takes over
 LOGS = """
 name: logs
@@ -102,8 +103,7 @@ def rounds(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["sigint", "sigkill"])
 def test_at_random_moments(rounds: Rounds, hopscope: Hopscope, number: int) -> None:
     """The host is as before each time; a lab is there whole, or not at all."""
-    print(f"HOPSCOPE_SEED={SEED}")
-    chance = random.Random(SEED ^ number)
+    chance = random.Random(SEED ^ number)  # noqa: S311 - to be repeated
     whole = rounds.whole()
     hopscope("down", "logs")
     interrupted = 0
