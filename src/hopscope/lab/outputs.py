@@ -54,12 +54,12 @@ def _files(record: Record) -> Iterator[tuple[str, bytes]]:
 
 def _compiled() -> str | None:
     """Where compiled templates are kept; None where this user has no place of their own."""
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-    folder = Path(home) / "hopscope" / "templates"
     try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+        folder = Path(home) / "hopscope" / "templates"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
-    except OSError:
+    except (OSError, RuntimeError):  # the latter: this user has no home
         return None
     private = status.st_uid == os.geteuid() and not status.st_mode & 0o022
     return str(folder) if private and os.access(folder, os.W_OK) else None
