@@ -67,9 +67,9 @@ class LogTrace:
 
     def _learn(self, message: Message) -> None:
         found = attributes(message.payload[4:])
-        family = FAMILY_OF.get(message.payload[0])
+        family = FAMILY_OF.get(message.payload[0]) if message.payload else None
         rule = log_rule(found.get(4, b""))
-        if family is not None and rule is not None and 3 in found:
+        if family is not None and rule is not None and {1, 2, 3} <= found.keys():
             key = (family, _string(found[1]), _string(found[2]), int.from_bytes(found[3], "big"))
             self.rules[key] = rule
 
