@@ -72,6 +72,14 @@ coverage: $(VENV)/.tests ## branch coverage of the unit tests
 bench: $(VENV)/.tests ## the reference story, ours against the same by hand
 	$(BIN)/python bench/story.py
 
+.PHONY: docs
+docs: $(VENV)/.tests ## write what the documentation takes from the code: tables, schemas
+	$(BIN)/python tools/reference.py
+
+.PHONY: pictures
+pictures: $(VENV)/.tests ## make the documentation's pictures from a run (needs Chromium)
+	$(BIN)/python tools/pictures.py
+
 .PHONY: clean
 clean: ## remove what the targets made
 	rm -rf $(VENV) $(OUT) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -8,7 +8,7 @@ How an example is written, so that it is tested:
   and the numbers that a packet is given (see `VOLATILE`). A command without output beneath
   must succeed. One that ends in ``&`` is waited for until it has printed what is shown.
 - ``yaml title="two.yaml"``: a whole lab, written to that file and judged by `hopscope check`.
-  Without a title it is a part of one, and must be YAML.
+  One called ``wrong…`` is only written. Without a title it is a part of one, and must be YAML.
 - ``python``: a whole program. A ``text`` block right behind it is what it prints.
 
 All examples of a page are tried in their order, in one fresh folder.
@@ -35,6 +35,7 @@ __all__ = [
     "headings",
     "links",
     "matches",
+    "mismatch",
     "tokens",
 ]
 
@@ -124,6 +125,14 @@ def matches(shown: list[str], printed: str) -> bool:
     """Whether *printed* is what a page shows of it."""
     parts = ("(.* )?" if line.strip() == "…" else re.escape(_steady(line)) for line in shown)
     return re.fullmatch("".join(parts), _steady(printed)) is not None
+
+
+def mismatch(shown: list[str], printed: str) -> str:
+    """The first line shown that *printed* does not have at its place; none: it has more."""
+    for number, line in enumerate(shown):
+        if not matches([*shown[: number + 1], "…"], printed):
+            return line
+    return "(the end)"
 
 
 def _steady(text: str) -> str:
