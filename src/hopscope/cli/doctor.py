@@ -65,12 +65,11 @@ def doctor(*, json: bool) -> None:
 def _checked() -> Iterator[Checked]:
     """The running labs, read as `show rules` does."""
     for lab in state.running():
-        from hopscope.lab.declare import parse
         from hopscope.lab.running import RunningLab
         from hopscope.model.lookup import silent_nat
 
         try:
-            running = RunningLab.attach(lab.name, parse)
+            running = RunningLab.attach(lab.name)
             with running.sandbox:
                 read = running.nodes[:_MOST_READ]
                 snapshot = running.snapshot(read)

@@ -6,7 +6,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from hopscope import spec
 from hopscope.errors import UsageError
 from hopscope.model.lab import LabSpec
 
@@ -48,6 +47,8 @@ def source_of(lab: str) -> tuple[bytes, str]:
 
 def parse(source: str | bytes, file: str) -> LabSpec:
     """The lab that a text declares; SpecError with every mistake in it."""
+    from hopscope import spec  # noqa: PLC0415 - pydantic is slow to load, and few commands parse
+
     return spec.parse(source, file, listing=sysctl_listing)
 
 

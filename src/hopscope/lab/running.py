@@ -3,7 +3,7 @@
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from types import TracebackType
@@ -18,6 +18,7 @@ from hopscope.kernel.protocol import Completed
 from hopscope.kernel.read import read
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import LabFile, state_home
+from hopscope.lab.declare import parse
 from hopscope.lab.ending import Made, sweep
 from hopscope.model.lab import LabSpec, NodeSpec, RuleLine
 from hopscope.model.snapshot import Snapshot
@@ -25,7 +26,6 @@ from hopscope.model.vocab import DevName, NodeName
 from hopscope.observe.loglines import listen
 from hopscope.observe.session import Scope, Session
 from hopscope.plan.compile import HOME, compile_lab, sysctl_path
-from hopscope.spec.names import name_fault
 
 __all__ = ["RunningLab"]
 
@@ -38,8 +38,8 @@ class RunningLab:
     One that `start` made ends at the latest with this process, unless detached.
     """
 
-    def __init__(self, spec: LabSpec, made: Made, *, ours: bool) -> None:
-        self.spec = spec
+    def __init__(self, spec: LabSpec | None, made: Made, *, ours: bool) -> None:
+        self._spec = spec
         self._made = made
         self._end = weakref.finalize(self, made.end) if ours else None
 
@@ -99,15 +99,18 @@ class RunningLab:
         apply(contents, self.sandbox)
 
     @classmethod
-    def attach(cls, name: str, spec_of: Callable[[str, str], LabSpec]) -> Self:
-        """A lab that another process started; *spec_of* reads its recorded source.
-
-        Raises NoSuchLabError.
-        """
+    def attach(cls, name: str) -> Self:
+        """A lab that another process started; NoSuchLabError when there is none."""
         lab = state.find(name)
         host = HostChanges.load(lab.undo) if lab.undo else None
-        spec = replace(spec_of(lab.source, lab.file), name=name)
-        return cls(spec, Made(lab, Sandbox.attach(lab), host), ours=False)
+        return cls(None, Made(lab, Sandbox.attach(lab), host), ours=False)
+
+    @property
+    def spec(self) -> LabSpec:
+        """What was declared; of an attached lab read from its record, when it is wanted."""
+        if self._spec is None:
+            self._spec = replace(parse(self.file.source, self.file.file), name=self.name)
+        return self._spec
 
     def _logging_nodes(self) -> list[NodeName]:
         nodes = list(self.spec.nodes)
@@ -142,7 +145,7 @@ class RunningLab:
     @property
     def nodes(self) -> tuple[NodeName, ...]:
         """Its nodes, in the order of the lab file."""
-        return tuple(node.name for node in self.spec.nodes)
+        return tuple(map(NodeName, self.file.nodes))
 
     def detach(self) -> None:
         """Let it stand when this process ends, until `down`."""
@@ -256,6 +259,8 @@ class RunningLab:
 
 
 def _checked(name: str) -> str:
+    from hopscope.spec.names import name_fault  # noqa: PLC0415 - see declare.parse
+
     fault = name_fault(name, "a lab")
     if fault is not None:
         message = f"{fault.message}; {fault.hint}" if fault.hint else fault.message

@@ -5,7 +5,6 @@ from ipaddress import ip_address
 from typing import Self
 
 from hopscope.errors import UsageError
-from hopscope.lab.declare import parse
 from hopscope.lab.running import RunningLab
 from hopscope.lab.story import perform
 from hopscope.lab.story import ping as ping_once
@@ -24,7 +23,7 @@ class StandingLab(RunningLab):
     @classmethod
     def named(cls, name: str) -> Self:
         """A lab that ``hopscope up``, or another process, started; NoSuchLabError without one."""
-        return cls.attach(name, parse)
+        return cls.attach(name)
 
     def ping(
         self,
