@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hopscope.model.vocab import NodeName
-from hopscope.wire.netlink import Message
+from hopscope.wire.netlink import NETLINK_ROUTE, Message
 
 __all__ = ["Completed", "Kernel"]
 
@@ -27,8 +27,8 @@ class Kernel(Protocol):
         """The nodes, in the order in which they were made."""
         ...
 
-    def ask(self, node: NodeName, request: Message) -> list[Message]:
-        """The answers to an rtnetlink get or dump; KernelError when it is refused."""
+    def ask(self, node: NodeName, request: Message, *, bus: int = NETLINK_ROUTE) -> list[Message]:
+        """The answers to a get or dump, of rtnetlink or another *bus*; KernelError if refused."""
         ...
 
     def send(self, node: NodeName, messages: Sequence[Message]) -> None:

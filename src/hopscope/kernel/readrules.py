@@ -1,58 +1,85 @@
 """A node's ruleset, as its own tools list it.
 
-Tables are listed one by one, and those of ours not at all: nft 1.0.6 writes memory that
-is not its own, or stops in the middle, for the JSON of a table that a process owns.
+The kernel is asked for its tables first, so that a node without any costs no program. Each
+is then listed by itself, and those of ours not at all: nft 1.0.6 writes memory that is not
+its own, or stops in the middle, for the JSON of a table that a process owns.
 """
 
-import json
-import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
+from hopscope.errors import KernelError
 from hopscope.kernel.protocol import Kernel
 from hopscope.model.snapshot import Chain
 from hopscope.model.vocab import Family, NodeName
+from hopscope.wire import ruleset
+from hopscope.wire.netlink import NETLINK_NETFILTER
 from hopscope.wire.nft import OUR_PREFIX
-from hopscope.wire.ruleset import chains, manages
+from hopscope.wire.ruleset import Entry
 
 __all__ = ["read_chains"]
 
 _SAVE: Final = {Family.IP: "iptables-save", Family.IP6: "ip6tables-save"}
-_TABLE: Final = re.compile(r"^table (\S+) (\S+) \{", re.MULTILINE)
+_LEGACY: Final = {
+    "/proc/net/ip_tables_names": "iptables-legacy-save",
+    "/proc/net/ip6_tables_names": "ip6tables-legacy-save",
+}
 
 
 def read_chains(kernel: Kernel, node: NodeName) -> tuple[tuple[Chain, ...], tuple[str, ...]]:
     """The chains, and in words what could not be read."""
-    stateless = _listed(kernel, node, ["nft", "-s", "-a", "list", "ruleset"])
-    if stateless is None:
-        return (), (f"{node}: the firewall is not read: there is no nft (package nftables)",)
-    unread: list[str] = []
-    entries = list(_entries(kernel, node, stateless, unread))
+    unread = list(_legacy(kernel, node))
+    try:
+        answers = kernel.ask(node, ruleset.dump_tables(), bus=NETLINK_NETFILTER)
+    except KernelError as error:
+        return (), (*unread, f"{node}: the firewall is not read: {error}")
+    tables = [found for answer in answers if (found := ruleset.table(answer)) is not None]
+    theirs = [table for table in tables if not table[1].startswith(OUR_PREFIX)]
+    entries = list(_entries(kernel, node, theirs, unread))
     if not any("chain" in entry for entry in entries):
         return (), tuple(unread)
-    listing = json.dumps({"nftables": entries})
-    saved: dict[Family, str] = {}
-    for family, tool in _SAVE.items():
-        if manages(listing, family):
-            text = _listed(kernel, node, [tool])
-            saved[family] = text or ""
-            if text is None:
-                unread.append(f"{node}: rules are told in nft's words: there is no {tool}")
-    return chains(listing, stateless, saved), tuple(unread)
+    lines = ruleset.saved_lines(entries, _saved(kernel, node, entries, unread))
+    stateless = ""
+    if len(lines) < sum("rule" in entry for entry in entries):
+        stateless = _listed(kernel, node, ["nft", "-s", "-a", "list", "ruleset"]) or ""
+    return ruleset.chains(entries, lines, stateless), tuple(unread)
+
+
+def _legacy(kernel: Kernel, node: NodeName) -> Iterator[str]:
+    """The older kind of tables, which nft does not know."""
+    for path, text in kernel.read_files(node, list(_LEGACY)).items():
+        if text and text.split():
+            tables = ", ".join(text.split())
+            yield f"{node}: rules of iptables-legacy are not read ({tables}); see {_LEGACY[path]}"
 
 
 def _entries(
-    kernel: Kernel, node: NodeName, stateless: str, unread: list[str]
-) -> Iterator[dict[str, Any]]:
-    """What nft's JSON says of each table but ours."""
-    for family, table in _TABLE.findall(stateless):
-        if table.startswith(OUR_PREFIX):
-            continue
-        text = _listed(kernel, node, ["nft", "-j", "-a", "list", "table", family, table]) or ""
-        try:
-            yield from json.loads(text)["nftables"]
-        except (ValueError, KeyError):
+    kernel: Kernel, node: NodeName, tables: Sequence[tuple[Family, str]], unread: list[str]
+) -> Iterator[Entry]:
+    """What nft's JSON says of each table."""
+    for family, table in tables:
+        text = _listed(kernel, node, ["nft", "-j", "-a", "list", "table", family, table])
+        if text is None:
+            unread.append(f"{node}: the firewall is not read: there is no nft (package nftables)")
+            return
+        found = ruleset.entries(text)
+        if found is None:
             unread.append(f"{node}: the table {family} {table} is not read: nft fails to list it")
+        yield from found or ()
+
+
+def _saved(
+    kernel: Kernel, node: NodeName, entries: Sequence[Entry], unread: list[str]
+) -> dict[Family, str]:
+    """What iptables-save prints, where it is concerned."""
+    saved: dict[Family, str] = {}
+    for family, tool in _SAVE.items():
+        if ruleset.manages(entries, family):
+            text = _listed(kernel, node, [tool])
+            if text is None:
+                unread.append(f"{node}: rules are told in nft's words: there is no {tool}")
+            saved[family] = text or ""
+    return saved
 
 
 def _listed(kernel: Kernel, node: NodeName, argv: Sequence[str]) -> str | None:

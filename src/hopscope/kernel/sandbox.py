@@ -53,7 +53,7 @@ class Sandbox:
         """*lives*: descriptors of the holder's process and, on the host, of its guardian's."""
         self._control = control
         self._count = 0
-        self._routes: dict[NodeName, Route] = {}
+        self._routes: dict[tuple[NodeName, int], Route] = {}
         self._namespaces: dict[NodeName, int] = {}
         self._lives = list(lives)
         self.pid = pid
@@ -104,11 +104,11 @@ class Sandbox:
     @classmethod
     def attach(cls, lab: LabFile) -> Self:
         """Reach a running lab's holder. CannotError when it does not answer."""
-        control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             folder = os.open(state_home() / lab.name, os.O_PATH | os.O_DIRECTORY)
         except FileNotFoundError as error:
             raise NoSuchLabError(lab.name, [one.name for one in running()]) from error
+        control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sandbox = cls(control, lab.pid, tuple(NodeName(name) for name in lab.nodes), ())
         try:  # a path through the descriptor: a socket's may have 107 bytes at most
             control.settimeout(_ANSWERS)
@@ -159,16 +159,18 @@ class Sandbox:
             self._namespaces[node] = fds[0]
         return self._namespaces[node]
 
-    def _route(self, node: NodeName) -> Route:
-        if node not in self._routes:
+    def _route(self, node: NodeName, bus: int = socket.NETLINK_ROUTE) -> Route:
+        if (node, bus) not in self._routes:
             kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
-            made = self.open_socket(node, socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
-            self._routes[node] = Route(made, str(node))
-        return self._routes[node]
+            made = self.open_socket(node, socket.AF_NETLINK, kind, bus)
+            self._routes[node, bus] = Route(made, str(node))
+        return self._routes[node, bus]
 
-    def ask(self, node: NodeName, request: Message) -> list[Message]:
-        """A dump or a get over rtnetlink. KernelError when the kernel refuses."""
-        return self._route(node).ask(request)
+    def ask(
+        self, node: NodeName, request: Message, *, bus: int = socket.NETLINK_ROUTE
+    ) -> list[Message]:
+        """A dump or a get over rtnetlink, or another *bus*. KernelError when it is refused."""
+        return self._route(node, bus).ask(request)
 
     def send(self, node: NodeName, messages: Sequence[Message]) -> None:
         """A batch of changes over rtnetlink. KernelError, with the index that failed."""

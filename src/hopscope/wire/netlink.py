@@ -7,6 +7,7 @@ from typing import Final
 
 __all__ = [
     "NETLINK_NETFILTER",
+    "NETLINK_ROUTE",
     "NLMSG_DONE",
     "NLMSG_ERROR",
     "NLM_F_ACK",
@@ -33,6 +34,7 @@ __all__ = [
     "unpack",
 ]
 
+NETLINK_ROUTE: Final = 0
 NETLINK_NETFILTER: Final = 12  # the socket module has no name for it
 
 NLM_F_REQUEST: Final = 0x1

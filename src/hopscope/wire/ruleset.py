@@ -1,4 +1,4 @@
-"""What nft and iptables-save print → chains and rules; runs neither.
+"""A kernel's tables by name, and what nft and iptables-save print → chains and rules; runs neither.
 
 nft's JSON gives every rule its chain, handle and counter. What a rule says is told in the
 words of the tool that it was written for: of a table that iptables manages, the line that
@@ -8,26 +8,66 @@ iptables-save prints, which stands in the same order; of any other, nft's own li
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+import struct
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hopscope.model.snapshot import Chain, Rule
 from hopscope.model.vocab import Family, Hook
+from hopscope.wire.netlink import NLM_F_DUMP, Message, attributes
 from hopscope.wire.nft import OUR_PREFIX
 
-__all__ = ["IPTABLES_TABLES", "chains", "manages"]
+__all__ = ["IPTABLES_TABLES", "chains", "dump_tables", "entries", "manages", "saved_lines", "table"]
 
 IPTABLES_TABLES: Final = ("raw", "mangle", "nat", "filter", "security")
-_SAVED: Final = {Family.IP: "iptables", Family.IP6: "ip6tables"}
 _COMMENT: Final = re.compile(r"\s*# handle (\d+)$")
+_PREFIX: Final = re.compile(r'\blog prefix "(.*)"')  # as nft writes it, quotes inside and all
+_NEWTABLE, _GETTABLE = 10 << 8, 10 << 8 | 1  # NFNL_SUBSYS_NFTABLES
+_FAMILIES: Final = {
+    1: Family.INET,
+    2: Family.IP,
+    3: Family.ARP,
+    5: Family.NETDEV,
+    7: Family.BRIDGE,
+    10: Family.IP6,
+}
+
+Entry = Mapping[str, Any]
+"""One object of nft's JSON: ``{"rule": {…}}``."""
+
+Lines = Mapping[tuple[str, str, str, int], str]
+"""Family, table and chain, and which of its rules → iptables-save's line."""
 
 Key = tuple[str, str, str]
 """Family, table and chain."""
 
 
-def manages(listing: str, family: Family) -> bool:
-    """Whether nft's JSON shows a table that iptables (or ip6tables) could have made."""
-    found = json.loads(listing)["nftables"] if listing.strip() else []
+def dump_tables() -> Message:
+    """Asks a netfilter socket for all tables; without any, no tool need be run."""
+    return Message(_GETTABLE, NLM_F_DUMP, struct.pack("=BBH", 0, 0, 0))
+
+
+def table(message: Message) -> tuple[Family, str] | None:
+    """The family and name in an answer to `dump_tables`; None for any other message."""
+    if message.type != _NEWTABLE or len(message.payload) < 4:
+        return None
+    family = _FAMILIES.get(message.payload[0])
+    name = attributes(message.payload[4:]).get(1, b"").rstrip(b"\0").decode(errors="replace")
+    return (family, name) if family and name else None
+
+
+def entries(listing: str) -> list[Entry] | None:
+    """What ``nft -j -a list table`` prints; None where it is cut off, or no JSON."""
+    try:
+        found: list[Entry] = json.loads(listing)["nftables"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found
+
+
+def manages(found: Sequence[Entry], family: Family) -> bool:
+    """Whether there is a table that iptables (or ip6tables) could have made."""
     return any(
         entry["table"]["family"] == family and entry["table"]["name"] in IPTABLES_TABLES
         for entry in found
@@ -35,24 +75,38 @@ def manages(listing: str, family: Family) -> bool:
     )
 
 
-def chains(listing: str, stateless: str, saved: Mapping[Family, str]) -> tuple[Chain, ...]:
+def saved_lines(found: Sequence[Entry], saved: Mapping[Family, str]) -> Lines:
+    """The lines of ``iptables-save`` and ``ip6tables-save`` for the rules that they are of.
+
+    Only of chains of which both tools tell as many rules: a table that is not all iptables'
+    own is left out by iptables-save, and rules may have changed between the two.
+    """
+    lines = [pair for family, text in saved.items() for pair in _saved(text, family)]
+    told = Counter(key[:3] for key, _ in lines)
+    there = Counter(_key(entry["rule"]) for entry in found if "rule" in entry)
+    return {key: line for key, line in lines if told[key[:3]] == there[key[:3]]}
+
+
+def chains(found: Sequence[Entry], lines: Lines, stateless: str) -> tuple[Chain, ...]:
     """All chains in nft's order.
 
-    *listing* is what ``nft -j -a list ruleset`` prints, *stateless* ``nft -s -a list
-    ruleset``, *saved* per family what ``iptables-save`` or ``ip6tables-save`` does.
+    *lines*: see `saved_lines`; for rules that have none, *stateless* is what
+    ``nft -s -a list ruleset`` prints.
     """
-    entries = json.loads(listing)["nftables"] if listing.strip() else []
     texts = _nft_texts(stateless)
-    lines = {key: line for family, text in saved.items() for key, line in _saved(text, family)}
     rules: dict[Key, list[Rule]] = {}
-    for entry in entries:
+    for entry in found:
         if "rule" in entry:
-            found = entry["rule"]
-            key = (found["family"], found["table"], found["chain"])
+            rule = entry["rule"]
+            key = _key(rule)
             mine = rules.setdefault(key, [])
-            text = lines.get((*key, len(mine))) or texts.get((*key, found["handle"]), "")
-            mine.append(_rule(found, text))
-    return tuple(_chain(entry["chain"], rules) for entry in entries if "chain" in entry)
+            text = lines.get((*key, len(mine))) or texts.get((*key, rule["handle"]), "")
+            mine.append(_rule(rule, text))
+    return tuple(_chain(entry["chain"], rules) for entry in found if "chain" in entry)
+
+
+def _key(rule: Entry) -> Key:
+    return rule["family"], rule["table"], rule["chain"]
 
 
 def _chain(found: Mapping[str, Any], rules: Mapping[Key, list[Rule]]) -> Chain:
@@ -90,10 +144,20 @@ def _log_prefix(expressions: list[dict[str, Any]], text: str) -> str | None:
         if "log" in expression:
             told = expression["log"]
             return str(told.get("prefix", "")) if isinstance(told, dict) else ""
-    words = _words(text)
-    if "-j" in words[:-1] and words[words.index("-j") + 1] == "LOG":
-        return words[words.index("--log-prefix") + 1] if "--log-prefix" in words[:-1] else ""
+        if "xt" in expression:
+            target = expression["xt"] or {}  # an older nft says nothing of it
+            if target.get("name") == "LOG" or (not target and " -j LOG" in text):
+                return _target_prefix(text)
     return None
+
+
+def _target_prefix(text: str) -> str:
+    """That of iptables' LOG target, of which nft's JSON says no more than its name."""
+    words = _words(text)
+    if "--log-prefix" in words[:-1]:
+        return words[words.index("--log-prefix") + 1]
+    match = _PREFIX.search(text)
+    return match.group(1) if match else ""
 
 
 def _words(text: str) -> list[str]:
