@@ -69,7 +69,7 @@ def _set_sysctls(ops: Sequence[SetSysctl], sandbox: Sandbox) -> None:
         sandbox.write_sysctls(ops[0].node, {op.path: op.value for op in ops})
     except KernelError as error:
         for op in ops:
-            if op.path.replace("/", ".") in error.doing:
+            if op.place is not None and op.path.replace("/", ".") in error.doing:
                 _blame(error, op)
         raise
 
@@ -119,7 +119,7 @@ def _message(plan: Plan, op: Op, sandbox: Sandbox) -> Message:
         case SetUp():
             master = plan.indexes[DevRef(op.node, op.bridge)] if op.bridge else None
             index = plan.indexes[DevRef(op.node, op.dev)]
-            return rtnl.set_link(index, up=op.up, master=master)
+            return rtnl.set_link(index, up=op.up, master=master, mtu=op.mtu)
         case Mark():
             return rtnl.set_link(plan.indexes[DevRef(op.node, op.dev)], alias=op.alias)
         case AddAddress():

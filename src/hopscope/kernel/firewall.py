@@ -6,7 +6,7 @@ what it does not like by line, and applies each table as a whole or not at all.
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hopscope.errors import CannotError, Place, Problem, SpecError, ToolError
 from hopscope.kernel.protocol import Completed, Kernel
@@ -34,7 +34,7 @@ def add_iptables(
         return
     said = _said(tool, node, done)
     match = re.search(r"line:? (\d+)", said)
-    number = origin.get(int(match.group(1))) if match else None
+    number = _refused(said, int(match.group(1)), origin, lines) if match else None
     if number is not None and number < len(places) and (place := places[number]):
         message = f"{tool} refuses this rule: {_first_sentence(said)}"
         raise SpecError(
@@ -107,6 +107,23 @@ def restore_form(lines: Sequence[str]) -> tuple[str, dict[int, int]]:
             origin[len(text)] = number
         text.append("COMMIT")
     return "\n".join(text) + "\n", origin
+
+
+def _refused(said: str, at: int, origin: Mapping[int, int], lines: Sequence[str]) -> int | None:
+    """Which of our lines the tool means by its line *at*.
+
+    What only the kernel refuses is told at the table's COMMIT, often with the name at fault.
+    """
+    if at in origin:
+        return origin[at]
+    table: list[int] = []
+    while (at := at - 1) in origin:
+        table.append(origin[at])
+    named = {name for pair in re.findall(r"[`']([^']+)'|\"([^\"]+)\"", said) for name in pair}
+    for number in reversed(table):
+        if named & set(shlex.split(lines[number])):
+            return number
+    return table[0] if len(table) == 1 else None
 
 
 def _quoted(word: str) -> str:

@@ -91,7 +91,7 @@ def _settle(config: dict[str, Any]) -> None:
         os.dup2(null, descriptor)
     os.close(null)
     for descriptor in config["ours"]:
-        os.set_inheritable(descriptor, False)  # noqa: FBT003 - its signature
+        os.set_inheritable(descriptor, False)
     os.chdir("/")
     with open("/proc/self/oom_score_adj", "w") as adj, contextlib.suppress(OSError):
         adj.write("0")
@@ -346,7 +346,7 @@ class Holder:
             for target, fd in enumerate(fds):
                 os.dup2(fd, target)
             os.execvpe(request["argv"][0], request["argv"], request["env"])  # noqa: S606
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # the latter: of a PATH that names a file
             os._exit(127)
         except BaseException as error:  # noqa: BLE001 - nothing may return from this child
             os.write(2, str(error).encode())

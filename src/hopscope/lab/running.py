@@ -41,7 +41,7 @@ class RunningLab:
     def __init__(self, spec: LabSpec | None, made: Made, *, ours: bool) -> None:
         self._spec = spec
         self._made = made
-        self._end = weakref.finalize(self, made.end) if ours else None
+        self._lost = weakref.finalize(self, made.end if ours else made.sandbox.close)
 
     @classmethod
     def start(
@@ -151,17 +151,14 @@ class RunningLab:
         """Let it stand when this process ends, until `down`."""
         self._rewrite(temporary=False)
         self.sandbox.detach()
-        if self._end is not None:
-            self._end.detach()
-            self._end = None
+        self._lost.detach()
+        self._lost = weakref.finalize(self, self.sandbox.close)
 
     def down(self) -> None:
         """End the lab and every process in it, and undo what was done on the real host."""
         with undisturbed():
-            if self._end is not None:
-                self._end()
-            else:
-                self._made.end()
+            self._lost.detach()
+            self._made.end()
 
     def _rewrite(self, **fields: bool | str) -> None:
         self._made.file = replace(self.file, **fields)  # type: ignore[arg-type]

@@ -1,0 +1,107 @@
+"""Rules given to their own tools: which line was refused, and whose counters are zeroed."""
+
+import pytest
+
+from hopscope.errors import CannotError, Place, SpecError, ToolError
+from hopscope.kernel import sandbox as sandboxes
+from hopscope.kernel.firewall import add_iptables, add_nft, restore_form, zero, zero_marked
+from hopscope.kernel.sandbox import Sandbox
+from hopscope.model.vocab import NodeName
+
+NS1 = NodeName("ns1")
+PLACES = tuple(Place("lab.yaml", line, 9) for line in range(10, 20))
+
+
+def saved(sandbox: Sandbox) -> str:
+    """The rules of ns1 with their counters."""
+    return sandbox.run(NS1, ["iptables-save", "-c"]).stdout.decode()
+
+
+@pytest.fixture
+def ns1(sandbox: Sandbox) -> Sandbox:
+    """A sandbox with iptables to use."""
+    if sandbox.run(NS1, ["iptables", "--version"]).code != 0:
+        pytest.skip("iptables is not installed")
+    return sandbox
+
+
+def test_lines_are_grouped_by_table_and_counted() -> None:
+    lines = [
+        '-t nat -A PREROUTING -j LOG --log-prefix "a b-"',
+        "-A FORWARD -j ACCEPT",
+        "--table nat -A POSTROUTING -m comment --comment 'it'\"'\"'s' -j ACCEPT",
+    ]
+    text, origin = restore_form(lines)
+    assert text == (
+        '*nat\n-A PREROUTING -j LOG --log-prefix "a b-"\n'
+        '-A POSTROUTING -m comment --comment "it\'s" -j ACCEPT\nCOMMIT\n'
+        "*filter\n-A FORWARD -j ACCEPT\nCOMMIT\n"
+    )
+    assert origin == {2: 0, 3: 2, 6: 1}
+
+
+@pytest.mark.kernel
+def test_rules_stand_as_written(ns1: Sandbox) -> None:
+    lines = ["-t nat -A PREROUTING -p icmp -j LOG --log-prefix 'a \"b\"-'", "-P FORWARD DROP"]
+    add_iptables(ns1, NS1, "iptables", lines, PLACES)
+    now = saved(ns1)
+    assert '-A PREROUTING -p icmp -j LOG --log-prefix "a \\"b\\"-"' in now
+    assert ":FORWARD DROP" in now
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("bad", [0, 1, 2, 3])
+def test_a_refused_rule_is_named_by_its_line(ns1: Sandbox, bad: int) -> None:
+    """And of its table nothing is applied."""
+    lines = ["-A FORWARD -p icmp -j ACCEPT" for _ in range(4)]
+    lines[bad] = "-A FORWARD -p nonsense -j ACCEPT"
+    with pytest.raises(SpecError) as raised:
+        add_iptables(ns1, NS1, "iptables", lines, PLACES)
+    (problem,) = raised.value.problems
+    assert problem.place == PLACES[bad]
+    assert "nonsense" in problem.message
+    assert "-A FORWARD" not in saved(ns1)
+
+
+@pytest.mark.kernel
+def test_a_refused_rule_without_a_place_is_the_tools_error(ns1: Sandbox) -> None:
+    with pytest.raises(ToolError, match="NOSUCH"):
+        add_iptables(ns1, NS1, "iptables", ["-A FORWARD -j NOSUCH"])
+
+
+@pytest.mark.kernel
+def test_a_refused_script_changes_nothing(ns1: Sandbox) -> None:
+    with pytest.raises(SpecError, match="nft refuses"):
+        add_nft(ns1, NS1, "table ip x {}\ntable ip y { nonsense }\n", PLACES[0])
+    assert ns1.run(NS1, ["nft", "list", "tables"]).stdout == b""
+
+
+@pytest.mark.kernel
+def test_a_missing_tool_is_told_with_its_package(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandboxes, "_tool_path", lambda: "/no/such/folder:/dev/null")
+    with pytest.raises(CannotError, match="iptables is not installed") as raised:
+        add_iptables(sandbox, NS1, "iptables", ["-A FORWARD -j ACCEPT"], PLACES)
+    assert "apt-get install iptables" in raised.value.mend
+    with pytest.raises(CannotError, match="nft is not installed"):
+        add_nft(sandbox, NS1, "table ip x {}", PLACES[0])
+    zero(sandbox, NS1)  # nothing to zero is no error
+
+
+@pytest.mark.kernel
+def test_zeroing_spares_the_unmarked(ns1: Sandbox) -> None:
+    """By comment, whatever stands before and between."""
+    rules = [
+        "-A FORWARD -s 192.0.2.1 -j ACCEPT -c 1 10",
+        "-A FORWARD -s 192.0.2.2 -m comment --comment mine -j ACCEPT -c 2 20",
+        "-A FORWARD -s 192.0.2.3 -m comment --comment mine-not -j ACCEPT -c 3 30",
+        "-t nat -A PREROUTING -s 192.0.2.4 -m comment --comment mine -j ACCEPT -c 4 40",
+    ]
+    for rule in rules:
+        assert ns1.run(NS1, ["iptables", *rule.split()]).code == 0
+    zero_marked(ns1, NS1, "mine")
+    counted = [line.split("]")[0] + "]" for line in saved(ns1).splitlines() if "-A " in line]
+    assert sorted(counted) == ["[0:0]", "[0:0]", "[1:10]", "[3:30]"]
+    zero(ns1, NS1)
+    assert all(line.startswith("[0:0]") for line in saved(ns1).splitlines() if "-A " in line)

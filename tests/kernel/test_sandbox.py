@@ -1,0 +1,200 @@
+"""The sandbox and its holder: large letters, many descriptors, ends of either side."""
+
+import errno
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hopscope.errors import CannotError, KernelError
+from hopscope.kernel import letters, state
+from hopscope.kernel.sandbox import Sandbox
+from hopscope.kernel.state import LabFile
+from hopscope.kernel.waiting import wait_until
+from hopscope.model.vocab import NodeName
+from hopscope.wire import rtnl
+
+pytestmark = pytest.mark.kernel
+
+HOST, NS1 = NodeName("host"), NodeName("ns1")
+
+
+def recorded(sandbox: Sandbox) -> LabFile:
+    """Its record, as another process would find it."""
+    lab = LabFile(
+        name="lab",
+        pid=sandbox.pid,
+        mode="sandbox",
+        source="",
+        file="",
+        nodes=tuple(sandbox.nodes),
+        home="host",
+        started=1,
+    )
+    (state.state_home() / "lab" / "lab.json").write_text(json.dumps({"nodes": []}))
+    state.Claim(state.state_home() / "lab", -1).write(lab)
+    return state.find("lab")
+
+
+def test_each_node_is_a_namespace(sandbox: Sandbox) -> None:
+    numbers = {os.fstat(sandbox.ns_fd(node)).st_ino for node in sandbox.nodes}
+    assert len(numbers) == 2
+    assert os.stat("/proc/self/ns/net").st_ino not in numbers  # noqa: PTH116 - a magic link
+    devices = sandbox.ask(NS1, rtnl.dump_links())
+    assert len(devices) >= 1
+
+
+def test_programs_run_inside_and_their_ends_are_told(sandbox: Sandbox) -> None:
+    done = sandbox.run(NS1, ["sh", "-c", "cat; echo oops >&2; exit 7"], b"words")
+    assert (done.code, done.stdout, done.stderr) == (7, b"words", b"oops\n")
+    assert sandbox.run(NS1, ["hopscope-no-such-program"]).code == 127
+    assert sandbox.run(NS1, ["sh", "-c", "kill -9 $$"]).code == -9
+
+
+def test_programs_inside_inherit_nothing(sandbox: Sandbox) -> None:
+    """Neither lock, log nor sockets; and a limit on descriptors as the caller's was."""
+    lines = sandbox.run(NS1, ["ls", "-l", "/proc/self/fd"]).stdout.decode()
+    assert "socket:" not in lines
+    assert "lock" not in lines
+    assert "nflog" not in lines
+    mask = sandbox.run(NS1, ["grep", "SigIgn", "/proc/self/status"]).stdout.split()[1]
+    assert int(mask, 16) & (1 << (signal.SIGINT - 1)) == 0
+
+
+def test_a_daemon_inside_does_not_keep_the_name(sandbox: Sandbox) -> None:
+    """When the holder is killed, its daemons end and its lock is free."""
+    sandbox.run(NS1, ["sh", "-c", "setsid sleep 86398 >/dev/null 2>&1 &"])
+    os.kill(sandbox.pid, signal.SIGKILL)
+    wait_until(lambda: "lab" in state.left_behind(), "the lock's end", within=5)
+    state.claim("lab").clear()
+
+
+def test_ended_processes_are_collected(sandbox: Sandbox) -> None:
+    """The holder is PID 1 inside: orphans are its to collect."""
+    for _ in range(5):
+        sandbox.run(NS1, ["sh", "-c", "(sleep 0.01 &)"])
+
+    def zombies() -> bytes:
+        return sandbox.run(NS1, ["sh", "-c", "grep -l '^State:.Z' /proc/[0-9]*/status"]).stdout
+
+    wait_until(lambda: zombies() == b"", "no zombies", within=5)
+
+
+def test_large_letters_arrive_whole(sandbox: Sandbox) -> None:
+    """Far more than a datagram holds, there and back: requests, arguments, files, output."""
+    paths = [f"/proc/sys/net/ipv4/no-such-{number:08}" for number in range(20_000)]
+    assert sandbox.read_files(NS1, paths) == dict.fromkeys(paths)
+    many = ["/proc/net/protocols"] * 100 + ["/proc/net/snmp"]
+    assert set(sandbox.read_files(NS1, many)) == set(many)
+    words = "x" * 100_000
+    assert sandbox.run(NS1, ["sh", "-c", "echo ${#1}", "sh", words]).stdout == b"100000\n"
+    assert len(sandbox.run(NS1, ["cat"], b"y" * 10_000_000).stdout) == 10_000_000
+
+
+def test_three_hundred_nodes(start: "object") -> None:
+    """More descriptors than one letter carries, and more than the usual limit of 1,024."""
+    names = [f"n{number}-{'x' * 50}" for number in range(300)]
+    made: Sandbox = start(*names)  # type: ignore[operator]
+    kinds = (socket.AF_INET, socket.SOCK_DGRAM, 0)
+    sockets = made.open_sockets([(node, *kinds) for node in made.nodes for _ in range(4)])
+    assert len({one.fileno() for one in sockets}) == 1200
+    numbers = {os.fstat(made.ns_fd(node)).st_ino for node in made.nodes}
+    assert len(numbers) == 300
+    for one in sockets:
+        one.close()
+
+
+def test_too_many_descriptors_are_told(sandbox: Sandbox) -> None:
+    """Not silently fewer than were asked for."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    script = (
+        "import resource, socket, sys\n"
+        "from hopscope.kernel import letters\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))\n"
+        "try: letters.receive(socket.socket(fileno=int(sys.argv[1])))\n"
+        "except OSError as error: print(error.errno)\n"
+    )
+    with ours, theirs, Path(os.devnull).open() as null:
+        letters.send(theirs, {"id": 1}, [null.fileno()] * 20)
+        source = str(Path(letters.__file__).parents[2])
+        done = subprocess.run(
+            [os.sys.executable, "-c", script, str(ours.fileno())],  # type: ignore[attr-defined]
+            pass_fds=[ours.fileno()],
+            env={"PYTHONPATH": source},
+            capture_output=True,
+            check=False,
+        )
+    assert done.stdout == b"%d\n" % errno.EMFILE, done.stderr
+
+
+def test_a_refusal_names_what_was_refused(sandbox: Sandbox) -> None:
+    with pytest.raises(KernelError, match="no such sysctl") as raised:
+        sandbox.write_sysctls(NS1, {"net/ipv4/absent": "1"})
+    assert raised.value.code == errno.ENOENT
+    with pytest.raises(KernelError) as raised:
+        sandbox.open_socket(NodeName("absent"), socket.AF_INET, socket.SOCK_DGRAM, 0)
+    assert raised.value.code == errno.ENOENT
+
+
+def test_a_bad_request_does_not_end_the_lab(sandbox: Sandbox) -> None:
+    for bad in ("no-such-request", "sockets", "write"):
+        with pytest.raises(KernelError):
+            sandbox._request(bad)
+    assert sandbox.run(NS1, ["true"]).code == 0
+
+
+def test_a_name_twice_is_refused(sandbox: Sandbox) -> None:
+    with pytest.raises(KernelError) as raised:
+        sandbox.make_nodes([NS1], home=None)
+    assert raised.value.code == errno.EEXIST
+
+
+def test_a_killed_holder_is_told(sandbox: Sandbox) -> None:
+    os.kill(sandbox.pid, signal.SIGKILL)
+    with pytest.raises(CannotError, match="holder process has ended"):
+        sandbox.run(NS1, ["true"])
+    sandbox.stop()
+
+
+def test_another_process_attaches_and_stops_it(sandbox: Sandbox) -> None:
+    """By descriptors that the holder gives, not by a PID that could be another's."""
+    sandbox.detach()
+    lab = recorded(sandbox)
+    other = Sandbox.attach(lab)
+    assert other.run(NS1, ["true"]).code == 0
+    other.stop()
+    wait_until(lambda: "lab" in state.left_behind(), "the lock's end", within=5)
+
+
+def test_one_that_attached_may_leave(sandbox: Sandbox) -> None:
+    """The lab is not theirs; what they left running there ends."""
+    other = Sandbox.attach(recorded(sandbox))
+    other._send("run", (), {"node": NS1, "argv": ["sleep", "86397"], "env": dict(os.environ)})
+    assert other.run(NS1, ["true"]).code == 0
+    other.close()
+    assert sandbox.run(NS1, ["true"]).code == 0
+
+    def asleep() -> bytes:
+        return sandbox.run(NS1, ["pidof", "sleep"]).stdout
+
+    wait_until(lambda: asleep() == b"", "the sleeper's end", within=5)
+
+
+def test_the_lab_ends_with_whoever_made_it(sandbox: Sandbox) -> None:
+    """Unless it was detached."""
+    process = os.pidfd_open(sandbox.pid)
+    sandbox.close()
+    assert select.select([process], [], [], 5)[0]
+    os.close(process)
+
+
+def test_stop_leaves_no_process(sandbox: Sandbox) -> None:
+    pid = sandbox.pid
+    sandbox.stop()
+    sandbox.stop()
+    assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text()
