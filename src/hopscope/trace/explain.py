@@ -46,7 +46,7 @@ def _causes(scene: Scene) -> tuple[Cause, ...]:
         links.ring,
         resolution.unanswered,
         resolution.wrong_neighbour,
-        firewall.before_hooks,
+        firewall.device_chain,
         _seen_drop,
         _evidence_stops,
     )

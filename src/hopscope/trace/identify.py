@@ -10,6 +10,7 @@ has gone round a loop.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from hopscope.model.events import FrameSeen
 from hopscope.model.flow import Headers
@@ -19,6 +20,9 @@ from hopscope.wire.packet import decode
 __all__ = ["Key", "Sighting", "key_of", "packets", "sightings"]
 
 Key = tuple[object, ...]
+
+_ERRORS: Final = {4: (3, 4, 5, 11, 12), 6: (1, 2, 3, 4)}
+"""ICMP types that quote another packet, by the version of IP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +57,8 @@ def key_of(headers: Headers) -> Key | None:
             return None
         ports = headers.ports
         return ("ports", ip.proto, ports.sport, ports.dport, ports.flags, ip.id)
-    if headers.inner is not None:
-        return ("error", icmp.type, icmp.code, ip.src, key_of(headers.inner))
+    if headers.inner is not None or icmp.type in _ERRORS[ip.version]:
+        return ("error", icmp.type, icmp.code, ip.src, ip.id)  # a trace is too short for more
     if headers.stamp is not None:
         return ("stamp", icmp.type, headers.stamp)
     if icmp.target is not None:

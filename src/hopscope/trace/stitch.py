@@ -250,6 +250,8 @@ class _Weaver:
         if not out and up is None and blocked is not None:
             steps.append(blocked)
             return []
+        if not out and up is None and len(steps) == 1 and self.scene.traced(node):
+            return []  # not even the first hook saw it: it never came to the bridge
         steps.append(self.decision(node, bridge, frame, came, out, up))
         steps += self.hooks(
             node,

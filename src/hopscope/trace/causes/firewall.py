@@ -4,13 +4,20 @@ import re
 from typing import Final
 
 from hopscope.model.journey import ChainVisit, HookStep, Hop, Reason, ReceiveStep, RuleCheck
-from hopscope.model.snapshot import Chain, NodeState
+from hopscope.model.snapshot import Chain
 from hopscope.model.vocab import DevRef, Family, Hook, PktType, Verdict, inferred
-from hopscope.trace.causes.evidence import all_hops, command, devices, last_device, sends
+from hopscope.trace.causes.evidence import (
+    all_hops,
+    command,
+    last_device,
+    leaves,
+    main_steps,
+    sends,
+)
 from hopscope.trace.scene import Packet, Scene
 from hopscope.wire.packet import title
 
-__all__ = ["before_hooks", "rule_drop"]
+__all__ = ["device_chain", "rule_drop"]
 
 _REJECTS: Final = re.compile(r"-j REJECT|\breject\b")
 
@@ -69,35 +76,42 @@ def _by_policy(hop: Hop, step: HookStep, visit: ChainVisit) -> Reason:
     )
 
 
-def before_hooks(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
-    """A device received it, and no hook of its family saw it: an ingress chain may have it."""
+def device_chain(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """A chain of a device may have it: no trace tells of ingress and egress."""
     if packet.headers.ip is None:
         return None
-    for hop in all_hops(first):
-        taken = any(isinstance(s, ReceiveStep) and s.pkttype is PktType.HOST for s in hop.steps)
-        met = any(isinstance(s, HookStep) for s in hop.steps)
-        if not taken or met or sends(hop) or not scene.traced(hop.node):
+    for hop in leaves(first):
+        steps = main_steps(hop)
+        state = scene.node(hop.node)
+        hooks = [step for step in steps if isinstance(step, HookStep)]
+        if sends(hop) or not scene.traced(hop.node):
             continue
-        chains = [c for c in scene.node(hop.node).chains if _takes_first(c)]
-        if not chains or not _shows_hooks(scene, scene.node(hop.node)):
+        if isinstance(steps[-1], ReceiveStep) and steps[-1].pkttype in (PktType.HOST, *_BRIDGED):
+            ref = DevRef(hop.node, steps[-1].dev)
+            chains = [chain for chain in state.chains if chain.hook is Hook.INGRESS]
+            where = f"{ref} received it, and it never came to the first hook"
+        elif hooks and hooks[-1].hook is Hook.POSTROUTING and hooks[-1].oif is not None:
+            ref = DevRef(hop.node, hooks[-1].oif)
+            chains = [chain for chain in state.chains if _egress(chain)]
+            where = f"it passed the last hook of {hop.node}, and no device sent it"
+        else:
             continue
-        names = ", ".join(f"{c.family} {c.table} {c.name}" for c in chains)
-        ref = DevRef(hop.node, devices(hop)[-1])
-        return Reason(
-            code="ingress-drop",
-            sentence=f"{ref} received it and it never came to the prerouting hook: the ingress "
-            f"chain before it took it ({names})",
-            at=ref,
-            basis=inferred(f"packet socket on {ref}, nf_tables trace, ruleset as read"),
-            mend=f"look at the rules of {names} in {hop.node}",
-        )
+        if chains:
+            names = ", ".join(f"{chain.family} {chain.table} {chain.name}" for chain in chains)
+            return Reason(
+                code="device-chain",
+                sentence=f"{where}: a chain of the device itself can have dropped it ({names})",
+                at=ref,
+                basis=inferred("packet sockets, nf_tables trace, ruleset as read"),
+                mend=f"look at the rules of {names} in {hop.node}",
+            )
     return None
 
 
-def _takes_first(chain: Chain) -> bool:
-    return chain.hook is Hook.INGRESS and chain.family in (Family.NETDEV, Family.INET)
+_BRIDGED: Final = (PktType.OTHERHOST, PktType.BROADCAST, PktType.MULTICAST)
+"""What a port takes for its bridge, beside what is for the port's own address."""
 
 
-def _shows_hooks(scene: Scene, node: NodeState) -> bool:
-    """Whether the trace of that node has shown anything, so that silence means something."""
-    return any(way.node == node.name for packet in scene.packets for way in packet.traversals)
+def _egress(chain: Chain) -> bool:
+    """A base chain of a device whose hook is not one that we know by name."""
+    return chain.family is Family.NETDEV and chain.type is not None and chain.hook is None

@@ -7,6 +7,7 @@ from typing import Final
 from hopscope.model.flow import Headers
 from hopscope.model.journey import Hop, PassUpStep, Reason, TransmitStep
 from hopscope.model.lookup import local_device, neighbour, next_hop, owner_of, route_to, sysctl_int
+from hopscope.model.snapshot import NodeState
 from hopscope.model.vocab import (
     DevName,
     DevRef,
@@ -91,6 +92,8 @@ def _silent_owner(
             basis=computed(f"sysctls of {owner.node} as read"),
             mend=sysctl_command(owner.node, key, 0),
         )
+    if arp is not None and (filtered := _filtered(state, came_in, arp.sender_ip)) is not None:
+        return filtered
     if arp is not None and route_to(state, arp.sender_ip) is None:
         return Reason(
             code="no-route-back",
@@ -105,6 +108,25 @@ def _silent_owner(
         sentence=f"the question for {target} reached {owner}, and no answer left {owner.node}",
         at=owner,
         basis=inferred(f"packet socket on {owner}"),
+    )
+
+
+def _filtered(state: NodeState, came_in: DevName, sender: str) -> Reason | None:
+    """The reverse path filter keeps ARP silent, too (arp_process asks ip_route_input)."""
+    keys = [f"net.ipv4.conf.{scope}.rp_filter" for scope in (came_in, "all")]
+    route = route_to(state, sender)
+    strict = max(sysctl_int(state, key) or 0 for key in keys) == 1
+    if not strict or (route is not None and route.dev == came_in):
+        return None
+    key = keys[0] if sysctl_int(state, keys[0]) else keys[1]
+    return Reason(
+        code="reverse-path",
+        sentence=f"the ARP request reached {state.name}/{came_in}, and the reverse path filter "
+        f"keeps {state.name} silent ({key} = 1): its route to the sender {sender} does not lead "
+        f"through {came_in}",
+        at=DevRef(state.name, came_in),
+        basis=computed(f"routes and sysctls of {state.name} as read"),
+        mend=sysctl_command(state.name, key, 0),
     )
 
 

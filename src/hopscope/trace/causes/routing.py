@@ -53,14 +53,17 @@ def _expired(packet: Packet, first: Hop, hop: Hop, basis: Basis) -> Reason:
             basis=basis,
             mend=f"look at the routes of {' and '.join(again)}: hopscope show LAB routes",
         )
-    ttl = packet.headers.ip.ttl if packet.headers.ip else 0
+    ip = packet.headers.ip
+    ttl = ip.ttl if ip is not None else 0
+    six = ip is not None and ip.version == 6
+    key = "net.ipv6.conf.all.hop_limit" if six else "net.ipv4.ip_default_ttl"
     return Reason(
         code="time-exceeded",
         sentence=f"{hop.node} dropped it because its time to live ran out there: it began "
         f"with {ttl}",
         at=came,
         basis=basis,
-        mend=f"raise net.ipv4.ip_default_ttl in {packet.born_in}",
+        mend=f"let {packet.born_in} begin with more: {sysctl_command(packet.born_in, key, 64)}",
     )
 
 
