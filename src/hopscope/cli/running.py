@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hopscope.model.lab import LabSpec
     from hopscope.model.record import Record, StepResult
 
 __all__ = ["down", "list_labs", "run", "up"]
@@ -24,22 +27,55 @@ def run(
     json: bool,
 ) -> None:
     """Build, perform, take down, write the folder; exit 1 when an expectation failed."""
-    from rich.console import Console
+    from hopscope.lab.writer import Writer
 
-    from hopscope.lab.declare import parse, source_of
-    from hopscope.lab.outputs import write_folder
+    with Writer() as writer:  # first: it gets ready while the rest is done
+        from rich.console import Console
+
+        from hopscope.lab.declare import parse, source_of
+
+        console = Console(quiet=quiet or json, highlight=False, soft_wrap=False)
+        source, file = source_of(lab)
+        spec = parse(source, file)
+        record = _performed(
+            console,
+            spec,
+            source.decode(),
+            name,
+            on_host=on_host,
+            promiscuous=promiscuous,
+            verbose=verbose,
+        )
+        written = writer.write(record, out or Path("hopscope-out") / record.lab)
+    if json:
+        from hopscope.model import codec
+
+        sys.stdout.buffer.write(codec.dump(record, indent=2) + b"\n")
+    console.print("[bold]written[/]")
+    for path in written:
+        console.print(f"  {path}", soft_wrap=True)
+    sys.exit(_status(record))
+
+
+def _performed(
+    console: "Console",
+    spec: "LabSpec",
+    source: str,
+    name: str | None,
+    *,
+    on_host: bool,
+    promiscuous: bool,
+    verbose: bool,
+) -> "Record":
+    """The lab built, its story told as it goes, and all taken down again."""
     from hopscope.lab.running import RunningLab
     from hopscope.lab.story import perform
-    from hopscope.model import codec
     from hopscope.render import text
 
-    console = Console(quiet=quiet or json, highlight=False, soft_wrap=False)
-    source, file = source_of(lab)
-    spec = parse(source, file)
     begun = time.perf_counter()
     with (
         console.status("building the lab …"),
-        RunningLab.start(spec, source.decode(), name=name, on_host=on_host) as running,
+        RunningLab.start(spec, source, name=name, on_host=on_host) as running,
     ):
         built = time.perf_counter() - begun
         console.print(
@@ -52,15 +88,9 @@ def run(
                 console.print(text.result(result, verbose=verbose))
 
         record = perform(running, told=told, promiscuous=promiscuous)
-    console.print(text.conclusion(record.conclusion))
-    folder = out or Path("hopscope-out") / record.lab
-    written = write_folder(record, folder)
-    if json:
-        sys.stdout.buffer.write(codec.dump(record, indent=2) + b"\n")
-    console.print("[bold]written[/]")
-    for path in written:
-        console.print(f"  {path}", soft_wrap=True)
-    sys.exit(_status(record))
+    if not console.quiet:
+        console.print(text.conclusion(record.conclusion))
+    return record
 
 
 def _status(record: "Record") -> int:

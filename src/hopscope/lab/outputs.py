@@ -12,10 +12,16 @@ from hopscope.model.lookup import owner_of
 from hopscope.model.record import PingResult, Record
 from hopscope.model.vocab import DevRef
 from hopscope.render.comments import frame_comments
-from hopscope.render.html import report
+from hopscope.render.html import load_templates, report
 from hopscope.render.pcapng import frames, of_observation
 
-__all__ = ["write_folder"]
+__all__ = ["prepare", "write_folder"]
+
+
+def prepare() -> None:
+    """Load what `write_folder` will need, which is the longer part of its work."""
+    codec.prepare()
+    load_templates(_compiled())
 
 
 def write_folder(record: Record, folder: Path) -> list[Path]:

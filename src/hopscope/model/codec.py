@@ -13,12 +13,17 @@ from pydantic import TypeAdapter, ValidationError
 from hopscope.errors import UsageError
 from hopscope.model.record import VERSION, Record
 
-__all__ = ["dump", "dump_part", "load", "schema"]
+__all__ = ["dump", "dump_part", "load", "prepare", "schema"]
 
 
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
+
+
+def prepare() -> None:
+    """Build what `dump` and `load` need; they do so themselves when it is not there."""
+    _adapter(Record)
 
 
 def dump(record: Record, *, indent: int | None = None) -> bytes:

@@ -20,7 +20,7 @@ from hopscope.render.phrases import FILTERS
 from hopscope.render.shown import shown
 from hopscope.render.words import duration, headline, rule_lines, visit_words
 
-__all__ = ["report"]
+__all__ = ["load_templates", "report"]
 
 _FILES = (
     ("journeys.json", "this whole record, as data"),
@@ -29,6 +29,7 @@ _FILES = (
     ("iptables.log", "the log lines in the kernel's own format"),
 )
 """What a run leaves beside the page."""
+_TEMPLATES = tuple(f"{name}.html.j2" for name in ("page", "parts", "story", "journey", "compare"))
 
 
 def report(record: Record, *, compiled: str | None = None) -> str:
@@ -61,6 +62,13 @@ def report(record: Record, *, compiled: str | None = None) -> str:
             policy=_policy(script),
         )
     )
+
+
+def load_templates(compiled: str | None) -> None:
+    """Compile the templates; `report` does so itself when it is not done."""
+    environment = _environment(compiled)
+    for name in _TEMPLATES:
+        environment.get_template(name)
 
 
 @cache

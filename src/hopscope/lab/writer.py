@@ -1,0 +1,81 @@
+"""The folder of evidence written by a process of its own, which gets ready while the lab runs.
+
+Loading what draws the report takes longer than the reference lab itself; in another
+process it takes no time from the run. The two share a socket: when the run's end of it
+closes, for whatever reason, the writer ends.
+"""
+
+import os
+import pickle
+import signal
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from hopscope.errors import CannotError
+
+if TYPE_CHECKING:
+    from hopscope.model.record import Record
+
+__all__ = ["Writer"]
+
+
+class Writer:
+    """Make it before anything else is done, as a context manager; `write` at the end."""
+
+    def __enter__(self) -> Self:
+        self._ours, theirs = socket.socketpair()
+        self._pid = os.fork()
+        if self._pid == 0:
+            self._ours.close()
+            _serve(theirs)
+        theirs.close()
+        return self
+
+    def write(self, record: "Record", folder: Path) -> list[Path]:
+        """Write every file; returns their paths. CannotError when the folder cannot be written."""
+        with self._ours.makefile("rwb") as stream:
+            pickle.dump((record, folder), stream)
+            stream.flush()
+            try:
+                answer = pickle.load(stream)  # noqa: S301 - our own child's
+            except EOFError:
+                answer = ("the process that writes the folder was ended", "run it again")
+        if isinstance(answer, tuple):
+            raise CannotError(answer[0], mend=answer[1])
+        paths: list[Path] = answer
+        return paths
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._ours.close()
+        os.waitpid(self._pid, 0)
+
+
+def _serve(theirs: socket.socket) -> None:
+    """In the child: load, wait for a record, write it, answer, end."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the run is told, and closes its end
+    status = 1
+    try:
+        with theirs.makefile("rwb") as stream:
+            from hopscope.lab.outputs import prepare, write_folder  # noqa: PLC0415
+
+            prepare()
+            record, folder = pickle.load(stream)  # noqa: S301 - our own parent's
+            try:
+                answer: object = write_folder(record, folder)
+            except CannotError as error:
+                answer = (error.what, error.mend)
+            pickle.dump(answer, stream)
+            stream.flush()
+        status = 0
+    except EOFError:  # the run ended without a record
+        status = 0
+    finally:
+        os._exit(status)
