@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from hopscope.model.lab import LabSpec, LinkEnd, LinkSpec, NodeSpec, SysctlSpec
+from hopscope.model.lab import LabSpec, LinkEnd, LinkSpec, NodeSpec, PingStep, SysctlSpec
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
 from hopscope.plan.ops import (
     AddAddress,
@@ -27,7 +27,7 @@ from hopscope.plan.ops import (
     SetUp,
 )
 
-__all__ = ["HOME", "alias_of", "compile_lab", "mac_of", "sysctl_path"]
+__all__ = ["HOME", "alias_of", "compile_lab", "mac_of", "sysctl_path", "uses_ipv6"]
 
 HOME: Final = NodeName("host")
 """The node that is the sandbox's own namespace, or with --on-host the real one."""
@@ -80,7 +80,8 @@ def sysctl_path(key: str) -> str:
 
 def uses_ipv6(spec: LabSpec) -> bool:
     """Whether anything in the lab is IPv6; if nothing is, the nodes keep it off."""
-    return any(
+    pings = (step for step in spec.story if isinstance(step, PingStep))
+    return any(":" in ping.address for ping in pings) or any(
         node.ip6tables
         or (node.nft is not None and "ip6" in node.nft.text)
         or any(":" in address.cidr for address in node.addresses)
@@ -213,9 +214,10 @@ def _bring_up(spec: LabSpec, node: NodeSpec, *, on_host: bool) -> Iterator[Op]:
             bridge = far.bridge if end is far else None
             if end.ref.node == node.name and later and (up or bridge):
                 yield SetUp(node=node.name, dev=end.ref.dev, up=up, bridge=bridge, place=end.place)
-    for bridge_spec in node.bridges:
-        if bridge_spec.up and bridge_spec.name not in node.down:
-            yield SetUp(node=node.name, dev=bridge_spec.name, place=bridge_spec.place)
+    for one in node.bridges:
+        up = one.up and one.name not in node.down
+        if up or one.mtu is not None:
+            yield SetUp(node=node.name, dev=one.name, up=up, mtu=one.mtu, place=one.place)
 
 
 def _layer3(node: NodeSpec) -> Iterator[Op]:

@@ -98,12 +98,16 @@ class AddVeth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetUp:
-    """Bring a device up, or down; *bridge* also makes it that bridge's port."""
+    """Bring a device up, or down; *bridge* also makes it that bridge's port.
+
+    *mtu* is for a bridge: until it is set once, each new port changes it.
+    """
 
     node: NodeName
     dev: DevName
     up: bool = True
     bridge: DevName | None = None
+    mtu: int | None = None
     place: Place | None = None
 
     def __str__(self) -> str:
