@@ -15,6 +15,7 @@ import json
 import os
 import secrets
 import shlex
+import shutil
 import socket
 import struct
 import subprocess
@@ -141,8 +142,13 @@ class HostChanges:
         """The rules with our comment on each; remembers how to delete them.
 
         Raises UsageError for what is no single rule (a policy, a flush): it could not be
-        taken back without touching what is not ours.
+        taken back without touching what is not ours. CannotError without nft.
         """
+        if lines and shutil.which("nft", path=_TOOLS) is None:
+            what = (
+                "without nft the tables that rules bring into being on this host cannot be removed"
+            )
+            raise CannotError(what, mend="apt-get install nftables   (as root)")
         marked: list[str] = []
         for line in lines:
             words = shlex.split(line)
