@@ -96,7 +96,8 @@ def decode_parts(link: bytes, network: bytes, transport: bytes) -> Headers:
 def checksums_ok(frame: bytes) -> bool | None:
     """Whether the frame's IP and transport checksums are right.
 
-    None: cannot tell. Not IP, a fragment, cut short, or left to the card by the sender.
+    None: cannot tell. Not IP, a fragment, cut short, left to the card by the sender, or
+    on its way by a source route.
     """
     ethertype, start = _ethertype(frame)
     packet = frame[start:]
@@ -108,7 +109,7 @@ def checksums_ok(frame: bytes) -> bool | None:
         return None
     if ip.version == 4 and checksum(packet[: (packet[0] & 0xF) * 4]) != 0:
         return False
-    if upper is None or _more_fragments(packet):
+    if upper is None or _is_partial(packet):
         return None
     packed = IPv4Address if ip.version == 4 else IPv6Address
     return transport_checksum_ok(packed(ip.src).packed, packed(ip.dst).packed, ip.proto, upper)
@@ -236,13 +237,19 @@ def _skip_extensions(following: int, body: bytes) -> tuple[int, int, int]:
     return at, following, offset
 
 
-def _more_fragments(packet: bytes) -> bool:
+def _is_partial(packet: bytes) -> bool:
+    """Whether the transport checksum covers more than the packet shows.
+
+    That is the rest of the fragments, or the last destination of a source route.
+    """
     if packet[0] >> 4 == 4:
         return bool(packet[6] & 0x20)
     at, following = 40, packet[6]
     while following in _EXTENSIONS and at + 8 <= len(packet):
         if following == _FRAGMENT:
             return bool(packet[at + 3] & 1)
+        if following == _ROUTING and packet[at + 3]:  # segments left
+            return True
         units = (packet[at + 1] + 2) * 4 if following == _AUTHENTICATION else 0
         following, at = packet[at], at + (units or (packet[at + 1] + 1) * 8)
     return False

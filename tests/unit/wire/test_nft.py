@@ -166,6 +166,20 @@ def test_no_address_no_trace_of_ip() -> None:
     assert traced((), Family.BRIDGE, Hook.PREROUTING, ARP_REQUEST)
 
 
+@pytest.mark.parametrize("batch", [trace_table("hopscope-1", BOTH, [4, 6]), log_table([4, 6])])
+def test_only_the_devices_asked_for(batch: list[Message]) -> None:
+    """Each rule begins with its device: where packets come in, at output where they leave."""
+    seen = set()
+    for _family, rule in oracle(batch, NEW_RULE):
+        load, compare, *_rest = rule.get_attr("NFTA_RULE_EXPRESSIONS")
+        key = load.get_attr("NFTA_EXPR_DATA").get_attr("NFTA_META_KEY")
+        output = rule.get_attr("NFTA_RULE_CHAIN") == "output"
+        assert key == ("NFT_META_OIF" if output else "NFT_META_IIF")
+        wanted = compare.get_attr("NFTA_EXPR_DATA").get_attr("NFTA_CMP_DATA")
+        seen.add(struct.unpack("=I", wanted.get_attr("NFTA_DATA_VALUE")))
+    assert seen == {(4,), (6,)}
+
+
 def test_the_log_table_is_limited() -> None:
     """Every rule begins with its limit, so that a flood costs little."""
     rules = [rule for _family, rule in oracle(log_table(), NEW_RULE)]
