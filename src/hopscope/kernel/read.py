@@ -26,6 +26,8 @@ _SILENT: Final = (NeighbourState.NOARP, NeighbourState.NONE)
 """Group and loopback entries that resolve nothing; ``ip neighbour`` hides them too."""
 
 Links = Mapping[NodeName, Sequence[LinkPart]]
+End = tuple[NodeName, int]
+"""A device by its index."""
 
 
 def read(kernel: Kernel, nodes: Sequence[NodeName], *, rules: bool = True) -> Snapshot:
@@ -106,26 +108,42 @@ class _Peers:
 
     def __init__(self, kernel: Kernel, links: Links) -> None:
         self._kernel = kernel
-        self._by_pair: dict[tuple[int, int], list[tuple[NodeName, LinkPart]]] = {}
+        self._by_pair: dict[tuple[int, int], list[NodeName]] = {}
+        self._names: dict[End, DevName] = {}
+        self._known: dict[End, End | None] = {}
         self._numbers: dict[tuple[NodeName, NodeName], int | None] = {}
         for node, some in links.items():
             for link in some:
                 if link.kind == "veth" and link.peer is not None:
-                    pair = (link.index, link.peer)
-                    self._by_pair.setdefault(pair, []).append((node, link))
+                    self._by_pair.setdefault((link.index, link.peer), []).append(node)
+                    self._names[node, link.index] = DevName(link.name)
 
     def of(self, node: NodeName, link: LinkPart) -> DevRef | None:
         """The peer of a veth end; None when it is in no node of this lab."""
         if link.kind != "veth" or link.peer is None:
             return None
-        there = self._by_pair.get((link.peer, link.index), [])
-        here = [one for one in there if (one[0] == node) == (link.peer_nsid is None)]
-        if len(here) > 1:  # same indexes in several nodes: ask which namespace is meant
-            here = [one for one in here if self._number(node, one[0]) == link.peer_nsid]
-        if len(here) != 1:
-            return None
-        other, part = here[0]
-        return DevRef(other, DevName(part.name))
+        here = (node, link.index)
+        if here not in self._known:
+            there = self._find(node, link)
+            self._known[here] = there
+            if there is not None:  # and so is its own peer
+                self._known[there] = here
+        peer = self._known[here]
+        return None if peer is None else DevRef(peer[0], self._names[peer])
+
+    def _find(self, node: NodeName, link: LinkPart) -> End | None:
+        """Of the ends with the right indexes, the one in the namespace that is meant."""
+        index = link.peer or 0
+        free = (
+            other
+            for other in self._by_pair.get((index, link.index), [])
+            if (other, index) not in self._known
+        )
+        for other in free:
+            number = None if other == node else self._number(node, other)
+            if number == link.peer_nsid and (other == node) == (number is None):
+                return other, index
+        return None
 
     def _number(self, node: NodeName, other: NodeName) -> int | None:
         if (node, other) not in self._numbers:
