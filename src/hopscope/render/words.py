@@ -117,8 +117,7 @@ def _bridge(step: BridgeStep) -> str:
 
 def _hook(step: HookStep) -> str:
     name = f"{step.family} {step.hook}"
+    visits = "; ".join(visit_words(visit) for visit in step.chains)
     if step.verdict is Verdict.DROP:
-        return f"hook {name}: DROPPED"
-    if not step.chains:
-        return f"hook {name}: no chain"
-    return f"hook {name}: " + "; ".join(visit_words(visit) for visit in step.chains)
+        return f"hook {name}: DROPPED" + (f" by {visits}" if visits else "")
+    return f"hook {name}: {visits or 'no chain'}"
