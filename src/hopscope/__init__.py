@@ -60,13 +60,15 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Import a name when it is first used: the holder and ``--help`` need none of them."""
-    if name not in __all__:
-        raise AttributeError(f"module 'hopscope' has no attribute {name!r}")
-    value: object = getattr(import_module(_HOMES.get(name, "hopscope.errors")), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # for a type checker it would make every name one of ours
+
+    def __getattr__(name: str) -> object:
+        """Import a name when it is first used: the holder and ``--help`` need none of them."""
+        if name not in __all__:
+            raise AttributeError(f"module 'hopscope' has no attribute {name!r}")
+        value: object = getattr(import_module(_HOMES.get(name, "hopscope.errors")), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -6,13 +6,13 @@ asked for it, so that a mistake is reported there.
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from hopscope import spec
-from hopscope.errors import Place
+from hopscope.errors import Place, Problem, SpecError, UsageError
 from hopscope.lab.declare import parse, source_of, sysctl_listing
 from hopscope.lab.outputs import write_folder
 from hopscope.lab.standing import StandingLab
@@ -22,6 +22,7 @@ from hopscope.spec import tree
 
 __all__ = ["Lab"]
 
+Part = TypeVar("Part")
 Plain = dict[str, Any]
 """As a lab file says it: only what was given."""
 
@@ -83,26 +84,51 @@ class Lab:
             lo=None if lo else False,
             down=down,
         )
-        self._nodes.append((name, body, _caller()))
+        self._add(self._nodes, (name, body, _caller()))
         return self
 
     def link(
         self, one: str, other: str, *, mtu: int | None = None, mac: Mapping[str, str] | None = None
     ) -> Self:
         """Join two nodes by a veth pair: ``lab.link("ns1:eth0", "host:p1@br0")``."""
-        self._links.append((_given(ends=[one, other], mtu=mtu, mac=mac), _caller()))
+        self._add(self._links, (_given(ends=[one, other], mtu=mtu, mac=mac), _caller()))
         return self
 
     def step(self, **step: object) -> Self:
         """Add a step to the story: ``lab.step(ping="ns1 -> ns2")``, as in a lab file."""
-        self._steps.append((dict(step), _caller()))
+        self._add(self._steps, ({key: _plain(value) for key, value in step.items()}, _caller()))
         return self
+
+    def _add(self, parts: list[Part], part: Part) -> None:
+        if self._source is not None:
+            message = (
+                f"{self.name!r} was read from {self._source[1]}, and nothing is added to such a "
+                "lab; write it there, or the whole lab in Python"
+            )
+            raise UsageError(message)
+        parts.append(part)
 
     def spec(self) -> LabSpec:
         """The lab, checked; SpecError with every mistake, each with its line."""
         if self._source is not None:
             return parse(*self._source)
-        return spec.parse_tree(self._tree(), self._place.file, listing=sysctl_listing)
+        twice = tuple(self._twice())
+        try:
+            found = spec.parse_tree(self._tree(), self._place.file, listing=sysctl_listing)
+        except SpecError as error:
+            raise SpecError((*twice, *error.problems)) from None
+        if twice:
+            raise SpecError(twice)
+        return found
+
+    def _twice(self) -> Iterator[Problem]:
+        """Nodes of a name that there is already; a mapping would keep but one."""
+        first: dict[str, Place] = {}
+        for name, _body, place in self._nodes:
+            if name in first:
+                message = f"there is a node {name!r} already, of {first[name]}"
+                yield Problem(place=place, rule="duplicate-key", message=message, text=name)
+            first.setdefault(name, place)
 
     def up(self, name: str | None = None, *, on_host: bool = False) -> StandingLab:
         """Build it: ``with lab.up() as running: …``. It ends with the block, or the process."""
@@ -154,11 +180,14 @@ def _given(**values: object) -> Plain:
 
 
 def _plain(value: object) -> object:
+    if value is None or isinstance(value, str | int | float):
+        return value
     if isinstance(value, Mapping):
         return {key: _plain(below) for key, below in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [_plain(item) for item in value]
-    return value
+    message = f"a lab holds texts, numbers, lists and mappings, not {value!r}"
+    raise TypeError(message)
 
 
 def _caller() -> Place:
