@@ -269,6 +269,8 @@ class Sandbox:
     def _request(
         self, do: str, fds: Sequence[int] = (), /, **fields: object
     ) -> tuple[dict[str, Any], list[int]]:
+        if self._control.fileno() < 0:
+            raise CannotError("this lab was taken down", mend="hopscope up, or run, again")
         try:
             number = self._send(do, fds, fields)
             while True:  # an interrupted request's late answer may still lie here
