@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
+from hopscope.errors import UsageError
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.flow import Headers, Icmp, Ip
 from hopscope.model.record import Reply
 from hopscope.model.vocab import NodeName
 from hopscope.observe.session import Session
+from hopscope.wire.echo import STAMP_SIZE
 from hopscope.wire.packet import decode_packet, echo_request, title
 
 __all__ = ["Prober"]
@@ -57,9 +59,11 @@ class Prober:
     """Echo requests from one node to one address."""
 
     def __init__(self, sandbox: Sandbox, node: NodeName, address: str, *, size: int = 56) -> None:
-        """*size* is the payload in bytes, 12 at least, which our stamp needs."""
+        """*size* is the payload in bytes; UsageError when our stamp does not fit in it."""
+        if size < STAMP_SIZE:
+            raise UsageError(f"a ping of {size} bytes is too small: {STAMP_SIZE} hold our stamp")
         self.address = address
-        self.size = max(size, 12)
+        self.size = size
         self.six = ip_address(address).version == 6
         # a random identifier: two probers in one node do not take each other's replies
         self.ident = int.from_bytes(os.urandom(2), "big")

@@ -4,6 +4,7 @@ Modules are imported inside the functions that use them, so that ``--help`` and 
 entering of a node stay fast.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -77,6 +78,7 @@ def _dispatch(arguments: list[str]) -> None:
             return
     from hopscope.cli.app import app
 
+    gc.set_threshold(50_000)  # loading makes many objects and no garbage
     app(prog_name="hopscope", standalone_mode=True)
 
 

@@ -185,7 +185,7 @@ def ping(
         float, typer.Option("--timeout", "-W", min=0.01, help="Seconds for each reply.")
     ] = 1.0,
     size: Annotated[
-        int, typer.Option("--size", "-s", min=12, max=65000, help="Payload, bytes.")
+        int, typer.Option("--size", "-s", min=12, max=65_507, help="Payload, bytes.")
     ] = 56,
     *,
     promiscuous: Promiscuous = True,

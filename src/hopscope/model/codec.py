@@ -54,7 +54,8 @@ def load(text: bytes | str) -> Record:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a record."""
-    return _adapter(Record).json_schema(mode="serialization")
+    made = _adapter(Record).json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
 
 
 def _version(text: bytes | str) -> object:

@@ -24,6 +24,6 @@ class Limits:
 
 MTU: Final = Limits(low=68, high=65535)  # ETH_MIN_MTU, ETH_MAX_MTU
 COUNT: Final = Limits(low=1, high=10_000)
-SIZE: Final = Limits(low=0, high=65_507)  # what an IPv4 packet holds beside its two headers
+SIZE: Final = Limits(low=12, high=65_507)  # our stamp, to what an IPv4 packet holds
 TIMEOUT: Final = Limits(low=0, high=60, above=True)
 METRIC: Final = Limits(low=0, high=0xFFFF_FFFF)

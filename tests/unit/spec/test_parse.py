@@ -244,7 +244,7 @@ links:
 story:
   - show: [links, fdb]
   - show: {what: rules, nodes: [host]}
-  - ping: {from: ns1, to: host, count: 3, size: 9, timeout: 2,
+  - ping: {from: ns1, to: host, count: 3, size: 90, timeout: 2,
            expect: {reply: true, crosses: [host/filter/INPUT], avoids: [host/nat/OUTPUT], log: []}}
   - set: {host: {net.ipv4.ip_forward: 0}, ns1: {net.ipv4.ip_forward: 1}}
   - iptables: {host: [-F, -X]}
@@ -286,7 +286,7 @@ story:
     assert (some.what, some.nodes) == (("rules",), ("host",))
     assert isinstance(ping, PingStep)
     assert (ping.source, ping.target, ping.address) == ("ns1", "host", "10.0.0.1")
-    assert (ping.count, ping.size, ping.timeout) == (3, 9, 2.0)
+    assert (ping.count, ping.size, ping.timeout) == (3, 90, 2.0)
     assert ping.expect is not None
     assert (ping.expect.reply, ping.expect.log) == (True, ())
     assert ping.expect.crosses == ("host/filter/INPUT",)

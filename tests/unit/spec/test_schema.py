@@ -41,7 +41,7 @@ story:
   - show: {what: [rules], nodes: [hub, long]}
   - ping: plain -> hub
   - ping: long->10.0.0.1
-  - ping: {from: long, to: hub, count: 2, size: 0, timeout: 0.5}
+  - ping: {from: long, to: hub, count: 2, size: 12, timeout: 0.5}
   - ping: {from: long, to: hub, timeout: 2,
            expect: {reply: true, crosses: [hub/filter/INPUT], avoids: [], log: [a]}}
   - set: {hub: {net.ipv4.ip_forward: 0}}

@@ -49,7 +49,7 @@ WRONG = [
         "ping: {from: ns1, to: ns2, size: ▸65508}",
         "out-of-range",
         "the payload of a request cannot be 65508",
-        "allowed is 0 to 65507",
+        "allowed is 12 to 65507",
     ),
     (
         "ping: {from: ns1, to: ns2, timeout: ▸0}",
