@@ -11,6 +11,7 @@ from hopscope.model.journey import DeliverStep, DropStep, HookStep, Step
 from hopscope.model.lookup import is_local, local_device
 from hopscope.model.vocab import (
     Basis,
+    BasisKind,
     DevName,
     Family,
     NodeName,
@@ -26,6 +27,9 @@ __all__ = ["answer_key", "arrival"]
 
 ECHO = {8: 0, 128: 129}
 """ICMP type of an echo request → that of its reply."""
+
+
+_SOLICITATION, _ADVERTISEMENT = 135, 136
 
 
 def answer_key(headers: Headers, key: Key) -> Key | None:
@@ -52,7 +56,7 @@ def arrival(
     if headers.arp is not None:
         return _arp(headers.arp, scene, node, came_in)
     if headers.icmp is not None and headers.icmp.target is not None:
-        return _discovery(headers, scene, node, came_in)
+        return _discovery(headers.icmp.type, headers.icmp.target, scene, node, came_in)
     if headers.ip is None or not is_local(scene.node(node), headers.ip.dst):
         return []
     passed = any(
@@ -63,7 +67,8 @@ def arrival(
         return []
     answer = answer_key(packet.headers, packet.key)
     answers = answer is not None and scene.born(answer, node)
-    return [DeliverStep(to=_receiver(headers, node, answers=answers), basis=basis)]
+    told = basis.kind is BasisKind.SEEN
+    return [DeliverStep(to=_receiver(headers, node, answers=answers, told=told), basis=basis)]
 
 
 def _proof(packet: Packet, scene: Scene, node: NodeName, *, passed: bool) -> Basis | None:
@@ -82,13 +87,10 @@ def _proof(packet: Packet, scene: Scene, node: NodeName, *, passed: bool) -> Bas
     return None
 
 
-def _receiver(headers: Headers, node: NodeName, *, answers: bool) -> str:
-    icmp = headers.icmp
-    if icmp is None:
-        return f"a socket of {node}"
-    if icmp.type in ECHO:
+def _receiver(headers: Headers, node: NodeName, *, answers: bool, told: bool) -> str:
+    if headers.icmp is not None and headers.icmp.type in ECHO:
         return f"the ICMP code of {node}" + (", which answers" if answers else "")
-    return f"the prober's socket in {node}"
+    return f"the prober's socket in {node}" if told else f"the ICMP code of {node}"
 
 
 def _arp(arp: Arp, scene: Scene, node: NodeName, came_in: DevName) -> list[Step]:
@@ -112,27 +114,26 @@ def _answered(scene: Scene, node: NodeName, arp: Arp) -> bool:
         and packet.headers.arp.op == 2
         and packet.headers.arp.sender_ip == arp.target_ip
         and packet.headers.arp.target_ip == arp.sender_ip
-        and packet.born_in == node
+        and packet.made_in == node
         for packet in scene.packets
     )
 
 
-def _discovery(headers: Headers, scene: Scene, node: NodeName, came_in: DevName) -> list[Step]:
-    icmp = headers.icmp
-    if icmp is None or icmp.target is None:
-        return []
-    if icmp.type == 135:
+def _discovery(
+    icmp_type: int, target: str, scene: Scene, node: NodeName, came_in: DevName
+) -> list[Step]:
+    if icmp_type == _SOLICITATION:
         answered = any(
-            packet.key[:3] == ("nd", 136, icmp.target) and packet.born_in == node
+            packet.key[:3] == ("nd", _ADVERTISEMENT, target) and packet.made_in == node
             for packet in scene.packets
         )
         if answered:
             evidence = seen(f"the neighbour advertisement was sent from {node}")
             return [DeliverStep(to=f"neighbour discovery in {node}", basis=evidence)]
-        if local_device(scene.node(node), icmp.target) is None:
-            return [_ignored(scene, node, came_in, f"the solicitation asks for {icmp.target}")]
+        if local_device(scene.node(node), target) is None:
+            return [_ignored(scene, node, came_in, f"the solicitation asks for {target}")]
         return []
-    entry = scene.neighbours.get((node, icmp.target))
+    entry = scene.neighbours.get((node, target))
     if entry is not None:
         evidence = seen(f"{entry.dev} learnt {entry.ip} at {entry.mac}")
         return [DeliverStep(to=f"the neighbour table of {node}", basis=evidence)]

@@ -8,7 +8,7 @@ frame that its sender's own device sends. A frame that shows up again where it a
 has gone round a loop.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,7 @@ from hopscope.model.flow import Headers
 from hopscope.model.vocab import Direction
 from hopscope.wire.packet import decode
 
-__all__ = ["Key", "Sighting", "key_of", "packets", "sightings"]
+__all__ = ["Key", "Sighting", "key_of", "likest", "packets", "sightings"]
 
 Key = tuple[object, ...]
 
@@ -102,10 +102,17 @@ def _is_another(
 
 
 def _own(instances: list[list[Sighting]], sighting: Sighting) -> list[Sighting]:
-    """Of several packets of one key, the last one with the same IP header."""
-    ip = sighting.headers.ip
-    for instance in reversed(instances):
-        first = instance[0].headers.ip
-        if ip is not None and first is not None and (ip.src, ip.id) == (first.src, first.id):
-            return instance
-    return instances[-1]
+    """Of several packets of one key, the one that this frame is of."""
+    return instances[likest([one[0].headers for one in instances], sighting.headers)]
+
+
+def likest(firsts: Sequence[Headers], headers: Headers) -> int:
+    """Which of several packets of one key has the IP header most like these; the last, if equal."""
+
+    def likeness(number: int) -> tuple[int, int]:
+        first, ip = firsts[number].ip, headers.ip
+        if first is None or ip is None:
+            return 0, number
+        return (first.src == ip.src) + (first.id == ip.id), number
+
+    return max(range(len(firsts)), key=likeness)

@@ -10,7 +10,7 @@ from hopscope.model.lookup import fdb_entry, local_device
 from hopscope.model.snapshot import FdbEntry, NodeState, Snapshot
 from hopscope.model.vocab import DevName, DevRef, Direction, Hook, Mac, Nanos, NodeName
 from hopscope.trace.hooks import Traversal, traversals
-from hopscope.trace.identify import Key, Sighting, key_of, packets, sightings
+from hopscope.trace.identify import Key, Sighting, key_of, likest, packets, sightings
 
 __all__ = ["Packet", "Scene", "scene_of"]
 
@@ -31,13 +31,18 @@ class Packet:
     birth: Sighting | None = None
 
     @property
-    def born_in(self) -> NodeName:
-        """The node that first had it."""
+    def made_in(self) -> NodeName | None:
+        """The node whose stack is known to have made it."""
         if self.birth is not None:
             return self.birth.event.dev.node
-        made = next((t for t in self.traversals if t.hook is Hook.OUTPUT), None)
-        if made is not None:
-            return made.node
+        made = next((way for way in self.traversals if way.hook is Hook.OUTPUT), None)
+        return made.node if made is not None else None
+
+    @property
+    def born_in(self) -> NodeName:
+        """The node that made it, or else the first that is known to have had it."""
+        if self.made_in is not None:
+            return self.made_in
         return self.sightings[0].event.dev.node if self.sightings else self.traversals[0].node
 
     @property
@@ -74,8 +79,8 @@ class Scene:
         return not any(text.startswith(f"{name}: ") for text in self.observation.blind)
 
     def born(self, key: Key, node: NodeName) -> bool:
-        """Whether a packet of that key was born in this node."""
-        return any(packet.key == key and packet.born_in == node for packet in self.packets)
+        """Whether a packet of that key is known to have been made in this node."""
+        return any(packet.key == key and packet.made_in == node for packet in self.packets)
 
     def taught(self, node: NodeName, bridge: DevName, frame: Sighting) -> Mac | None:
         """The source address that this frame, and none before it, taught the bridge."""
@@ -182,10 +187,11 @@ def _made(
 def _by_packet(
     found: Iterable[Traversal], frames: Mapping[Key, list[list[Sighting]]]
 ) -> dict[Key, list[list[Traversal]]]:
-    """Hook traversals by key, and among packets of one key by how often a hook was met.
+    """Hook traversals by key, and of several packets of one key by the packet.
 
-    In one node a later packet never falls back behind the first hook that it met, although
-    an earlier one may have ended before.
+    IP headers tell these apart; ARP is told by how often a hook was met, and in one node a
+    later packet never falls back behind the first hook that it met, although an earlier one
+    may have ended before.
     """
     sorted_out: dict[Key, list[list[Traversal]]] = {}
     passed: dict[tuple[object, ...], int] = {}
@@ -194,10 +200,14 @@ def _by_packet(
         key = key_of(traversal.headers)
         if key is None:
             continue
+        firsts = [some[0].headers for some in frames.get(key, ())]
         hook = (traversal.family, traversal.hook, traversal.iif, traversal.oif)
         where = (key, traversal.node, *hook)
         number = max(passed.get(where, -1) + 1, reached.get((key, traversal.node), 0))
-        number = min(number, max(len(frames.get(key, [])) - 1, 0)) if key in frames else number
+        if firsts and traversal.headers.ip is not None:
+            number = likest(firsts, traversal.headers)
+        elif firsts:
+            number = min(number, len(firsts) - 1)
         passed[where] = number
         if traversal.hook in (Hook.PREROUTING, Hook.OUTPUT):
             reached[key, traversal.node] = number

@@ -51,6 +51,7 @@ __all__ = [
     "route_step",
     "translation",
     "transmit_step",
+    "unconcerned",
     "waiting",
 ]
 
@@ -103,6 +104,18 @@ def route_step(state: NodeState, destination: str) -> RouteStep:
         dev=route.dev if route else local,
         via=route.via if route else None,
         basis=computed(f"routes of {state.name} as read"),
+    )
+
+
+def unconcerned(state: NodeState, frame: Sighting | None, destination: str) -> RouteStep | DropStep:
+    """What becomes of a packet for an address that is not the node's: routed, or left alone."""
+    if frame is None or frame.event.pkttype is PktType.HOST:
+        return route_step(state, destination)
+    return DropStep(
+        reason=f"ignored: {state.name} is none of those that {destination} is for",
+        where=str(frame.event.dev),
+        basis=computed(f"addresses and routes of {state.name} as read"),
+        expected=True,
     )
 
 

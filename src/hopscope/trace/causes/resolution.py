@@ -159,12 +159,16 @@ def _elsewhere(first: Hop, owner: DevRef, target: str, scene: Scene) -> Reason:
             mend = f"make {peer} a port of {near.dev}: " + device_command(
                 peer, f"master {near.dev}"
             )
+    evidence = "frames seen, and the links as read"
+    lost = scene.observation.lost
     return Reason(
         code="no-layer-2-path",
-        sentence=f"{_NOBODY.format(target)}{owner} has it, and no layer-2 path leads there (the "
-        f" question reached only {', '.join(reached)})",
+        sentence=f"{_NOBODY.format(target)}{owner} has it, and no layer-2 path leads there "
+        f"(the question reached only {', '.join(reached)})",
         at=owner,
-        basis=computed("frames seen, and the links as read"),
+        basis=inferred(f"{evidence}; {lost} observations were lost")
+        if lost
+        else computed(evidence),
         mend=mend,
     )
 
