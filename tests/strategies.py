@@ -97,6 +97,7 @@ __all__ = [
     "snapshots",
     "some",
     "steps",
+    "steps_by_kind",
     "texts",
     "trees",
     "u8",
@@ -297,7 +298,7 @@ _visits = st.builds(
     policy=_or_none(st.sampled_from(Verdict)),
     verdict=st.sampled_from(Verdict),
 )
-_by_kind: tuple[st.SearchStrategy[Step], ...] = (
+steps_by_kind: tuple[st.SearchStrategy[Step], ...] = (
     st.builds(
         TransmitStep,
         dev=dev_names,
@@ -369,7 +370,7 @@ _by_kind: tuple[st.SearchStrategy[Step], ...] = (
     st.builds(DropStep, reason=texts, where=texts, basis=_bases, expected=st.booleans()),
     st.builds(UnrecognisedStep, what=texts, basis=_bases),
 )
-steps: st.SearchStrategy[Step] = st.one_of(*_by_kind)
+steps: st.SearchStrategy[Step] = st.one_of(*steps_by_kind)
 _leaf_hops = st.builds(
     Hop,
     node=node_names,

@@ -38,6 +38,8 @@ _STEP_STYLE = {
     "drop": "yellow",
     "route": "dim",
     "neighbour": "dim",
+    "nat": "magenta",
+    "unrecognised": "bold yellow",
 }
 
 
@@ -128,7 +130,7 @@ def _hop_rows(
     for number, step in enumerate(_told(hop.steps, verbose=verbose)):
         at = getattr(step, "at", None)
         since = Text(f"{(at - one.started) / 1000:.1f} µs" if at is not None else "")
-        words = Text(headline(step), _STEP_STYLE.get(step.kind, ""))
+        words = Text(headline(step), _STEP_STYLE[step.kind])
         if isinstance(step, HookStep) and step.verdict == "drop":
             words.stylize("bold red")
         if step.basis.kind != "seen":

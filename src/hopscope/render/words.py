@@ -24,9 +24,9 @@ __all__ = ["duration", "headline", "rule_lines", "visit_words"]
 
 def duration(nanoseconds: int) -> str:
     """A span of time with a unit that suits it: ``12.3 µs``, ``1.25 ms``, ``1.02 s``."""
-    if nanoseconds < 1_000_000:
+    if nanoseconds < 999_950:  # what rounds up to 1000 goes into the next unit
         return f"{nanoseconds / 1_000:.1f} µs"
-    if nanoseconds < 1_000_000_000:
+    if nanoseconds < 999_995_000:
         return f"{nanoseconds / 1_000_000:.2f} ms"
     return f"{nanoseconds / 1_000_000_000:.2f} s"
 
