@@ -175,7 +175,9 @@ def sysctl_int(node: NodeState, key: str) -> int | None:
     return int(text) if text is not None and text.lstrip("-").isdigit() else None
 
 
-_IN_WORDS: Final = re.compile(r"""(--log-prefix|--comment|\bprefix|\bcomment)\s+("[^"]*"|\S+)""")
+_IN_WORDS: Final = re.compile(
+    r"""(--log-prefix|--comment|(?<!-)\bprefix|(?<!-m )(?<!-)\bcomment)\s+("(\\.|[^"\\])*"|\S+)"""
+)
 """What a person named, in a rule's text."""
 
 _CONNTRACK: Final = re.compile(
