@@ -239,7 +239,13 @@ def log(
 
 
 @app.command()
-def check(file: Annotated[str, typer.Argument(metavar="FILE")], *, json: AsJson = False) -> None:
+def check(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A lab file; '-' reads standard input.")
+    ],
+    *,
+    json: AsJson = False,
+) -> None:
     """Check a lab file: all mistakes at once, with line and column. Exit status 2 if any."""
     from hopscope.cli import files
 

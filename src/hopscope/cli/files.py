@@ -12,8 +12,8 @@ __all__ = ["check", "schema"]
 
 
 def check(file: str, *, json: bool) -> None:
-    """Every mistake of a lab file, each with its place."""
-    source, name = source_of(file)
+    """Every mistake of a lab file, each with its place; ``-`` is standard input."""
+    source, name = (sys.stdin.buffer.read(), "<stdin>") if file == "-" else source_of(file)
     problems = []
     try:
         spec = parse(source, name)

@@ -3,8 +3,7 @@
 import json as jsonlib
 import sys
 
-from rich.console import Console
-
+from hopscope.cli import printing
 from hopscope.errors import ExitCode, UsageError
 from hopscope.lab.standing import StandingLab
 from hopscope.model import codec
@@ -37,7 +36,7 @@ def show(name: str, what: list[str], nodes: list[str], *, json: bool) -> None:
     if json:
         sys.stdout.write(jsonlib.dumps(_as_json(what, snapshot), indent=2) + "\n")
     else:
-        Console(highlight=False).print(text.tables(what, snapshot))
+        printing.show(text.tables(what, snapshot))
 
 
 def _as_json(what: list[str], snapshot: Snapshot) -> list[dict[str, object]]:
@@ -83,5 +82,5 @@ def ping(
     if json:
         sys.stdout.write(jsonlib.dumps(codec.dump_part(result), indent=2) + "\n")
     else:
-        Console(highlight=False).print(text.result(result, verbose=verbose))
+        printing.console().print(text.result(result, verbose=verbose))
     sys.exit(ExitCode.OK if result.replied else ExitCode.EXPECTATION_FAILED)

@@ -30,11 +30,10 @@ def run(
     from hopscope.lab.writer import Writer
 
     with Writer() as writer:  # first: it gets ready while the rest is done
-        from rich.console import Console
-
+        from hopscope.cli import printing
         from hopscope.lab.declare import parse, source_of
 
-        console = Console(quiet=quiet or json, highlight=False, soft_wrap=False)
+        console = printing.console(quiet=quiet or json)
         source, file = source_of(lab)
         spec = parse(source, file)
         record = _performed(

@@ -23,6 +23,7 @@ from hopscope.model.record import (
 )
 from hopscope.model.snapshot import NodeState, Snapshot
 from hopscope.model.vocab import Fate, Mac
+from hopscope.render.drawing import drawing
 from hopscope.render.words import duration, headline, rule_lines, visit_words
 
 __all__ = ["conclusion", "journey", "result", "tables"]
@@ -182,7 +183,8 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
         return Text(f"{title}: empty", "dim")
     table = Table(title=title, title_justify="left", title_style="dim", box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column, style="", header_style="dim", overflow="fold")
+        whole = column == "MAC"  # half an address helps nobody
+        table.add_column(column, style="", header_style="dim", overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
@@ -283,18 +285,9 @@ def _sysctls(snapshot: Snapshot) -> RenderableType:
 
 
 def _topology(snapshot: Snapshot) -> RenderableType:
-    rows: list[tuple[str, str, str]] = []
-    told: set[str] = set()
-    for node in snapshot.nodes:
-        for link in node.links:
-            here = f"{node.name}/{link.name}"
-            if link.kind == "bridge":
-                ports = ", ".join(one.name for one in node.links if one.master == link.name)
-                rows.append((here, "bridge of", ports or "no port"))
-            elif link.peer is not None and str(link.peer) not in told:
-                told.add(here)
-                rows.append((here, "═══", str(link.peer)))
-    return _table("topology", ("end", "", "end"), rows)
+    if not snapshot.nodes:
+        return Text("topology: empty", "dim")
+    return Group(Text("topology", "dim"), drawing(snapshot))
 
 
 _SHOWN: dict[str, Callable[[Snapshot], RenderableType]] = {

@@ -198,14 +198,6 @@ def test_rules_tell_their_traps() -> None:
     assert "hopscope" not in text
 
 
-def test_topology_joins_each_pair_once() -> None:
-    """With the ports of each bridge."""
-    text = printed(tables(["topology"], SNAPSHOT))
-    assert row(text, "host/br0 ") == ["host/br0", "bridge of", "veth1b"]
-    assert row(text, "host/br1 ") == ["host/br1", "bridge of", "no port"]
-    assert text.count("═══") == 1
-
-
 @pytest.mark.parametrize("name", TABLES)
 def test_an_empty_table_says_so(name: str) -> None:
     """Rather than print a heading over nothing."""
