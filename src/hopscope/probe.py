@@ -23,7 +23,7 @@ from hopscope.observe.session import Session
 from hopscope.wire.echo import STAMP_SIZE
 from hopscope.wire.packet import decode_packet, echo_request, title
 
-__all__ = ["Prober"]
+__all__ = ["Prober", "Sent"]
 
 _IP_RECVERR: Final = 11
 _IPV6_RECVERR: Final = 25

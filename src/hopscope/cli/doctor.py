@@ -11,7 +11,7 @@ from hopscope.errors import ExitCode, HopscopeError
 from hopscope.kernel import state
 from hopscope.kernel.abilities import Ability, State, abilities, can_run
 
-__all__ = ["doctor"]
+__all__ = ["Checked", "doctor"]
 
 _STYLES = {State.OK: "green", State.LIMITED: "yellow", State.MISSING: "red"}
 _TRACKING_RULE = "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"

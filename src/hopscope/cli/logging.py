@@ -27,7 +27,7 @@ from hopscope.observe.loglines import LogReader
 from hopscope.render.logline import line, syslog_line
 from hopscope.render.rfc5424 import priority
 
-__all__ = ["log"]
+__all__ = ["Entry", "log"]
 
 _SIOCGIFNAME: Final = 0x8910
 

@@ -18,7 +18,7 @@ from hopscope.kernel.mending import as_root, install, load, namespace_knob
 from hopscope.kernel.state import privileged
 from hopscope.kernel.trial import NAMESPACES, Tried, tool_path, try_out
 
-__all__ = ["Ability", "State", "abilities", "can_run"]
+__all__ = ["Ability", "Feature", "State", "abilities", "can_run"]
 
 _WITHIN: Final = 3.0  # seconds for all attempts; they take less than a tenth of one
 _UNREACHED: Final = "not tried: something before it failed, or took too long"

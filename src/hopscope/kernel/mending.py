@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-__all__ = ["install", "load", "namespace_knob"]
+__all__ = ["as_root", "install", "load", "namespace_knob"]
 
 _MANAGERS: Final = {
     "apt-get": "apt-get install",

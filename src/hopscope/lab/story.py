@@ -46,7 +46,7 @@ from hopscope.trace.causes.evidence import LAB
 from hopscope.trace.journeys import journeys, unsent
 from hopscope.trace.loops import bridge_loop
 from hopscope.trace.replies import why_no_reply
-from hopscope.trace.scene import scene_of
+from hopscope.trace.scene import Scene, scene_of
 
 __all__ = ["Told", "perform", "ping"]
 
@@ -124,35 +124,15 @@ def ping(lab: RunningLab, session: Session, step: PingStep, *, number: int = 1) 
     session.take()  # what happened before belongs to no ping
     prober = Prober(lab.sandbox, step.source, step.address, size=step.size)
     started = Nanos(time.time_ns())
-    try:
-        replies = tuple(
-            prober.ping(session, seq, timeout=step.timeout) for seq in range(1, step.count + 1)
-        )
-    finally:
-        prober.close()
-    replies = tuple(
-        replace(one, error=prober.late[one.seq])
-        if one.rtt is None and one.seq in prober.late
-        else one
-        for one in replies
-    )
+    replies = _replies(prober, session, step)
     observation = session.take()
     after = lab.snapshot()
-    stamps = {reply.seq: prober.ident << 32 | reply.seq for reply in replies}
-    scene = scene_of(
-        observation,
-        before,
-        after,
-        replied=frozenset(stamps[r.seq] for r in replies if r.rtt is not None),
-        errors={stamps[r.seq]: r.error for r in replies if r.error},
-    )
+    scene = _scene(observation, before, after, replies, prober.ident)
     found = journeys(scene, ident=prober.ident)
-    if not any(j.headers.stamp for j in found):
-        refused = next((r for r in replies if r.error), None)
+    refused = next((reply.error for reply in replies if reply.error), None)
+    if refused and not any(one.headers.stamp for one in found):
         headers = _request(prober.source, step.address, prober.ident)
-        if refused is not None:
-            error = refused.error or ""
-            found = (*found, unsent(scene, step.source, headers, error, at=started))
+        found = (*found, unsent(scene, step.source, headers, refused, at=started))
     found = tuple(replace(one, reason=_named(one.reason, lab.name)) for one in found)
     answered = all(reply.rtt is not None for reply in replies)
     reason = None if answered else _named(why_no_reply(scene, found, step.source), lab.name)
@@ -176,6 +156,39 @@ def ping(lab: RunningLab, session: Session, step: PingStep, *, number: int = 1) 
         switches=_switches(before, six=prober.six),
         reason=reason,
         notes=tuple(_notes(before, observation, found, replies)),
+    )
+
+
+def _replies(prober: Prober, session: Session, step: PingStep) -> tuple[Reply, ...]:
+    """Send the step's requests; an error that came late stands at its own request."""
+    try:
+        replies = [
+            prober.ping(session, seq, timeout=step.timeout) for seq in range(1, step.count + 1)
+        ]
+    finally:
+        prober.close()
+    return tuple(
+        replace(one, error=prober.late[one.seq])
+        if one.rtt is None and one.seq in prober.late
+        else one
+        for one in replies
+    )
+
+
+def _scene(
+    observation: Observation,
+    before: Snapshot,
+    after: Snapshot,
+    replies: Sequence[Reply],
+    ident: int,
+) -> Scene:
+    stamps = {reply.seq: ident << 32 | reply.seq for reply in replies}
+    return scene_of(
+        observation,
+        before,
+        after,
+        replied=frozenset(stamps[r.seq] for r in replies if r.rtt is not None),
+        errors={stamps[r.seq]: r.error for r in replies if r.error},
     )
 
 

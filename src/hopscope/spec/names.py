@@ -8,6 +8,7 @@ from typing import Final
 from hopscope.spec.faults import Fault, near, shortened
 
 __all__ = [
+    "TABLES",
     "address_fault",
     "device_fault",
     "hook_fault",

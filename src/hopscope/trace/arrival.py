@@ -23,11 +23,10 @@ from hopscope.model.vocab import (
 from hopscope.trace.identify import Key
 from hopscope.trace.scene import Packet, Scene
 
-__all__ = ["answer_key", "arrival"]
+__all__ = ["ECHO", "answer_key", "arrival"]
 
 ECHO = {8: 0, 128: 129}
 """ICMP type of an echo request → that of its reply."""
-
 
 _SOLICITATION, _ADVERTISEMENT = 135, 136
 

@@ -18,7 +18,16 @@ from hopscope.model.vocab import Family, Hook
 from hopscope.wire.netlink import NLM_F_DUMP, Message, attributes
 from hopscope.wire.nft import OUR_PREFIX
 
-__all__ = ["IPTABLES_TABLES", "chains", "dump_tables", "entries", "manages", "saved_lines", "table"]
+__all__ = [
+    "IPTABLES_TABLES",
+    "Entry",
+    "chains",
+    "dump_tables",
+    "entries",
+    "manages",
+    "saved_lines",
+    "table",
+]
 
 IPTABLES_TABLES: Final = ("raw", "mangle", "nat", "filter", "security")
 _COMMENT: Final = re.compile(r"\s*# handle (\d+)$")
