@@ -82,4 +82,4 @@ pictures: $(VENV)/.tests ## make the documentation's pictures from a run (needs 
 
 .PHONY: clean
 clean: ## remove what the targets made
-	rm -rf $(VENV) $(OUT) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) hopscope-out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

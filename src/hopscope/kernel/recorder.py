@@ -43,8 +43,12 @@ class Recorder:
             at += (length + 3) & ~3
 
     def _rule(self, message: bytes) -> Iterator[bytes]:
+        key = _key(message, _attributes(message))
         if any(mark in message for mark in LOGS):
-            self._rules.add(_key(message, _attributes(message)))
+            self._rules.add(key)
+            yield message
+        elif key in self._rules:  # of a table made anew, which counts from 1 again
+            self._rules.discard(key)
             yield message
 
     def _trace(self, message: bytes) -> Iterator[bytes]:

@@ -197,7 +197,7 @@ class RunningLab:
         Raises UsageError when this kernel has no such sysctl there, or refuses the value.
         """
         where, path = self.check_node(node), sysctl_path(key)
-        if not path.startswith("net/"):
+        if not path.startswith("net/") or ".." in path.split("/"):
             message = f"{key}: only sysctls below net. belong to a node; others are the machine's"
             raise UsageError(message)
         full = f"/proc/sys/{path}"

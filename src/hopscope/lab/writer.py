@@ -9,6 +9,7 @@ import os
 import pickle
 import signal
 import socket
+import traceback
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -35,13 +36,13 @@ class Writer:
 
     def write(self, record: "Record", folder: Path) -> list[Path]:
         """Write every file; returns their paths. CannotError when the folder cannot be written."""
-        with self._ours.makefile("rwb") as stream:
-            pickle.dump((record, folder), stream)
-            stream.flush()
-            try:
+        try:
+            with self._ours.makefile("rwb") as stream:
+                pickle.dump((record, folder), stream)
+                stream.flush()
                 answer = pickle.load(stream)  # noqa: S301 - our own child's
-            except EOFError:
-                answer = ("the process that writes the folder was ended", "run it again")
+        except (EOFError, OSError):  # the latter: it ended before it read
+            answer = ("the process that writes the folder was ended", "run it again")
         if isinstance(answer, tuple):
             raise CannotError(answer[0], mend=answer[1])
         paths: list[Path] = answer
@@ -51,7 +52,7 @@ class Writer:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        traceback: TracebackType | None,
+        trace: TracebackType | None,
     ) -> None:
         self._ours.close()
         os.waitpid(self._pid, 0)
@@ -72,6 +73,8 @@ def _serve(theirs: socket.socket) -> None:
                 answer: object = write_folder(record, folder)
             except CannotError as error:
                 answer = (error.what, error.mend)
+            except Exception:  # noqa: BLE001 - a mistake of ours, to be told by the one who asked
+                answer = (f"writing the folder failed:\n{traceback.format_exc()}", "")
             pickle.dump(answer, stream)
             stream.flush()
         status = 0

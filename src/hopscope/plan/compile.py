@@ -9,7 +9,17 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from hopscope.model.lab import LabSpec, LinkEnd, LinkSpec, NodeSpec, PingStep, SysctlSpec
+from hopscope.model.lab import (
+    FirewallStep,
+    LabSpec,
+    LinkEnd,
+    LinkSpec,
+    NodeSpec,
+    PingStep,
+    SetStep,
+    StoryStep,
+    SysctlSpec,
+)
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
 from hopscope.plan.ops import (
     AddAddress,
@@ -80,8 +90,7 @@ def sysctl_path(key: str) -> str:
 
 def uses_ipv6(spec: LabSpec) -> bool:
     """Whether anything in the lab is IPv6; if nothing is, the nodes keep it off."""
-    pings = (step for step in spec.story if isinstance(step, PingStep))
-    return any(":" in ping.address for ping in pings) or any(
+    return any(map(_speaks_ipv6, spec.story)) or any(
         node.ip6tables
         or (node.nft is not None and "ip6" in node.nft.text)
         or any(":" in address.cidr for address in node.addresses)
@@ -90,6 +99,17 @@ def uses_ipv6(spec: LabSpec) -> bool:
         or any("ipv6" in s.key and "disable_ipv6" not in s.key for s in node.sysctls)
         for node in spec.nodes
     )
+
+
+def _speaks_ipv6(step: StoryStep) -> bool:
+    match step:
+        case PingStep(address=address):
+            return ":" in address
+        case FirewallStep(tool=tool):
+            return tool == "ip6tables"
+        case SetStep(values=values):
+            return any("ipv6" in sysctl.key for _node, sysctl in values)
+    return False
 
 
 def _indexes(spec: LabSpec, first_host_index: int | None) -> Mapping[DevRef, int]:

@@ -20,6 +20,7 @@ __all__ = ["LogRule", "LogTrace", "log_rule"]
 _SUBSYSTEM: Final = 10 << 8
 _NEW_RULE, _TRACE = _SUBSYSTEM | 6, _SUBSYSTEM | 17
 _WARNING: Final = 4
+_PACKETS: Final = 1024  # whose ways are remembered at a time
 _EXTENSIONS: Final = frozenset({0, 43, 44, 51, 60, 135, 139, 140})  # of IPv6
 
 Key = tuple[Family, str, str, int]
@@ -68,14 +69,20 @@ class LogTrace:
     def _learn(self, message: Message) -> None:
         found = attributes(message.payload[4:])
         family = FAMILY_OF.get(message.payload[0]) if message.payload else None
+        if family is None or not {1, 2, 3} <= found.keys():
+            return
+        key = (family, _string(found[1]), _string(found[2]), int.from_bytes(found[3], "big"))
         rule = log_rule(found.get(4, b""))
-        if family is not None and rule is not None and {1, 2, 3} <= found.keys():
-            key = (family, _string(found[1]), _string(found[2]), int.from_bytes(found[3], "big"))
+        if rule is not None:
             self.rules[key] = rule
+        else:  # the same handle, in a table made anew
+            self.rules.pop(key, None)
 
     def _follow(self, hit: RuleHit) -> _Way:
         """Where the packet is now. Trace ids are used again, so a first hook begins anew."""
         way = self._ways.setdefault(hit.trace_id, _Way())
+        if len(self._ways) > _PACKETS:
+            del self._ways[next(iter(self._ways))]
         if not (hit.network_header or hit.link_header):
             return way
         if hit.table == LOG_TABLE:
