@@ -1,6 +1,7 @@
 """Hooks and fates as comments on the frames of a capture, so that Wireshark shows them too."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import assert_never
 
 from hopscope.model.events import FrameSeen
 from hopscope.model.journey import (
@@ -66,4 +67,6 @@ def _key(hop: Hop, step: TransmitStep | ReceiveStep | PassUpStep) -> Key:
             direction = Direction.TRANSMIT
         case ReceiveStep(dev=dev, at=at) | PassUpStep(bridge=dev, at=at):
             direction = Direction.RECEIVE
+        case _:
+            assert_never(step)
     return DevRef(hop.node, dev), direction, at or Nanos(0)

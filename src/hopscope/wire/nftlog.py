@@ -80,7 +80,8 @@ class LogTrace:
 
     def _follow(self, hit: RuleHit) -> _Way:
         """Where the packet is now. Trace ids are used again, so a first hook begins anew."""
-        way = self._ways.setdefault(hit.trace_id, _Way())
+        way = self._ways.pop(hit.trace_id, None) or _Way()
+        self._ways[hit.trace_id] = way  # now the last: the first is the longest unheard of
         if len(self._ways) > _PACKETS:
             del self._ways[next(iter(self._ways))]
         if not (hit.network_header or hit.link_header):

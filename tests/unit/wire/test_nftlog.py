@@ -11,7 +11,7 @@ from hopscope.model.events import Logged
 from hopscope.model.vocab import DevName, Family, Nanos, NodeName
 from hopscope.wire.netlink import Message, attr, nest, pack, text
 from hopscope.wire.nft import LOG_TABLE
-from hopscope.wire.nftlog import LogRule, LogTrace, log_rule
+from hopscope.wire.nftlog import _PACKETS, LogRule, LogTrace, log_rule
 from layouts import echo, ethernet, extension, icmp, icmpv6, ipv4, ipv6, udp
 from recordings import RECORDINGS, Recording
 
@@ -207,6 +207,25 @@ def test_no_line_without_a_match_a_rule_or_a_packet(node: Node) -> None:
     assert node.hit(Family.IP, "filter", "FORWARD", 2, iif=2) == []
     assert node.hit(Family.IP, "filter", "FORWARD", 3, iif=2, kind=1) == []
     assert node.hit(Family.IP, "other", "FORWARD", 3, iif=2) == []
+
+
+def test_a_rule_made_anew_logs_no_more(node: Node) -> None:
+    """A table that is deleted and made again counts its handles from the start."""
+    node.rule(Family.IP, "FORWARD", 3, expression("counter", b""))
+    assert node.hit(Family.IP, "filter", "FORWARD", 3, iif=2) == []
+
+
+def test_packets_long_gone_are_forgotten(node: Node) -> None:
+    """But not one that is heard of again and again, however many pass meanwhile."""
+    node.passes(Family.BRIDGE, "prerouting", iif=4, ident=1)
+    for ident in range(2, _PACKETS + 2):
+        node.passes(Family.BRIDGE, "prerouting", iif=6, ident=ident)
+        if ident % 100 == 0:
+            node.hit(Family.IP, "filter", "FORWARD", 2, packet=b"", ident=1)
+    assert len(node.trace._ways) == _PACKETS
+    (logged,) = node.hit(Family.IP, "filter", "FORWARD", 3, packet=b"", ident=1)
+    assert logged.physin == "veth1b"
+    assert node.hit(Family.IP, "filter", "FORWARD", 3, packet=b"", ident=2) == []
 
 
 def test_rules_of_inet_log_in_the_family_of_the_packet() -> None:
