@@ -24,16 +24,15 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from hopscope.kernel import letters
 from hopscope.kernel.recorder import Recorder
+from hopscope.kernel.settle import isolate, settle, told
 from hopscope.kernel.syscalls import (
     CLONE_NEWNET,
     CLONE_NEWNS,
     CLONE_NEWPID,
-    CLONE_NEWUSER,
     CLONE_NEWUTS,
     MS_BIND,
     MS_NODEV,
@@ -58,16 +57,16 @@ def main() -> None:
     """Fork the holder proper into its namespaces, and tell its PID; end, or guard the host."""
     config = json.loads(sys.argv[1])
     control = socket.socket(fileno=config["control"])
-    _settle(config)
+    settle(config["ours"])
     if config["on_host"] and os.fork():
         os._exit(0)
     guardian = os.pidfd_open(os.getpid()) if config["on_host"] else -1
     home = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-    with _told(control):
-        _isolate(user=config["user"])
+    with told(control):
+        isolate(user=config["user"])
     pid = os.fork()
     if pid == 0:
-        with _told(control):
+        with told(control):
             Holder(config, control).serve(guardian)
     with contextlib.suppress(OSError):
         letters.send(control, {"pid": pid})
@@ -79,53 +78,6 @@ def main() -> None:
         setns(home, CLONE_NEWPID)  # a PID namespace that is dead can have no more processes
         keeper.guard(pid, config["folder"], config["lock"])
     os._exit(0)
-
-
-def _settle(config: dict[str, Any]) -> None:
-    """Keep nothing of whoever started us: its terminal, its pipes, its folder, its signals.
-
-    And what we inherited on purpose is not for the programs that we start.
-    """
-    null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(null, descriptor)
-    os.close(null)
-    for descriptor in config["ours"]:
-        os.set_inheritable(descriptor, False)
-    os.chdir("/")
-    with open("/proc/self/oom_score_adj", "w") as adj, contextlib.suppress(OSError):
-        adj.write("0")
-    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT):
-        signal.signal(ignored, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-@contextlib.contextmanager
-def _told(control: socket.socket) -> Iterator[None]:
-    """Whatever goes wrong is told to whoever started us, and ends this process."""
-    try:
-        yield
-    except BaseException as error:  # noqa: BLE001 - there is nobody else to tell
-        code = error.errno if isinstance(error, OSError) else None
-        with contextlib.suppress(OSError):
-            letters.send(control, {"error": code or errno.EIO, "doing": str(error)})
-        os._exit(1)
-
-
-def _isolate(*, user: bool) -> None:
-    """New namespaces that only a child will be in, or that it needs in order to make more."""
-    uid, gid = os.geteuid(), os.getegid()
-    if not user:
-        unshare(CLONE_NEWPID)
-        return
-    unshare(CLONE_NEWPID | CLONE_NEWUSER)
-    for name, text in (
-        ("setgroups", "deny"),
-        ("uid_map", f"0 {uid} 1"),
-        ("gid_map", f"0 {gid} 1"),
-    ):
-        with open(f"/proc/self/{name}", "w") as file:
-            file.write(text)
 
 
 class Holder:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,9 +51,19 @@ def mark() -> Iterator[str]:
         pytest.skip("--on-host takes root")
     if not Path("/proc/sys/net/netfilter/nf_log_all_netns").exists():  # it is nowhere else
         pytest.skip("LOG rules print for the machine's first network namespace only")
-    before = look()
-    yield f"HS{os.getpid() % 10000}"
-    assert settled(before, look) == []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as alone:  # other sessions wait
+        wait_until(lambda: _bound(alone), "the host for this test alone", within=50)
+        before = look()
+        yield f"HS{os.getpid() % 10000}"
+        assert settled(before, look) == []
+
+
+def _bound(alone: socket.socket) -> bool:
+    try:
+        alone.bind("\0hopscope-tests-on-host")
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture

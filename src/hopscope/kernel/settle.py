@@ -1,0 +1,63 @@
+"""A process becomes the holder: it lets go of whoever started it, and moves to new namespaces.
+
+Standard library only, as the holder.
+"""
+
+import contextlib
+import errno
+import os
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hopscope.kernel import letters
+from hopscope.kernel.syscalls import CLONE_NEWPID, CLONE_NEWUSER, unshare
+
+__all__ = ["isolate", "settle", "told"]
+
+
+def settle(inherited: Sequence[int]) -> None:
+    """Keep nothing of whoever started us: its terminal, its pipes, its folder, its signals.
+
+    And what we inherited on purpose is not for the programs that we start.
+    """
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    os.close(null)
+    for descriptor in inherited:
+        os.set_inheritable(descriptor, False)
+    os.chdir("/")
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("0")
+    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT):
+        signal.signal(ignored, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+@contextlib.contextmanager
+def told(control: socket.socket) -> Iterator[None]:
+    """Whatever goes wrong is told to whoever started us, and ends this process."""
+    try:
+        yield
+    except BaseException as error:  # noqa: BLE001 - there is nobody else to tell
+        code = error.errno if isinstance(error, OSError) else None
+        with contextlib.suppress(OSError):
+            letters.send(control, {"error": code or errno.EIO, "doing": str(error)})
+        os._exit(1)
+
+
+def isolate(*, user: bool) -> None:
+    """New namespaces that only a child will be in, or that it needs in order to make more."""
+    uid, gid = os.geteuid(), os.getegid()
+    if not user:
+        unshare(CLONE_NEWPID)
+        return
+    unshare(CLONE_NEWPID | CLONE_NEWUSER)
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"0 {uid} 1"),
+        ("gid_map", f"0 {gid} 1"),
+    ):
+        Path(f"/proc/self/{name}").write_text(text)
