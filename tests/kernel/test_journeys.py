@@ -1,0 +1,110 @@
+"""Journeys of real packets, where several look alike or the observers change what they watch."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from hopscope import CannotError, Fate, Lab, StandingLab
+from hopscope.lab.declare import built_in
+from hopscope.model.journey import HookStep, Journey, PassUpStep, hops
+from hopscope.model.record import PingResult
+from strangers import STRANGERS
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture
+def bridge(records: object) -> Iterator[StandingLab]:
+    """ns1 ── br0 ── ns2, with bridge-nf-call-iptables at 1."""
+    text = STRANGERS["bridge"].text.replace("iptables: 0", "iptables: 1")
+    text = text.replace("-A FORWARD -j DROP", "-A FORWARD -p icmp -j ACCEPT")
+    try:
+        lab = Lab.from_text(text).up("journeys")
+    except CannotError as error:
+        pytest.skip(str(error))
+    with lab:
+        yield lab
+
+
+def told(ping: PingResult, title: str) -> list[Journey]:
+    """The journeys of one kind."""
+    return [journey for journey in ping.journeys if journey.title == title]
+
+
+def path(journey: Journey) -> list[str]:
+    """Nodes and hooks in order."""
+    return [
+        f"{hop.node} {step.family}/{step.hook}" if isinstance(step, HookStep) else str(hop.node)
+        for hop in hops(journey)
+        for step in hop.steps
+        if isinstance(step, HookStep) or step.kind == "receive"
+    ]
+
+
+def test_many_requests_at_once_are_told_apart(bridge: StandingLab) -> None:
+    """Each of several pings at the same time finds its own packets, and only those."""
+    with ThreadPoolExecutor(4) as pool:
+        labs = [StandingLab.named(bridge.name) for _ in range(4)]  # one connection each
+        pings = list(pool.map(lambda lab: lab.ping("ns1", "ns2", count=5), labs))
+    for ping in pings:
+        assert ping.replied
+        requests, replies = told(ping, "echo request"), told(ping, "echo reply")
+        assert [j.headers.icmp.seq for j in requests if j.headers.icmp] == [1, 2, 3, 4, 5]
+        assert len(replies) == 5
+        assert {j.fate for j in (*requests, *replies)} == {Fate.DELIVERED}
+        assert not any(note.startswith("it was also seen") for j in requests for note in j.notes)
+    idents = {
+        j.headers.icmp.ident for p in pings for j in told(p, "echo request") if j.headers.icmp
+    }
+    assert len(idents) == 4
+
+
+def test_requests_one_after_the_other_take_the_same_way(bridge: StandingLab) -> None:
+    """No hook of one request is told of another: trace ids repeat, packets do not."""
+    ping = bridge.ping("ns1", "ns2", count=30)
+    ways = {tuple(path(journey)) for journey in told(ping, "echo request")}
+    assert len(ways) == 1
+    assert "host ip/forward" in ways.pop()
+
+
+def test_questions_asked_again_are_journeys_of_their_own(bridge: StandingLab) -> None:
+    """ARP asks three times for an address that nobody has; each question is told."""
+    ping = bridge.ping("ns1", "10.244.1.99", count=3, timeout=1.2)
+    questions = told(ping, "ARP request")
+    assert len(questions) == 3
+    assert len({tuple(path(journey)) for journey in questions}) == 1
+    assert {j.reason.code for j in questions if j.reason} == {"no-such-address"}
+    assert ping.replies[0].error is not None
+    assert "did not resolve" in ping.replies[0].error
+
+
+def test_watching_without_promiscuous_mode_makes_no_copy(bridge: StandingLab) -> None:
+    """The note says that watching changed the path, and how it does not."""
+    bridge.ping("ns1", "ns2")
+    watched = told(bridge.ping("ns1", "ns2"), "echo request")[0]
+    assert any("watching changed the path" in note for note in watched.notes)
+    left = told(bridge.ping("ns1", "ns2", promiscuous=False), "echo request")[0]
+    assert not any(isinstance(step, PassUpStep) for hop in hops(left) for step in hop.steps)
+    assert not left.notes
+    ours = [step for step in path(watched) if step != "host bridge/input"]
+    assert path(left) == ours
+
+
+def test_a_reply_that_skips_nat_is_told_so(records: object) -> None:
+    """The built-in lab: PREROUTING of nat is not asked about the reply, and the step says why."""
+    try:
+        record = Lab.from_text(built_in()["bridge"]).run(name="journeys-nat")
+    except CannotError as error:
+        pytest.skip(str(error))
+    reply = told(record.pings[-1], "echo reply")[0]
+    skipped = [
+        text
+        for hop in hops(reply)
+        if hop.node == "host"
+        for step in hop.steps
+        if isinstance(step, HookStep)
+        for text in step.skipped
+    ]
+    assert [text.split(":")[0] for text in skipped] == ["ip nat PREROUTING", "ip nat POSTROUTING"]
+    assert all("only the first packet of a connection" in text for text in skipped)
