@@ -97,6 +97,7 @@ def _link_states(
             peer=peers.of(node, link),
             addresses=tuple(addresses.get(link.index, ())),
             nf_call=link.nf_call,
+            nf_call6=link.nf_call6,
             counters=link.counters,
         )
         for link in links

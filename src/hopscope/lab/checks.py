@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
+from hopscope.model.events import Observation
 from hopscope.model.journey import HookStep, Journey, Reason, hops
 from hopscope.model.lab import Expect
 from hopscope.model.lookup import neighbour, uses_conntrack
-from hopscope.model.record import Check, LogLine, Reply
+from hopscope.model.record import Check, LogLine, Reply, gap
 from hopscope.model.snapshot import NodeState, Snapshot
-from hopscope.model.vocab import DevName, DevRef, Mac, NeighbourState, NodeName
+from hopscope.model.vocab import DevName, DevRef, Family, Mac, NeighbourState, NodeName
 
 __all__ = ["chains_met", "ping_checks", "table_checks"]
 
@@ -32,14 +33,15 @@ def ping_checks(
     log: Sequence[LogLine],
     reason: Reason | None,
     before: Snapshot,
+    observation: Observation,
 ) -> tuple[Check, ...]:
     """The checks that a ping's ``expect`` asks for."""
     if expect is None:
         return ()
     return (
         *_reply(expect, replies, reason),
-        *_chains(expect, chains_met(journeys), before),
-        *_log(expect, log),
+        *_chains(expect, chains_met(journeys), before, observation),
+        *_log(expect, log, observation),
     )
 
 
@@ -57,16 +59,26 @@ def _reply(expect: Expect, replies: Sequence[Reply], reason: Reason | None) -> I
     )
 
 
-def _chains(expect: Expect, met: set[str], before: Snapshot) -> Iterator[Check]:
+def _chains(
+    expect: Expect, met: set[str], before: Snapshot, observation: Observation
+) -> Iterator[Check]:
     passed = ", ".join(sorted(met)) or "no chain"
     for chain in expect.crosses:
         held = chain in met
         why = "" if held else _why_not_crossed(chain, before)
         yield Check(expected=f"crosses {chain}", seen=f"met {passed}", held=held, why=why)
     for chain in expect.avoids:
-        held = chain not in met
+        node = NodeName(chain.split("/")[0])
+        unsure = gap(observation, before, node) if node in map(_name, before.nodes) else ""
+        held = chain not in met and not unsure
         why = "" if held else f"the trace of nf_tables shows a visit to {chain}"
+        if unsure and chain not in met:
+            why = f"it cannot be told: {unsure}"
         yield Check(expected=f"avoids {chain}", seen=f"met {passed}", held=held, why=why)
+
+
+def _name(node: NodeState) -> NodeName:
+    return node.name
 
 
 def _why_not_crossed(chain: str, before: Snapshot) -> str:
@@ -82,21 +94,22 @@ def _why_not_crossed(chain: str, before: Snapshot) -> str:
             f"no rule in {node_name} uses connection tracking, and without it nat chains see "
             "no packet; add: -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
         )
-    if _bridged_only(node):
+    tool = "ip6tables" if known[0].family is Family.IP6 else "iptables"
+    if _bridged_only(node, tool):
         return (
-            f"bridged packets meet {node_name}'s IP firewall only when "
-            "net.bridge.bridge-nf-call-iptables, or the bridge's own nf_call_iptables, is 1"
+            f"bridged packets meet {node_name}'s {tool} rules only when "
+            f"net.bridge.bridge-nf-call-{tool}, or the bridge's own nf_call_{tool}, is 1"
         )
     return "the trace of nf_tables shows no visit"
 
 
-def _bridged_only(node: NodeState) -> bool:
-    switched = node.sysctls.get("net.bridge.bridge-nf-call-iptables") == "1"
-    own = any(link.nf_call for link in node.links)
+def _bridged_only(node: NodeState, tool: str) -> bool:
+    switched = node.sysctls.get(f"net.bridge.bridge-nf-call-{tool}") == "1"
+    own = any(link.nf_call6 if tool == "ip6tables" else link.nf_call for link in node.links)
     return any(link.kind == "bridge" for link in node.links) and not (switched or own)
 
 
-def _log(expect: Expect, log: Sequence[LogLine]) -> Iterator[Check]:
+def _log(expect: Expect, log: Sequence[LogLine], observation: Observation) -> Iterator[Check]:
     if expect.log is None:
         return
     prefixes = tuple(line.prefix for line in log)
@@ -104,7 +117,8 @@ def _log(expect: Expect, log: Sequence[LogLine]) -> Iterator[Check]:
     yield Check(
         expected=f"log: {words}" if expect.log else words,
         seen=", ".join(prefixes) if prefixes else "no log line",
-        held=prefixes == expect.log,
+        held=prefixes == expect.log and not observation.lost,
+        why=f"{observation.lost} observations were lost" if observation.lost else "",
     )
 
 

@@ -178,17 +178,15 @@ def _switch(record: Record) -> Iterator[Finding]:
 def _switch_sentence(ping: PingResult) -> str:
     nodes = _bridging(ping)
     switches = {k: v for k, v in ping.switches.items() if k.split("/")[0] in nodes}
-    if not switches:
-        return ""
-    name = f"bridge-nf-call-{'ip6tables' if ':' in ping.address else 'iptables'}"
+    if not switches or any(ping.gap(node) for node in nodes):
+        return ""  # hooks may have been met that nobody saw
     state = ", ".join(f"{bridge}: {value}" for bridge, value in switches.items())
     met = ip_hooks(ping, nodes=nodes)
+    where = ", ".join(sorted(nodes))
     if not met:
-        return f"With {name} at {state}, no packet met an IP hook of {', '.join(sorted(nodes))}."
+        return f"With {ping.switch} at {state}, no packet met an IP hook of {where}."
     order = " → ".join(dict.fromkeys(step.hook.upper() for _node, step in met))
-    return (
-        f"With {name} at {state}, packets met the IP hooks {order} of {', '.join(sorted(nodes))}."
-    )
+    return f"With {ping.switch} at {state}, packets met the IP hooks {order} of {where}."
 
 
 def _only_difference(record: Record) -> Iterator[Finding]:
@@ -279,6 +277,8 @@ def _untaken(record: Record) -> Iterator[Finding]:
             if isinstance(s, HookStep) and s.hook is Hook.INPUT and s.family in IP
         ]
         if not echoes or not nodes or inputs or not ping.replied:
+            continue
+        if any(ping.gap(node) for node in nodes):
             continue
         if any(step.because != "promiscuous" for step in ups):
             continue

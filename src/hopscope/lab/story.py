@@ -47,6 +47,7 @@ from hopscope.trace.journeys import journeys, unsent
 from hopscope.trace.loops import bridge_loop
 from hopscope.trace.replies import why_no_reply
 from hopscope.trace.scene import Scene, scene_of
+from hopscope.wire.nft import LOG_BURST, LOG_RATE
 
 __all__ = ["Told", "perform", "ping"]
 
@@ -137,6 +138,7 @@ def ping(lab: RunningLab, session: Session, step: PingStep, *, number: int = 1) 
     answered = all(reply.rtt is not None for reply in replies)
     reason = None if answered else _named(why_no_reply(scene, found, step.source), lab.name)
     log = tuple(_log_lines(observation))
+    deltas = tuple(_deltas(before, after))
     return PingResult(
         number=number,
         source=step.source,
@@ -147,15 +149,21 @@ def ping(lab: RunningLab, session: Session, step: PingStep, *, number: int = 1) 
         journeys=found,
         before=before,
         after=after,
-        deltas=tuple(_deltas(before, after)),
+        deltas=deltas,
         log=log,
         checks=ping_checks(
-            step.expect, replies=replies, journeys=found, log=log, reason=reason, before=before
+            step.expect,
+            replies=replies,
+            journeys=found,
+            log=log,
+            reason=reason,
+            before=before,
+            observation=observation,
         ),
         observation=observation,
         switches=_switches(before, six=prober.six),
         reason=reason,
-        notes=tuple(_notes(before, observation, found, replies)),
+        notes=(*_notes(before, observation, found, replies), *_unlogged(lab, deltas, log)),
     )
 
 
@@ -251,6 +259,18 @@ def _deltas(before: Snapshot, after: Snapshot) -> Iterator[RuleDelta]:
             )
 
 
+def _unlogged(
+    lab: RunningLab, deltas: Sequence[RuleDelta], log: Sequence[LogLine]
+) -> Iterator[str]:
+    """Hits that LOG rules counted and that left no line; of the real host's own nobody asked."""
+    hits = sum(delta.after - delta.before for delta in deltas if delta.log_prefix is not None)
+    if hits > len(log) and not lab.on_host:
+        yield (
+            f"LOG rules were hit {hits} times, and {len(log)} lines were recorded: of what "
+            f"passes a node, {LOG_RATE} packets a second are watched, after a burst of {LOG_BURST}"
+        )
+
+
 def _switches(snapshot: Snapshot, *, six: bool) -> dict[str, str]:
     """The effective bridge-nf-call switch of each bridge: the sysctl OR the bridge's own.
 
@@ -264,8 +284,9 @@ def _switches(snapshot: Snapshot, *, six: bool) -> dict[str, str]:
             if link.kind != "bridge":
                 continue
             word = "1" if switched else "0"
-            if not switched and link.nf_call and not six:
-                word = "1 (by the bridge's own nf_call_iptables)"
+            own = link.nf_call6 if six else link.nf_call
+            if not switched and own:
+                word = f"1 (by the bridge's own nf_call_{'ip6tables' if six else 'iptables'})"
             found[f"{node.name}/{link.name}"] = word
     return found
 

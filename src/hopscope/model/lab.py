@@ -33,7 +33,6 @@ __all__ = [
 ]
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressSpec:
     """An address to give to a device, in CIDR form."""

@@ -30,6 +30,7 @@ __all__ = [
     "ShowResult",
     "StepResult",
     "ZeroResult",
+    "gap",
 ]
 
 VERSION = 1
@@ -127,6 +128,14 @@ class ExpectResult:
     kind: Literal["expect"] = "expect"
 
 
+def gap(observation: Observation, before: Snapshot, node: NodeName) -> str:
+    """What kept the observers from seeing all hooks of *node*; "" when nothing did."""
+    if observation.lost:
+        return f"{observation.lost} observations were lost"
+    blind = (*observation.blind, *before.node(node).unread)
+    return next((text for text in blind if text.startswith(f"{node}: ")), "")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PingResult:
     """One ping: what was sent, what came back, and everything that was seen meanwhile."""
@@ -149,6 +158,15 @@ class PingResult:
     reason: Reason | None = None  # why a request got no reply; None when all did
     notes: tuple[str, ...] = ()
     kind: Literal["ping"] = "ping"
+
+    @property
+    def switch(self) -> str:
+        """The sysctl below net.bridge that *switches* tells of."""
+        return f"bridge-nf-call-{'ip6' if ':' in self.address else 'ip'}tables"
+
+    def gap(self, node: NodeName) -> str:
+        """Why nothing follows from a hook of *node* not having been seen; "" when it does."""
+        return gap(self.observation, self.before, node)
 
     @property
     def replied(self) -> bool:

@@ -47,6 +47,7 @@ class LinkState:
     peer: DevRef | None = None  # the other end of a veth pair
     addresses: tuple[Address, ...] = ()
     nf_call: bool = False  # a bridge's own nf_call_iptables
+    nf_call6: bool = False  # … and nf_call_ip6tables
     counters: Mapping[str, int] = field(default_factory=dict)  # rx_packets, tx_dropped …
 
 

@@ -73,7 +73,7 @@ def _ping(step: PingResult, *, verbose: bool = False) -> RenderableType:
     source = f"{step.source} ({step.source_address})" if step.source_address else step.source
     target = step.target if step.target == step.address else f"{step.target} ({step.address})"
     switches = ", ".join(f"{bridge}: {value}" for bridge, value in step.switches.items())
-    note = f"bridge-nf-call-iptables {switches}" if switches else ""
+    note = f"{step.switch} {switches}" if switches else ""
     parts: list[RenderableType] = [_title(f"ping {step.number}: {source} → {target}", note)]
     for reply in step.replies:
         if reply.rtt is not None:

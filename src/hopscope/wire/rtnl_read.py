@@ -97,6 +97,7 @@ class LinkPart:
     peer: int | None
     peer_nsid: int | None
     nf_call: bool
+    nf_call6: bool
     counters: dict[str, int] = field(default_factory=dict)
 
 
@@ -185,6 +186,7 @@ def link(message: Message) -> LinkPart | None:
         peer=_int(found.get(5)),
         peer_nsid=_int(found.get(37)),
         nf_call=kind == "bridge" and bool(_int(data.get(36))),
+        nf_call6=kind == "bridge" and bool(_int(data.get(37))),
         counters=_counters(found.get(23, b"")),
     )
 
