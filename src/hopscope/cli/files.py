@@ -2,6 +2,7 @@
 
 import json as jsonlib
 import sys
+from difflib import get_close_matches
 
 from hopscope.errors import ExitCode, SpecError, UsageError
 from hopscope.lab.declare import parse, source_of
@@ -39,7 +40,8 @@ def check(file: str, *, json: bool) -> None:
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
         sys.stderr.write(f"{count} in {name}\n")
     else:
-        counts = f"{len(spec.nodes)} nodes, {len(spec.links)} links, {len(spec.story)} steps"
+        parts = (("node", spec.nodes), ("link", spec.links), ("step", spec.story))
+        counts = ", ".join(f"{len(some)} {what}{'s' * (len(some) != 1)}" for what, some in parts)
         sys.stdout.write(f"{name}: lab {spec.name!r} is right: {counts}\n")
     if problems:
         sys.exit(ExitCode.USAGE)
@@ -49,6 +51,8 @@ def schema(what: str) -> None:
     """A JSON Schema on standard output."""
     known = {"lab": json_schema, "journeys": codec.schema}
     if what not in known:
-        message = f"no schema of {what!r}; there is one of: {', '.join(known)}"
+        near = get_close_matches(what, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there is one of: {', '.join(known)}"
+        message = f"no schema of {what!r}; {hint}"
         raise UsageError(message)
     sys.stdout.write(jsonlib.dumps(known[what](), indent=2) + "\n")

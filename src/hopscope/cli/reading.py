@@ -2,6 +2,7 @@
 
 import json as jsonlib
 import sys
+from difflib import get_close_matches
 
 from hopscope.cli import printing
 from hopscope.errors import ExitCode, UsageError
@@ -28,7 +29,9 @@ def show(name: str, what: list[str], nodes: list[str], *, json: bool) -> None:
     """Tables, as text or JSON."""
     for word in what:
         if word not in TABLES:
-            message = f"cannot show {word!r}; one of: {', '.join(TABLES)}"
+            near = get_close_matches(word, TABLES, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"one of: {', '.join(TABLES)}"
+            message = f"cannot show {word!r}; {hint}"
             raise UsageError(message)
     running = StandingLab.named(name)
     with running.sandbox:

@@ -1,0 +1,95 @@
+"""hopscope check: every mistake of a lab file at once; no kernel, no lab."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labtexts import PAIR
+
+WRONG = """\
+name: wrong
+nodes:
+  ns1: {adresses: {eth0: 10.0.0.1/24}}
+  ns2: {addresses: {eth0: 10.0.0.2/99}}
+links:
+  - [ns1:eth0, ns3:eth0]
+"""
+MISTAKES = [(3, 9, "unknown-key"), (4, 27, "bad-address"), (6, 16, "unknown-node")]
+
+
+@pytest.fixture
+def wrong(tmp_path: Path) -> str:
+    """A file with three mistakes."""
+    path = tmp_path / "wrong.yaml"
+    path.write_text(WRONG)
+    return str(path)
+
+
+def test_a_right_file_says_what_is_in_it(hopscope: Any, tmp_path: Path) -> None:
+    path = tmp_path / "pair.yaml"
+    path.write_text(PAIR)
+    done = hopscope("check", str(path))
+    words = f"{path}: lab 'pair' is right: 3 nodes, 2 links, 1 step\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, words, "")
+
+
+def test_every_mistake_is_told_with_its_place(hopscope: Any, wrong: str) -> None:
+    """One a line, as compilers do; exit status 2, and nothing on standard output."""
+    done = hopscope("check", wrong)
+    assert (done.returncode, done.stdout) == (2, "")
+    *told, last = done.stderr.splitlines()
+    assert [(line.split(": ")[0], line.rpartition("[")[2]) for line in told] == [
+        (f"{wrong}:{line}:{column}", f"{rule}]") for line, column, rule in MISTAKES
+    ]
+    assert "did you mean 'addresses'?" in told[0]
+    assert last == f"3 mistakes in {wrong}"
+
+
+def test_json_tells_the_same(hopscope: Any, wrong: str) -> None:
+    """For editors; the exit status, too."""
+    done = hopscope("check", wrong, "--json")
+    assert (done.returncode, done.stderr) == (2, "")
+    found = json.loads(done.stdout)
+    assert [(one["line"], one["column"], one["rule"]) for one in found] == MISTAKES
+    keys = {"file", "line", "column", "rule", "message", "text", "hint"}
+    assert all(one.keys() == keys and one["file"] == wrong for one in found)
+    right = hopscope("check", "bridge", "--json")
+    assert (right.returncode, json.loads(right.stdout)) == (0, [])
+
+
+@pytest.mark.parametrize(("text", "status"), [(PAIR, 0), (WRONG, 2)], ids=["right", "wrong"])
+def test_standard_input_is_a_file(hopscope: Any, text: str, status: int) -> None:
+    """As `-`, so that an editor need not save."""
+    done = hopscope("check", "-", stdin=text)
+    assert done.returncode == status
+    assert "<stdin>" in (done.stdout + done.stderr)
+
+
+def test_one_mistake_is_one(hopscope: Any) -> None:
+    done = hopscope("check", "-", stdin=PAIR.replace("name: pair", "nome: pair"))
+    assert done.stderr.splitlines()[-1] == "1 mistake in <stdin>"
+
+
+def test_bytes_that_are_no_text_are_a_mistake(hopscope: Any, tmp_path: Path) -> None:
+    """Never a traceback."""
+    path = tmp_path / "latin.yaml"
+    path.write_bytes(b"name: caf\xe9\n")
+    done = hopscope("check", str(path))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{path}:1:")
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("absent.yaml", "there is no lab file 'absent.yaml', and no built-in lab of that name"),
+        ("brigde", "there is no lab file 'brigde', and no built-in lab of that name; did you"),
+        ("/proc", "cannot read the lab file '/proc': Is a directory"),
+    ],
+)
+def test_a_file_that_is_not_there_is_named(hopscope: Any, file: str, said: str) -> None:
+    done = hopscope("check", file)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"hopscope: {said}")
