@@ -35,6 +35,7 @@ def _causes(scene: Scene) -> tuple[Cause, ...]:
 
     return (
         firewall.rule_drop,
+        firewall.queued,
         routing.told,
         links.not_sent,
         links.not_carried,

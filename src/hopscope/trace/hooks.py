@@ -108,6 +108,10 @@ def _merged(found: list[Traversal]) -> list[Traversal]:
     return kept
 
 
+_LEFT = (Verdict.DROP, Verdict.QUEUE, Verdict.STOLEN)
+"""With these a packet leaves its hook, and meets no further chain there."""
+
+
 def hook_step(traversal: Traversal, node: NodeState) -> HookStep:
     """What the chains of this hook did, beside the rules that they hold."""
     here = [
@@ -125,8 +129,8 @@ def hook_step(traversal: Traversal, node: NodeState) -> HookStep:
     )
     for chain in base:
         if not _hits(traversal.hits, chain):
-            dropped = any(visit.verdict is Verdict.DROP for visit in visits)
-            skipped.append(_why_skipped(chain, node, ended=dropped))
+            left = any(visit.verdict in _LEFT for visit in visits)
+            skipped.append(_why_skipped(chain, node, ended=left))
             continue
         visits.extend(_visit(one, traversal.hits) for one in _reached(chain, here, traversal.hits))
     known = {(chain.family, chain.table, chain.name) for chain in here}
@@ -139,12 +143,20 @@ def hook_step(traversal: Traversal, node: NodeState) -> HookStep:
         family=traversal.family,
         hook=traversal.hook,
         chains=tuple(visits),
-        verdict=Verdict.DROP if traversal.dropped else Verdict.ACCEPT,
+        verdict=_verdict(traversal),
         basis=seen(f"nf_tables trace in {traversal.node}"),
         iif=traversal.iif,
         oif=traversal.oif,
         skipped=tuple(dict.fromkeys(skipped)),
     )
+
+
+def _verdict(traversal: Traversal) -> Verdict:
+    """A packet that user space gives back goes on, and more hits follow."""
+    if traversal.dropped:
+        return Verdict.DROP
+    last = traversal.hits[-1].verdict if traversal.hits else Verdict.ACCEPT
+    return last if last in _LEFT else Verdict.ACCEPT
 
 
 def _speaks(chain: Chain, family: Family) -> bool:
@@ -218,7 +230,7 @@ def _visit(chain: Chain, all_hits: Sequence[RuleHit]) -> ChainVisit:
 def _why_skipped(chain: Chain, node: NodeState, *, ended: bool) -> str:
     name = f"{chain.family} {chain.table} {chain.name}"
     if ended:
-        return f"{name}: not reached, the packet was dropped before it"
+        return f"{name}: not reached, the packet left the hook before it"
     if chain.type == "nat":
         if not uses_conntrack(node, None if chain.family is Family.INET else chain.family):
             return (

@@ -16,9 +16,11 @@ from hopscope.trace.causes.evidence import (
 )
 from hopscope.trace.scene import Packet, Scene
 from hopscope.wire.packet import title
+from hopscope.wire.ruleset import IPTABLES_TABLES
 
-__all__ = ["device_chain", "rule_drop"]
+__all__ = ["device_chain", "queued", "rule_drop"]
 
+_TOOLS: Final = {Family.IP: "iptables", Family.IP6: "ip6tables"}
 _REJECTS: Final = re.compile(r"-j REJECT|\breject\b")
 
 
@@ -60,7 +62,7 @@ def _by_rule(
         at=last_device(hop),
         basis=step.basis,
         mend="accept this packet before that rule, or delete it: "
-        + command(hop.node, f"nft delete rule {chain} handle {rule.handle}"),
+        + command(hop.node, _deletion(visit, rule)),
     )
 
 
@@ -72,8 +74,42 @@ def _by_policy(hop: Hop, step: HookStep, visit: ChainVisit) -> Reason:
         at=last_device(hop),
         basis=step.basis,
         mend="accept this packet in that chain, or change its policy: "
-        + command(hop.node, f"nft 'chain {chain} {{ policy accept; }}'"),
+        + command(hop.node, _acceptance(visit)),
     )
+
+
+def _deletion(visit: ChainVisit, rule: RuleCheck) -> str:
+    """The command of the tool that the rule was written for."""
+    if rule.text.startswith("-A "):
+        return f"{_TOOLS[visit.family]} -t {visit.table} -D {rule.text[3:]}"
+    return f"nft delete rule {visit.family} {visit.table} {visit.chain} handle {rule.handle}"
+
+
+def _acceptance(visit: ChainVisit) -> str:
+    if visit.family in _TOOLS and visit.table in IPTABLES_TABLES and visit.chain.isupper():
+        return f"{_TOOLS[visit.family]} -t {visit.table} -P {visit.chain} ACCEPT"
+    return f"nft 'chain {visit.family} {visit.table} {visit.chain} {{ policy accept; }}'"
+
+
+def queued(_packet: Packet, first: Hop, _scene: Scene) -> Reason | None:
+    """A rule gave the packet to a program, which gave it back to nobody."""
+    for hop in all_hops(first):
+        steps = [step for step in hop.steps if isinstance(step, HookStep)]
+        visits = [visit for step in steps for visit in step.chains]
+        for visit in visits:
+            rule = next((r for r in visit.rules if r.verdict is Verdict.QUEUE), None)
+            if rule is not None and not sends(hop):
+                chain = f"{visit.family} {visit.table} {visit.chain}"
+                return Reason(
+                    code="rule-queue",
+                    sentence=f"in {hop.node}, the rule `{rule.text}` of {chain} handed it to "
+                    "user space, and it did not come back",
+                    at=last_device(hop),
+                    basis=inferred("nf_tables trace; no device sent it afterwards"),
+                    mend="start the program that serves that queue, or delete the rule: "
+                    + command(hop.node, _deletion(visit, rule)),
+                )
+    return None
 
 
 def device_chain(packet: Packet, first: Hop, scene: Scene) -> Reason | None:

@@ -64,12 +64,10 @@ def not_carried(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
 
 
 def ring(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
-    """It met a bridge, and bridges are joined in a ring that nothing breaks."""
+    """It met a bridge, or may have, and bridges are joined in a ring that nothing breaks."""
     ends = bridge_loop(scene.before)
-    bridges = (
-        step.bridge for hop in all_hops(first) for step in hop.steps if step.kind == "bridge"
-    )
-    if ends is None or next(bridges, None) is None:
+    met = any(step.kind == "bridge" for hop in all_hops(first) for step in hop.steps)
+    if ends is None or not (met or scene.observation.lost):
         return None
     link = scene.before.link(ends[0])
     bridge = link.master if link is not None else None
