@@ -45,6 +45,10 @@ class Stranger:
 STRANGERS: dict[str, Stranger] = {
     # what works
     "bridge": Stranger(text=bridged(host=firewalled("-A FORWARD -j DROP", switch=0)), ends=REPLY),
+    "queue": Stranger(
+        text=bridged(host=firewalled("-A FORWARD -p icmp -j NFQUEUE --queue-num 3")),
+        ends=((UNSEEN, "rule-queue"),),
+    ),
     "own-switch": Stranger(
         text=bridged(
             br0="{nf_call_iptables: true}", host=firewalled("-A FORWARD -j DROP", switch=0)
@@ -71,6 +75,7 @@ STRANGERS: dict[str, Stranger] = {
     "six": Stranger(
         text=SIX, ends=(*REPLY, *WAITS, (DROPPED, "no-route"), (DELIVERED, "rule-drop"))
     ),
+    "fragments": Stranger(text=bridged(ping="{from: ns1, to: ns2, size: 8000}"), ends=REPLY),
     # devices, ports, bridges
     "missing-address": Stranger(
         text=bridged(address="", ping="{from: ns1, to: 10.244.1.4, timeout: 0.3}"),
@@ -147,7 +152,7 @@ STRANGERS: dict[str, Stranger] = {
     "drop-forward": Stranger(
         text=bridged(host=firewalled("-A FORWARD -p icmp -j DROP")),
         ends=((DROPPED, "rule-drop"),),
-        says=("-A FORWARD -p icmp -j DROP", "nft delete rule ip filter FORWARD handle"),
+        says=("-A FORWARD -p icmp -j DROP", "iptables -t filter -D FORWARD -p icmp -j DROP"),
     ),
     "drop-policy": Stranger(
         text=bridged(host=firewalled("-P FORWARD DROP")), ends=((DROPPED, "policy-drop"),)
@@ -208,6 +213,16 @@ STRANGERS: dict[str, Stranger] = {
         ends=((UNSEEN, "device-chain"),),
         says=("netdev g c",),
     ),
+    "nft-egress": Stranger(
+        text=bridged(
+            host=scripted(
+                "table netdev g { chain c { type filter hook egress device veth2b priority 0; "
+                "ip protocol icmp drop; }; }"
+            )
+        ),
+        ends=((UNSEEN, "device-chain"),),
+        says=("passed the last hook of host",),
+    ),
     # routers
     "router": Stranger(text=routed(), ends=REPLY),
     "not-forwarding": Stranger(
@@ -251,6 +266,14 @@ STRANGERS: dict[str, Stranger] = {
             gw='iptables: ["-A FORWARD -d 10.2.0.2 -j REJECT --reject-with icmp-admin-prohibited"]'
         ),
         ends=((DROPPED, "rule-reject"),),
+    ),
+    "time-exceeded": Stranger(
+        text=routed(gw="").replace(
+            "routes: [default via 10.1.0.1]}",
+            "routes: [default via 10.1.0.1], sysctls: {net.ipv4.ip_default_ttl: 1}}",
+        ),
+        ends=((DROPPED, "time-exceeded"),),
+        says=("it began with 1",),
     ),
     "routing-loop": Stranger(text=ROUTING_LOOP, ends=((DROPPED, "routing-loop"),)),
     "reverse-path": Stranger(text=REVERSE_PATH, ends=((DELIVERED, "reverse-path"),)),
