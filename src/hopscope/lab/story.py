@@ -129,12 +129,7 @@ def ping(lab: RunningLab, session: Session, step: PingStep, *, number: int = 1) 
     observation = session.take()
     after = lab.snapshot()
     scene = _scene(observation, before, after, replies, prober.ident)
-    found = journeys(scene, ident=prober.ident)
-    refused = next((reply.error for reply in replies if reply.error), None)
-    if refused and not any(one.headers.stamp for one in found):
-        headers = _request(prober.source, step.address, prober.ident)
-        found = (*found, unsent(scene, step.source, headers, refused, at=started))
-    found = tuple(replace(one, reason=_named(one.reason, lab.name)) for one in found)
+    found = _journeys(scene, prober, step, replies, lab=lab.name, at=started)
     answered = all(reply.rtt is not None for reply in replies)
     reason = None if answered else _named(why_no_reply(scene, found, step.source), lab.name)
     log = tuple(_log_lines(observation))
@@ -181,6 +176,24 @@ def _replies(prober: Prober, session: Session, step: PingStep) -> tuple[Reply, .
         else one
         for one in replies
     )
+
+
+def _journeys(
+    scene: Scene,
+    prober: Prober,
+    step: PingStep,
+    replies: Sequence[Reply],
+    *,
+    lab: str,
+    at: Nanos,
+) -> tuple[Journey, ...]:
+    """All that was seen, and the request that was refused before it became a packet."""
+    found = journeys(scene, ident=prober.ident)
+    refused = next((reply.error for reply in replies if reply.error), None)
+    if refused is not None and not any(one.headers.stamp for one in found):
+        headers = _request(prober.source, step.address, prober.ident)
+        found = (*found, unsent(scene, step.source, headers, refused, at=at))
+    return tuple(replace(one, reason=_named(one.reason, lab)) for one in found)
 
 
 def _scene(
