@@ -44,7 +44,7 @@ def main() -> None:
         sys.exit(141)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"hopscope: {where}{error.strerror}\n")
+        sys.stderr.write(f"hopscope: {where}{error.strerror or error}\n")
         sys.exit(3)
     finally:
         too_late()  # what is still to be ended, is ended while the interpreter shuts down

@@ -68,9 +68,9 @@ def _set_sysctls(ops: Sequence[SetSysctl], sandbox: Sandbox) -> None:
     try:
         sandbox.write_sysctls(ops[0].node, {op.path: op.value for op in ops})
     except KernelError as error:
-        for op in ops:
-            if op.place is not None and op.path.replace("/", ".") in error.doing:
-                _blame(error, op)
+        refused = list({op.path: op for op in ops}.values())[error.index or 0]
+        if refused.place is not None:
+            _blame(error, refused)
         raise
 
 

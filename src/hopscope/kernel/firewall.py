@@ -61,7 +61,7 @@ def zero(kernel: Kernel, node: NodeName) -> None:
     for tool in ("iptables", "ip6tables"):
         saved = kernel.run(node, [f"{tool}-save"])
         if saved.code == 127:
-            return
+            continue
         for table in re.findall(r"^\*(\w+)", saved.stdout.decode(errors="replace"), re.MULTILINE):
             done = kernel.run(node, [tool, "-w", "5", "-t", table, "-Z"])
             if done.code:

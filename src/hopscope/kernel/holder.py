@@ -148,7 +148,7 @@ class Holder:
         """Serve one request, or see that the client is gone. A bad request never ends us."""
         try:
             request, fds = letters.receive(client)
-        except OSError:
+        except (OSError, ValueError, IndexError):  # gone, or it does not speak as we do
             request, fds = {}, []
         if not request:
             self.leave(client)

@@ -19,7 +19,7 @@ import shutil
 import socket
 import struct
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -279,9 +279,23 @@ def _quietly(argv: Sequence[str]) -> str:
 
 def _holding(tool: str) -> Holding:
     """The tables of the tool's family; asked of nft, since asking iptables may make them."""
-    listing = _quietly(["nft", "-j", "list", "ruleset", _FAMILIES[tool]])
+    family = _FAMILIES[tool]
     found: Holding = {}
+    for name in (entry["table"]["name"] for entry in _listed("tables", family) if "table" in entry):
+        try:
+            _count(_listed("table", family, name), found)
+        except ValueError:  # nft fails to list it: taken for one in use
+            found[name] = 1
+    return found
+
+
+def _listed(*what: str) -> list[dict[str, Any]]:
+    listing = _quietly(["nft", "-j", "list", *what])
     entries: list[dict[str, Any]] = json.loads(listing)["nftables"] if listing else []
+    return entries
+
+
+def _count(entries: Iterable[dict[str, Any]], found: Holding) -> None:
     for entry in entries:
         ((kind, body),) = entry.items()
         if kind == "table":
@@ -295,4 +309,3 @@ def _holding(tool: str) -> Holding:
             found[chain] = found.get(chain, 0) + 1
         elif "table" in body:
             found[body["table"]] = found.get(body["table"], 0) + 1
-    return found

@@ -93,9 +93,13 @@ class Sandbox:
                 pass_fds=passed,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-            ):
+            ) as starter:
                 theirs.close()
-                told, lives = _first_letters(ours)
+                try:
+                    told, lives = _first_letters(ours)
+                except BaseException:
+                    starter.kill()  # a stuck one would be waited for without end
+                    raise
             undo.pop_all()
         sandbox = cls(ours, told["pid"], (), lives)
         sandbox.notes = tuple(told["notes"])
@@ -177,13 +181,17 @@ class Sandbox:
         self._route(node).send(messages)
 
     def write_sysctls(self, node: NodeName, values: Mapping[str, str]) -> None:
-        """Set sysctls, by path below /proc/sys. KernelError for the first that is refused."""
+        """Set sysctls, by path below /proc/sys. KernelError, with the index of the one refused."""
         files = [[f"/proc/sys/{path}", text] for path, text in values.items()]
         reply, _fds = self._request("write", node=node, files=files)
-        for (path, text), code in zip(values.items(), reply["codes"], strict=True):
+        answers = zip(values.items(), reply["codes"], strict=True)
+        for number, ((path, text), code) in enumerate(answers):
             if code:
                 said = "this kernel has no such sysctl here" if code == errno.ENOENT else ""
-                raise KernelError(code, f"{node}: setting {path.replace('/', '.')} = {text}", said)
+                doing = f"{node}: setting {path.replace('/', '.')} = {text}"
+                error = KernelError(code, doing, said)
+                error.index = number
+                raise error
 
     def read_files(self, node: NodeName, paths: Sequence[str]) -> dict[str, str | None]:
         """/proc files as the node sees them; None for what is absent."""
@@ -304,9 +312,12 @@ def _first_letters(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
                 what = "the sandbox ended while it was being set up"
                 raise CannotError(what, mend="hopscope doctor")
             told |= letter
-    except BaseException:
+    except BaseException as error:
         for fd in lives:
             os.close(fd)
+        if isinstance(error, TimeoutError):
+            what = f"the sandbox was not ready within {_START:g} seconds"
+            raise CannotError(what, mend="hopscope doctor") from error
         raise
     control.settimeout(None)
     return told, lives
@@ -340,6 +351,9 @@ def _listen(folder: Path) -> socket.socket:
 
 
 def _forbidden(answer: Mapping[str, Any]) -> CannotError:
+    if answer["error"] not in (errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EUSERS):
+        what = f"the sandbox could not be set up: {answer['doing']}"
+        return CannotError(what, mend="hopscope doctor")
     what = (
         f"this machine does not let us make namespaces: {answer['doing']}. "
         "Unprivileged user namespaces may be switched off"
