@@ -159,22 +159,45 @@ def test_who_chose_a_devices_ipv6_has_it() -> None:
     assert found.index(plain) < found.index(AddBridge(node=HOST, name=BR0))
 
 
+NS2_HAS = "  ns2:\n    "
+PING = "  - ping: ns1 -> ns2"
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("  ns2:\n", "  ns2:\n    ip6tables: [-A INPUT -j ACCEPT]\n"),
-        ("  ns2:\n", '  ns2:\n    nft: "table ip6 t { }"\n'),
+        (NS2_HAS, NS2_HAS + "ip6tables: [-A INPUT -j ACCEPT]\n    "),
+        (NS2_HAS, NS2_HAS + 'nft: "table ip6 t { }"\n    '),
         ("10.244.1.4/24", "fd00::4/64"),
-        ("  ns2:\n", "  ns2:\n    routes: [default via 10.244.1.1, 10.0.0.0/8 dev veth2a]\n"),
-        ("  ns2:\n", '  ns2:\n    neighbours: {veth2a: {"fd00::9": "02:00:00:00:00:09"}}\n'),
-        ("  ns2:\n", "  ns2:\n    sysctls: {net.ipv6.conf.all.forwarding: 1}\n"),
+        (
+            "10.244.1.4/24}\n",
+            '10.244.1.4/24}\n    neighbours: {veth2a: {"fd00::9": "02:00:00:00:00:09"}}\n',
+        ),
+        (NS2_HAS, NS2_HAS + "sysctls: {net.ipv6.conf.all.forwarding: 1}\n    "),
         ("ns1 -> ns2", '{from: ns1, to: "fd00::9"}'),
+        (PING, "  - ip6tables: {host: [-A INPUT -j ACCEPT]}"),
+        (PING, "  - set: {host: {net.ipv6.conf.all.forwarding: 1}}"),
     ],
 )
 def test_anything_of_ipv6_is_found(old: str, new: str) -> None:
-    """Of these only the IPv4 routes are none."""
-    assert uses_ipv6(parsed(changed(old, new))) is ("routes" not in new)
-    assert not uses_ipv6(parsed(PAIR))
+    """In a node or in the story."""
+    assert uses_ipv6(parsed(changed(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("ns1 -> ns2", "ns2 -> ns1"),
+        (NS2_HAS, NS2_HAS + "routes: [default via 10.244.1.1]\n    "),
+        (NS2_HAS, NS2_HAS + "sysctls: {net.ipv6.conf.all.disable_ipv6: 1}\n    "),
+        (PING, "  - iptables: {host: [-A INPUT -j ACCEPT]}"),
+        (PING, "  - set: {host: {net.ipv4.ip_forward: 1}}"),
+        (PING, "  - show: links"),
+    ],
+)
+def test_what_is_of_ipv4_needs_no_ipv6(old: str, new: str) -> None:
+    """So that such a lab stays quiet; nor does a lab that turns IPv6 off."""
+    assert not uses_ipv6(parsed(changed(old, new)))
 
 
 def test_a_bridge_is_joined_to_a_bridge() -> None:
