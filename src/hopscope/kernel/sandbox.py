@@ -56,6 +56,7 @@ class Sandbox:
         self._routes: dict[tuple[NodeName, int], Route] = {}
         self._namespaces: dict[NodeName, int] = {}
         self._lives = list(lives)
+        self._patience = _START
         self.pid = pid
         self._nodes = tuple(nodes)
         self.notes: tuple[str, ...] = ()
@@ -117,8 +118,9 @@ class Sandbox:
         try:  # a path through the descriptor: a socket's may have 107 bytes at most
             control.settimeout(_ANSWERS)
             control.connect(f"/proc/self/fd/{folder}/control")
+            sandbox._patience = _ANSWERS
             _reply, sandbox._lives = sandbox._request("lives")
-            control.settimeout(None)
+            sandbox._patience = _START
         except (OSError, CannotError) as error:
             control.close()
             find(lab.name)  # raises NoSuchLabError when it ended meanwhile
@@ -279,6 +281,7 @@ class Sandbox:
     ) -> tuple[dict[str, Any], list[int]]:
         if self._control.fileno() < 0:
             raise CannotError("this lab was taken down", mend="hopscope up, or run, again")
+        self._control.settimeout(None if do == "run" else self._patience)
         try:
             number = self._send(do, fds, fields)
             while True:  # an interrupted request's late answer may still lie here
@@ -289,6 +292,9 @@ class Sandbox:
                     break
                 for fd in got:
                     os.close(fd)
+        except TimeoutError as error:
+            what = f"the lab's holder process has not answered for {self._patience:g} seconds"
+            raise CannotError(what, mend=f"kill -9 {self.pid}   (the holder)") from error
         except ConnectionError as error:
             what = "the lab's holder process has ended (killed?), and the kernel freed the lab"
             raise CannotError(what, mend="hopscope up, or run, again") from error
