@@ -53,6 +53,12 @@ RECORDED = [
     "alone",
     "bridge-down",
     "echo-ignore",
+    "fragments",
+    "nft-egress",
+    "time-exceeded",
+    "drop-prerouting",
+    "nft-bridge",
+    "no-neighbour",
 ]
 """Of the strangers' labs, those that are kept; of a lab with several pings, each."""
 

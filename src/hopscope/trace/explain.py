@@ -18,13 +18,11 @@ def explain(packet: Packet, first: Hop, scene: Scene) -> tuple[Fate, Reason | No
     """The fate of a woven packet, and the reason when it was not delivered."""
     if any(isinstance(step, DeliverStep) for hop in all_hops(first) for step in hop.steps):
         return Fate.DELIVERED, None
-    for cause in _causes(scene):
-        reason = cause(packet, first, scene)
-        if reason is not None:
-            sure = reason.basis.kind is not BasisKind.INFERRED
-            held = reason.code == "unresolved"  # still in the neighbour's queue when we stopped
-            return (Fate.DROPPED if sure and not held else Fate.UNSEEN), reason
-    return Fate.UNSEEN, None
+    reasons = (cause(packet, first, scene) for cause in _causes(scene))
+    reason = next((one for one in reasons if one is not None), None) or _evidence_stops(first)
+    sure = reason.basis.kind is not BasisKind.INFERRED
+    held = reason.code == "unresolved"  # still in the neighbour's queue when we stopped
+    return (Fate.DROPPED if sure and not held else Fate.UNSEEN), reason
 
 
 def _causes(scene: Scene) -> tuple[Cause, ...]:
@@ -49,7 +47,6 @@ def _causes(scene: Scene) -> tuple[Cause, ...]:
         resolution.wrong_neighbour,
         firewall.device_chain,
         _seen_drop,
-        _evidence_stops,
     )
 
 
@@ -66,7 +63,7 @@ def _seen_drop(_packet: Packet, first: Hop, _scene: Scene) -> Reason | None:
     return None
 
 
-def _evidence_stops(_packet: Packet, first: Hop, _scene: Scene) -> Reason:
+def _evidence_stops(first: Hop) -> Reason:
     last = leaves(first)[-1]
     where = last_device(last)
     hooks = [step for step in main_steps(last) if isinstance(step, HookStep)]

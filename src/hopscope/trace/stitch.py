@@ -358,7 +358,7 @@ class _Weaver:
         through = self.hooks(node, lambda w: w.hook is Hook.FORWARD and w.iif == came_in)
         sent = [*self.leaving(node, frame, lambda link: link.master is None)][:1] if frame else []
         if sent or through:
-            return self.forward(node, headers, frame, through, sent, steps)
+            return self.forward(node, headers, through, sent, steps)
         inward = self.hooks(node, lambda w: w.hook is Hook.INPUT and w.iif == came_in)
         ip = headers.ip
         if ip is not None and not inward and not is_local(state, ip.dst):
@@ -372,7 +372,6 @@ class _Weaver:
         self,
         node: NodeName,
         headers: Headers,
-        frame: Sighting | None,
         through: list[HookStep],
         sent: Sequence[Sighting],
         steps: list[Step],
@@ -397,9 +396,8 @@ class _Weaver:
                 basis = computed(f"hooks of {node} saw it, no device was given it")
                 steps += make.waiting(state, goal.dst, basis)
             return []
-        if frame is not None:
-            basis = seen(f"frames on {frame.event.dev} and {sent[0].event.dev}")
-            steps += make.translation(headers, sent[0].headers, basis)
+        basis = seen(f"the frame that came in, and the one on {sent[0].event.dev}")
+        steps += make.translation(headers, sent[0].headers, basis)
         steps += make.neighbour_step(state, sent[0])
         return self.transmit(self.take(sent[0]), steps)
 

@@ -120,7 +120,7 @@ def device_chain(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         steps = main_steps(hop)
         state = scene.node(hop.node)
         hooks = [step for step in steps if isinstance(step, HookStep)]
-        if sends(hop) or not scene.traced(hop.node):
+        if not steps or sends(hop) or not scene.traced(hop.node):
             continue
         if isinstance(steps[-1], ReceiveStep) and steps[-1].pkttype in (PktType.HOST, *_BRIDGED):
             ref = DevRef(hop.node, steps[-1].dev)

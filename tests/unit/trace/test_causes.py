@@ -1,0 +1,433 @@
+"""Causes that a recording cannot show: tables that contradict, nodes that answer late or never."""
+
+from dataclasses import replace
+
+import pytest
+
+from hopscope.model.events import Observation
+from hopscope.model.flow import Arp, Headers, Icmp, Ip
+from hopscope.model.journey import (
+    ChainVisit,
+    DropStep,
+    HookStep,
+    Hop,
+    NeighbourStep,
+    PassUpStep,
+    ReceiveStep,
+    RouteStep,
+    RuleCheck,
+    Step,
+    TransmitStep,
+)
+from hopscope.model.snapshot import NodeState, Route, Snapshot
+from hopscope.model.vocab import (
+    DevName,
+    DevRef,
+    Family,
+    Fate,
+    Hook,
+    Mac,
+    Nanos,
+    NeighbourState,
+    NodeName,
+    PktType,
+    Verdict,
+    seen,
+)
+from hopscope.trace.causes import links, resolution, routing
+from hopscope.trace.explain import explain
+from hopscope.trace.journeys import unsent
+from hopscope.trace.loops import bridge_loop
+from hopscope.trace.scene import Packet, Scene
+from smalllabs import lab
+
+BASIS = seen("test")
+HOST = NodeName("host")
+NS1, NS2 = NodeName("ns1"), NodeName("ns2")
+PAIR = lab(
+    ["ns1/a = host/p1@br0", "ns2/b = host/p2@br0"],
+    addresses={"ns1/a": "10.0.0.1/24", "ns2/b": "10.0.0.2/24"},
+)
+
+
+def scene(snapshot: Snapshot, *, after: Snapshot | None = None, lost: int = 0) -> Scene:
+    """A scene in which nothing was seen."""
+    return Scene(
+        before=snapshot,
+        after=after or snapshot,
+        observation=Observation(events=(), lost=lost),
+        packets=(),
+        replied=frozenset(),
+    )
+
+
+def echo(dst: str, src: str = "10.0.0.1") -> Packet:
+    """An echo request of which nothing was seen."""
+    version = 6 if ":" in dst else 4
+    ip = Ip(version=version, src=src, dst=dst, proto=1, ttl=64, length=84)
+    headers = Headers(ip=ip, icmp=Icmp(type=8, code=0, ident=1, seq=1), stamp=1 << 32 | 1)
+    return Packet(key=("stamp", 8, 1), headers=headers, sightings=(), traversals=())
+
+
+def question(target: str, sender: str = "10.0.0.1") -> Packet:
+    """An ARP request of which nothing was seen."""
+    arp = Arp(
+        op=1,
+        sender_mac=Mac("02:00:00:00:00:01"),
+        sender_ip=sender,
+        target_mac=Mac("00:00:00:00:00:00"),
+        target_ip=target,
+    )
+    return Packet(key=("arp",), headers=Headers(arp=arp), sightings=(), traversals=())
+
+
+def hop(node: str, *steps: Step, came_in: str | None = None, onward: tuple[Hop, ...] = ()) -> Hop:
+    """One hop."""
+    dev = DevName(came_in) if came_in else None
+    return Hop(node=NodeName(node), came_in=dev, came_from=None, steps=steps, onward=onward)
+
+
+def got(dev: str, pkttype: PktType = PktType.HOST) -> ReceiveStep:
+    """A device received it."""
+    return ReceiveStep(dev=DevName(dev), at=Nanos(1), pkttype=pkttype, basis=BASIS)
+
+
+def sent(dev: str, mac: str | None = None) -> TransmitStep:
+    """A device sent it."""
+    dst = Mac(mac) if mac else None
+    return TransmitStep(dev=DevName(dev), at=Nanos(1), basis=BASIS, dst_mac=dst)
+
+
+def changed(snapshot: Snapshot, node: str, **changes: object) -> Snapshot:
+    """The snapshot with some fields of a node changed."""
+    nodes = tuple(
+        replace(state, **changes) if state.name == node else state  # type: ignore[arg-type]
+        for state in snapshot.nodes
+    )
+    return Snapshot(nodes=nodes)
+
+
+def with_link(snapshot: Snapshot, ref: str, **changes: object) -> Snapshot:
+    """The snapshot with some fields of a device changed."""
+    node, dev = ref.split("/")
+    state = snapshot.node(node)
+    found = tuple(
+        replace(link, **changes) if link.name == dev else link  # type: ignore[arg-type]
+        for link in state.links
+    )
+    return changed(snapshot, node, links=found)
+
+
+def route(destination: str, kind: str = "unicast", dev: str | None = "a") -> Route:
+    """A route of the main table."""
+    return Route(
+        family=Family.IP6 if ":" in destination else Family.IP,
+        destination=destination,
+        table=254,
+        type=kind,
+        dev=DevName(dev) if dev else None,
+    )
+
+
+class TestFirewall:
+    """Drops that netfilter reports."""
+
+    def test_a_rule_that_was_not_read_is_not_invented(self) -> None:
+        """A hook dropped it, and none of the chains that were read did."""
+        visit = ChainVisit(
+            family=Family.IP,
+            table="filter",
+            chain="INPUT",
+            priority=0,
+            rules=(),
+            policy=Verdict.ACCEPT,
+            verdict=Verdict.ACCEPT,
+        )
+        step = HookStep(
+            family=Family.IP,
+            hook=Hook.INPUT,
+            chains=(visit,),
+            verdict=Verdict.DROP,
+            basis=BASIS,
+        )
+        fate, why = explain(echo("10.0.0.2"), hop("ns2", got("b"), step, came_in="b"), scene(PAIR))
+        assert (fate, why and why.code) == (Fate.DROPPED, "rule-drop")
+        assert why is not None
+        assert "not in the ruleset read" in why.sentence
+
+    def test_a_queue_that_nobody_serves(self) -> None:
+        """The packet went to user space and did not come back: not seen again, not dropped."""
+        rule = RuleCheck(handle=7, text="queue to 3", matched=True, verdict=Verdict.QUEUE)
+        visit = ChainVisit(
+            family=Family.INET,
+            table="g",
+            chain="c",
+            priority=0,
+            rules=(rule,),
+            policy=None,
+            verdict=Verdict.QUEUE,
+        )
+        step = HookStep(
+            family=Family.IP,
+            hook=Hook.INPUT,
+            chains=(visit,),
+            verdict=Verdict.QUEUE,
+            basis=BASIS,
+        )
+        first = hop("ns2", got("b"), step, came_in="b")
+        fate, why = explain(echo("10.0.0.2"), first, scene(PAIR))
+        assert (fate, why and why.code) == (Fate.UNSEEN, "rule-queue")
+        assert why is not None
+        assert why.mend.endswith("nft delete rule inet g c handle 7")
+
+
+class TestLinks:
+    """Devices that carry nothing."""
+
+    def test_no_carrier_without_a_known_other_end(self) -> None:
+        """The other end is not in this lab: what is known is said, and no command."""
+        alone = with_link(PAIR, "ns1/a", carrier=False, peer=None)
+        step = HookStep(
+            family=Family.ARP,
+            hook=Hook.OUTPUT,
+            chains=(),
+            verdict=Verdict.ACCEPT,
+            basis=BASIS,
+            oif=DevName("a"),
+        )
+        why = links.not_sent(question("10.0.0.2"), hop("ns1", step), scene(alone))
+        assert why is not None
+        assert why.sentence == "ns1/a has no carrier, so nothing leaves through it"
+        assert why.mend == ""
+
+    @pytest.mark.parametrize("state", ["disabled", "blocking"])
+    def test_a_port_that_does_not_forward(self, state: str) -> None:
+        """Only a spanning tree's states pass by themselves."""
+        snapshot = with_link(PAIR, "host/p2", port_state=state)
+        why = links.carries(snapshot, DevRef(HOST, DevName("p2")))
+        assert why is not None
+        assert (why.code, bool(why.mend)) == ("port-not-forwarding", state == "blocking")
+
+    def test_an_unknown_device_explains_nothing(self) -> None:
+        """A name that the snapshot does not have."""
+        assert links.carries(PAIR, DevRef(HOST, DevName("nowhere"))) is None
+
+    def test_a_frame_that_its_link_lost(self) -> None:
+        """The device sent it, and the other end is down."""
+        snapshot = with_link(PAIR, "host/p1", up=False)
+        first = hop("ns1", sent("a"))
+        fate, why = explain(echo("10.0.0.2"), first, scene(snapshot))
+        assert (fate, why and why.code) == (Fate.DROPPED, "device-down")
+
+    def test_a_blocked_port_whose_state_has_passed(self) -> None:
+        """The drop that was seen still tells, though the tables do not any more."""
+        drop = DropStep(reason="it is listening", where="host/p1", basis=BASIS)
+        fate, why = explain(
+            echo("10.0.0.2"), hop("host", got("p1"), drop, came_in="p1"), scene(PAIR)
+        )
+        assert (fate, why and why.sentence) == (Fate.DROPPED, "host/p1: it is listening")
+
+
+class TestRings:
+    """Bridges that are joined twice."""
+
+    RING = ("host/l0@br0 = host/l1@br1", "host/k0@br0 = host/k1@br1")
+
+    def test_two_links_between_two_bridges(self) -> None:
+        """The second link closes the ring."""
+        ends = bridge_loop(lab(self.RING))
+        assert ends is not None
+        assert [str(end) for end in ends] == ["host/k0", "host/k1"]
+
+    def test_one_link_is_no_ring(self) -> None:
+        """A tree has none."""
+        assert bridge_loop(lab(self.RING[:1])) is None
+
+    def test_a_link_that_is_blocked_breaks_it(self) -> None:
+        """As the spanning tree does it."""
+        snapshot = with_link(lab(self.RING), "host/k1", port_state="blocking")
+        assert bridge_loop(snapshot) is None
+
+    def test_a_link_to_a_node_is_no_bridge(self) -> None:
+        """A node that has two links hands no frames on."""
+        assert bridge_loop(lab(["ns1/a = host/p1@br0", "ns1/b = host/p2@br0"])) is None
+
+    def test_three_bridges_in_a_ring(self) -> None:
+        """In three nodes."""
+        chain = ["x/a@b1 = y/a@b2", "y/b@b2 = z/a@b3", "z/b@b3 = x/b@b1"]
+        assert bridge_loop(lab(chain)) is not None
+
+    def test_a_ring_explains_what_was_lost(self) -> None:
+        """Where observers lost much, a ring is the reason even if no bridge was seen."""
+        ring = lab([*self.RING, "ns1/a = host/p1@br0"])
+        first = hop("ns1", sent("a"))
+        assert links.ring(question("10.0.0.9"), first, scene(ring)) is None
+        why = links.ring(question("10.0.0.9"), first, scene(ring, lost=1))
+        assert why is not None
+        assert "host/k0 and host/k1 close" in why.sentence
+
+
+class TestRouting:
+    """Layer 3."""
+
+    @pytest.mark.parametrize("kind", ["blackhole", "prohibit", "unreachable"])
+    def test_a_route_that_forbids(self, kind: str) -> None:
+        """A request that its own kernel refused, because of a route of that kind."""
+        snapshot = changed(PAIR, "ns1", routes=(route("10.9.0.0/16", kind, None),))
+        journey = unsent(scene(snapshot), NS1, echo("10.9.0.1").headers, "refused", at=Nanos(1))
+        assert journey.fate is Fate.DROPPED
+        assert journey.reason is not None
+        assert journey.reason.code == "route-forbids"
+        assert f"ip route del {kind} 10.9.0.0/16" in journey.reason.mend
+
+    def test_a_refusal_without_a_cause_is_told_as_it_is(self) -> None:
+        """There is a route, and still the kernel refused."""
+        snapshot = changed(PAIR, "ns1", routes=(route("10.9.0.0/16"),))
+        journey = unsent(scene(snapshot), NS1, echo("10.9.0.1").headers, "odd (EODD)", at=Nanos(1))
+        assert journey.fate is Fate.DROPPED
+        assert journey.reason is not None
+        assert journey.reason.sentence == "ns1 refused to send it: odd (EODD)"
+
+    def test_the_device_of_the_subnet_is_down(self) -> None:
+        """With the device the route is gone; the reason names the device."""
+        snapshot = with_link(PAIR, "ns1/a", up=False)
+        journey = unsent(scene(snapshot), NS1, echo("10.0.0.2").headers, "no route", at=Nanos(1))
+        assert journey.reason is not None
+        assert journey.reason.code == "device-down"
+        assert journey.reason.mend == "hopscope exec LAB ns1 -- ip link set a up"
+
+    def test_a_router_of_ipv6_that_does_not_forward(self) -> None:
+        """IPv6 asks one switch for all devices."""
+        key = "net.ipv6.conf.all.forwarding"
+        snapshot = changed(PAIR, "ns2", sysctls={key: "0"})
+        goal = "2001:db8::9"
+        step = RouteStep(destination=goal, route="default", dev=None, via=None, basis=BASIS)
+        first = hop("ns2", got("b"), step, came_in="b")
+        why = routing.not_forwarding(echo(goal), first, scene(snapshot))
+        assert why is not None
+        assert why.mend == f"hopscope set LAB ns2 {key}=1"
+
+    def test_a_node_that_does_not_forward_asks_no_route(self) -> None:
+        """The missing route is not what ended it there."""
+        snapshot = changed(PAIR, "ns2", sysctls={"net.ipv4.ip_forward": "0"})
+        step = RouteStep(destination="10.9.0.1", route=None, dev=None, via=None, basis=BASIS)
+        first = hop("ns2", got("b"), step, came_in="b")
+        assert routing.no_route(echo("10.9.0.1"), first, scene(snapshot)) is None
+        _fate, why = explain(echo("10.9.0.1"), first, scene(snapshot))
+        assert why is not None
+        assert why.code == "not-forwarding"
+
+
+class TestResolution:
+    """Neighbours that do not answer."""
+
+    REACHED = hop("ns1", sent("a"), onward=(hop("ns2", got("b", PktType.BROADCAST), came_in="b"),))
+
+    def test_an_owner_without_a_way_back_keeps_silent(self) -> None:
+        """It has no route to the one who asks."""
+        why = resolution.unanswered(question("10.0.0.2"), self.REACHED, scene(PAIR))
+        assert why is not None
+        assert why.code == "no-route-back"
+
+    def test_a_silent_owner_is_only_told_as_silent(self) -> None:
+        """Nothing known keeps it from answering: unseen, not dropped."""
+        snapshot = changed(PAIR, "ns2", routes=(route("10.0.0.0/24", dev="b"),))
+        fate, why = explain(question("10.0.0.2"), self.REACHED, scene(snapshot))
+        assert (fate, why and why.code) == (Fate.UNSEEN, "silent")
+
+    @pytest.mark.parametrize(("value", "code"), [("1", "silent"), ("2", "arp-ignore")])
+    def test_arp_ignore_1_answers_on_the_device_itself(self, value: str, code: str) -> None:
+        """At 1 it keeps silent on other devices only."""
+        snapshot = changed(
+            PAIR,
+            "ns2",
+            routes=(route("10.0.0.0/24", dev="b"),),
+            sysctls={"net.ipv4.conf.b.arp_ignore": value},
+        )
+        why = resolution.unanswered(question("10.0.0.2"), self.REACHED, scene(snapshot))
+        assert why is not None
+        assert why.code == code
+
+    def test_the_reverse_path_filter_keeps_arp_silent(self) -> None:
+        """ARP is routed back before it is answered."""
+        snapshot = changed(
+            PAIR,
+            "ns2",
+            routes=(route("10.0.0.0/24", dev="other"),),
+            sysctls={"net.ipv4.conf.b.rp_filter": "1"},
+        )
+        why = resolution.unanswered(question("10.0.0.2"), self.REACHED, scene(snapshot))
+        assert why is not None
+        assert why.code == "reverse-path"
+        assert why.mend == "hopscope set LAB ns2 net.ipv4.conf.b.rp_filter=0"
+
+    def test_the_stack_behind_a_bridge_can_be_the_owner(self) -> None:
+        """The question went up into the bridge's own stack, which kept silent."""
+        snapshot = lab(["ns1/a = host/p1@br0"], addresses={"host/br0": "10.0.0.9/24"})
+        up = PassUpStep(
+            bridge=DevName("br0"),
+            at=None,
+            because="group",
+            pkttype=PktType.BROADCAST,
+            basis=BASIS,
+        )
+        inside = hop("host", got("p1", PktType.BROADCAST), up, came_in="p1")
+        first = hop("ns1", sent("a"), onward=(inside,))
+        why = resolution.unanswered(question("10.0.0.9"), first, scene(snapshot))
+        assert why is not None
+        assert "reached host/br0" in why.sentence
+
+    def test_what_was_lost_makes_a_missing_path_a_guess(self) -> None:
+        """With losses, frames that are missing prove nothing."""
+        island = lab(
+            ["ns1/a = host/p1@br0", "ns2/b = host/p2@br1"], addresses={"ns2/b": "10.0.0.2/24"}
+        )
+        first = hop("ns1", sent("a"), onward=(hop("host", got("p1"), came_in="p1"),))
+        sure, why = explain(question("10.0.0.2"), first, scene(island))
+        assert (sure, why and why.code) == (Fate.DROPPED, "no-layer-2-path")
+        unsure, _why = explain(question("10.0.0.2"), first, scene(island, lost=3))
+        assert unsure is Fate.UNSEEN
+
+    def test_a_packet_waits_though_no_question_was_seen(self) -> None:
+        """Nobody has the address, or nobody was seen to ask: both are said."""
+        wait = NeighbourStep(
+            dev=DevName("a"),
+            ip="10.0.0.2",
+            mac=None,
+            state=NeighbourState.INCOMPLETE,
+            basis=BASIS,
+        )
+        fate, why = explain(echo("10.0.0.2"), hop("ns1", wait), scene(PAIR))
+        assert fate is Fate.UNSEEN
+        assert why is not None
+        assert why.sentence.endswith("the link-layer address of 10.0.0.2")
+        nowhere = replace(wait, ip="10.0.0.99")
+        _fate, why = explain(echo("10.0.0.99"), hop("ns1", nowhere), scene(PAIR))
+        assert why is not None
+        assert why.sentence.endswith("no device in this lab has that address")
+
+    def test_its_own_address_has_no_neighbour(self) -> None:
+        """A packet to the node itself is not blamed on an entry."""
+        snapshot = changed(PAIR, "ns1", routes=(route("10.0.0.0/24"),))
+        first = hop("ns1", sent("a", "02:00:00:00:00:99"))
+        assert resolution.wrong_neighbour(echo("10.0.0.1"), first, scene(snapshot)) is None
+
+
+def test_evidence_that_stops_after_the_input_hook() -> None:
+    """The node's own stack had it, and nothing says what it did."""
+    step = HookStep(
+        family=Family.IP, hook=Hook.INPUT, chains=(), verdict=Verdict.ACCEPT, basis=BASIS
+    )
+    fate, why = explain(echo("10.0.0.2"), hop("ns2", got("b"), step, came_in="b"), scene(PAIR))
+    assert fate is Fate.UNSEEN
+    assert why is not None
+    assert "it passed the input hook there" in why.sentence
+
+
+def test_evidence_that_stops_before_any_device() -> None:
+    """Nothing at all is known: the node is named, no device is."""
+    snapshot = Snapshot(nodes=(NodeState(name=NS2),))
+    fate, why = explain(echo("10.0.0.2"), hop("ns2"), scene(snapshot))
+    assert fate is Fate.UNSEEN
+    assert why is not None
+    assert (why.at, why.sentence.split(":")[0]) == (None, "the evidence stops in ns2")
