@@ -1,6 +1,7 @@
 """LOG rules on the machine's own network: what we say they print is what the kernel prints."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -54,7 +55,7 @@ def mark() -> Iterator[str]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as alone:  # other sessions wait
         wait_until(lambda: _bound(alone), "the host for this test alone", within=50)
         before = look()
-        yield f"HS{os.getpid() % 10000}"
+        yield f"HS{secrets.token_hex(4)}"  # the kernel remembers those of others
         assert settled(before, look) == []
 
 
