@@ -7,9 +7,9 @@ and says the opposite when the measurement does.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
-from hopscope.model.journey import BridgeStep, HookStep, Journey, PassUpStep, hops
+from hopscope.model.journey import BridgeStep, HookStep, Hop, Journey, PassUpStep, Step, hops
 from hopscope.model.lookup import in_subnet, neighbour, owner_of
 from hopscope.model.record import Finding, PingResult, Record
 from hopscope.model.snapshot import LinkState
@@ -27,15 +27,29 @@ def conclude(record: Record) -> Record:
 
 
 def ip_hooks(ping: PingResult, *, nodes: set[NodeName]) -> list[tuple[NodeName, HookStep]]:
-    """The IP-family hooks that packets of a ping passed in these nodes, in order."""
+    """The IP hooks that bridged packets of a ping passed in these nodes, in order.
+
+    Those are called between a bridge's ports, by br_netfilter; what a copy meets that went
+    up into the node's own stack is none of the switch's doing.
+    """
     return [
         (hop.node, step)
         for journey in ping.journeys
         for hop in hops(journey)
         if hop.node in nodes
-        for step in hop.steps
+        for step in takewhile(lambda step: not _goes_up(step), _bridged(hop))
         if isinstance(step, HookStep) and step.family in IP
     ]
+
+
+def _bridged(hop: Hop) -> tuple[Step, ...]:
+    """The steps of a hop that began at a bridge's port; nothing of any other."""
+    entered = any(isinstance(s, BridgeStep) and s.came_in is not None for s in hop.steps)
+    return hop.steps if entered else ()
+
+
+def _goes_up(step: Step) -> bool:
+    return isinstance(step, PassUpStep) and step.because != "promiscuous"
 
 
 def _bridging(ping: PingResult) -> set[NodeName]:
@@ -129,8 +143,9 @@ def _learnt_macs(record: Record) -> Iterator[Finding]:
         was = neighbour(ping.before.node(here.node), here.dev, ip)
         new = "learnt" if was is None else "has"
         told.append(f"{here.node} {new} {ip} at {entry.mac}, the address of {there}")
+    instead = ", not the bridge's" if _bridging(ping) else ""
     yield Finding(
-        sentence=f"Each side knows the MAC address of the other's device, not the bridge's: "
+        sentence=f"Each side knows the MAC address of the other's device{instead}: "
         f"{'; '.join(told)}.",
         evidence=f"neighbour tables read before and after ping {ping.number}",
     )
@@ -167,7 +182,8 @@ def _switch(record: Record) -> Iterator[Finding]:
             for d in ping.deltas
             if d.after > d.before and d.node in _bridging(ping)
         }
-        lines = ", ".join(line.prefix for ping in pings for line in ping.log) or "none"
+        logged = (e.prefix for ping in pings for e in ping.log if e.node in _bridging(ping))
+        lines = ", ".join(logged) or "none"
         yield Finding(
             sentence=sentence,
             evidence=f"{'ping' if len(pings) == 1 else 'pings'} {numbers}: nf_tables trace; "
@@ -184,9 +200,9 @@ def _switch_sentence(ping: PingResult) -> str:
     met = ip_hooks(ping, nodes=nodes)
     where = ", ".join(sorted(nodes))
     if not met:
-        return f"With {ping.switch} at {state}, no packet met an IP hook of {where}."
+        return f"With {ping.switch} at {state}, no bridged packet met an IP hook of {where}."
     order = " → ".join(dict.fromkeys(step.hook.upper() for _node, step in met))
-    return f"With {ping.switch} at {state}, packets met the IP hooks {order} of {where}."
+    return f"With {ping.switch} at {state}, bridged packets met the IP hooks {order} of {where}."
 
 
 def _only_difference(record: Record) -> Iterator[Finding]:
