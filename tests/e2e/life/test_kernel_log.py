@@ -46,7 +46,7 @@ if $msg contains "{mark}" then action(type="omfile" file="{folder}/iptables.log"
 
 
 @pytest.fixture
-def mark() -> Iterator[str]:
+def mark(hopscope: Hopscope) -> Iterator[str]:
     """The beginning of this test's log prefixes; only where LOG rules print."""
     if os.geteuid() != 0:
         pytest.skip("--on-host takes root")
@@ -56,6 +56,7 @@ def mark() -> Iterator[str]:
         wait_until(lambda: _bound(alone), "the host for this test alone", within=50)
         before = look()
         yield f"HS{secrets.token_hex(4)}"  # the kernel remembers those of others
+        hopscope.end_all()
         assert settled(before, look) == []
 
 
