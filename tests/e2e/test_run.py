@@ -91,6 +91,15 @@ def test_frames_at_one_moment_carry_the_hooks_as_comments(folder: Path) -> None:
     assert order == sorted(order)
 
 
+def test_what_became_of_the_copy_stands_at_the_bridge_s_own_frame(folder: Path) -> None:
+    """Not at the frame that went on through the other port."""
+    rows = dissected(folder / "capture.pcapng", "frame.interface_name", "frame.comment")
+    copies = [device for device, said in rows if "made for the capture only" in said]
+    assert set(copies) == {"host/br0"}
+    echoes_and_arp_reply = 3 * 2 + 1  # the ARP request is for all, and so for the bridge too
+    assert len(copies) == echoes_and_arp_reply
+
+
 def test_icmp_pcapng_is_the_far_end_alone(folder: Path) -> None:
     """ns2/veth2a, as the exercise's `tcpdump -i veth2a -w icmp.pcapng` would have it."""
     rows = dissected(folder / "icmp.pcapng", "frame.interface_name", "icmp.type", "arp.opcode")

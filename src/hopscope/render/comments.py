@@ -33,8 +33,8 @@ def frame_comments(journeys: Iterable[Journey], seen: Sequence[FrameSeen]) -> di
     said: dict[int, list[str]] = {}
     for journey in journeys:
         last: int | None = None
-        for key, text in _remarks(journey):
-            last = index.get(key, last) if key else last
+        for keys, text in _remarks(journey):
+            last = next((index[key] for key in keys if key in index), last)
             if last is not None and text:
                 said.setdefault(last, []).append(text)
         if last is not None and journey.fate is not Fate.DELIVERED and journey.reason:
@@ -42,31 +42,39 @@ def frame_comments(journeys: Iterable[Journey], seen: Sequence[FrameSeen]) -> di
     return {number: "\n".join(lines) for number, lines in said.items()}
 
 
-def _remarks(journey: Journey) -> Iterator[tuple[Key | None, str]]:
+def _remarks(journey: Journey) -> Iterator[tuple[tuple[Key, ...], str]]:
+    """Each remark; before it the frame that it stands at, by keys of which the first is best."""
     for hop in hops(journey):
         waiting: list[str] = []
-        placed = False
+        placed: tuple[Key, ...] = ()
+        came: tuple[Key, ...] = ()
         for step in hop.steps:
             if isinstance(step, _FRAMES):
-                placed = True
-                yield _key(hop, step), ""
-                yield from ((None, text) for text in waiting)
+                placed = _keys(hop, step, came)
+                came = placed if isinstance(step, ReceiveStep) else came
+                yield placed, ""
+                yield from (((), text) for text in waiting)
                 waiting = []
             elif isinstance(step, HookStep | DropStep):
                 text = f"{hop.node}: {headline(step)}"
                 if placed:
-                    yield None, text
+                    yield (), text
                 else:
                     waiting.append(text)
-        yield from ((None, text) for text in waiting)
+        yield from (((), text) for text in waiting)
 
 
-def _key(hop: Hop, step: TransmitStep | ReceiveStep | PassUpStep) -> Key:
+def _keys(
+    hop: Hop, step: TransmitStep | ReceiveStep | PassUpStep, came: tuple[Key, ...]
+) -> tuple[Key, ...]:
+    """*came*: those of the frame on the port, whose stamp a copy on the bridge may share."""
     match step:
         case TransmitStep(dev=dev, at=at):
-            direction = Direction.TRANSMIT
-        case ReceiveStep(dev=dev, at=at) | PassUpStep(bridge=dev, at=at):
-            direction = Direction.RECEIVE
+            return ((DevRef(hop.node, dev), Direction.TRANSMIT, at or Nanos(0)),)
+        case ReceiveStep(dev=dev, at=at):
+            return ((DevRef(hop.node, dev), Direction.RECEIVE, at or Nanos(0)),)
+        case PassUpStep(bridge=bridge, at=at):
+            stamp = at or next((stamp for _dev, _direction, stamp in came), Nanos(0))
+            return ((DevRef(hop.node, bridge), Direction.RECEIVE, stamp), *came)
         case _:
             assert_never(step)
-    return DevRef(hop.node, dev), direction, at or Nanos(0)

@@ -1,5 +1,7 @@
 """Comments on frames: each decision stands at the frame after which it was made."""
 
+from dataclasses import replace
+
 from hypothesis import given
 
 from hopscope.model.events import FrameSeen
@@ -110,6 +112,19 @@ def test_what_comes_between_two_devices_stands_at_the_first() -> None:
         1: "host: hook ip forward: no chain",
         2: "host: ends: nobody asked",
     }
+
+
+def test_a_copy_without_a_time_stands_at_the_bridge_s_frame() -> None:
+    """The kernel stamps a frame once: the copy's frame has the time of the one on the port."""
+    up = PassUpStep(
+        bridge=DevName("br0"), at=None, because="promiscuous", pkttype=PktType.OTHERHOST, basis=BASIS
+    )
+    gone = DropStep(reason="for the capture", where="br0", basis=BASIS, expected=True)
+    there = hop(HOST, received("veth1b", 1), sent("veth2b", 3), up, gone)
+    whole = journey(hop(NS1, sent("veth1a", 1), onward=(there,)))
+    copy = replace(UP, at=IN.at)
+    assert frame_comments([whole], (OUT, IN, copy, ON)) == {2: "host: ends: for the capture"}
+    assert frame_comments([whole], (OUT, IN, ON)) == {1: "host: ends: for the capture"}
 
 
 def test_the_fate_of_a_lost_packet_stands_at_its_last_frame() -> None:
