@@ -36,6 +36,19 @@ def test_it_runs_in_the_node_that_was_named(hopscope: Any, bridge: str) -> None:
     assert {link["ifname"] for link in json.loads(host)} == {"lo", "br0", "veth1b", "veth2b"}
 
 
+@pytest.mark.parametrize(
+    ("node", "devices"), [("ns1", ["lo", "veth1a"]), ("host", ["br0", "lo", "veth1b", "veth2b"])]
+)
+def test_sys_shows_the_devices_of_the_node(
+    hopscope: Any, bridge: str, node: str, devices: list[str]
+) -> None:
+    """As after ``ip netns exec``; and the files that tell of a device are there."""
+    names = hopscope("exec", bridge, node, "--", "ls", "/sys/class/net").stdout.split()
+    assert sorted(set(names) - {"bonding_masters"}) == devices
+    mac = hopscope("exec", bridge, node, "--", "cat", f"/sys/class/net/{devices[-1]}/address")
+    assert mac.returncode == 0, mac.stderr
+
+
 @pytest.mark.parametrize("code", [0, 1, 3, 42, 255])
 def test_its_exit_status_passes_through(hopscope: Any, bridge: str, code: int) -> None:
     assert hopscope("exec", bridge, "ns1", "--", "sh", "-c", f"exit {code}").returncode == code
@@ -324,6 +337,8 @@ def test_without_root(ordinary: Any) -> None:
     ping = ordinary("exec", lab, "ns1", "--", "ping", "-c1", "-W2", "10.244.1.4")
     assert " 0% packet loss" in ping.stdout
     assert ordinary("exec", lab, "ns1", "--", "id", "-u").stdout == "0\n"
+    names = ordinary("exec", lab, "ns1", "--", "ls", "/sys/class/net").stdout.split()
+    assert set(names) - {"bonding_masters"} == {"lo", "veth1a"}
     assert ordinary("exec", lab, "ns1", "--", "sh", "-c", "exit 6").returncode == 6
     denied = ordinary("exec", lab, "ns1", "--", "touch", "/etc/hopscope-was-here")
     assert denied.returncode != 0

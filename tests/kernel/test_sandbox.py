@@ -49,6 +49,14 @@ def test_each_node_is_a_namespace(sandbox: Sandbox) -> None:
     assert len(devices) >= 1
 
 
+def test_programs_see_the_devices_of_their_node_in_sys(sandbox: Sandbox) -> None:
+    """Also one that was made after the lab's own /sys, which is the home's."""
+    sandbox.run(NS1, ["ip", "link", "add", "inner", "type", "bridge"])
+    seen = {node: sandbox.run(node, ["ls", "/sys/class/net"]).stdout for node in sandbox.nodes}
+    assert b"inner" in seen[NS1].split()
+    assert b"inner" not in seen[HOST].split()
+
+
 def test_programs_run_inside_and_their_ends_are_told(sandbox: Sandbox) -> None:
     done = sandbox.run(NS1, ["sh", "-c", "cat; echo oops >&2; exit 7"], b"words")
     assert (done.code, done.stdout, done.stderr) == (7, b"words", b"oops\n")

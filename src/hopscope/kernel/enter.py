@@ -148,6 +148,8 @@ class Doors:
             syscalls.setns(self._fds["uts"], syscalls.CLONE_NEWUTS)
             syscalls.setns(self._fds["net"], syscalls.CLONE_NEWNET)
             syscalls.setns(self._fds["mnt"], syscalls.CLONE_NEWNS)
+            if self.node != self.lab.home:  # the lab's own /sys is that of its home
+                syscalls.own_sys()
             _go_to(here)
             environment = {**environment, **prepare()}
             for number in _IGNORED_BY_PYTHON:

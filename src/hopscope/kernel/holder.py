@@ -41,6 +41,7 @@ from hopscope.kernel.syscalls import (
     MS_PRIVATE,
     MS_REC,
     mount,
+    own_sys,
     set_host_name,
     setns,
     unshare,
@@ -88,6 +89,7 @@ class Holder:
         self.listener = socket.socket(fileno=config["listen"])
         self.log = config["log"]
         self.names: list[str] = []
+        self.home_node: str | None = None
         self.recorded: dict[int, tuple[int, Recorder]] = {}  # descriptor → its node's
         self.kept: set[int] = set()  # descriptors that live as long as the lab
         self.clients: dict[int, socket.socket] = {control.fileno(): control}
@@ -218,6 +220,7 @@ class Holder:
                 os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
                 if name == request["home"]:
                     setns(self.home)
+                    self.home_node = name
                 else:
                     unshare(CLONE_NEWNET)
                 mount("/proc/self/ns/net", target, "none", MS_BIND)
@@ -295,6 +298,8 @@ class Holder:
             for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT):
                 signal.signal(number, signal.SIG_DFL)
             self.inside(request["node"])
+            if request["node"] != self.home_node:
+                own_sys()
             for target, fd in enumerate(fds):
                 os.dup2(fd, target)
             os.execvpe(request["argv"][0], request["argv"], request["env"])  # noqa: S606
