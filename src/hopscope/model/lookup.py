@@ -93,8 +93,11 @@ def is_local(node: NodeState, ip: str) -> bool:
     return local_device(node, ip) is not None or (wanted is not None and wanted.is_multicast)
 
 
-def route_to(node: NodeState, ip: str) -> Route | None:
+def route_to(node: NodeState, ip: str, *, out: DevName | None = None) -> Route | None:
     """The route for a destination: longest prefix, lowest metric, table by table.
+
+    *out* is the device that a sender chose, which decides for multicast and link-local
+    destinations: every device has such a route.
 
     Mirrors fib_lookup() with the default rules, include/net/ip_fib.h; policy rules that
     select by source, mark or device are not evaluated.
@@ -116,6 +119,8 @@ def route_to(node: NodeState, ip: str) -> Route | None:
             and route.table == table
             and wanted in _network(route.destination)
         ]
+        if out is not None and (wanted.is_multicast or wanted.is_link_local):
+            matching = [route for route in matching if route.dev == out]
         if matching:
             return max(
                 matching,

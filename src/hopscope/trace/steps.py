@@ -93,10 +93,10 @@ def looped(node: NodeName) -> tuple[TransmitStep, ReceiveStep]:
     )
 
 
-def route_step(state: NodeState, destination: str) -> RouteStep:
-    """The route that the node's tables have for a destination, or none."""
+def route_step(state: NodeState, destination: str, *, out: DevName | None = None) -> RouteStep:
+    """The route that the node's tables have for a destination, or none; *out* as in `route_to`."""
     local = local_device(state, destination)
-    route = route_to(state, destination)
+    route = route_to(state, destination, out=out)
     text = route_text(route) if route else (f"local {destination}" if local else None)
     return RouteStep(
         destination=destination,
@@ -144,11 +144,12 @@ def waiting(state: NodeState, destination: str, basis: Basis) -> Iterator[Neighb
         )
 
 
-def translation(before: Headers, after: Headers, basis: Basis) -> Iterator[NatStep]:
-    """Addresses that differ between the frame that came in and the one that goes out."""
-    old, new = before.ip, after.ip
+def translation(before: Headers, frame: Sighting) -> Iterator[NatStep]:
+    """Addresses that differ between the packet that came in and the frame that goes out."""
+    old, new = before.ip, frame.headers.ip
     if old is None or new is None:
         return
+    basis = seen(f"the frame that came in, and the one on {frame.event.dev}")
     for field, was, now in (("source", old.src, new.src), ("destination", old.dst, new.dst)):
         if was != now:
             yield NatStep(field=field, before=was, after=now, basis=basis)

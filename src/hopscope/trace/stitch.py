@@ -100,6 +100,19 @@ class _Weaver:
         frames = self.frames.get((ref, Direction.RECEIVE), ())
         return next((frame for frame in frames if frame.event.at >= after.event.at), None)
 
+    def before_going_up(self, node: NodeName, port: DevName, bridge: DevName) -> set[int]:
+        """The traversals through these devices, by identity, until the bridge's input hook: what follows is the stack's.
+
+        With br_netfilter the IP prerouting hook is met before it, without, behind it.
+        """
+        mine = [way for way in self.ways if way.node == node and way.iif in (port, bridge)]
+        ups = (
+            number
+            for number, way in enumerate(mine)
+            if way.family is Family.BRIDGE and way.hook is Hook.INPUT and way.iif == port
+        )
+        return set(map(id, mine[: next(ups, len(mine))]))
+
     def hooks(
         self, node: NodeName, wanted: Callable[[Traversal], bool], *, copies: int = 1
     ) -> list[HookStep]:
@@ -129,7 +142,8 @@ class _Weaver:
         state = self.scene.node(node)
         ip = self.packet.headers.ip
         if ip is not None:
-            steps.append(make.route_step(state, ip.dst))
+            out = frame.event.dev.dev if frame is not None else None
+            steps.append(make.route_step(state, ip.dst, out=out))
         device = frame.event.dev.dev if frame is not None else None
         steps += self.hooks(
             node,
@@ -233,7 +247,8 @@ class _Weaver:
         port = came.event.dev.dev if came is not None else None
         inside = (port, bridge)
         if port is not None:
-            steps += self.hooks(node, lambda w: w.hook is Hook.PREROUTING and w.iif in inside)
+            early = self.before_going_up(node, port, bridge)
+            steps += self.hooks(node, lambda w: w.hook is Hook.PREROUTING and id(w) in early)
         source = frame.headers.src_mac
         sent = [
             out
@@ -379,6 +394,9 @@ class _Weaver:
         """A router's way: route, hooks, the rewritten addresses, the neighbour, the device."""
         state = self.scene.node(node)
         goal = sent[0].headers.ip if sent else headers.ip
+        rewritten = list(make.translation(headers, sent[0])) if sent else []
+        # the destination is rewritten at PREROUTING, the source at POSTROUTING
+        steps += (step for step in rewritten if step.field == "destination")
         if goal is not None:
             steps.append(make.route_step(state, goal.dst))
         steps += through
@@ -396,8 +414,7 @@ class _Weaver:
                 basis = computed(f"hooks of {node} saw it, no device was given it")
                 steps += make.waiting(state, goal.dst, basis)
             return []
-        basis = seen(f"the frame that came in, and the one on {sent[0].event.dev}")
-        steps += make.translation(headers, sent[0].headers, basis)
+        steps += (step for step in rewritten if step.field == "source")
         steps += make.neighbour_step(state, sent[0])
         return self.transmit(self.take(sent[0]), steps)
 
