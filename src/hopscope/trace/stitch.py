@@ -101,7 +101,7 @@ class _Weaver:
         return next((frame for frame in frames if frame.event.at >= after.event.at), None)
 
     def before_going_up(self, node: NodeName, port: DevName, bridge: DevName) -> set[int]:
-        """The traversals through these devices, by identity, until the bridge's input hook: what follows is the stack's.
+        """The traversals here, by identity, until the bridge's input hook; the stack's follow.
 
         With br_netfilter the IP prerouting hook is met before it, without, behind it.
         """
