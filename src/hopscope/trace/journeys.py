@@ -1,7 +1,7 @@
 """All journeys of one ping: which packets belong to it, and what became of each."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hopscope.model.flow import Headers
@@ -25,8 +25,11 @@ def journeys(scene: Scene, *, ident: int) -> tuple[Journey, ...]:
     """The journeys of the probes numbered *ident*, and of the ARP and ND they needed."""
     told: Counter[Key] = Counter()
     found: list[tuple[Key, Journey]] = []
+    ours = [packet for packet in scene.packets if _stamped(packet.headers, ident)]
+    resolved = _to_resolve(ours, scene)
     for packet in scene.packets:
-        if not _belongs(packet, scene, ident):
+        mine = _stamped(packet.headers, ident)
+        if not mine and not _belongs(packet.headers, scene, resolved):
             continue
         told[packet.key] += 1
         if told[packet.key] <= MOST_ALIKE:
@@ -99,15 +102,33 @@ def _fragments(packet: Packet, scene: Scene) -> int:
     return scene.fragments.get((birth.event.dev, ip.src, ip.id), 0)
 
 
-def _belongs(packet: Packet, scene: Scene, ident: int) -> bool:
-    headers = packet.headers
-    if headers.arp is not None:
-        return True
-    if headers.icmp is not None and headers.icmp.target is not None and headers.ip is not None:
-        unspecified = headers.ip.src == "::"  # duplicate address detection, not ours
-        return not unspecified and owner_of(scene.before, headers.ip.src) is not None
+def _stamped(headers: Headers, ident: int) -> bool:
     stamps = (headers.stamp, headers.inner.stamp if headers.inner else None)
     return any(stamp is not None and stamp >> 32 == ident for stamp in stamps)
+
+
+def _to_resolve(ours: Sequence[Packet], scene: Scene) -> frozenset[str]:
+    """The addresses that somebody on the way may have had to resolve: ends and gateways."""
+    ends = {
+        ip
+        for packet in ours
+        for headers in (packet.headers, *(one.headers for one in packet.sightings))
+        if headers.ip is not None
+        for ip in (headers.ip.src, headers.ip.dst)
+    }
+    routes = (route_to(node, ip) for node in scene.before.nodes for ip in ends)
+    return frozenset(ends | {route.via for route in routes if route is not None and route.via})
+
+
+def _belongs(headers: Headers, scene: Scene, resolved: frozenset[str]) -> bool:
+    """Whether it is ARP or ND about one of these addresses; about any, when none is known."""
+    if (arp := headers.arp) is not None:
+        return not resolved or (arp.target_ip if arp.op == 1 else arp.sender_ip) in resolved
+    if headers.icmp is None or headers.icmp.target is None or headers.ip is None:
+        return False
+    unspecified = headers.ip.src == "::"  # duplicate address detection, not ours
+    about = not resolved or headers.icmp.target in resolved
+    return about and not unspecified and owner_of(scene.before, headers.ip.src) is not None
 
 
 def unsent(scene: Scene, node: NodeName, headers: Headers, error: str, *, at: Nanos) -> Journey:
