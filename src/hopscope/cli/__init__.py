@@ -9,9 +9,13 @@ import os
 import signal
 import sys
 import time
+from io import BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 __all__ = ["main"]
 
@@ -20,6 +24,8 @@ _PATIENCE: Final = 1.0  # seconds that ending may take before being told again m
 _told: list[float] = []
 """When we were told to end; what a library swallowed may be said again."""
 _LEAVE_NOTHING: Final = ("run", "up")
+_ODD: Final = "backslashreplace"  # what ASCII lacks is written oddly, not with a traceback
+_CANNOT: Final = 3  # as ExitCode has it
 _SIGNALLED: Final = 128  # and the signal's number: the exit status of what a signal ended
 
 
@@ -34,29 +40,57 @@ def main() -> None:
             signal.signal(number, _end)
     try:
         _dispatch(sys.argv[1:])
+        _finish(0)
     except HopscopeError as error:
         sys.stderr.write(f"hopscope: {error}\n")
-        sys.exit(error.exit_code)
+        _finish(error.exit_code)
     except (KeyboardInterrupt, SystemExit) as error:
         _leave(error)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
     except OSError as error:
+        if (lost := _output_lost()) is not None:
+            _cut_off(lost)
         where = f"{error.filename}: " if error.filename else ""
         sys.stderr.write(f"hopscope: {where}{error.strerror or error}\n")
-        sys.exit(3)
+        sys.exit(_CANNOT)
     finally:
         too_late()  # what is still to be ended, is ended while the interpreter shuts down
 
 
-def _leave(error: KeyboardInterrupt | SystemExit) -> None:
-    """Say that it was Ctrl-C; typer passes it on as a status."""
+def _finish(status: str | int | None) -> NoReturn:
+    """Exit with *status*, unless what was printed did not get out."""
+    lost = _output_lost()
+    if lost is not None and not status:
+        _cut_off(lost)
+    sys.exit(status)
+
+
+def _cut_off(lost: OSError) -> NoReturn:
+    """Exit: silently when the reader left, as ``head`` does."""
+    if isinstance(lost, BrokenPipeError):
+        sys.exit(_SIGNALLED + signal.SIGPIPE)
+    sys.stderr.write(f"hopscope: standard output cannot be written: {lost.strerror}\n")
+    sys.exit(_CANNOT)
+
+
+def _output_lost() -> OSError | None:
+    """What keeps standard output from being written; what is unwritten then stays so."""
+    lost = _Written.lost
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        lost = error
+    if lost is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return lost
+
+
+def _leave(error: KeyboardInterrupt | SystemExit) -> NoReturn:
+    """Say that it was Ctrl-C."""
     interrupted = _SIGNALLED + signal.SIGINT
     status = interrupted if isinstance(error, KeyboardInterrupt) else error.code
     if status == interrupted and sys.argv[1:2] and sys.argv[1] in _LEAVE_NOTHING:
         sys.stderr.write("hopscope: interrupted; nothing is left behind\n")
-    sys.exit(status)
+    _finish(status)
 
 
 def _open_standard_streams() -> None:
@@ -66,8 +100,33 @@ def _open_standard_streams() -> None:
     os.close(descriptor)
     nowhere = Path(os.devnull)
     sys.stdin = sys.stdin or nowhere.open()
-    sys.stdout = sys.stdout or nowhere.open("w")
+    sys.stdout = _watched(sys.stdout) if sys.stdout else nowhere.open("w")
     sys.stderr = sys.stderr or nowhere.open("w")
+    if isinstance(sys.stderr, TextIOWrapper):
+        sys.stderr.reconfigure(errors=_ODD)
+
+
+def _watched(stream: TextIO) -> TextIO:
+    """The same, remembering what went wrong."""
+    return TextIOWrapper(
+        BufferedWriter(_Written(stream.fileno(), "w", closefd=False)),
+        encoding=stream.encoding,
+        errors=_ODD,
+        line_buffering=stream.isatty(),
+    )
+
+
+class _Written(FileIO):
+    """Standard output; what once kept it from being written is remembered."""
+
+    lost: ClassVar[OSError | None] = None
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            _Written.lost = error
+            raise
 
 
 def _dispatch(arguments: list[str]) -> None:
@@ -76,10 +135,10 @@ def _dispatch(arguments: list[str]) -> None:
 
         if plain(arguments):
             return
-    from hopscope.cli.app import app
+    from hopscope.cli.usage import call
 
     gc.set_threshold(50_000)  # loading makes many objects and no garbage
-    app(prog_name="hopscope", standalone_mode=True)
+    call(arguments)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

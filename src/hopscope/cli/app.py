@@ -5,6 +5,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from hopscope.cli.usage import PlainCommand
 from hopscope.model.vocab import TABLES
 
 __all__ = ["app"]
@@ -25,12 +26,15 @@ LabArgument = Annotated[
 Running = Annotated[str, typer.Argument(metavar="LAB", help="The name of a running lab.")]
 Name = Annotated[
     Optional[str],  # noqa: UP045 - typer reads it at run time
-    typer.Option("--name", help="Run it under this name; the default is the lab's own."),
+    typer.Option(
+        "--name", metavar="NAME", help="Run it under this name; the default is the lab's own."
+    ),
 ]
 OnHost = Annotated[
     bool,
     typer.Option("--on-host", help="The node 'host' is this machine's real network (root)."),
 ]
+AsLines = Annotated[bool, typer.Option("--json", help="Print JSON, one document per line.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Verbose = Annotated[
@@ -45,7 +49,7 @@ Promiscuous = Annotated[
 ]
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def run(
     lab: LabArgument,
     name: Name = None,
@@ -81,7 +85,7 @@ def run(
     )
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def up(
     lab: LabArgument, name: Name = None, *, on_host: OnHost = False, quiet: Quiet = False
 ) -> None:
@@ -91,7 +95,7 @@ def up(
     running.up(lab, name, on_host=on_host, quiet=quiet)
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def down(lab: Running, *, quiet: Quiet = False) -> None:
     """End a running lab and every process in it."""
     from hopscope.cli import running
@@ -99,7 +103,7 @@ def down(lab: Running, *, quiet: Quiet = False) -> None:
     running.down(lab, quiet=quiet)
 
 
-@app.command("ls")
+@app.command("ls", cls=PlainCommand)
 def list_labs(*, json: AsJson = False) -> None:
     """List the running labs."""
     from hopscope.cli import running
@@ -109,6 +113,7 @@ def list_labs(*, json: AsJson = False) -> None:
 
 @app.command(
     "exec",
+    cls=PlainCommand,
     context_settings={
         "allow_extra_args": True,
         "ignore_unknown_options": True,
@@ -126,7 +131,7 @@ def execute(
     entering.execute(lab, node, command)
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def shell(
     lab: Running,
     node: Annotated[
@@ -143,7 +148,7 @@ def shell(
     entering.shell(lab, node)
 
 
-@app.command("set")
+@app.command("set", cls=PlainCommand)
 def set_sysctl(
     lab: Running,
     node: Annotated[str, typer.Argument(metavar="NODE")],
@@ -155,7 +160,7 @@ def set_sysctl(
     reading.set_sysctls(lab, node, assignments)
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def show(
     lab: Running,
     what: Annotated[
@@ -164,7 +169,7 @@ def show(
     ] = None,
     node: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--node", "-n", help="Only this node; may be repeated."),
+        typer.Option("--node", "-n", metavar="NODE", help="Only this node; may be repeated."),
     ] = None,
     *,
     json: AsJson = False,
@@ -175,17 +180,23 @@ def show(
     reading.show(lab, what or ["topology"], node or [], json=json)
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def ping(
     lab: Running,
     source: Annotated[str, typer.Argument(metavar="FROM", help="A node.")],
     target: Annotated[str, typer.Argument(metavar="TO", help="A node, or an address.")],
-    count: Annotated[int, typer.Option("--count", "-c", min=1, max=1000)] = 1,
+    count: Annotated[
+        int, typer.Option("--count", "-c", metavar="N", min=1, max=1000, help="How many.")
+    ] = 1,
     timeout: Annotated[
-        float, typer.Option("--timeout", "-W", min=0.01, help="Seconds for each reply.")
+        float,
+        typer.Option(
+            "--timeout", "-W", metavar="SECONDS", min=0.01, help="To wait for each reply."
+        ),
     ] = 1.0,
     size: Annotated[
-        int, typer.Option("--size", "-s", min=12, max=65_507, help="Payload, bytes.")
+        int,
+        typer.Option("--size", "-s", metavar="BYTES", min=12, max=65_507, help="Of the payload."),
     ] = 56,
     *,
     promiscuous: Promiscuous = True,
@@ -208,7 +219,7 @@ def ping(
     )
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def log(
     lab: Running,
     *,
@@ -222,12 +233,16 @@ def log(
             "tcp://HOST:PORT, or 'local' for /dev/log.",
         ),
     ] = None,
-    facility: Annotated[str, typer.Option("--facility", help="With --syslog.")] = "kern",
+    facility: Annotated[
+        str, typer.Option("--facility", metavar="NAME", help="With --syslog.")
+    ] = "kern",
     level: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--level", help="With --syslog; the default is each rule's own."),
+        typer.Option(
+            "--level", metavar="NAME", help="With --syslog; the default is each rule's own."
+        ),
     ] = None,
-    json: AsJson = False,
+    json: AsLines = False,
 ) -> None:
     """Print what LOG rules reported, as the kernel would.
 
@@ -238,7 +253,7 @@ def log(
     logging.log(lab, follow=follow, syslog=syslog, facility=facility, level=level, json=json)
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def check(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="A lab file; '-' reads standard input.")
@@ -252,7 +267,7 @@ def check(
     files.check(file, json=json)
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def schema(
     what: Annotated[
         str, typer.Argument(metavar="[lab|journeys]", help="Which document's schema.")
@@ -264,7 +279,7 @@ def schema(
     files.schema(what)
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def doctor(*, json: AsJson = False) -> None:
     """Say what this machine can do, and how to mend what it cannot."""
     from hopscope.cli import doctor as examination

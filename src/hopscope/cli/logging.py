@@ -55,7 +55,7 @@ def log(
     """All lines so far; with *follow*, then each as it comes, until the lab ends or Ctrl-C."""
     priority(facility, level or "warning")  # UsageError before anything is opened
     found = state.find(lab)
-    boot = Nanos(time.time_ns() - time.monotonic_ns())
+    boot = Nanos(found.boot or time.time_ns() - time.monotonic_ns())
     with ExitStack() as stack:
         outputs: list[Callable[[Entry], None]] = []
         if syslog is not None:

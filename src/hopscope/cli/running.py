@@ -33,7 +33,7 @@ def run(
         from hopscope.cli import printing
         from hopscope.lab.declare import parse, source_of
 
-        console = printing.console(quiet=quiet or json)
+        console = printing.lasting(quiet=quiet or json)
         source, file = source_of(lab)
         spec = parse(source, file)
         record = _performed(
