@@ -52,6 +52,7 @@ __all__ = ["DOORS", "RECORD", "main"]
 NETNS_DIR = "/run/netns"
 DOORS = ("user", "pid", "uts", "mnt")
 RECORD = struct.Struct("=QII")  # time, index of the node, length
+MOST_LOGGED = 64 << 20  # bytes of the log, which may lie in memory
 
 
 def main() -> None:
@@ -90,6 +91,7 @@ class Holder:
         self.log = config["log"]
         self.names: list[str] = []
         self.home_node: str | None = None
+        self.full = False
         self.recorded: dict[int, tuple[int, Recorder]] = {}  # descriptor → its node's
         self.kept: set[int] = set()  # descriptors that live as long as the lab
         self.clients: dict[int, socket.socket] = {control.fileno(): control}
@@ -344,9 +346,13 @@ class Holder:
                 self.append(node, message)
 
     def append(self, node: int, message: bytes) -> None:
-        """One entry of the log file, whole or not at all."""
-        entry = RECORD.pack(time.time_ns(), node, len(message)) + message
+        """One entry of the log file, whole or not at all; none beyond `MOST_LOGGED` but of that."""
+        if self.full:
+            return
         size = os.fstat(self.log).st_size
+        if size + RECORD.size + len(message) > MOST_LOGGED:
+            self.full, message = True, b""
+        entry = RECORD.pack(time.time_ns(), node, len(message)) + message
         try:
             if os.write(self.log, entry) != len(entry):
                 os.ftruncate(self.log, size)
