@@ -97,6 +97,13 @@ def test_the_lines_are_the_kernels_in_the_order_of_the_hooks(hopscope: Any, logg
     ]
 
 
+def test_a_line_has_the_same_times_whenever_it_is_printed(hopscope: Any, logged: str) -> None:
+    """Also those in brackets, which count from the machine's start."""
+    printed = [hopscope("log", logged).stdout for _ in range(3)]
+    assert printed[0].count("\n") == 4
+    assert printed == [printed[0]] * 3
+
+
 def test_there_are_as_many_lines_as_the_rules_count(hopscope: Any, logged: str) -> None:
     """The rules' own counters are the witness."""
     for _ in range(3):
@@ -106,6 +113,40 @@ def test_there_are_as_many_lines_as_the_rules_count(hopscope: Any, logged: str) 
         listing = hopscope("exec", logged, "host", "iptables", "-t", table, "-nvxL").stdout
         counted += sum(int(one.split()[0]) for one in listing.splitlines() if " LOG " in one)
     assert len(hopscope("log", logged).stdout.splitlines()) == counted == 16
+
+
+def test_what_passed_too_fast_is_told(hopscope: Any, logged: str) -> None:
+    """Once for the node with LOG rules; the lines that there are, are all of watched packets."""
+    assert hopscope("log", logged).stderr == ""
+    flood = hopscope("exec", logged, "ns1", "ping", "-q", "-f", "-c", "1500", "10.244.1.4")
+    assert " 0% packet loss" in flood.stdout
+    done = hopscope("log", logged)
+    told = re.fullmatch(
+        r"hopscope: (\d+) packets passed host too fast to be watched for LOG rules "
+        r"\(200 a second, after a burst of 400\); any lines of theirs are missing\n",
+        done.stderr,
+    )
+    assert told, done.stderr
+    assert 1000 < int(told[1]) < 2 * 1500
+    counted = hopscope("exec", logged, "host", "iptables", "-nvxL", "FORWARD").stdout
+    hits = next(int(line.split()[0]) for line in counted.splitlines() if " LOG " in line)
+    lines = sum("Filter-FORWARD-1-" in line for line in done.stdout.splitlines())
+    assert hits == 2 * (1500 + 1)
+    assert hits - int(told[1]) <= lines < hits
+
+
+def test_following_tells_what_passed_too_fast_though_the_lab_has_ended(
+    hopscope: Any, logged: str
+) -> None:
+    """As it was looked at last."""
+    with following(hopscope, logged) as process:
+        flood = hopscope.start("exec", logged, "ns1", "ping", "-q", "-i", "0.001", "10.244.1.4")
+        assert all(lines(process, 1500))  # more than the burst: a second or more has gone by
+        hopscope("down", logged)
+        flood.communicate(timeout=20)
+        _output, errors = process.communicate(timeout=20)
+    assert "packets passed host too fast" in errors
+    assert errors.endswith("has ended\n")
 
 
 def test_json_has_the_line_and_its_parts(hopscope: Any, logged: str) -> None:

@@ -10,7 +10,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -23,13 +23,15 @@ from hopscope.kernel.kmsg import KernelLine, KernelLog
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.events import Logged
 from hopscope.model.vocab import DevName, Nanos, NodeName
-from hopscope.observe.loglines import LogReader
+from hopscope.observe.loglines import LogReader, passed_over
 from hopscope.render.logline import line, syslog_line
 from hopscope.render.rfc5424 import priority
+from hopscope.wire.nft import LOG_BURST, LOG_RATE
 
 __all__ = ["Entry", "log"]
 
 _SIOCGIFNAME: Final = 0x8910
+_LOOKS: Final = 1.0  # seconds between two looks, while following, at what was passed over
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +73,30 @@ def log(
                 for output in outputs:
                     output(entry)
         except KeyboardInterrupt:
+            _tell_lost(source)
             sys.exit(130)
         except BrokenPipeError:  # as of ``log --follow | head``; what is unwritten stays so
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
-        if source.lost:
-            what = f"{source.lost} times the kernel had more to report than could be kept"
-            sys.stderr.write(f"hopscope: lines are missing: {what}\n")
+        _tell_lost(source)
         if follow:
             sys.stderr.write(f"hopscope: lab {lab!r} has ended\n")
+
+
+def _tell_lost(source: "_Source") -> None:
+    """What cannot be among the lines, on stderr."""
+    if source.lost:
+        what = f"{source.lost} times there was more to report than could be kept"
+        sys.stderr.write(f"hopscope: lines are missing: {what}\n")
+    for node, count in source.passed_over().items():
+        sys.stderr.write(f"hopscope: {_too_fast(node, count)}\n")
+
+
+def _too_fast(node: NodeName, count: int) -> str:
+    return (
+        f"{count} packets passed {node} too fast to be watched for LOG rules ({LOG_RATE} a second, "
+        f"after a burst of {LOG_BURST}); any lines of theirs are missing"
+    )
 
 
 def _print(entry: Entry, boot: Nanos) -> None:
@@ -123,6 +140,8 @@ class _Source:
             self._reader = LogReader(self._record, nodes, names)
             self._lab = lab
             self._kernel: KernelLog | None = None
+            self._passed_over: dict[NodeName, int] = {}
+            self._looked = 0.0
             if lab.mode == "on-host":
                 self._kernel = self._stack.enter_context(KernelLog(boot))
                 self._prefixes = _prefixes(lab)
@@ -132,6 +151,20 @@ class _Source:
     def lost(self) -> int:
         """How often lines were lost."""
         return self._reader.lost + (self._kernel.lost if self._kernel else 0)
+
+    def passed_over(self) -> dict[NodeName, int]:
+        """How many packets at least were not watched, by node that has LOG rules, if any.
+
+        Of a lab that has ended, what was known last.
+        """
+        self._looked = time.monotonic()
+        with suppress(HopscopeError, OSError):
+            for node in self._reader.logging:
+                if self._kernel is not None and node == self._lab.home:  # it says its own lines
+                    continue
+                if count := passed_over(self._sandbox, node):
+                    self._passed_over[node] = count
+        return self._passed_over
 
     def close(self) -> None:
         """Let go of the lab."""
@@ -151,6 +184,8 @@ class _Source:
             ended = life in select.select(watched, [], [])[0]
             growth.clear()
             yield from self._new()
+            if time.monotonic() - self._looked >= _LOOKS:
+                self.passed_over()
 
     def _new(self) -> Iterator[Entry]:
         for event in self._reader.read():

@@ -52,6 +52,7 @@ class LabFile:
     nodes: tuple[str, ...]
     home: str  # the node that is the holder's own namespace
     started: int  # nanoseconds since 1970
+    boot: int = 0  # the machine's, reckoned once, as a clock that is set moves it; 0: not known
     temporary: bool = False  # of a `run` or a test: ends with the process that made it
     undo: str = ""  # on-host: what to restore, as JSON
 

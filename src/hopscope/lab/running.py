@@ -266,6 +266,7 @@ def _checked(name: str) -> str:
 
 
 def _file(spec: LabSpec, source: str, host: HostChanges | None) -> LabFile:
+    now = time.time_ns()
     return LabFile(
         name=spec.name,
         pid=0,
@@ -274,7 +275,8 @@ def _file(spec: LabSpec, source: str, host: HostChanges | None) -> LabFile:
         file=spec.file or "<python>",
         nodes=tuple(node.name for node in spec.nodes),
         home=HOME,
-        started=time.time_ns(),
+        started=now,
+        boot=now - time.monotonic_ns(),
         temporary=True,
         undo=host.dump() if host else "",
     )

@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -20,11 +21,12 @@ from hopscope.model.events import Logged
 from hopscope.model.vocab import DevName, Nanos, NodeName
 from hopscope.observe.capture import grow
 from hopscope.observe.nftrace import commit, join
+from hopscope.wire import nft
 from hopscope.wire.netlink import NETLINK_NETFILTER
 from hopscope.wire.nft import NFNLGRP_NFTABLES, NFNLGRP_NFTRACE, log_table
 from hopscope.wire.nftlog import LogTrace
 
-__all__ = ["LogReader", "listen"]
+__all__ = ["LogReader", "listen", "passed_over"]
 
 _AT_ONCE: Final = 100  # nodes in one request to the holder, of two descriptors each
 
@@ -58,6 +60,13 @@ def listen(
     return []
 
 
+def passed_over(sandbox: Sandbox, node: NodeName) -> int:
+    """How many packets at least passed *node* too fast to be watched for LOG rules."""
+    asked = nft.dumps_passed_over()
+    answers = (sandbox.ask(node, dump, bus=NETLINK_NETFILTER) for dump in asked)
+    return nft.passed_over(list(chain.from_iterable(answers)))
+
+
 class LogReader:
     """Reads a lab's record of LOG rules from its start, and goes on where it stopped."""
 
@@ -72,6 +81,11 @@ class LogReader:
         self._at = 0
         self._traces = [LogTrace(node, partial(dev_name, node)) for node in nodes]
         self.lost = 0  # how often the kernel had to let reports go
+
+    @property
+    def logging(self) -> tuple[NodeName, ...]:
+        """The nodes that have rules that log, or had, as far as was read."""
+        return tuple(trace.node for trace in self._traces if trace.rules)
 
     def read(self) -> Iterator[Logged]:
         """All that was recorded since the last call."""

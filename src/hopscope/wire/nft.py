@@ -8,13 +8,23 @@ the kernel report that the packet passed its hook, whether or not the lab has ru
 """
 
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 from hopscope.model.events import RuleHit
 from hopscope.model.vocab import DevName, Family, Hook, Nanos, NodeName, Verdict
-from hopscope.wire.netlink import Message, attr, attributes, nest, text, unpack
+from hopscope.wire.netlink import (
+    NLM_F_DUMP,
+    Message,
+    attr,
+    attribute_list,
+    attributes,
+    nest,
+    text,
+    unpack,
+)
 
 __all__ = [
     "FAMILY_OF",
@@ -25,7 +35,9 @@ __all__ = [
     "NFNLGRP_NFTRACE",
     "OUR_PREFIX",
     "WITNESSED",
+    "dumps_passed_over",
     "log_table",
+    "passed_over",
     "rule_hits",
     "trace_table",
 ]
@@ -68,7 +80,7 @@ _PRIORITY: Final = -1000
 """Before all the lab's chains, whose lowest usual priority is raw's -300."""
 
 _SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
-_NEWTABLE, _NEWCHAIN, _NEWRULE, _TRACE = 0, 3, 6, 17
+_NEWTABLE, _NEWCHAIN, _NEWRULE, _GETRULE, _TRACE = 0, 3, 6, 7, 17
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _CREATE, _APPEND, _EXCLUSIVE = 0x400, 0x800, 0x200
 _META_PROTOCOL, _META_NFTRACE, _META_NFPROTO = 1, 12, 15
@@ -115,7 +127,8 @@ def log_table(devices: Sequence[int] = ()) -> list[Message]:
     """One batch that makes `LOG_TABLE`, which traces whatever passes (at *devices*), within limits.
 
     LOG rules inside a lab are known by their trace; so that a flood costs little, no more
-    than `LOG_RATE` packets a second are traced, after a burst of `LOG_BURST`.
+    than `LOG_RATE` packets a second are traced, after a burst of `LOG_BURST`. A counter has the
+    others: `passed_over` reads it.
     """
     messages = [Message(_BATCH_BEGIN, 0, _nfgen(0, 10))]
     for family, hooks in _LOG_HOOKS.items():
@@ -123,9 +136,41 @@ def log_table(devices: Sequence[int] = ()) -> list[Message]:
         messages += _table(LOG_TABLE, family, {hook: numbers[hook] for hook in hooks})
         for hook in (Hook.PREROUTING, Hook.OUTPUT):
             for where in _places(hook, devices):
-                messages.append(_rule(LOG_TABLE, family, hook, where + _limit() + _set_nftrace()))
+                too_fast = _over_limit() + _counter() + _accept()
+                for what in (too_fast, _set_nftrace()):
+                    messages.append(_rule(LOG_TABLE, family, hook, where + what))
     messages.append(Message(_BATCH_END, 0, _nfgen(0, 10)))
     return messages
+
+
+def dumps_passed_over() -> list[Message]:
+    """Ask a netfilter socket for the rules of `LOG_TABLE`, a family each, for `passed_over`."""
+    return [_message(_GETRULE, family, text(1, LOG_TABLE), NLM_F_DUMP) for family in _LOG_HOOKS]
+
+
+def passed_over(answers: Sequence[Message]) -> int:
+    """How many packets at least came too fast to be traced, by the counters of `LOG_TABLE`.
+
+    A bridged packet is counted by the bridge, and may be again by the IP hooks above it; one
+    that is routed out through a bridge likewise.
+    """
+    counts: Counter[tuple[Family, str]] = Counter()
+    for answer in answers:
+        family = FAMILY_OF.get(answer.payload[0]) if len(answer.payload) >= 4 else None
+        found = attributes(answer.payload[4:])
+        if answer.type == _SUBSYSTEM | _NEWRULE and family and _string(found.get(1)) == LOG_TABLE:
+            counts[family, _string(found.get(2))] += _counted(found.get(4, b""))
+    came = max(counts[family, Hook.PREROUTING] for family in (Family.BRIDGE, Family.INET))
+    return max(came + counts[Family.INET, Hook.OUTPUT], counts[Family.BRIDGE, Hook.OUTPUT])
+
+
+def _counted(expressions: bytes) -> int:
+    """The packets of a rule's counter."""
+    for _kind, expression in attribute_list(expressions):
+        found = attributes(expression)
+        if _string(found.get(1)) == "counter":
+            return _number(attributes(found.get(2, b"")).get(2))
+    return 0
 
 
 def _table(name: str, family: Family, hooks: Mapping[Hook, int]) -> Iterator[Message]:
@@ -238,9 +283,20 @@ def _payload(offset: int, value: bytes) -> bytes:
     return _expression("payload", attr(1, _be32(_REGISTER)) + place) + _equals(value)
 
 
-def _limit() -> bytes:
+def _over_limit() -> bytes:
+    """Matches what comes faster (NFT_LIMIT_F_INV), so that a packet is weighed once."""
     rate = attr(1, struct.pack(">Q", LOG_RATE)) + attr(2, struct.pack(">Q", 1))
-    return _expression("limit", rate + attr(3, _be32(LOG_BURST)) + attr(4, _be32(0)))
+    burst = attr(3, _be32(LOG_BURST)) + attr(4, _be32(0))
+    return _expression("limit", rate + burst + attr(5, _be32(1)))
+
+
+def _counter() -> bytes:
+    return _expression("counter", attr(1, bytes(8)) + attr(2, bytes(8)))
+
+
+def _accept() -> bytes:
+    verdict = nest(2, nest(2, attr(1, _be32(1))))
+    return _expression("immediate", attr(1, _be32(0)) + verdict)
 
 
 def _set_nftrace() -> bytes:

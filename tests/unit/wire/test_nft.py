@@ -13,13 +13,15 @@ from pyroute2.netlink.nfnetlink.nftsocket import nft_chain_msg, nft_rule_msg, nf
 
 from hopscope.model.events import RuleHit
 from hopscope.model.vocab import DevName, Family, Hook, Nanos, NodeName, Verdict
-from hopscope.wire.netlink import Message, attr, nest, pack, text
+from hopscope.wire.netlink import Message, attr, attributes, nest, pack, text
 from hopscope.wire.nft import (
     LOG_BURST,
     LOG_RATE,
     LOG_TABLE,
     WITNESSED,
+    dumps_passed_over,
     log_table,
+    passed_over,
     rule_hits,
     trace_table,
 )
@@ -181,18 +183,64 @@ def test_only_the_devices_asked_for(batch: list[Message]) -> None:
 
 
 def test_the_log_table_is_limited() -> None:
-    """Every rule begins with its limit, so that a flood costs little."""
+    """At each hook, what comes too fast is counted and let go before tracing is switched on."""
     rules = [rule for _family, rule in oracle(log_table(), NEW_RULE)]
-    assert len(rules) == 4
-    for rule in rules:
-        assert rule.get_attr("NFTA_RULE_TABLE") == LOG_TABLE
-        limit, load, store = rule.get_attr("NFTA_RULE_EXPRESSIONS")
+    assert all(rule.get_attr("NFTA_RULE_TABLE") == LOG_TABLE for rule in rules)
+    chains = [rule.get_attr("NFTA_RULE_CHAIN") for rule in rules]
+    assert chains == ["prerouting", "prerouting", "output", "output"] * 2
+    for over, within in zip(rules[::2], rules[1::2], strict=True):
+        limit, counter, accept = over.get_attr("NFTA_RULE_EXPRESSIONS")
         data = limit.get_attr("NFTA_EXPR_DATA")
+        assert data.get_attr("NFTA_LIMIT_FLAGS") == 1  # NFT_LIMIT_F_INV
         assert data.get_attr("NFTA_LIMIT_RATE") == LOG_RATE
         assert data.get_attr("NFTA_LIMIT_UNIT") == 1  # second
         assert data.get_attr("NFTA_LIMIT_BURST") == LOG_BURST
+        assert counter.get_attr("NFTA_EXPR_NAME") == "counter"
+        verdict = accept.get_attr("NFTA_EXPR_DATA").get_attr("NFTA_IMMEDIATE_DATA")
+        code = verdict.get_attr("NFTA_DATA_VERDICT").get_attr("NFTA_VERDICT_CODE")
+        assert code in (1, "NF_ACCEPT")
+        load, store = within.get_attr("NFTA_RULE_EXPRESSIONS")
         assert load.get_attr("NFTA_EXPR_NAME") == "immediate"
         assert store.get_attr("NFTA_EXPR_DATA").get_attr("NFTA_META_KEY") == "NFT_META_NFTRACE"
+
+
+def counted(family: int, chain: str, packets: int, table: str = LOG_TABLE) -> Message:
+    """A rule as the kernel dumps it: a limit, and a counter."""
+
+    def expression(name: str, *data: bytes) -> bytes:
+        return nest(1, text(1, name) + nest(2, b"".join(data)))
+
+    counter = expression("counter", attr(1, bytes(8)), attr(2, struct.pack(">Q", packets)))
+    expressions = nest(4, expression("limit") + counter)
+    body = text(1, table) + text(2, chain) + expressions
+    return Message(NEW_RULE, 0, struct.pack(">BBH", family, 0, 0) + body)
+
+
+@pytest.mark.parametrize(
+    ("rules", "packets"),
+    [
+        ([], 0),
+        ([counted(7, "prerouting", 9), counted(1, "prerouting", 5)], 9),  # bridged: one packet
+        ([counted(7, "prerouting", 5), counted(1, "prerouting", 9)], 9),
+        ([counted(1, "prerouting", 9), counted(1, "output", 5)], 14),  # came in; began here
+        ([counted(1, "prerouting", 9), counted(7, "output", 7)], 9),  # routed out by a bridge
+        ([counted(7, "output", 7)], 7),
+        ([counted(1, "prerouting", 2), counted(1, "prerouting", 3)], 5),  # a device each
+        ([counted(1, "prerouting", 9, "theirs"), Message(TRACE, 0, b"\1\0\0\0")], 0),
+        ([Message(NEW_RULE, 0, b"")], 0),
+    ],
+)
+def test_a_packet_passed_over_counts_once(rules: list[Message], packets: int) -> None:
+    """Though the hooks of a bridge and of IP above it both count it."""
+    assert passed_over(rules) == packets
+
+
+def test_each_family_is_asked_for_its_rules() -> None:
+    """The kernel's dump for a table's name ends with the first family that has one."""
+    asked = dumps_passed_over()
+    assert [message.payload[0] for message in asked] == [7, 1]
+    assert all(attributes(message.payload[4:]) == {1: b"hopscope-log\0"} for message in asked)
+    assert all((message.type, message.flags) == (SUBSYSTEM | 7, 0x300) for message in asked)
 
 
 @pytest.mark.parametrize("batch", [trace_table("hopscope-1", [PEER4]), log_table()])
