@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         LabExistsError,
         NoSuchLabError,
         SpecError,
+        ToolError,
         UsageError,
     )
     from hopscope.lab.api import Lab
@@ -45,6 +46,7 @@ __all__ = [
     "Snapshot",
     "SpecError",
     "StandingLab",
+    "ToolError",
     "UsageError",
 ]
 

@@ -16,6 +16,7 @@ from hopscope import (
     NoSuchLabError,
     SpecError,
     StandingLab,
+    ToolError,
     UsageError,
 )
 from hopscope.kernel import state
@@ -109,6 +110,39 @@ def test_a_sysctl_that_cannot_be_set(pair: Lab, key: str, value: str, said: str)
         with pytest.raises(UsageError) as raised:
             lab.set_sysctl("ns1", key, value)
         assert said in str(raised.value)
+        assert lab.ping("ns1", "ns2").replied
+
+
+def test_one_text_is_a_list_of_one(pair: Lab) -> None:
+    """And a number a sysctl's value, as in a lab file."""
+    with pair.up() as lab:
+        assert [node.name for node in lab.snapshot("ns1").nodes] == ["ns1"]
+        lab.add_rules("iptables", "ns1", "-A INPUT -p icmp -j DROP")
+        assert not lab.ping("ns2", "ns1", timeout=0.2).replied
+        assert lab.set_sysctl("ns1", "net.ipv4.ip_forward", 1) == ("0", "1")
+        with pytest.raises(ToolError, match="iptables"):
+            lab.add_rules("iptables", "ns1", "-A INPUT -j NOWHERE")
+
+
+def test_a_program_that_is_not_there(pair: Lab) -> None:
+    """127, as a shell says it, and in words."""
+    with pair.up() as lab:
+        done = lab.run("ns1", ["no-such-thing", "-x"])
+    assert (done.code, done.stdout) == (127, b"")
+    assert done.stderr == b"no such program: no-such-thing\n"
+
+
+def test_what_cannot_be_is_refused_before_it_is_tried(pair: Lab) -> None:
+    """Each in words of the argument; the lab stands as before."""
+    with pair.up() as lab:
+        with pytest.raises(UsageError, match="the count of a ping is a whole number, 1 to"):
+            lab.ping("ns1", "ns2", count=0)
+        with pytest.raises(UsageError, match="a command is a list of words"):
+            lab.run("ns1", "ip addr")
+        with pytest.raises(UsageError, match="tool is one of iptables, ip6tables"):
+            lab.add_rules("nft", "ns1", ["add table t"])
+        with pytest.raises(UsageError, match="write 1"):
+            lab.set_sysctl("ns1", "net.ipv4.ip_forward", value=True)
         assert lab.ping("ns1", "ns2").replied
 
 
@@ -251,10 +285,20 @@ def test_ending_twice_is_ending_once(pair: Lab) -> None:
     lab.down()
     lab.down()
     assert running() == []
-    with pytest.raises(CannotError, match="this lab was taken down"):
-        lab.snapshot()
-    with pytest.raises(CannotError, match="this lab was taken down"):
-        lab.run("ns1", ["true"])
+    for what in (
+        lab.snapshot,
+        lab.perform,
+        lambda: lab.run("ns1", ["true"]),
+        lambda: lab.ping("ns1", "ns2"),
+        lambda: lab.set_sysctl("ns1", "net.ipv4.ip_forward", 1),
+        lambda: lab.add_rules("iptables", "ns1", ["-A INPUT -j DROP"]),
+        lambda: lab.zero("ns1"),
+        lambda: lab.observing([]).__enter__(),
+    ):
+        with pytest.raises(CannotError, match="this lab was taken down"):
+            what()
+    with pytest.raises(CannotError, match="lab 'pair' has ended"):
+        lab.detach()
 
 
 def test_a_python_lab_is_recorded_as_a_lab_file(pair: Lab) -> None:

@@ -306,6 +306,7 @@ class Holder:
                 os.dup2(fd, target)
             os.execvpe(request["argv"][0], request["argv"], request["env"])  # noqa: S606
         except (FileNotFoundError, NotADirectoryError):  # the latter: of a PATH that names a file
+            os.write(2, f"no such program: {request['argv'][0]}\n".encode())
             os._exit(127)
         except BaseException as error:  # noqa: BLE001 - nothing may return from this child
             os.write(2, str(error).encode())

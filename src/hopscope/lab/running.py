@@ -18,6 +18,7 @@ from hopscope.kernel.protocol import Completed
 from hopscope.kernel.read import read
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import LabFile, state_home
+from hopscope.lab import asked
 from hopscope.lab.declare import parse
 from hopscope.lab.ending import Made, sweep
 from hopscope.model.lab import LabSpec, NodeSpec, RuleLine
@@ -182,21 +183,26 @@ class RunningLab:
             raise UsageError(message)
         return NodeName(name)
 
-    def snapshot(self, nodes: Sequence[str] | None = None, *, rules: bool = True) -> Snapshot:
-        """All forwarding state of the nodes, now."""
-        chosen = [self.check_node(name) for name in nodes] if nodes else list(self.nodes)
+    def snapshot(self, nodes: str | Sequence[str] | None = None, *, rules: bool = True) -> Snapshot:
+        """All forwarding state of the nodes, or of one, now."""
+        names = asked.texts("nodes", nodes) if nodes else self.nodes
+        chosen = [self.check_node(name) for name in names]
         return read(self.sandbox, chosen, rules=rules)
 
     def run(self, node: str, argv: Sequence[str], stdin: bytes = b"") -> Completed:
-        """Run a program in a node to its end; code 127 when there is no such program."""
-        return self.sandbox.run(self.check_node(node), argv, stdin)
+        """Run a program in a node to its end; code 127 when there is no such program.
 
-    def set_sysctl(self, node: str, key: str, value: str) -> tuple[str, str]:
+        Raises UsageError when *argv* is no list of words.
+        """
+        return self.sandbox.run(self.check_node(node), asked.argv(argv), stdin)
+
+    def set_sysctl(self, node: str, key: str, value: str | int) -> tuple[str, str]:
         """Set a sysctl in a node; returns the values before and after.
 
         Raises UsageError when this kernel has no such sysctl there, or refuses the value.
         """
         where, path = self.check_node(node), sysctl_path(key)
+        value = asked.sysctl_text(key, value)
         if not path.startswith("net/") or ".." in path.split("/"):
             message = f"{key}: only sysctls below net. belong to a node; others are the machine's"
             raise UsageError(message)
@@ -216,9 +222,13 @@ class RunningLab:
         after = self.sandbox.read_files(where, [full])[full] or ""
         return before.strip(), after.strip()
 
-    def add_rules(self, tool: str, node: str, lines: Sequence[str]) -> None:
-        """Add iptables or ip6tables rules while the lab runs."""
-        where = self.check_node(node)
+    def add_rules(self, tool: str, node: str, lines: str | Sequence[str]) -> None:
+        """Add iptables or ip6tables rules, or one, while the lab runs.
+
+        Raises UsageError for another *tool*, ToolError when the tool refuses a rule.
+        """
+        asked.check_tool(tool)
+        where, lines = self.check_node(node), asked.texts("rules", lines)
         if self._host is not None and where == HOME:
             lines = self._host.own_rules(tool, lines)
             self._rewrite(undo=self._host.dump())

@@ -5,6 +5,7 @@ from ipaddress import ip_address
 from typing import Self
 
 from hopscope.errors import UsageError
+from hopscope.lab.asked import check_ping
 from hopscope.lab.running import RunningLab
 from hopscope.lab.story import perform
 from hopscope.lab.story import ping as ping_once
@@ -38,8 +39,10 @@ class StandingLab(RunningLab):
         """Ping a node, or an address, and trace every hop.
 
         *timeout* is in seconds for each reply, *size* the payload in bytes. What *promiscuous*
-        does is told at `Session`. Raises UsageError for a node that is not there.
+        does is told at `Session`. Raises UsageError for a node that is not there, or a number
+        that cannot be.
         """
+        check_ping(count=count, timeout=timeout, size=size)
         self.check_node(source)
         snapshot = self.snapshot(rules=False)
         here = snapshot.node(source)

@@ -6,8 +6,8 @@ from typing import Final
 
 from hopscope.errors import Problem
 from hopscope.model.lab import AddressSpec, NodeSpec, RouteSpec
+from hopscope.model.limits import METRIC
 from hopscope.spec.faults import Fault
-from hopscope.spec.limits import METRIC
 from hopscope.spec.names import address_fault, ip_fault, ip_of, mac_fault, network_of
 from hopscope.spec.scope import LO, Scope, said
 from hopscope.spec.topology import limit_fault

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from hopscope.model.lab import TABLES
+from hopscope.model.limits import COUNT, MTU, SIZE, TIMEOUT, Limits
 from hopscope.spec import short
-from hopscope.spec.limits import COUNT, MTU, SIZE, TIMEOUT, Limits
 
 __all__ = [
     "Bridge",

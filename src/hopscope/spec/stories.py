@@ -17,9 +17,9 @@ from hopscope.model.lab import (
     StoryStep,
     ZeroStep,
 )
+from hopscope.model.limits import COUNT, SIZE, TIMEOUT
 from hopscope.spec.faults import Fault, near, shortened
 from hopscope.spec.firewall import chain_fault, lines
-from hopscope.spec.limits import COUNT, SIZE, TIMEOUT
 from hopscope.spec.names import ip_fault, ip_of, is_mac, mac_fault
 from hopscope.spec.scope import Scope, said
 from hopscope.spec.sysctls import sysctls

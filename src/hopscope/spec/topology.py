@@ -5,8 +5,8 @@ from typing import Final
 
 from hopscope.errors import Problem
 from hopscope.model.lab import LinkEnd, NodeSpec
+from hopscope.model.limits import MTU, Limits
 from hopscope.spec.faults import Fault
-from hopscope.spec.limits import MTU, Limits
 from hopscope.spec.names import device_fault, mac_fault, name_fault
 from hopscope.spec.scope import LO, Scope, ends_of, said
 from hopscope.spec.tree import Path

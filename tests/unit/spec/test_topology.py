@@ -3,8 +3,8 @@
 import pytest
 
 from hopscope.errors import Place, SpecError
+from hopscope.model.limits import COUNT, MTU, TIMEOUT, Limits
 from hopscope.spec import parse_tree
-from hopscope.spec.limits import COUNT, MTU, TIMEOUT, Limits
 from hopscope.spec.topology import limit_fault
 from hopscope.spec.tree import Mapping, grown
 from labtexts import PAIR, changed, problems, wrong

@@ -1,0 +1,64 @@
+"""What a Python program asked for, judged before anything is done; nothing here acts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from hopscope.errors import UsageError
+from hopscope.model.limits import COUNT, SIZE, TIMEOUT, Limits
+
+__all__ = ["argv", "check_ping", "check_tool", "sysctl_text", "texts"]
+
+_PING: Final[Mapping[str, tuple[Limits, str]]] = {
+    "count": (COUNT, "a whole number"),
+    "timeout": (TIMEOUT, "a number of seconds"),
+    "size": (SIZE, "a whole number of bytes"),
+}
+_TOOLS: Final = ("iptables", "ip6tables")
+
+
+def check_ping(*, count: int, timeout: float, size: int) -> None:
+    """UsageError for a number that a step of a story may not have either."""
+    for what, number in (("count", count), ("timeout", timeout), ("size", size)):
+        limits, words = _PING[what]
+        kind = int | float if what == "timeout" else int
+        if isinstance(number, bool) or not isinstance(number, kind) or not limits.hold(number):
+            message = f"the {what} of a ping is {words}, {limits}, not {number!r}"
+            raise UsageError(message)
+
+
+def check_tool(tool: str) -> None:
+    """UsageError for one that does not add rules."""
+    if tool not in _TOOLS:
+        message = f"tool is one of {', '.join(_TOOLS)}, not {tool!r}"
+        raise UsageError(message)
+
+
+def texts(what: str, given: str | Sequence[str]) -> list[str]:
+    """Texts, or one text by itself, as a list."""
+    found = [given] if isinstance(given, str) else list(given)
+    for one in found:
+        if not isinstance(one, str):
+            message = f"{what} are texts, not {one!r}"
+            raise UsageError(message)
+    return found
+
+
+def argv(given: Sequence[str]) -> list[str]:
+    """The words of a command, which no shell takes apart."""
+    if isinstance(given, str):
+        message = f"a command is a list of words, as {given.split()!r}, not the text {given!r}"
+        raise UsageError(message)
+    found = texts("the words of a command", given)
+    if not found:
+        message = "the command has no words; the first is the program to run"
+        raise UsageError(message)
+    return found
+
+
+def sysctl_text(key: str, value: object) -> str:
+    """A sysctl's value as the kernel reads it; a lab file takes the same."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        hint = f"; write {int(value)}" if isinstance(value, bool) else ""
+        message = f"{key}: the kernel reads numbers and texts, not {value!r}{hint}"
+        raise UsageError(message)
+    return str(value)
