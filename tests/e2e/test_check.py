@@ -93,3 +93,11 @@ def test_a_file_that_is_not_there_is_named(hopscope: Any, file: str, said: str) 
     done = hopscope("check", file)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"hopscope: {said}")
+
+
+def test_a_folder_that_is_closed_to_the_user(ordinary: Any, tmp_path: Path) -> None:
+    """As when root's shell turned into nobody: a built-in lab is found there all the same."""
+    tmp_path.chmod(0o700)
+    done = ordinary("check", "bridge", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "bridge" in done.stdout

@@ -25,16 +25,16 @@ def built_in() -> dict[str, str]:
 
 
 def source_of(lab: str) -> tuple[bytes, str]:
-    """A lab file's bytes and its name for messages; a bare word is a built-in lab's name.
+    """A lab file's bytes and its name for messages; or those of a built-in lab, by its name.
 
+    The name of a built-in lab always means that one: a file called ``bridge`` is ``./bridge``.
     Raises UsageError when there is no such lab, or the file cannot be read.
     """
-    path = Path(lab)
     known = built_in()
-    if lab in known and not path.is_file():
+    if lab in known:
         return known[lab].encode(), f"{lab}.yaml"
     try:
-        return path.read_bytes(), lab
+        return Path(lab).read_bytes(), lab
     except FileNotFoundError:
         near = get_close_matches(lab, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"built-in labs: {', '.join(known)}"
