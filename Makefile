@@ -31,6 +31,7 @@ $(VENV)/.tests: $(VENV)/.runs pyproject.toml
 demo: $(VENV)/.runs ## run the reference lab and leave a folder that explains every hop
 	@$(BIN)/hopscope run bridge --out $(OUT)/bridge
 	@echo "open $(OUT)/bridge/report.html in a browser"
+	@echo 'to type hopscope: export PATH="$$PWD/$(BIN):$$PATH"'
 
 .PHONY: test
 test: check ## lint, types, and every test that this machine can run

@@ -93,7 +93,11 @@ class NoSuchLabError(UsageError):
 
     def __init__(self, name: str, running: Sequence[str]) -> None:
         known = f"running: {', '.join(running)}" if running else "no lab is running"
-        super().__init__(f"lab {name!r} is not up; {known} (start it with: hopscope up {name})")
+        from difflib import get_close_matches  # noqa: PLC0415 - most calls end without it
+
+        near = get_close_matches(name, running, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        super().__init__(f"lab {name!r} is not up; {hint}{known}")
         self.name = name
 
 

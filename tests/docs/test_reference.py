@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 from docpages import PAGES, ROOT, blocks, headings, links
 from hopscope.cli.app import app
+from hopscope.lab.declare import built_in
 from hopscope.model import codec
 from hopscope.model.journey import Step
 from hopscope.spec.schema import json_schema
@@ -104,6 +105,14 @@ def test_every_command_is_told() -> None:
     page = text("cli.md")
     for name in commands:
         assert f"<!-- cli: {name} -->" in page, name
+
+
+@pytest.mark.parametrize("page", [DOCS / "cli.md", ROOT / "README.md"], ids=lambda page: page.name)
+def test_every_built_in_lab_is_told(page: Path) -> None:
+    """Where one looks for what can be run."""
+    told = page.read_text(encoding="utf-8")
+    for name in built_in():
+        assert f"`{name}`" in told, name
 
 
 def slug(heading: str) -> str:

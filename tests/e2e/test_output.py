@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from hopscope.lab.declare import built_in
+
 pytestmark = pytest.mark.kernel
 
 
@@ -105,3 +107,17 @@ def test_usage_is_plain(hopscope: Any, command: str, usage: str) -> None:
     done = hopscope(command, "--help")
     assert done.stdout.splitlines()[0] == f"Usage: hopscope {command} [OPTIONS] {usage}"
     assert "<" not in done.stdout.replace("<=", "")
+
+
+def test_inside_a_lab_one_is_told_so(hopscope: Any) -> None:
+    """Whose records are outside."""
+    done = hopscope("show", "other", env={"HOPSCOPE_LAB": "mine"})
+    assert done.returncode == 2
+    assert done.stderr.endswith(" (you are inside lab mine; type exit first)\n")
+
+
+@pytest.mark.parametrize("command", ["run", "up"])
+def test_help_names_the_built_in_labs(hopscope: Any, command: str) -> None:
+    """All of them."""
+    told = " ".join(hopscope(command, "--help").stdout.split())
+    assert told.endswith(f"Built-in labs: {', '.join(built_in())}")

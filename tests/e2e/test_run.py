@@ -221,13 +221,63 @@ def test_colour_only_where_it_is_wanted(hopscope: Any, tmp_path: Path) -> None:
     assert "\x1b" not in done.stdout + done.stderr
 
 
-def test_a_folder_that_cannot_be_written_is_said(hopscope: Any, tmp_path: Path) -> None:
-    """Exit status 3 and the path; a file where the folder should be."""
+@pytest.mark.parametrize(
+    ("out", "status", "said"),
+    [
+        (
+            "file/out",
+            3,
+            "{}/file: Not a directory\n  mend it with: hopscope run … --out DIR, where no",
+        ),
+        ("file", 3, "{}/file: Not a directory\n  mend it with: hopscope run … --out DIR, where no"),
+        ("/proc/nowhere", 3, "/proc"),
+        ("", 2, "--out names no folder; name one, or leave it out for ./hopscope-out/NAME"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_said(
+    hopscope: Any, tmp_path: Path, out: str, status: int, said: str
+) -> None:
+    """What would do as well; and before anything is built, as far as it shows by then."""
     (tmp_path / "file").write_text("")
-    done = hopscope("run", "bridge", "--quiet", "--out", str(tmp_path / "file" / "out"))
-    assert done.returncode == 3
-    assert str(tmp_path / "file") in done.stderr
+    done = hopscope("run", "bridge", "--out", str(tmp_path / out) if out else "")
+    assert done.returncode == status
+    assert said.format(tmp_path) in done.stderr
     assert "Traceback" not in done.stderr
+    assert ("built in" in done.stdout) is (out == "/proc/nowhere")
+
+
+def test_silence_that_nobody_expected_is_told(hopscope: Any, tmp_path: Path) -> None:
+    """The exit status is that of the expectations; so the account must say it."""
+    lab = tmp_path / "lab.yaml"
+    lab.write_text(
+        "name: silent\n"
+        "nodes: {a: {addresses: {x: 10.0.0.1/24}}, b: {addresses: {y: 10.0.0.2/24}}}\n"
+        "links: [[a:x, b:y]]\n"
+        "story:\n"
+        "  - {ping: {from: a, to: b}}\n"
+        "  - {ping: {from: a, to: 10.0.0.9, timeout: 0.2}}\n"
+    )
+    told = "1 of 2 pings got no reply; no expectation asked for it (exit status 0)"
+    done = hopscope("run", str(lab), "--out", str(tmp_path / "out"))
+    assert done.returncode == 0
+    assert told in done.stdout.splitlines()
+    quiet = hopscope("run", str(lab), "--quiet", "--out", str(tmp_path / "out"))
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+    asked = lab.read_text().replace("timeout: 0.2", "timeout: 0.2, expect: {reply: false}")
+    lab.write_text(asked)
+    assert (
+        "pings got no reply" not in hopscope("run", str(lab), "--out", str(tmp_path / "out")).stdout
+    )
+
+
+def test_a_line_of_the_account_is_whole_in_a_pipe(hopscope: Any, folder: Path) -> None:
+    """Log lines as in the file, no trailing blanks, and the notes of journeys once a ping."""
+    done = hopscope("run", "bridge", "--out", str(folder), env={"COLUMNS": "40"})
+    lines = done.stdout.splitlines()
+    assert not [line for line in lines if line != line.rstrip()]
+    logged = [line.rstrip() for line in (folder / "iptables.log").read_text().splitlines()]
+    assert [line.removeprefix("  log  ") for line in lines if line.startswith("  log  ")] == logged
+    assert len([line for line in lines if "watching changed the path" in line]) == 3
 
 
 def test_runs_as_an_ordinary_user(ordinary: Any, tmp_path: Path) -> None:

@@ -112,6 +112,15 @@ def test_tables_are_those_of_now(hopscope: Any, fresh: str) -> None:
     assert learnt == {("ns1/veth1a", "veth1b"), ("ns2/veth2a", "veth2b")}
 
 
+def test_one_node_s_tables_still_say_whose_a_mac_is(hopscope: Any, fresh: str) -> None:
+    """Though the device is another node's; and only the chosen node's rows are there."""
+    assert hopscope("ping", fresh, "ns1", "ns2").returncode == 0
+    rows = [line.split() for line in lines(hopscope("show", fresh, "neighbours", "-n", "ns1"))[2:]]
+    assert [(row[0], row[3]) for row in rows] == [("ns1", "ns2/veth2a")]
+    fdb = [line.split() for line in lines(hopscope("show", fresh, "fdb", "--node", "host"))[2:]]
+    assert {row[2] for row in fdb if row[4] == "learnt"} == {"ns1/veth1a", "ns2/veth2a"}
+
+
 def test_rules_are_told_in_the_words_of_their_tool(hopscope: Any, fresh: str) -> None:
     """With their counters, and the trap of nat without connection tracking."""
     assert lines(hopscope("show", fresh, "rules")) == ["  rules: empty"]
@@ -128,12 +137,14 @@ def test_rules_are_told_in_the_words_of_their_tool(hopscope: Any, fresh: str) ->
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("nope",), "lab 'nope' is not up; running: {bridge}"),
+        (("nope",), "lab 'nope' is not up; running: {bridge}\n"),
+        (("standign",), "lab 'standign' is not up; did you mean 'standing'? running: {bridge}\n"),
+        (("router",), "lab 'router' is not up; running: {bridge} (start it with: hopscope up ro"),
         (("{bridge}", "fbd"), "cannot show 'fbd'; did you mean 'fdb'?"),
         (("{bridge}", "xyz"), "cannot show 'xyz'; one of: links, neighbours, fdb"),
         (("{bridge}", "-n", "ns9"), "lab '{bridge}' has no node 'ns9'; it has host, ns1, ns2"),
     ],
-    ids=["lab", "near table", "table", "node"],
+    ids=["lab", "near lab", "built-in lab", "near table", "table", "node"],
 )
 def test_what_is_not_there_is_named(
     hopscope: Any, bridge: str, arguments: tuple[str, ...], said: str

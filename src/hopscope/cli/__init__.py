@@ -31,7 +31,7 @@ _SIGNALLED: Final = 128  # and the signal's number: the exit status of what a si
 
 def main() -> None:
     """Run the command; errors a user can mend are printed without a traceback."""
-    from hopscope.errors import HopscopeError
+    from hopscope.errors import HopscopeError, NoSuchLabError
     from hopscope.kernel.interrupts import ENDING, too_late
 
     _open_standard_streams()
@@ -42,7 +42,12 @@ def main() -> None:
         _dispatch(sys.argv[1:])
         _finish(0)
     except HopscopeError as error:
-        sys.stderr.write(f"hopscope: {error}\n")
+        hint = ""
+        if isinstance(error, NoSuchLabError):
+            from hopscope.cli.usage import not_up
+
+            hint = not_up(error.name)
+        sys.stderr.write(f"hopscope: {error}{hint}\n")
         _finish(error.exit_code)
     except (KeyboardInterrupt, SystemExit) as error:
         _leave(error)

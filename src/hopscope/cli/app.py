@@ -1,11 +1,11 @@
 """The commands, their options and their help; each does its work elsewhere."""
 
-from pathlib import Path
+from textwrap import wrap
 from typing import Annotated, Optional
 
 import typer
 
-from hopscope.cli.usage import PlainCommand
+from hopscope.cli.usage import PlainCommand, built_in_labs
 from hopscope.model.vocab import TABLES
 
 __all__ = ["app"]
@@ -19,6 +19,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # its panels cost a tenth of a second of every --help
     context_settings={"help_option_names": ["-h", "--help"]},
+)
+_LABS = "\b\nBuilt-in labs:\n" + "\n".join(
+    wrap(
+        ", ".join(built_in_labs()),
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_on_hyphens=False,
+    )
 )
 LabArgument = Annotated[
     str, typer.Argument(metavar="LAB", help="A built-in lab's name (bridge) or a lab file.")
@@ -49,12 +57,12 @@ Promiscuous = Annotated[
 ]
 
 
-@app.command(cls=PlainCommand)
+@app.command(cls=PlainCommand, epilog=_LABS)
 def run(
     lab: LabArgument,
     name: Name = None,
     out: Annotated[
-        Optional[Path],  # noqa: UP045
+        Optional[str],  # noqa: UP045
         typer.Option("--out", metavar="DIR", help="Default: ./hopscope-out/NAME"),
     ] = None,
     *,
@@ -85,7 +93,7 @@ def run(
     )
 
 
-@app.command(cls=PlainCommand)
+@app.command(cls=PlainCommand, epilog=_LABS)
 def up(
     lab: LabArgument, name: Name = None, *, on_host: OnHost = False, quiet: Quiet = False
 ) -> None:
@@ -186,7 +194,7 @@ def ping(
     source: Annotated[str, typer.Argument(metavar="FROM", help="A node.")],
     target: Annotated[str, typer.Argument(metavar="TO", help="A node, or an address.")],
     count: Annotated[
-        int, typer.Option("--count", "-c", metavar="N", min=1, max=1000, help="How many.")
+        int, typer.Option("--count", "-c", metavar="N", min=1, max=1000, help="How many requests.")
     ] = 1,
     timeout: Annotated[
         float,

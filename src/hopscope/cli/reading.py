@@ -2,6 +2,7 @@
 
 import json as jsonlib
 import sys
+from dataclasses import replace
 from difflib import get_close_matches
 
 from hopscope.cli import printing
@@ -34,12 +35,14 @@ def show(name: str, what: list[str], nodes: list[str], *, json: bool) -> None:
             message = f"cannot show {word!r}; {hint}"
             raise UsageError(message)
     running = StandingLab.named(name)
+    chosen = [running.check_node(node) for node in nodes]
     with running.sandbox:
-        snapshot = running.snapshot(nodes or None, rules="rules" in what)
+        whole = running.snapshot(rules="rules" in what)  # whose a MAC is, another node may tell
+    snapshot = replace(whole, nodes=tuple(whole.node(one) for one in chosen) or whole.nodes)
     if json:
         sys.stdout.write(jsonlib.dumps(_as_json(what, snapshot), indent=2) + "\n")
     else:
-        printing.show(text.tables(what, snapshot))
+        printing.show(text.tables(what, snapshot, whole))
 
 
 def _as_json(what: list[str], snapshot: Snapshot) -> list[dict[str, object]]:
@@ -85,5 +88,5 @@ def ping(
     if json:
         sys.stdout.write(jsonlib.dumps(codec.dump_part(result), indent=2) + "\n")
     else:
-        printing.console().print(text.result(result, verbose=verbose))
+        printing.console().print(text.result(result, verbose=verbose), crop=False)
     sys.exit(ExitCode.OK if result.replied else ExitCode.EXPECTATION_FAILED)

@@ -3,7 +3,6 @@
 import json as jsonlib
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ __all__ = ["down", "list_labs", "run", "up"]
 def run(
     lab: str,
     name: str | None,
-    out: Path | None,
+    out: str | None,
     *,
     on_host: bool,
     promiscuous: bool,
@@ -32,10 +31,12 @@ def run(
     with Writer() as writer:  # first: it gets ready while the rest is done
         from hopscope.cli import printing
         from hopscope.lab.declare import parse, source_of
+        from hopscope.lab.folder import folder_of
 
         console = printing.lasting(quiet=quiet or json)
         source, file = source_of(lab)
         spec = parse(source, file)
+        folder = folder_of(out, name or spec.name)
         record = _performed(
             console,
             spec,
@@ -45,14 +46,14 @@ def run(
             promiscuous=promiscuous,
             verbose=verbose,
         )
-        written = writer.write(record, out or Path("hopscope-out") / record.lab)
+        written = writer.write(record, folder)
     if json:
         from hopscope.model import codec
 
         sys.stdout.buffer.write(codec.dump(record, indent=2) + b"\n")
     console.print("[bold]written[/]")
     for path in written:
-        console.print(f"  {path}", soft_wrap=True)
+        console.print(f"  {path}", soft_wrap=True, markup=False)
     sys.exit(_status(record))
 
 
@@ -67,8 +68,10 @@ def _performed(
     verbose: bool,
 ) -> "Record":
     """The lab built, its story told as it goes, and all taken down again."""
+    from hopscope.cli import printing
     from hopscope.lab.running import RunningLab
     from hopscope.lab.story import perform
+    from hopscope.model.record import ShowResult
     from hopscope.render import text
 
     begun = time.perf_counter()
@@ -83,12 +86,18 @@ def _performed(
         )
 
         def told(result: "StepResult") -> None:
-            if not console.quiet:
-                console.print(text.result(result, verbose=verbose))
+            if console.quiet:
+                return
+            if isinstance(result, ShowResult):
+                printing.show(text.result(result), console)
+            else:
+                console.print(text.result(result, verbose=verbose), crop=False)
 
         record = perform(running, told=told, promiscuous=promiscuous)
     if not console.quiet:
         console.print(text.conclusion(record.conclusion))
+        if (silent := text.unasked(record)) is not None:
+            console.print(silent)
     return record
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from hopscope.errors import CannotError
+from hopscope.lab.folder import cannot_write
 from hopscope.model import codec
 from hopscope.model.events import FrameSeen
 from hopscope.model.lookup import owner_of
@@ -42,8 +42,7 @@ def write_folder(record: Record, folder: Path) -> list[Path]:
                 fresh.unlink(missing_ok=True)
             written.append(path)
     except OSError as error:
-        what = f"cannot write {error.filename or folder}: {error.strerror}"
-        raise CannotError(what, mend="hopscope run … --out DIR, a folder with room") from error
+        raise cannot_write(folder, error) from error
     return written
 
 

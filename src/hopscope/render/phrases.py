@@ -11,7 +11,7 @@ from hopscope.render.aligned import Comparison
 from hopscope.render.changes import Change
 from hopscope.render.pages import Picture
 from hopscope.render.way import bridges_crossed, entered_stacks, way
-from hopscope.render.words import duration, rule_lines
+from hopscope.render.words import counted, duration, known_by, rule_lines
 
 __all__ = ["FILTERS"]
 
@@ -100,7 +100,8 @@ def caption(picture: Picture) -> str:
     seen = sum(point.seen and not point.lent for point in points)
     text = (
         f"Red: the way of the {journey.title} of ping {ping.number} ({ping.source} to "
-        f"{ping.target}), drawn from {seen} observations at its devices."
+        f"{ping.target}), drawn from {counted(seen, 'observation')} "
+        "at its devices."
     )
     if journey.fate != "delivered":
         text += f" Its fate: {journey.fate}; a cross stands where it was last seen."
@@ -125,6 +126,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "capitalize_first": capitalize_first,
     "caption": caption,
     "coded": coded,
+    "known_by": known_by,
     "lower_first": lower_first,
     "passed_over": passed_over,
     "rtts": rtts,

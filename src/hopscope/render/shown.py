@@ -8,6 +8,7 @@ from hopscope.model.lookup import owner_of_mac, route_text, silent_nat
 from hopscope.model.snapshot import LinkState, Snapshot
 from hopscope.model.vocab import Mac
 from hopscope.render.changes import entry_owner
+from hopscope.render.words import routing_table
 
 __all__ = ["Table", "shown"]
 
@@ -88,7 +89,12 @@ def _routes(snapshot: Snapshot) -> Iterator[Row]:
     for node in snapshot.nodes:
         for route in node.routes:
             if route.table != 255:  # the local table repeats the addresses
-                yield node.name, route_text(route), str(route.table), route.protocol or "—"
+                yield (
+                    node.name,
+                    route_text(route),
+                    routing_table(route.table),
+                    route.protocol or "—",
+                )
 
 
 def _rules(snapshot: Snapshot) -> Iterator[Row]:

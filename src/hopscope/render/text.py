@@ -1,6 +1,7 @@
 """The account on the terminal: results of steps as rich renderables, built without any I/O."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import assert_never
 
 from rich.console import Group, RenderableType
@@ -16,6 +17,7 @@ from hopscope.model.record import (
     Finding,
     FirewallResult,
     PingResult,
+    Record,
     SetResult,
     ShowResult,
     StepResult,
@@ -24,9 +26,17 @@ from hopscope.model.record import (
 from hopscope.model.snapshot import NodeState, Snapshot
 from hopscope.model.vocab import Fate, Mac
 from hopscope.render.drawing import drawing
-from hopscope.render.words import duration, headline, rule_lines, visit_words
+from hopscope.render.words import (
+    counted,
+    duration,
+    headline,
+    known_by,
+    routing_table,
+    rule_lines,
+    visit_words,
+)
 
-__all__ = ["conclusion", "journey", "result", "tables"]
+__all__ = ["conclusion", "journey", "result", "tables", "unasked"]
 
 _FATE_STYLE = {Fate.DELIVERED: "green", Fate.DROPPED: "bold red", Fate.UNSEEN: "yellow"}
 _STEP_STYLE = {
@@ -85,17 +95,41 @@ def _ping(step: PingResult, *, verbose: bool = False) -> RenderableType:
         parts.append(Text.assemble(("  why: ", "bold"), step.reason.sentence))
         if step.reason.mend:
             parts.append(Text.assemble(("  mend: ", "bold"), step.reason.mend))
-    parts.extend(Padding(journey(one, verbose=verbose), (0, 0, 0, 2)) for one in step.journeys)
+    shared = _shared_notes(step.journeys)
+    parts.extend(
+        Padding(journey(one, verbose=verbose, elsewhere=shared), (0, 0, 0, 2))
+        for one in step.journeys
+    )
+    parts.extend(
+        Text(f"  note ({', '.join(titles)}): {note}", "dim") for note, titles in shared.items()
+    )
     hit = [d for d in step.deltas if d.after > d.before]
     if step.deltas:
-        parts.append(Text(f"  rules hit: {len(hit)} of {len(step.deltas)} counted rules", "dim"))
+        rules = counted(len(step.deltas), "counted rule")
+        hits = counted(sum(delta.after - delta.before for delta in hit), "hit")
+        parts.append(Text(f"  rules hit: {len(hit)} of {rules}, {hits} in all", "dim"))
     for delta in hit if verbose else ():
         where = f"{delta.node} {delta.table} {delta.chain}"
         parts.append(Text(f"    {where}: {delta.before} → {delta.after}  {delta.text}", "dim"))
-    parts.extend(Text(f"  log  {line.text}", "blue") for line in step.log)
+    parts.extend(_whole(f"  log  {line.text}", "blue") for line in step.log)
     parts.extend(Text(f"  note: {note}", "yellow") for note in step.notes)
     parts.extend(_checks(step.checks))
     return Group(*parts)
+
+
+def _whole(text: str, style: str) -> Text:
+    """A line that can be copied: the terminal breaks it where it ends, we do not."""
+    return Text(text, style, no_wrap=True, overflow="ignore")
+
+
+def _shared_notes(journeys: Sequence[Journey]) -> dict[str, list[str]]:
+    """Notes of more than one journey, each with the titles of those."""
+    titles: dict[str, dict[str, None]] = {}
+    for one in journeys:
+        for note in one.notes:
+            titles.setdefault(note, {})[one.title] = None
+    times = Counter(note for one in journeys for note in one.notes)
+    return {note: list(named) for note, named in titles.items() if times[note] > 1}
 
 
 def _checks(checks: Sequence[Check]) -> Iterator[Text]:
@@ -109,8 +143,11 @@ def _checks(checks: Sequence[Check]) -> Iterator[Text]:
             )
 
 
-def journey(one: Journey, *, verbose: bool = False) -> Group:
-    """One packet's tree of hops, times counted from its first event."""
+def journey(one: Journey, *, verbose: bool = False, elsewhere: Collection[str] = ()) -> Group:
+    """One packet's tree of hops, times counted from its first event.
+
+    Its notes follow, but for those that are told *elsewhere*.
+    """
     head = Text.assemble((f"{one.title}  ", "bold"), (str(one.fate), _FATE_STYLE[one.fate]))
     if one.reason is not None:
         head.append(f": {one.reason.sentence}")
@@ -120,7 +157,8 @@ def journey(one: Journey, *, verbose: bool = False) -> Group:
     grid.add_column(ratio=1)
     for row in _hop_rows(one, one.first, 0, verbose=verbose):
         grid.add_row(*row)
-    return Group(head, grid)
+    notes = [Text(f"note: {note}", "dim") for note in one.notes if note not in elsewhere]
+    return Group(head, grid, *notes)
 
 
 def _hop_rows(
@@ -169,13 +207,32 @@ def conclusion(findings: Sequence[Finding]) -> RenderableType:
     for finding in findings:
         mark = ("  ✓ ", "green") if finding.held else ("  ✗ ", "bold red")
         parts.append(Padding(Text.assemble(mark, finding.sentence), (0, 0)))
-        parts.append(Padding(Text(f"measured: {finding.evidence}", "dim"), (0, 0, 0, 4)))
+        known = ": ".join(known_by(finding.evidence))
+        parts.append(Padding(Text(known, "dim"), (0, 0, 0, 4)))
     return Group(*parts)
 
 
-def tables(what: Sequence[str], snapshot: Snapshot) -> RenderableType:
-    """Tables of a snapshot, one after the other; an empty one says so."""
-    return Group(*(Padding(_SHOWN[name](snapshot), (0, 0, 0, 2)) for name in what))
+def unasked(record: Record) -> Text | None:
+    """That pings went unanswered and nothing failed, because nothing was expected of them."""
+    silent = [ping for ping in record.pings if not ping.replied and not ping.checks]
+    if not silent or not record.held:
+        return None
+    told = f"{len(silent)} of {counted(len(record.pings), 'ping')} got no reply"
+    return Text(f"{told}; no expectation asked for it (exit status 0)", "yellow")
+
+
+def tables(
+    what: Sequence[str], snapshot: Snapshot, whole: Snapshot | None = None
+) -> RenderableType:
+    """Tables of a snapshot, one after the other; an empty one says so.
+
+    *whole*: of all nodes, where *snapshot* has but some; it tells whose a MAC address is.
+    """
+    shown = (
+        _OWNED[name](snapshot, whole or snapshot) if name in _OWNED else _SHOWN[name](snapshot)
+        for name in what
+    )
+    return Group(*(Padding(one, (0, 0, 0, 2)) for one in shown))
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> RenderableType:
@@ -190,9 +247,9 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
     return table
 
 
-def _neighbours(snapshot: Snapshot) -> RenderableType:
+def _neighbours(snapshot: Snapshot, whole: Snapshot) -> RenderableType:
     rows = [
-        (node.name, entry.ip, entry.mac or "—", _owner(snapshot, entry.mac), entry.dev, entry.state)
+        (node.name, entry.ip, entry.mac or "—", _owner(whole, entry.mac), entry.dev, entry.state)
         for node in snapshot.nodes
         for entry in node.neighbours
     ]
@@ -204,12 +261,12 @@ def _owner(snapshot: Snapshot, mac: Mac | None) -> str:
     return str(owner) if owner else ""
 
 
-def _fdb(snapshot: Snapshot) -> RenderableType:
+def _fdb(snapshot: Snapshot, whole: Snapshot) -> RenderableType:
     rows = [
         (
             f"{node.name}/{entry.bridge}",
             entry.mac,
-            _owner(snapshot, entry.mac),
+            _owner(whole, entry.mac),
             entry.port,
             "local" if entry.local else "static" if entry.static else "learnt",
         )
@@ -240,7 +297,7 @@ def _links(snapshot: Snapshot) -> RenderableType:
 
 def _routes(snapshot: Snapshot) -> RenderableType:
     rows = [
-        (node.name, route_text(route), str(route.table), route.protocol)
+        (node.name, route_text(route), routing_table(route.table), route.protocol)
         for node in snapshot.nodes
         for route in node.routes
         if route.table != 255
@@ -292,10 +349,13 @@ def _topology(snapshot: Snapshot) -> RenderableType:
 
 _SHOWN: dict[str, Callable[[Snapshot], RenderableType]] = {
     "links": _links,
-    "neighbours": _neighbours,
-    "fdb": _fdb,
     "routes": _routes,
     "rules": _rules,
     "sysctls": _sysctls,
     "topology": _topology,
 }
+_OWNED: dict[str, Callable[[Snapshot, Snapshot], RenderableType]] = {
+    "neighbours": _neighbours,
+    "fdb": _fdb,
+}
+"""Those that say whose a MAC address is."""

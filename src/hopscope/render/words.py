@@ -1,6 +1,7 @@
 """A step, a hook, a verdict in words; every output says them the same way. Exhaustive and pure."""
 
-from typing import assert_never
+from collections.abc import Sequence
+from typing import Final, assert_never
 
 from hopscope.model.journey import (
     BridgeStep,
@@ -17,9 +18,35 @@ from hopscope.model.journey import (
     TransmitStep,
     UnrecognisedStep,
 )
-from hopscope.model.vocab import Action, PktType, Verdict
+from hopscope.model.vocab import Action, BasisKind, PktType, Verdict
 
-__all__ = ["duration", "headline", "rule_lines", "visit_words"]
+__all__ = [
+    "counted",
+    "duration",
+    "headline",
+    "known_by",
+    "routing_table",
+    "rule_lines",
+    "visit_words",
+]
+
+_TABLES: Final = {253: "default", 254: "main", 255: "local"}  # as rt_tables of iproute2
+
+
+def counted(number: int, what: str) -> str:
+    """``1 link``, ``2 links``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def routing_table(number: int) -> str:
+    """Its name, where it has one on every Linux."""
+    return _TABLES.get(number, str(number))
+
+
+def known_by(evidence: str) -> tuple[str, str]:
+    """How a finding is known, and from what; evidence that does not say was measured."""
+    kind, colon, rest = evidence.partition(": ")
+    return (kind, rest) if colon and kind in set(BasisKind) else ("measured", evidence)
 
 
 def duration(nanoseconds: int) -> str:
@@ -39,11 +66,11 @@ def headline(step: Step) -> str:
         case ReceiveStep(dev=dev, pkttype=PktType.HOST):
             return f"received on {dev}"
         case ReceiveStep(dev=dev, pkttype=pkttype):
-            return f"received on {dev} (for {_audience(pkttype)})"
+            return f"received on {dev} ({_audience(pkttype)})"
         case BridgeStep():
             return _bridge(step)
-        case PassUpStep(bridge=bridge, because=because):
-            return f"{bridge}: a copy goes up the stack ({_because(because)})"
+        case PassUpStep(bridge=bridge):
+            return f"{bridge}: a copy goes up the stack ({_because(step)})"
         case HookStep():
             return _hook(step)
         case RouteStep(destination=destination, route=None):
@@ -84,17 +111,20 @@ def rule_lines(visit: ChainVisit) -> list[str]:
 
 
 def _audience(pkttype: PktType) -> str:
-    return {"otherhost": "another host", "broadcast": "all", "multicast": "a group"}.get(
-        pkttype, str(pkttype)
-    )
+    return {
+        "otherhost": "its MAC is for another host",
+        "broadcast": "for all",
+        "multicast": "for a group",
+    }.get(pkttype, f"for {pkttype}")
 
 
-def _because(because: str) -> str:
+def _because(step: PassUpStep) -> str:
+    whom = "a group" if step.pkttype is PktType.MULTICAST else "all"
     return {
         "promiscuous": "only because the capture made it promiscuous",
-        "group": "it is for all",
+        "group": f"it is for {whom}",
         "own-address": "it is for the bridge's own address",
-    }[because]
+    }[step.because]
 
 
 def _bridge(step: BridgeStep) -> str:
@@ -120,4 +150,10 @@ def _hook(step: HookStep) -> str:
     visits = "; ".join(visit_words(visit) for visit in step.chains)
     if step.verdict is Verdict.DROP:
         return f"hook {name}: DROPPED" + (f" by {visits}" if visits else "")
-    return f"hook {name}: {visits or 'no chain'}"
+    return f"hook {name}: {visits or _unasked(step.skipped)}"
+
+
+def _unasked(skipped: Sequence[str]) -> str:
+    """Chains that are registered and were not asked, with why; or that there are none."""
+    told = "; ".join(one.replace(": not asked: ", ": ") for one in skipped)
+    return f"no chain asked ({told})" if told else "no chain"

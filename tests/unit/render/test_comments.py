@@ -117,7 +117,11 @@ def test_what_comes_between_two_devices_stands_at_the_first() -> None:
 def test_a_copy_without_a_time_stands_at_the_bridge_s_frame() -> None:
     """The kernel stamps a frame once: the copy's frame has the time of the one on the port."""
     up = PassUpStep(
-        bridge=DevName("br0"), at=None, because="promiscuous", pkttype=PktType.OTHERHOST, basis=BASIS
+        bridge=DevName("br0"),
+        at=None,
+        because="promiscuous",
+        pkttype=PktType.OTHERHOST,
+        basis=BASIS,
     )
     gone = DropStep(reason="for the capture", where="br0", basis=BASIS, expected=True)
     there = hop(HOST, received("veth1b", 1), sent("veth2b", 3), up, gone)

@@ -72,7 +72,7 @@ def test_the_local_table_is_left_out() -> None:
         Route(family=Family.IP, destination="10.0.0.2/32", table=table, type="local")
         for table in (254, 255)
     )
-    assert [row[2] for row in shown("routes", with_host(routes=routes)).rows] == ["254"]
+    assert [row[2] for row in shown("routes", with_host(routes=routes)).rows] == ["main"]
 
 
 def test_rules_of_our_own_are_left_out() -> None:

@@ -183,7 +183,7 @@ def test_links_routes_sysctls() -> None:
     assert row(text, "host/br0 ")[:3] == ["host/br0", "bridge", "up, no carrier"]
     assert row(text, "host/eth0")[:3] == ["host/eth0", "device", "down"]
     assert row(text, "ns1/veth1a")[-2:] == ["host/veth1b", "10.0.0.1/24"]
-    assert row(text, "ns1 ") == ["ns1", "default via 10.0.0.9 dev veth1a", "254", "static"]
+    assert row(text, "ns1 ") == ["ns1", "default via 10.0.0.9 dev veth1a", "main", "static"]
     assert "10.0.0.1/32" not in text
     assert text.index("net.a") < text.index("net.b")
 
@@ -291,6 +291,29 @@ def test_a_drop_says_why() -> None:
     assert "hook ip prerouting: DROPPED" in text
 
 
+def test_a_journey_s_notes_follow_it() -> None:
+    """What several of a ping's journeys share is told once, with their names."""
+    noted = replace(JOURNEY, notes=("it was watched", "in 3 fragments"))
+    assert printed(journey(noted)).splitlines()[-2:] == [
+        "note: it was watched",
+        "note: in 3 fragments",
+    ]
+    both = (noted, replace(JOURNEY, title="echo reply", notes=("it was watched",)))
+    text = printed(result(replace(PING, journeys=both)))
+    assert text.count("it was watched") == 1
+    assert "\n  note (echo request, echo reply): it was watched\n" in text
+    assert "\n  note: in 3 fragments\n" in text
+
+
+def test_a_log_line_is_one_line_on_any_terminal() -> None:
+    """However narrow; nor is an address cut."""
+    long = LogLine(at=Nanos(0), node=HOST, prefix="x", text="word " * 40 + "end")
+    console = Console(width=40, color_system=None, force_terminal=True)
+    with console.capture() as capture:
+        console.print(result(replace(PING, log=(long,))), crop=False)
+    assert f"  log  {long.text}" in capture.get().splitlines()
+
+
 DELTA = RuleDelta(
     node=HOST,
     family=Family.IP,
@@ -347,7 +370,7 @@ def test_a_ping() -> None:
         "mend: ip route add default via 10.0.0.9",
     ]
     assert lines[-6:] == [
-        "rules hit: 1 of 2 counted rules",
+        "rules hit: 1 of 2 counted rules, 1 hit in all",
         "log  Filter-IN=br0",
         "note: two events were lost",
         "✓ as expected: a reply",
@@ -408,14 +431,14 @@ def test_the_conclusion() -> None:
     """Each sentence with its measurement."""
     findings = [
         Finding(sentence="No address is needed.", evidence="br0 has none"),
-        Finding(sentence="The firewall was met.", evidence="0 hits", held=False),
+        Finding(sentence="The firewall was met.", evidence="computed: 0 hits", held=False),
     ]
     assert printed(conclusion(findings)).splitlines() == [
         "● conclusion",
         "  ✓ No address is needed.",
         "    measured: br0 has none",
         "  ✗ The firewall was met.",
-        "    measured: 0 hits",
+        "    computed: 0 hits",
     ]
 
 

@@ -37,7 +37,15 @@ from hopscope.model.vocab import (
     seen,
 )
 from hopscope.render.text import _STEP_STYLE
-from hopscope.render.words import duration, headline, rule_lines, visit_words
+from hopscope.render.words import (
+    counted,
+    duration,
+    headline,
+    known_by,
+    routing_table,
+    rule_lines,
+    visit_words,
+)
 from strategies import steps_by_kind
 
 KINDS: tuple[type[Step], ...] = get_args(get_args(Step)[0])
@@ -82,7 +90,10 @@ HEADLINES: list[tuple[Step, str]] = [
     (SENT, "sent through veth1a"),
     (replace(SENT, dst_mac=MAC), f"sent through veth1a to {MAC}"),
     (RECEIVED, "received on veth1a"),
-    (replace(RECEIVED, pkttype=PktType.OTHERHOST), "received on veth1a (for another host)"),
+    (
+        replace(RECEIVED, pkttype=PktType.OTHERHOST),
+        "received on veth1a (its MAC is for another host)",
+    ),
     (replace(RECEIVED, pkttype=PktType.BROADCAST), "received on veth1a (for all)"),
     (replace(RECEIVED, pkttype=PktType.MULTICAST), "received on veth1a (for a group)"),
     (replace(RECEIVED, pkttype=PktType.OUTGOING), "received on veth1a (for outgoing)"),
@@ -96,6 +107,10 @@ HEADLINES: list[tuple[Step, str]] = [
     (replace(BRIDGED, action=Action.DROP, out=()), "br0 forwards to no port"),
     (PASSED, "br0: a copy goes up the stack (it is for all)"),
     (
+        replace(PASSED, pkttype=PktType.MULTICAST),
+        "br0: a copy goes up the stack (it is for a group)",
+    ),
+    (
         replace(PASSED, because="promiscuous"),
         "br0: a copy goes up the stack (only because the capture made it promiscuous)",
     ),
@@ -105,6 +120,10 @@ HEADLINES: list[tuple[Step, str]] = [
     ),
     (HOOKED, "hook ip forward: filter FORWARD: 1 of 2 rules matched, policy accept"),
     (replace(HOOKED, chains=()), "hook ip forward: no chain"),
+    (
+        replace(HOOKED, chains=(), skipped=("ip nat POSTROUTING: not asked: only the first",)),
+        "hook ip forward: no chain asked (ip nat POSTROUTING: only the first)",
+    ),
     (replace(HOOKED, chains=(), verdict=Verdict.DROP), "hook ip forward: DROPPED"),
     (
         replace(HOOKED, chains=(DROPPING,), verdict=Verdict.DROP),
@@ -198,3 +217,25 @@ def test_no_duration_reaches_the_next_unit(nanoseconds: int) -> None:
     """Never ``1000.0 µs``, which is a millisecond."""
     number, unit = duration(nanoseconds).split()
     assert unit == "s" or float(number) < 1000
+
+
+def test_counted() -> None:
+    assert [counted(number, "link") for number in (0, 1, 2)] == ["0 links", "1 link", "2 links"]
+
+
+def test_routing_tables_have_the_names_of_iproute2() -> None:
+    assert [routing_table(number) for number in (253, 254, 255, 7)] == [
+        *("default", "main", "local", "7")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "known"),
+    [
+        ("computed: routes of ns1", ("computed", "routes of ns1")),
+        ("ping 1: 1 of 1 answered", ("measured", "ping 1: 1 of 1 answered")),
+        ("seen", ("measured", "seen")),
+    ],
+)
+def test_how_a_finding_is_known_is_said_once(evidence: str, known: tuple[str, str]) -> None:
+    assert known_by(evidence) == known
