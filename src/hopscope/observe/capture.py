@@ -23,6 +23,7 @@ ETH_P_ALL: Final = 0x0003
 SOL_PACKET: Final = 263
 PACKET_ADD_MEMBERSHIP: Final = 1
 PACKET_STATISTICS: Final = 6
+PACKET_AUXDATA: Final = 8
 PACKET_MR_PROMISC: Final = 1
 SO_TIMESTAMPNS: Final = 35
 SO_RCVBUFFORCE: Final = 33
@@ -30,7 +31,11 @@ SO_ATTACH_FILTER: Final = 26
 SKF_AD_IFINDEX: Final = 0xFFFFF000 + 8
 BUFFER: Final = 8 << 20
 SNAPLEN: Final = 65535
+TP_STATUS_VLAN_VALID: Final = 1 << 4
 ARPHRD_ETHER: Final = 1
+
+_AUXILIARY: Final = struct.Struct("=IIIHHHH")  # struct tpacket_auxdata, linux/if_packet.h
+_ROOM: Final = socket.CMSG_SPACE(_AUXILIARY.size) + socket.CMSG_SPACE(16)
 
 _PKTTYPES: Final = {
     0: PktType.HOST,
@@ -66,6 +71,7 @@ class Capture:
         if only:
             _limit(self.socket, only)
         self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         for index in promiscuous:
             request = struct.pack("=iHH8x", index, PACKET_MR_PROMISC, 0)
             self.socket.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)
@@ -74,7 +80,7 @@ class Capture:
         """All wanted frames that have arrived."""
         while True:
             try:
-                data, extra, _flags, address = self.socket.recvmsg(SNAPLEN, 64)
+                data, extra, _flags, address = self.socket.recvmsg(SNAPLEN, _ROOM)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -86,13 +92,14 @@ class Capture:
             if dev not in self._devices or pkttype is None or hardware != ARPHRD_ETHER:
                 continue
             out = pkttype is PktType.OUTGOING
+            frame, length = _as_sent(data, extra)
             yield FrameSeen(
                 at=_stamp(extra),
                 dev=DevRef(self.node, DevName(dev)),
                 direction=Direction.TRANSMIT if out else Direction.RECEIVE,
                 pkttype=pkttype,
-                frame=data,
-                length=len(data),
+                frame=frame,
+                length=length,
             )
 
     def lost(self) -> int:
@@ -125,6 +132,17 @@ def _limit(made: socket.socket, indexes: Sequence[int]) -> None:
     program = ctypes.create_string_buffer(b"".join(steps))
     request = struct.pack("@HP", len(steps), ctypes.addressof(program))
     made.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, request)
+
+
+def _as_sent(data: bytes, extra: list[tuple[int, int, bytes]]) -> tuple[bytes, int]:
+    """The frame with the VLAN tag that the kernel keeps beside it, and how long it is in whole."""
+    for level, kind, told in extra:
+        if level == SOL_PACKET and kind == PACKET_AUXDATA:
+            status, length, _snap, _mac, _net, tci, tpid = _AUXILIARY.unpack(told)
+            if status & TP_STATUS_VLAN_VALID:
+                return data[:12] + struct.pack(">HH", tpid, tci) + data[12:], length + 4
+            return data, length
+    return data, len(data)
 
 
 def _stamp(extra: list[tuple[int, int, bytes]]) -> Nanos:

@@ -1,6 +1,7 @@
 """Devices, ports and bridges that do not carry the frame, and frames too long for them."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from hopscope.model.journey import BridgeStep, DropStep, HookStep, Hop, Reason, TransmitStep
 from hopscope.model.snapshot import LinkState, Snapshot
@@ -18,7 +19,8 @@ from hopscope.trace.scene import Packet, Scene
 
 __all__ = ["carries", "not_carried", "not_sent", "ring", "too_long"]
 
-_ETHERNET = 14
+_ETHERNET: Final = 14
+_TAGS: Final = (b"\x81\x00", b"\x88\xa8")  # 802.1Q, 802.1ad
 
 
 def not_sent(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
@@ -130,7 +132,7 @@ def too_long(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     Mirrors is_skb_forwardable(), net/core/dev.c, which says nothing to the sender.
     """
     ip = packet.headers.ip
-    length = max((s.event.length - _ETHERNET for s in packet.sightings), default=0)
+    length = max((s.event.length - _header(s.event.frame) for s in packet.sightings), default=0)
     if ip is None or not length:
         return None
     for hop in leaves(first):
@@ -145,6 +147,11 @@ def too_long(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
                     mend="use one MTU on all links of a bridge, or send smaller packets",
                 )
     return None
+
+
+def _header(frame: bytes) -> int:
+    """The length of a frame's Ethernet header, a VLAN tag included."""
+    return _ETHERNET + (4 if frame[12:14] in _TAGS else 0)
 
 
 def _refusing(hop: Hop, snapshot: Snapshot) -> Iterator[tuple[DevRef, LinkState]]:
