@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from hopscope.model.flow import Arp, Headers, Icmp, Ip, Ports
 from hopscope.model.vocab import Mac
-from hopscope.wire.checksum import ICMP, ICMPV6, TCP, UDP, checksum, transport_checksum_ok
+from hopscope.wire.checksum import ICMP, ICMPV6, TCP, UDP
 from hopscope.wire.echo import echo_request, stamp_of
 from hopscope.wire.words import describe, title
 
@@ -20,7 +20,6 @@ __all__ = [
     "ARP_TYPE",
     "IPV4_TYPE",
     "IPV6_TYPE",
-    "checksums_ok",
     "decode",
     "decode_packet",
     "decode_parts",
@@ -91,28 +90,6 @@ def decode_parts(link: bytes, network: bytes, transport: bytes) -> Headers:
     """
     inside = _network(network, transport, _ethertype(link)[0], quotes=True)
     return _with_link(inside, link)
-
-
-def checksums_ok(frame: bytes) -> bool | None:
-    """Whether the frame's IP and transport checksums are right.
-
-    None: cannot tell. Not IP, a fragment, cut short, left to the card by the sender, or
-    on its way by a source route.
-    """
-    ethertype, start = _ethertype(frame)
-    packet = frame[start:]
-    parsed = _ip(packet, b"", ethertype)
-    if parsed is None:
-        return None
-    ip, upper = parsed
-    if len(packet) < ip.length:
-        return None
-    if ip.version == 4 and checksum(packet[: (packet[0] & 0xF) * 4]) != 0:
-        return False
-    if upper is None or _is_partial(packet):
-        return None
-    packed = IPv4Address if ip.version == 4 else IPv6Address
-    return transport_checksum_ok(packed(ip.src).packed, packed(ip.dst).packed, ip.proto, upper)
 
 
 def _ethertype(frame: bytes) -> tuple[int | None, int]:
@@ -235,24 +212,6 @@ def _skip_extensions(following: int, body: bytes) -> tuple[int, int, int]:
         following = body[at]
         at += size
     return at, following, offset
-
-
-def _is_partial(packet: bytes) -> bool:
-    """Whether the transport checksum covers more than the packet shows.
-
-    That is the rest of the fragments, or the last destination of a source route.
-    """
-    if packet[0] >> 4 == 4:
-        return bool(packet[6] & 0x20)
-    at, following = 40, packet[6]
-    while following in _EXTENSIONS and at + 8 <= len(packet):
-        if following == _FRAGMENT:
-            return bool(packet[at + 3] & 1)
-        if following == _ROUTING and packet[at + 3]:  # segments left
-            return True
-        units = (packet[at + 1] + 2) * 4 if following == _AUTHENTICATION else 0
-        following, at = packet[at], at + (units or (packet[at + 1] + 1) * 8)
-    return False
 
 
 def _with_icmp(headers: Headers, proto: int, message: bytes, *, quotes: bool) -> Headers:
