@@ -15,6 +15,7 @@ app = typer.Typer(
     "and see every hop it takes: predicted, observed, explained.",
     epilog="Begin with: hopscope run bridge",
     no_args_is_help=True,
+    subcommand_metavar="COMMAND …",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # its panels cost a tenth of a second of every --help

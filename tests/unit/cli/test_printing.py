@@ -70,3 +70,33 @@ def test_a_table_that_is_wider_than_a_terminal_stays_whole(monkeypatch: pytest.M
     printing.show(wide())
     assert "x" * 120 in shown_on.getvalue()
     assert shown_on.getvalue().count("\n") == 2
+
+
+class Closed(io.StringIO):
+    """A pipe whose reader has left."""
+
+    def write(self, text: str, /) -> int:
+        """It cannot."""
+        raise BrokenPipeError
+
+
+def test_a_reader_who_left_is_for_main_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rich would end the command with a status of its own."""
+    monkeypatch.setattr(sys, "stdout", Closed())
+    with pytest.raises(BrokenPipeError):
+        printing.console().print("words")
+
+
+def test_a_lasting_one_goes_on_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what is being done is finished."""
+    monkeypatch.setattr(sys, "stdout", Closed())
+    printing.lasting().print("words")
+    printing.show(wide(), printing.lasting())
+
+
+def test_a_console_keeps_its_width_after_a_wide_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown_on = screen(monkeypatch)
+    made = printing.console()
+    printing.show(wide(), made)
+    assert made.width == 80
+    assert "x" * 120 in shown_on.getvalue()

@@ -181,12 +181,12 @@ def test_every_step_carries_its_basis_in_words() -> None:
 def test_every_sentence_of_the_conclusion_has_its_measurement() -> None:
     findings = [
         Finding(sentence="It works.", evidence="ping 1: 1 of 1 answered"),
-        Finding(sentence="It does not.", evidence="ping 2: 0 of 1", held=False),
+        Finding(sentence="It does not.", evidence="computed: routes of ns1", held=False),
     ]
     section = page(record([], conclusion=findings)).by_id("conclusion")
     good, bad = section.all("li")
     assert good.text == "It works. measured ping 1: 1 of 1 answered"
-    assert bad.text == "✗ It does not. measured ping 2: 0 of 1"
+    assert bad.text == "✗ It does not. computed routes of ns1"
 
 
 # -- plainly said ----------------------------------------------------------------------
