@@ -30,7 +30,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         own = {**os.environ, "HOPSCOPE_STATE": str(folder / "state")}  # beside labs that stand
-        command = [HOPSCOPE, "run", "bridge", "--out", folder, "--quiet"]
+        command = [str(HOPSCOPE), "run", "bridge", "--out", name, "--quiet"]
         subprocess.run(command, check=True, env=own)
         topology(codec.load((folder / "journeys.json").read_bytes()), IMAGES / "topology.svg")
         comparison(chromium, folder / "report.html", IMAGES / "comparison.png")
