@@ -90,6 +90,7 @@ def test_programs_and_sysctls(pair: Lab) -> None:
     with pair.up() as lab:
         done = lab.run("ns1", ["cat", "-"], b"words")
         assert (done.code, done.stdout) == (0, b"words")
+        assert lab.run("ns1", ["test", "-e", "/sys/class/net/eth0"]).code == 0
         key = "net.ipv4.ip_forward"
         assert lab.set_sysctl("ns1", key, "1") == ("0", "1")
         assert lab.snapshot(["ns1"]).node("ns1").sysctls[key] == "1"

@@ -52,7 +52,8 @@ def test_each_node_is_a_namespace(sandbox: Sandbox) -> None:
 def test_programs_see_the_devices_of_their_node_in_sys(sandbox: Sandbox) -> None:
     """Also one that was made after the lab's own /sys, which is the home's."""
     sandbox.run(NS1, ["ip", "link", "add", "inner", "type", "bridge"])
-    seen = {node: sandbox.run(node, ["ls", "/sys/class/net"]).stdout for node in sandbox.nodes}
+    look = ["ls", "/sys/class/net"]
+    seen = {node: sandbox.run(node, look, own_sys=True).stdout for node in sandbox.nodes}
     assert b"inner" in seen[NS1].split()
     assert b"inner" not in seen[HOST].split()
 

@@ -300,7 +300,7 @@ class Holder:
             for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT):
                 signal.signal(number, signal.SIG_DFL)
             self.inside(request["node"])
-            if request["node"] != self.home_node:
+            if request.get("sys") and request["node"] != self.home_node:
                 own_sys()
             for target, fd in enumerate(fds):
                 os.dup2(fd, target)

@@ -203,15 +203,21 @@ class Sandbox:
             texts |= reply["texts"]
         return texts
 
-    def run(self, node: NodeName, argv: Sequence[str], stdin: bytes = b"") -> Completed:
-        """Run a program in *node* to its end; code 127 when there is no such program."""
+    def run(
+        self, node: NodeName, argv: Sequence[str], stdin: bytes = b"", *, own_sys: bool = False
+    ) -> Completed:
+        """Run a program in *node* to its end; code 127 when there is no such program.
+
+        *own_sys*: it is shown the node's devices in /sys, which takes some milliseconds.
+        """
         with contextlib.ExitStack() as stack:
             files = [stack.enter_context(_memory_file(name)) for name in ("in", "out", "err")]
             files[0].write(stdin)
             files[0].seek(0)
             environment = {"PATH": _tool_path(), "LC_ALL": "C"}
             fds = [file.fileno() for file in files]
-            reply, _fds = self._request("run", fds, node=node, argv=list(argv), env=environment)
+            what = {"node": node, "argv": list(argv), "env": environment, "sys": own_sys}
+            reply, _fds = self._request("run", fds, **what)
             for file in files[1:]:
                 file.seek(0)
             code = os.waitstatus_to_exitcode(reply["status"])

@@ -194,7 +194,7 @@ class RunningLab:
 
         Raises UsageError when *argv* is no list of words.
         """
-        return self.sandbox.run(self.check_node(node), asked.argv(argv), stdin)
+        return self.sandbox.run(self.check_node(node), asked.argv(argv), stdin, own_sys=True)
 
     def set_sysctl(self, node: str, key: str, value: str | int) -> tuple[str, str]:
         """Set a sysctl in a node; returns the values before and after.
