@@ -1,11 +1,13 @@
 """The command as a subprocess: labs with records of their own, terminals, another user."""
 
 import contextlib
+import json
 import os
 import pty
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -70,10 +72,15 @@ class Hopscope:
         return name
 
     def end_all(self) -> None:
-        """Take down every lab in its record."""
-        if not self.state.exists():
-            return
-        for folder in self.state.iterdir():
+        """Take down every lab in its record, whatever became of the one before."""
+        with contextlib.ExitStack() as stack:
+            for folder in self.state.iterdir() if self.state.exists() else ():
+                stack.callback(self._end, folder)
+
+    def _end(self, folder: Path) -> None:
+        """Also one whose holder does not answer, as when a test that stopped it has failed."""
+        if self("down", folder.name).returncode == 3:
+            os.kill(json.loads((folder / "lab.json").read_text())["pid"], signal.SIGKILL)
             self("down", folder.name)
 
 
