@@ -55,7 +55,7 @@ imports: $(VENV)/.tests ## imports point down; the core does no I/O
 
 .PHONY: unit
 unit: $(VENV)/.tests ## unit and property tests
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest tests/unit --numprocesses=auto
 
 .PHONY: kernel
 kernel: $(VENV)/.tests ## tests in real namespaces
