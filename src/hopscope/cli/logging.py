@@ -74,6 +74,8 @@ def log(
                     output(entry)
         except KeyboardInterrupt:
             _tell_lost(source)
+            # a flush that was interrupted has written its line, and would write it again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(130)
         except BrokenPipeError:  # as of ``log --follow | head``; what is unwritten stays so
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
