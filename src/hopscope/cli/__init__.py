@@ -44,7 +44,7 @@ def main() -> None:
     except HopscopeError as error:
         hint = ""
         if isinstance(error, NoSuchLabError):
-            from hopscope.cli.usage import not_up
+            from hopscope.cli.hints import not_up
 
             hint = not_up(error.name)
         sys.stderr.write(f"hopscope: {error}{hint}\n")

@@ -5,7 +5,8 @@ from typing import Annotated, Optional
 
 import typer
 
-from hopscope.cli.usage import PlainCommand, built_in_labs
+from hopscope.cli.hints import built_in_labs
+from hopscope.cli.usage import PlainCommand
 from hopscope.model.vocab import TABLES
 
 __all__ = ["app"]

@@ -1,9 +1,7 @@
 """How a call is parsed, and how its usage and its mistakes are written: typer's, made plain."""
 
-import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import typer
@@ -11,9 +9,8 @@ from typer.core import TyperCommand
 
 from hopscope.errors import ExitCode, UsageError
 
-__all__ = ["PlainCommand", "built_in_labs", "call", "not_up"]
+__all__ = ["PlainCommand", "call"]
 
-_LABS: Final = Path(__file__).parents[1] / "labs"
 _KIND: Final = re.compile(r" <[^<>]+>$")
 
 
@@ -39,21 +36,6 @@ class PlainCommand(TyperCommand):
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
-
-
-def built_in_labs() -> list[str]:
-    """Their names, without reading them."""
-    return sorted(file.stem for file in _LABS.glob("*.yaml"))
-
-
-def not_up(name: str) -> str:
-    """What to do about a lab that is not up, where something can be done."""
-    inside = os.environ.get("HOPSCOPE_LAB")
-    if inside:
-        return f" (you are inside lab {inside}; type exit first)"
-    if name in built_in_labs() or Path(name).is_file():
-        return f" (start it with: hopscope up {name})"
-    return ""
 
 
 def call(arguments: Sequence[str]) -> None:
