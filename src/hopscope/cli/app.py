@@ -238,9 +238,9 @@ def log(
         Optional[str],  # noqa: UP045
         typer.Option(
             "--syslog",
-            metavar="ADDRESS",
+            metavar="[ADDRESS]",
             help="Hand the lines to a syslog (RFC 5424): a socket's path, udp://HOST:PORT, "
-            "tcp://HOST:PORT, or 'local' for /dev/log.",
+            "tcp://HOST:PORT, or 'local' for /dev/log, which is also meant without an address.",
         ),
     ] = None,
     facility: Annotated[

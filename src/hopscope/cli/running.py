@@ -76,10 +76,11 @@ def _performed(
 
     begun = time.perf_counter()
     with (
-        console.status("building the lab …"),
+        console.status("building the lab …") as status,
         RunningLab.start(spec, source, name=name, on_host=on_host) as running,
     ):
         built = time.perf_counter() - begun
+        status.update("performing the story …")
         console.print(
             f"[bold]{running.name}[/]  {'on this host' if on_host else 'in a sandbox'}, "
             f"{len(running.nodes)} nodes, built in {built * 1000:.0f} ms"

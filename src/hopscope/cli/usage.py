@@ -47,7 +47,7 @@ def call(arguments: Sequence[str]) -> None:
 
     command = typer.main.get_command(app)
     try:
-        with command.make_context("hopscope", list(arguments)) as context:
+        with command.make_context("hopscope", _completed(arguments)) as context:
             command.invoke(context)
     except typer.Exit as error:
         raise SystemExit(error.exit_code) from None
@@ -55,6 +55,16 @@ def call(arguments: Sequence[str]) -> None:
         if hasattr(error, "format_message"):  # so the parser's own mistakes are known
             _mistaken(error)
         raise
+
+
+def _completed(arguments: Sequence[str]) -> list[str]:
+    """``log --syslog`` may stand without an address, which the parser does not know of."""
+    found = list(arguments)
+    if found[:1] == ["log"] and "--syslog" in found:
+        following = found.index("--syslog") + 1
+        if not found[following : following + 1] or found[following].startswith("-"):
+            found.insert(following, "local")
+    return found
 
 
 def _mistaken(error: Any) -> NoReturn:
