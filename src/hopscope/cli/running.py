@@ -26,17 +26,17 @@ def run(
     json: bool,
 ) -> None:
     """Build, perform, take down, write the folder; exit 1 when an expectation failed."""
+    from hopscope.cli import printing
+    from hopscope.lab import story  # noqa: F401 - loaded once, for the writer too
+    from hopscope.lab.declare import parse, source_of
+    from hopscope.lab.folder import folder_of
     from hopscope.lab.writer import Writer
 
-    with Writer() as writer:  # first: it gets ready while the rest is done
-        from hopscope.cli import printing
-        from hopscope.lab.declare import parse, source_of
-        from hopscope.lab.folder import folder_of
-
-        console = printing.lasting(quiet=quiet or json)
-        source, file = source_of(lab)
-        spec = parse(source, file)
-        folder = folder_of(out, name or spec.name)
+    console = printing.lasting(quiet=quiet or json)
+    source, file = source_of(lab)
+    spec = parse(source, file)
+    folder = folder_of(out, name or spec.name)
+    with Writer() as writer:  # it gets ready while the lab is built and performs
         record = _performed(
             console,
             spec,

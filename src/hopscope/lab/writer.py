@@ -23,7 +23,7 @@ __all__ = ["Writer"]
 
 
 class Writer:
-    """Make it before anything else is done, as a context manager; `write` at the end."""
+    """Make it before the lab, as a context manager; `write` at the end."""
 
     def __enter__(self) -> Self:
         self._ours, theirs = socket.socketpair()
