@@ -17,7 +17,7 @@ from hopscope.trace.causes.evidence import (
 from hopscope.trace.loops import bridge_loop
 from hopscope.trace.scene import Packet, Scene
 
-__all__ = ["carries", "not_carried", "not_sent", "ring", "too_long"]
+__all__ = ["carries", "not_carried", "not_sent", "ring", "storm", "too_long"]
 
 _ETHERNET: Final = 14
 _TAGS: Final = (b"\x81\x00", b"\x88\xa8")  # 802.1Q, 802.1ad
@@ -67,11 +67,16 @@ def not_carried(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
 
 def ring(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     """It met a bridge, or may have, and bridges are joined in a ring that nothing breaks."""
-    ends = bridge_loop(scene.before)
     met = any(step.kind == "bridge" for hop in all_hops(first) for step in hop.steps)
-    if ends is None or not (met or scene.observation.lost):
+    return storm(scene.before) if met or scene.observation.lost else None
+
+
+def storm(snapshot: Snapshot) -> Reason | None:
+    """What a ring of bridges does to everything that is sent in it; None when there is no ring."""
+    ends = bridge_loop(snapshot)
+    if ends is None:
         return None
-    link = scene.before.link(ends[0])
+    link = snapshot.link(ends[0])
     bridge = link.master if link is not None else None
     off = command(ends[0].node, f"ip link set {bridge} type bridge stp_state 1")
     return Reason(

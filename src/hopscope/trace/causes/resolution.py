@@ -24,7 +24,7 @@ from hopscope.trace.causes.evidence import (
     sysctl_command,
     waits,
 )
-from hopscope.trace.causes.links import carries
+from hopscope.trace.causes.links import carries, storm
 from hopscope.trace.scene import Packet, Scene
 
 __all__ = ["asked", "unanswered", "unresolved", "wrong_neighbour"]
@@ -195,6 +195,7 @@ def _held(
 ) -> Reason:
     question = next((p for p in scene.packets if asked(p.headers) == address), None)
     why = explain(question) if question is not None else _nobody(address, scene)
+    why = why or storm(scene.before)  # asked and answered, and the answer may have drowned
     because = f": {why.sentence.removeprefix(_NOBODY.format(address))}" if why is not None else ""
     return Reason(
         code="unresolved",
