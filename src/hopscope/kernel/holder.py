@@ -10,7 +10,7 @@ as the `guardian`. The holder is PID 1 there: when it dies, for whatever reason,
 kills every process of the lab and frees its mounts, and with them every network namespace.
 It answers requests, one `letters` message each, on a control socket that it inherits (its
 end of life: when the other end closes, it ends, unless told `detach`) and on connections
-to a listening socket. Only this process ever changes namespaces.
+to a listening socket. Nobody who asks it changes namespaces.
 """
 
 import contextlib

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise, takewhile
 
-from hopscope.model.journey import BridgeStep, HookStep, Hop, Journey, PassUpStep, Step, hops
+from hopscope.lab.checks import chains_met
+from hopscope.model.journey import BridgeStep, HookStep, Hop, PassUpStep, Step, hops
 from hopscope.model.lookup import in_subnet, neighbour, owner_of
 from hopscope.model.record import Finding, PingResult, Record
 from hopscope.model.snapshot import LinkState
@@ -252,8 +253,8 @@ def _echo_path(ping: PingResult) -> list[tuple[str, str, str]]:
 def _nat_first_only(record: Record) -> Iterator[Finding]:
     """A reply never passes the nat chains: only a connection's first packet does."""
     for ping in record.pings:
-        request = _chains(next((j for j in ping.journeys if j.title == "echo request"), None))
-        reply = _chains(next((j for j in ping.journeys if j.title == "echo reply"), None))
+        request = chains_met([j for j in ping.journeys if j.title == "echo request"][:1])
+        reply = chains_met([j for j in ping.journeys if j.title == "echo reply"][:1])
         nat = {chain for chain in request if "/nat/" in chain}
         if nat and reply and not any("/nat/" in chain for chain in reply):
             yield Finding(
@@ -262,16 +263,6 @@ def _nat_first_only(record: Record) -> Iterator[Finding]:
                 evidence=f"nf_tables trace of ping {ping.number}",
             )
             return
-
-
-def _chains(journey: Journey | None) -> set[str]:
-    return {
-        f"{hop.node}/{visit.table}/{visit.chain}"
-        for hop in (hops(journey) if journey else ())
-        for step in hop.steps
-        if isinstance(step, HookStep)
-        for visit in step.chains
-    }
 
 
 def _untaken(record: Record) -> Iterator[Finding]:
