@@ -3,8 +3,10 @@
 import errno
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from hopscope.errors import KernelError
 from hopscope.kernel.protocol import Completed, Kernel

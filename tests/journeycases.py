@@ -2,11 +2,11 @@
 
 import gzip
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import assert_never
 
-from pydantic import TypeAdapter
+import msgspec
+from msgspec.structs import replace
 
 from hopscope.model.events import Event, Observation
 from hopscope.model.journey import (
@@ -37,8 +37,7 @@ __all__ = ["CASES", "FOLDER", "Case", "compact", "told"]
 FOLDER = Path(__file__).parent / "golden" / "journeys"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(msgspec.Struct, frozen=True, kw_only=True):
     """One ping as the observers saw it; *stamps* of requests that were answered."""
 
     name: str
@@ -57,11 +56,11 @@ class Case:
     @classmethod
     def read(cls, path: Path) -> "Case":
         """The case in a file."""
-        return _ADAPTER.validate_json(gzip.decompress(path.read_bytes()))
+        return msgspec.json.decode(gzip.decompress(path.read_bytes()), type=cls)
 
     def write(self, path: Path) -> None:
         """Keep it; the same case makes the same bytes."""
-        path.write_bytes(gzip.compress(_ADAPTER.dump_json(self), mtime=0))
+        path.write_bytes(gzip.compress(msgspec.json.encode(self), mtime=0))
 
     def scene(self, events: Sequence[Event] | None = None, *, lost: int = 0) -> Scene:
         """Its scene; with *events* in place of those that were recorded."""
@@ -70,8 +69,6 @@ class Case:
         answered = frozenset(self.stamps)
         return scene_of(seen, self.before, self.after, replied=answered, errors=self.errors)
 
-
-_ADAPTER = TypeAdapter(Case)
 
 CASES = [Case.read(path) for path in sorted(FOLDER.glob("*.json.gz"))]
 

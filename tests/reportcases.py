@@ -1,7 +1,8 @@
 """Hand-made records and snapshots for the report's tests: the bridge lab, and worse."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from hopscope.model.events import Observation
 from hopscope.model.flow import Arp, Headers, Icmp, Ip

@@ -1,8 +1,9 @@
 """Snapshots of small labs, written as the links that make them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from ipaddress import ip_interface
+
+from msgspec.structs import replace
 
 from hopscope.model.snapshot import Address, LinkState, NodeState, Snapshot
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName

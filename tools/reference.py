@@ -14,7 +14,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -161,7 +161,7 @@ def _fields(name: str) -> str:
     schema = codec.schema()
     part = schema if name == schema["title"] else schema["$defs"][name]
     if "enum" in part:
-        return " ".join(f"`{word}`" for word in part["enum"]) + "\n"
+        return " ".join(f"`{word}`" for word in _kind(name)) + "\n"
     notes = dict(_comments(name))
 
     def rows() -> Iterator[tuple[str, ...]]:
@@ -174,13 +174,16 @@ def _fields(name: str) -> str:
 
 def _comments(name: str) -> Iterator[tuple[str, str]]:
     """What the source says behind a field, or in a text beneath it."""
-    modules = (import_module(f"hopscope.model.{module}") for module in MODULES)
-    kind: Callable[..., object] = next(getattr(m, name) for m in modules if hasattr(m, name))
-    source = inspect.getsource(kind)
+    source = inspect.getsource(_kind(name))
     for found in re.finditer(
         r'^    (\w+): [^#\n]*?(?:  # (.*)|\n    """(.*)""")$', source, re.MULTILINE
     ):
         yield found[1], _plain(found[2] or found[3])
+
+
+def _kind(name: str) -> Any:
+    modules = (import_module(f"hopscope.model.{module}") for module in MODULES)
+    return next(getattr(module, name) for module in modules if hasattr(module, name))
 
 
 def _plain(text: str) -> str:

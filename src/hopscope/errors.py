@@ -15,7 +15,7 @@ HopscopeError
 import errno
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = [
     "CannotError",
@@ -43,8 +43,7 @@ class ExitCode:
     CANNOT = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where in a lab file: line and column count from 1."""
 
     file: str
@@ -55,8 +54,7 @@ class Place:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(NamedTuple):
     """One mistake in a lab file."""
 
     place: Place

@@ -10,9 +10,10 @@ import socket
 import struct
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
+
+from msgspec import Struct
 
 from hopscope.errors import UsageError
 from hopscope.kernel.sandbox import Sandbox
@@ -46,8 +47,7 @@ _SENDING: Final = {
 """What errors of sendto() mean."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Sent(Struct, frozen=True, kw_only=True):
     """One echo request as it was handed to the kernel."""
 
     seq: int

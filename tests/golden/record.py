@@ -16,8 +16,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from hopscope.wire.netlink import (
     NETLINK_NETFILTER,

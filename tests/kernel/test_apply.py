@@ -2,10 +2,10 @@
 
 import os
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from hopscope.errors import HopscopeError, KernelError, SpecError
 from hopscope.kernel import state

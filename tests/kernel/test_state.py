@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,7 +48,7 @@ def test_a_name_is_claimed_once(records: Path) -> None:
 def test_one_being_made_is_told_as_such(records: Path) -> None:
     """Nobody can speak to it yet, and its PID is none."""
     claimed = state.claim("lab")
-    claimed.write(replace(LAB, pid=0))
+    claimed.write(LAB._replace(pid=0))
     assert list(state.running()) == []
     with pytest.raises(CannotError, match="just being made"):
         state.find("lab")
@@ -63,7 +62,7 @@ def test_what_a_killed_process_left_is_recognised(records: Path) -> None:
         "c = state.claim('lab'); c.write(state.LabFile(**eval(sys.argv[1])))\n"
         "os.kill(os.getpid(), 9)"
     )
-    fields = repr({name: getattr(LAB, name) for name in LabFile.__slots__})
+    fields = repr(LAB._asdict())
     subprocess.run(
         [sys.executable, "-c", script, fields],
         env={**os.environ, "PYTHONPATH": str(Path(state.__file__).parents[2])},
@@ -79,23 +78,23 @@ def test_what_a_killed_process_left_is_recognised(records: Path) -> None:
 def test_clearing_spares_a_new_owner(records: Path) -> None:
     """Neither one that stands, nor one that died since."""
     claimed = state.claim("lab")
-    claimed.write(replace(LAB, started=8))
+    claimed.write(LAB._replace(started=8))
     state.clear(LAB)
     assert state.find("lab").started == 8
     claimed.close()
     state.clear(LAB)
     assert list(state.left_behind()) == ["lab"]
-    state.clear(replace(LAB, started=8))
+    state.clear(LAB._replace(started=8))
     assert list(records.iterdir()) == []
     state.clear(LAB)
 
 
 def test_rewriting_spares_a_new_owner(records: Path) -> None:
     claimed = state.claim("lab")
-    claimed.write(replace(LAB, started=8))
+    claimed.write(LAB._replace(started=8))
     with pytest.raises(CannotError, match="has ended"):
         state.rewrite(LAB)
-    state.rewrite(replace(LAB, started=8, temporary=True))
+    state.rewrite(LAB._replace(started=8, temporary=True))
     assert state.find("lab").temporary
     claimed.clear()
 

@@ -4,8 +4,10 @@ import json as jsonlib
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from importlib.metadata import version
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from hopscope.errors import ExitCode, HopscopeError
 from hopscope.kernel import state
@@ -22,8 +24,7 @@ _NAT_ADVICE = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class Checked(Struct, frozen=True, kw_only=True):
     """A running lab: its nodes whose LOG rules in nat stay silent, or why it was not read."""
 
     lab: str

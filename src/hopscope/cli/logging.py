@@ -11,9 +11,10 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from hopscope.cli.syslog import Sender
 from hopscope.errors import HopscopeError
@@ -34,8 +35,7 @@ _SIOCGIFNAME: Final = 0x8910
 _LOOKS: Final = 1.0  # seconds between two looks, while following, at what was passed over
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One line: who said it and when, how serious it is, and what --json prints of it."""
 
     at: Nanos
@@ -228,8 +228,7 @@ def _prefix(words: list[str]) -> str:
     return ""
 
 
-@dataclass
-class _DeviceNames:
+class _DeviceNames(Struct):
     """Names of devices by node and index, asked of the kernel when needed."""
 
     sandbox: Sandbox

@@ -2,8 +2,9 @@
 
 import json as jsonlib
 import sys
-from dataclasses import replace
 from difflib import get_close_matches
+
+from msgspec.structs import replace
 
 from hopscope.cli import printing
 from hopscope.errors import ExitCode, UsageError

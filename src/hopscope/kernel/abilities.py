@@ -9,10 +9,11 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from hopscope.kernel.mending import as_root, install, load, namespace_knob
 from hopscope.kernel.state import privileged
@@ -32,8 +33,7 @@ class State(StrEnum):
     MISSING = "missing"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ability:
+class Ability(Struct, frozen=True, kw_only=True):
     """One thing. *needed*: the reference lab does not run without it."""
 
     what: str
@@ -44,8 +44,7 @@ class Ability:
     needed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feature:
+class Feature(Struct, frozen=True, kw_only=True):
     """A part of the kernel: the attempt that shows it, and where it would come from."""
 
     what: str

@@ -20,9 +20,10 @@ import socket
 import struct
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
+
+from msgspec import Struct, field, to_builtins
 
 from hopscope.errors import CannotError, KernelError, OwnedByOthersError, ToolError, UsageError
 from hopscope.kernel.hostlimits import check_layer3, check_sysctl, follows
@@ -66,8 +67,7 @@ def reserve() -> socket.socket:
     return made
 
 
-@dataclass(slots=True, kw_only=True)
-class HostChanges:
+class HostChanges(Struct, kw_only=True):
     """What one lab changes on the real host, and how it was before."""
 
     lab: str
@@ -170,7 +170,7 @@ class HostChanges:
 
     def dump(self) -> str:
         """As JSON, for the lab's record."""
-        return json.dumps(asdict(self))
+        return json.dumps(to_builtins(self))
 
     @classmethod
     def load(cls, text: str) -> Self:

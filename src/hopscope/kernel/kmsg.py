@@ -7,10 +7,11 @@ Mirrors Documentation/ABI/testing/dev-kmsg.
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from msgspec import Struct
 
 from hopscope.errors import CannotError
 from hopscope.model.vocab import Nanos
@@ -20,8 +21,7 @@ __all__ = ["KernelLine", "KernelLog", "parse_record"]
 _RECORD = 8192  # bytes; CONSOLE_EXT_LOG_MAX
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelLine:
+class KernelLine(Struct, frozen=True, kw_only=True):
     """One message that the kernel printed; *level* as syslog counts."""
 
     at: Nanos

@@ -1,8 +1,9 @@
 """The one road to the kernel: what a sandbox offers, and a recording can replay."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from hopscope.model.vocab import NodeName
 from hopscope.wire.netlink import NETLINK_ROUTE, Message
@@ -10,8 +11,7 @@ from hopscope.wire.netlink import NETLINK_ROUTE, Message
 __all__ = ["Completed", "Kernel"]
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """A program that ran to its end; *code* is negative for a signal, 127 for no such program."""
 
     code: int

@@ -14,9 +14,8 @@ import os
 import shutil
 import struct
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from hopscope.errors import CannotError, LabExistsError, NoSuchLabError, NotReadyError
 from hopscope.kernel.waiting import wait_until
@@ -40,8 +39,7 @@ _ELSEWHERE: Final = "export HOPSCOPE_STATE=a folder of yours, with room"
 _BEING_CLEARED: Final = 1.0  # seconds; it takes a millisecond
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabFile:
+class LabFile(NamedTuple):
     """What ``lab.json`` says of a running lab."""
 
     name: str
@@ -57,8 +55,7 @@ class LabFile:
     undo: str = ""  # on-host: what to restore, as JSON
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A lab name that is ours as long as *lock* (a descriptor, or its copy) stays open."""
 
     folder: Path
@@ -68,7 +65,7 @@ class Claim:
         """Record the lab; replaces what was recorded, whole or not at all."""
         with _recording(self.folder):
             fresh = self.folder / "lab.json.new"
-            fresh.write_text(json.dumps(asdict(lab)))
+            fresh.write_text(json.dumps(lab._asdict()))
             fresh.rename(self.folder / "lab.json")
 
     def left(self) -> LabFile | None:

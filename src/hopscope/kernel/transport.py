@@ -2,8 +2,9 @@
 
 import socket
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from hopscope.errors import KernelError
 from hopscope.wire.netlink import (

@@ -20,9 +20,11 @@ import struct
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hopscope.errors import KernelError
 from hopscope.kernel import syscalls
@@ -94,8 +96,7 @@ _BPF_PROG_LOAD, _RAW_TRACEPOINT = 5, 17
 _SYS_BPF: Final = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "ppc64le": 361}
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(Struct, frozen=True):
     """How one attempt went: an errno, 0 when it went well, and what was said to it."""
 
     code: int

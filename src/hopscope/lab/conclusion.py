@@ -6,8 +6,9 @@ and says the opposite when the measurement does.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import pairwise, takewhile
+
+from msgspec.structs import replace
 
 from hopscope.lab.checks import chains_met
 from hopscope.model.journey import BridgeStep, HookStep, Hop, PassUpStep, Step, hops

@@ -3,7 +3,7 @@
 Knows nothing of specs, so that `hopscope down` is quick.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from hopscope.kernel import state
 from hopscope.kernel.host import HostChanges
@@ -14,8 +14,7 @@ from hopscope.kernel.state import LabFile
 __all__ = ["Made", "end", "sweep"]
 
 
-@dataclass(slots=True)
-class Made:
+class Made(Struct):
     """What there is of a lab so far, and so is to be ended."""
 
     file: LabFile

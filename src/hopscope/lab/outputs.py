@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from hopscope.lab.folder import cannot_write
 from hopscope.model import codec
@@ -20,7 +21,6 @@ __all__ = ["prepare", "write_folder"]
 
 def prepare() -> None:
     """Load what `write_folder` will need, which is the longer part of its work."""
-    codec.prepare()
     load_templates(_compiled())
 
 

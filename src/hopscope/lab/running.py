@@ -5,9 +5,10 @@ import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
+
+from msgspec.structs import replace
 
 from hopscope.errors import HopscopeError, KernelError, UsageError
 from hopscope.kernel import firewall, state
@@ -81,7 +82,7 @@ class RunningLab:
             except BaseException:
                 claimed.clear()
                 raise
-            made = Made(replace(lab, pid=sandbox.pid), sandbox, host)
+            made = Made(lab._replace(pid=sandbox.pid), sandbox, host)
             running = cls(spec, made, ours=True)
             try:
                 claimed.write(made.file)
@@ -150,7 +151,7 @@ class RunningLab:
 
     def detach(self) -> None:
         """Let it stand when this process ends, until `down`."""
-        self._rewrite(temporary=False)
+        self._rewrite(self.file._replace(temporary=False))
         self.sandbox.detach()
         self._lost.detach()
         self._lost = weakref.finalize(self, self.sandbox.close)
@@ -161,8 +162,8 @@ class RunningLab:
             self._lost.detach()
             self._made.end()
 
-    def _rewrite(self, **fields: bool | str) -> None:
-        self._made.file = replace(self.file, **fields)  # type: ignore[arg-type]
+    def _rewrite(self, file: LabFile) -> None:
+        self._made.file = file
         state.rewrite(self.file)
 
     def __enter__(self) -> Self:
@@ -213,7 +214,7 @@ class RunningLab:
             raise UsageError(message)
         if self._host is not None and where == HOME:
             self._host.remember_sysctl(path)
-            self._rewrite(undo=self._host.dump())
+            self._rewrite(self.file._replace(undo=self._host.dump()))
         try:
             self.sandbox.write_sysctls(where, {path: value})
         except KernelError as error:
@@ -231,7 +232,7 @@ class RunningLab:
         where, lines = self.check_node(node), asked.texts("rules", lines)
         if self._host is not None and where == HOME:
             lines = self._host.own_rules(tool, lines)
-            self._rewrite(undo=self._host.dump())
+            self._rewrite(self.file._replace(undo=self._host.dump()))
         firewall.add_iptables(self.sandbox, where, tool, lines)
 
     def zero(self, node: str) -> None:

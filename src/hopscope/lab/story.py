@@ -4,9 +4,10 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from importlib.metadata import version
 from itertools import count
+
+from msgspec.structs import replace
 
 from hopscope.lab.checks import ping_checks, table_checks
 from hopscope.lab.conclusion import conclude

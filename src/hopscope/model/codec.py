@@ -1,40 +1,34 @@
 """JSON both ways for records, and the JSON Schema of that form.
 
-The form is the dataclasses field by field; bytes are base64. Unknown versions are refused,
-and so is whatever else `dump` did not write.
+The form is the records field by field; bytes are base64, and where there are several kinds
+of a thing, ``kind`` or ``event`` says which. Unknown versions are refused, and so is what
+`dump` could not have written.
 """
 
 import json
-from functools import cache
-from typing import Any
+import re
+from inspect import cleandoc
+from typing import Any, Final
 
-from pydantic import TypeAdapter, ValidationError
+import msgspec
 
 from hopscope.errors import UsageError
 from hopscope.model.record import VERSION, Record
 
-__all__ = ["dump", "dump_part", "load", "prepare", "schema"]
+__all__ = ["dump", "dump_part", "load", "schema"]
 
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
-def prepare() -> None:
-    """Build what `dump` and `load` need; they do so themselves when it is not there."""
-    _adapter(Record)
+_PLACE: Final = re.compile(r"(?P<why>.*?)(?: - at `\$(?P<where>.*)`)?$", re.DOTALL)
 
 
 def dump(record: Record, *, indent: int | None = None) -> bytes:
     """The record as UTF-8 JSON."""
-    return _adapter(Record).dump_json(record, indent=indent)
+    text = msgspec.json.encode(record)
+    return text if indent is None else msgspec.json.format(text, indent=indent)
 
 
 def dump_part(value: Any) -> Any:
     """Any value of `model` as plain JSON data (dicts, lists, strings, numbers)."""
-    kind: Any = type(value)
-    return _adapter(kind).dump_python(value, mode="json")
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def load(text: bytes | str) -> Record:
@@ -44,18 +38,26 @@ def load(text: bytes | str) -> Record:
         message = f"this record has version {version!r}; this hopscope reads version {VERSION}"
         raise UsageError(message)
     try:
-        record: Record = _adapter(Record).validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise _no_record(f"at {where}: {first['msg']}") from error
-    return record
+        return msgspec.json.decode(text, type=Record)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise _no_record(_complaint(str(error))) from error
 
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a record."""
-    made = _adapter(Record).json_schema(mode="serialization")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
+    parts = msgspec.json.schema(Record)["$defs"]
+    for part in parts.values():
+        part["description"] = cleandoc(part["description"])
+    whole = parts.pop(Record.__name__)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole, "$defs": parts}
+
+
+def _complaint(said: str) -> str:
+    """``at initial.nodes[0].name: Expected `str`, got `int```."""
+    found = _PLACE.fullmatch(said)
+    if found is None or not found["where"]:
+        return said
+    return f"at {found['where'].removeprefix('.')}: {found['why']}"
 
 
 def _version(text: bytes | str) -> object:

@@ -1,10 +1,6 @@
 """Events: each is one thing that one observer saw, with a time and a source."""
 
-from base64 import b64decode, b64encode
-from dataclasses import dataclass
-from typing import Annotated
-
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from msgspec import Struct
 
 from hopscope.model.vocab import (
     DevName,
@@ -26,33 +22,22 @@ __all__ = [
     "Logged",
     "NeighbourChanged",
     "Observation",
-    "Octets",
     "RuleHit",
 ]
 
-Octets = Annotated[
-    bytes,
-    PlainSerializer(lambda raw: b64encode(raw).decode(), return_type=str, when_used="json"),
-    BeforeValidator(lambda raw: b64decode(raw) if isinstance(raw, str) else raw),
-    WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
-]
-"""Bytes, in JSON as base64."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrameSeen:
+class FrameSeen(Struct, frozen=True, kw_only=True, tag_field="event", tag="frame"):
     """A frame at a device, from a packet socket."""
 
     at: Nanos  # the kernel's own receive time stamp
     dev: DevRef
     direction: Direction
     pkttype: PktType
-    frame: Octets  # from the Ethernet header on, as captured
+    frame: bytes  # from the Ethernet header on, as captured
     length: int  # bytes on the wire; larger than len(frame) when cut
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleHit:
+class RuleHit(Struct, frozen=True, kw_only=True, tag_field="event", tag="rule"):
     """One nf_tables trace message: a rule that matched, a chain that returned or its policy."""
 
     at: Nanos  # when we read it; its order is the kernel's, its time is not
@@ -67,14 +52,13 @@ class RuleHit:
     jump: str | None = None  # the chain jumped to
     iif: DevName | None = None
     oif: DevName | None = None
-    link_header: Octets = b""
-    network_header: Octets = b""
-    transport_header: Octets = b""
+    link_header: bytes = b""
+    network_header: bytes = b""
+    transport_header: bytes = b""
     mark: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Logged:
+class Logged(Struct, frozen=True, kw_only=True, tag_field="event", tag="logged"):
     """A LOG rule matched, with enough of the packet to print the kernel's own line.
 
     *packet* holds the network header and at most 20 bytes of what follows it: that is what
@@ -89,15 +73,14 @@ class Logged:
     oif: DevName | None
     physin: DevName | None
     physout: DevName | None
-    link_header: Octets  # MAC header, as the kernel keeps it at that hook
-    packet: Octets  # from the network header on
+    link_header: bytes  # MAC header, as the kernel keeps it at that hook
+    packet: bytes  # from the network header on
     mark: int = 0
     level: int = 4
     flags: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NeighbourChanged:
+class NeighbourChanged(Struct, frozen=True, kw_only=True, tag_field="event", tag="neighbour"):
     """An ARP or ND entry was made, changed or removed."""
 
     at: Nanos
@@ -108,8 +91,7 @@ class NeighbourChanged:
     removed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FdbChanged:
+class FdbChanged(Struct, frozen=True, kw_only=True, tag_field="event", tag="fdb"):
     """A bridge learnt, changed or forgot a MAC address."""
 
     at: Nanos
@@ -124,8 +106,7 @@ class FdbChanged:
 Event = FrameSeen | RuleHit | Logged | NeighbourChanged | FdbChanged
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class Observation(Struct, frozen=True, kw_only=True):
     """All that the observers saw between start and stop, in order, and what they know they lost."""
 
     events: tuple[Event, ...]

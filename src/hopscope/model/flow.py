@@ -1,14 +1,13 @@
 """Headers that say which packet is meant, decoded from its bytes elsewhere (wire/packet)."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from hopscope.model.vocab import Mac
 
 __all__ = ["Arp", "Flow", "Headers", "Icmp", "Ip", "Ports"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arp:
+class Arp(Struct, frozen=True, kw_only=True):
     """RFC 826, for Ethernet and IPv4."""
 
     op: int  # 1 request, 2 reply
@@ -18,8 +17,7 @@ class Arp:
     target_ip: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ip:
+class Ip(Struct, frozen=True, kw_only=True):
     """The fields of an IPv4 or IPv6 header that people ask about."""
 
     version: int
@@ -35,8 +33,7 @@ class Ip:
     flow_label: int = 0  # IPv6 only
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Icmp:
+class Icmp(Struct, frozen=True, kw_only=True):
     """ICMP or ICMPv6; *ident* and *seq* only for echo, *target* only for neighbour discovery."""
 
     type: int
@@ -46,8 +43,7 @@ class Icmp:
     target: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
+class Ports(Struct, frozen=True, kw_only=True):
     """TCP or UDP ports; *flags* are TCP's, as ``SYN,ACK``."""
 
     sport: int
@@ -55,8 +51,7 @@ class Ports:
     flags: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Headers:
+class Headers(Struct, frozen=True, kw_only=True):
     """What a frame says of itself; a part that is absent or cut off is None."""
 
     src_mac: Mac | None = None
@@ -70,8 +65,7 @@ class Headers:
     inner: "Headers | None" = None  # the packet that an ICMP error quotes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flow:
+class Flow(Struct, frozen=True, kw_only=True):
     """Which packets are meant: an echo from *src* to *dst*, and its answers."""
 
     src: str

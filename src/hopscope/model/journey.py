@@ -6,12 +6,12 @@ born there. Several hops follow one when a flood copied the packet: each says in
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
+from msgspec import Struct
 
 from hopscope.model.flow import Headers
+from hopscope.model.kind import Kind
 from hopscope.model.snapshot import FdbEntry
 from hopscope.model.vocab import (
     Action,
@@ -51,8 +51,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransmitStep:
+class TransmitStep(Kind, frozen=True, kw_only=True, tag="transmit"):
     """The stack handed the frame to a device (dev_queue_xmit)."""
 
     dev: DevName
@@ -60,22 +59,18 @@ class TransmitStep:
     basis: Basis
     src_mac: Mac | None = None
     dst_mac: Mac | None = None
-    kind: Literal["transmit"] = "transmit"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceiveStep:
+class ReceiveStep(Kind, frozen=True, kw_only=True, tag="receive"):
     """A device handed the frame to the stack (netif_receive_skb)."""
 
     dev: DevName
     at: Nanos | None
     pkttype: PktType
     basis: Basis
-    kind: Literal["receive"] = "receive"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BridgeStep:
+class BridgeStep(Kind, frozen=True, kw_only=True, tag="bridge"):
     """A bridge's forwarding decision, and the entry that made it (br_handle_frame_finish)."""
 
     bridge: DevName
@@ -85,11 +80,9 @@ class BridgeStep:
     entry: FdbEntry | None  # None: no entry for the destination, or a group address
     learnt: Mac | None  # the source address that this frame taught the bridge, if it did
     basis: Basis
-    kind: Literal["bridge"] = "bridge"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PassUpStep:
+class PassUpStep(Kind, frozen=True, kw_only=True, tag="pass-up"):
     """A copy went up from the bridge's ports into the stack behind the bridge device.
 
     *because* is "group" (broadcast or multicast), "own-address", or "promiscuous":
@@ -101,11 +94,9 @@ class PassUpStep:
     because: Literal["group", "own-address", "promiscuous"]
     pkttype: PktType
     basis: Basis
-    kind: Literal["pass-up"] = "pass-up"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleCheck:
+class RuleCheck(Struct, frozen=True, kw_only=True):
     """One rule that the packet met: whether it matched, and what it decided if it did."""
 
     handle: int
@@ -115,8 +106,7 @@ class RuleCheck:
     log_prefix: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainVisit:
+class ChainVisit(Struct, frozen=True, kw_only=True):
     """One chain at a hook; *policy* is set when no rule decided and the policy did."""
 
     family: Family
@@ -128,8 +118,7 @@ class ChainVisit:
     verdict: Verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HookStep:
+class HookStep(Kind, frozen=True, kw_only=True, tag="hook"):
     """A netfilter hook that the packet passed, and what its chains decided.
 
     *family* is the hook's own: an ``inet`` chain that saw an IPv4 packet stands under ``ip``.
@@ -144,11 +133,9 @@ class HookStep:
     iif: DevName | None = None
     oif: DevName | None = None
     skipped: tuple[str, ...] = ()
-    kind: Literal["hook"] = "hook"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteStep:
+class RouteStep(Kind, frozen=True, kw_only=True, tag="route"):
     """A route decision: the entry used, or why there is none."""
 
     destination: str  # the packet's
@@ -156,11 +143,9 @@ class RouteStep:
     dev: DevName | None
     via: str | None
     basis: Basis
-    kind: Literal["route"] = "route"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NeighbourStep:
+class NeighbourStep(Kind, frozen=True, kw_only=True, tag="neighbour"):
     """Which link-layer address the next hop has, and how that became known."""
 
     dev: DevName
@@ -168,50 +153,41 @@ class NeighbourStep:
     mac: Mac | None  # None: unresolved
     state: NeighbourState
     basis: Basis
-    kind: Literal["neighbour"] = "neighbour"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NatStep:
+class NatStep(Kind, frozen=True, kw_only=True, tag="nat"):
     """An address or port was rewritten."""
 
     field: str  # "source" or "destination"
     before: str
     after: str
     basis: Basis
-    kind: Literal["nat"] = "nat"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliverStep:
+class DeliverStep(Kind, frozen=True, kw_only=True, tag="deliver"):
     """The packet reached what it was for: a socket, the ARP or the ICMP code of that stack."""
 
     to: str
     basis: Basis
-    kind: Literal["deliver"] = "deliver"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DropStep:
+class DropStep(Kind, frozen=True, kw_only=True, tag="drop"):
     """The packet, or this copy of it, ended here. *expected*: an end that loses nothing."""
 
     reason: str
     where: str
     basis: Basis
     expected: bool = False
-    kind: Literal["drop"] = "drop"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnrecognisedStep:
+class UnrecognisedStep(Kind, frozen=True, kw_only=True, tag="unrecognised"):
     """Something was seen that hopscope has no name for; shown rather than skipped."""
 
     what: str
     basis: Basis
-    kind: Literal["unrecognised"] = "unrecognised"
 
 
-Step = Annotated[
+Step = (
     TransmitStep
     | ReceiveStep
     | BridgeStep
@@ -222,13 +198,11 @@ Step = Annotated[
     | NatStep
     | DeliverStep
     | DropStep
-    | UnrecognisedStep,
-    Field(discriminator="kind"),
-]
+    | UnrecognisedStep
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hop:
+class Hop(Struct, frozen=True, kw_only=True):
     """One network stack that a packet entered, and all it met there."""
 
     node: NodeName
@@ -238,8 +212,7 @@ class Hop:
     onward: tuple["Hop", ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
+class Reason(Struct, frozen=True, kw_only=True):
     """Why a journey ended as it did, in one sentence, and what would change it."""
 
     code: str  # stable: "rule-drop", "no-carrier", "no-arp-reply", …
@@ -249,8 +222,7 @@ class Reason:
     mend: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Journey:
+class Journey(Struct, frozen=True, kw_only=True):
     """What one packet did, from its birth to its fate."""
 
     title: str  # "ARP request", "echo request" …

@@ -5,9 +5,11 @@ knows its *place* in the lab file, so that a refusal of the kernel can name the 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from hopscope.errors import Place
+from hopscope.model.kind import Kind
 from hopscope.model.vocab import TABLES, DevName, DevRef, Mac, NodeName
 
 __all__ = [
@@ -33,8 +35,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddressSpec:
+class AddressSpec(Struct, frozen=True, kw_only=True):
     """An address to give to a device, in CIDR form."""
 
     dev: DevName
@@ -42,8 +43,7 @@ class AddressSpec:
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BridgeSpec:
+class BridgeSpec(Struct, frozen=True, kw_only=True):
     """A bridge of a node. *nf_call_iptables* is its own switch, beside the node's sysctl."""
 
     name: DevName
@@ -55,8 +55,7 @@ class BridgeSpec:
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteSpec:
+class RouteSpec(Struct, frozen=True, kw_only=True):
     """A route; *to* is CIDR (``0.0.0.0/0`` or ``::/0`` for ``default``)."""
 
     to: str
@@ -66,8 +65,7 @@ class RouteSpec:
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NeighbourSpec:
+class NeighbourSpec(Struct, frozen=True, kw_only=True):
     """A permanent neighbour entry."""
 
     dev: DevName
@@ -76,8 +74,7 @@ class NeighbourSpec:
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SysctlSpec:
+class SysctlSpec(Struct, frozen=True, kw_only=True):
     """A sysctl below ``net.``, set inside the node's namespace."""
 
     key: str
@@ -85,16 +82,14 @@ class SysctlSpec:
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleLine:
+class RuleLine(Struct, frozen=True, kw_only=True):
     """One line of iptables or ip6tables arguments, as written."""
 
     text: str
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSpec:
+class NodeSpec(Struct, frozen=True, kw_only=True):
     """One network namespace. *down* lists devices to leave down, *macs* chosen addresses."""
 
     name: NodeName
@@ -111,8 +106,7 @@ class NodeSpec:
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkEnd:
+class LinkEnd(Struct, frozen=True, kw_only=True):
     """One end of a veth pair; a port of *bridge* when that is given."""
 
     ref: DevRef
@@ -121,8 +115,7 @@ class LinkEnd:
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkSpec:
+class LinkSpec(Struct, frozen=True, kw_only=True):
     """A veth pair."""
 
     a: LinkEnd
@@ -131,8 +124,7 @@ class LinkSpec:
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expect:
+class Expect(Struct, frozen=True, kw_only=True):
     """What must be true. None: not asked. Hooks are written ``host/filter/FORWARD``.
 
     For a ping: *reply*, *crosses*, *avoids* and *log* speak of that ping alone.
@@ -151,8 +143,7 @@ class Expect:
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShowStep:
+class ShowStep(Kind, frozen=True, kw_only=True, tag="show"):
     """Print tables; no *nodes* means all."""
 
     what: tuple[str, ...]
@@ -160,8 +151,7 @@ class ShowStep:
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PingStep:
+class PingStep(Kind, frozen=True, kw_only=True, tag="ping"):
     """Send *count* echo requests from a node to a node or address, and trace them."""
 
     source: NodeName
@@ -174,16 +164,14 @@ class PingStep:
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetStep:
+class SetStep(Kind, frozen=True, kw_only=True, tag="set"):
     """Change sysctls of nodes."""
 
     values: tuple[tuple[NodeName, SysctlSpec], ...]
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FirewallStep:
+class FirewallStep(Kind, frozen=True, kw_only=True, tag="firewall"):
     """Add rules while the lab runs; *tool* is ``iptables`` or ``ip6tables``."""
 
     tool: str
@@ -191,16 +179,14 @@ class FirewallStep:
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ZeroStep:
+class ZeroStep(Kind, frozen=True, kw_only=True, tag="zero"):
     """Zero the rule counters of nodes."""
 
     nodes: tuple[NodeName, ...]
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpectStep:
+class ExpectStep(Kind, frozen=True, kw_only=True, tag="expect"):
     """Check tables as they are now."""
 
     expect: Expect
@@ -210,8 +196,7 @@ class ExpectStep:
 StoryStep = ShowStep | PingStep | SetStep | FirewallStep | ZeroStep | ExpectStep
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabSpec:
+class LabSpec(Struct, frozen=True, kw_only=True):
     """A whole lab. Node order, link order and story order are the file's."""
 
     name: str

@@ -1,13 +1,13 @@
 """Numbers that a lab may not leave; nothing that acts."""
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 __all__ = ["COUNT", "METRIC", "MTU", "SIZE", "TIMEOUT", "Limits"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """From *low* to *high*, both allowed; *above*: more than *low*."""
 
     low: int

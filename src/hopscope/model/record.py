@@ -5,13 +5,13 @@ captures are drawn from it. Its JSON form is versioned: see `model.codec`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
+from msgspec import Struct, field
 
 from hopscope.model.events import Observation
 from hopscope.model.journey import Journey, Reason
+from hopscope.model.kind import Kind
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import Family, Nanos, NodeName
 
@@ -37,8 +37,7 @@ VERSION = 1
 """Of the JSON form; it rises when a reader of the old form would go wrong."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(Struct, frozen=True, kw_only=True):
     """An expectation of the lab file, and whether it held. *seen* and *why* speak when not."""
 
     expected: str
@@ -47,8 +46,7 @@ class Check:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(Struct, frozen=True, kw_only=True):
     """What came back for one echo request; *rtt* in nanoseconds, None when nothing did."""
 
     seq: int
@@ -56,8 +54,7 @@ class Reply:
     error: str | None = None  # an ICMP error or the sender's own errno, in words
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleDelta:
+class RuleDelta(Struct, frozen=True, kw_only=True):
     """How often a rule was hit meanwhile, by its own counter."""
 
     node: NodeName
@@ -71,8 +68,7 @@ class RuleDelta:
     log_prefix: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogLine:
+class LogLine(Struct, frozen=True, kw_only=True):
     """A line of a LOG rule in the kernel's format, without syslog's own prefix."""
 
     at: Nanos
@@ -81,51 +77,41 @@ class LogLine:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShowResult:
+class ShowResult(Kind, frozen=True, kw_only=True, tag="show"):
     """The tables as they were, for a ``show`` step."""
 
     what: tuple[str, ...]
     nodes: tuple[NodeName, ...]
     tables: Snapshot
-    kind: Literal["show"] = "show"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetResult:
+class SetResult(Kind, frozen=True, kw_only=True, tag="set"):
     """A sysctl was changed."""
 
     node: NodeName
     key: str
     before: str
     after: str
-    kind: Literal["set"] = "set"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FirewallResult:
+class FirewallResult(Kind, frozen=True, kw_only=True, tag="firewall"):
     """Rules were added while the lab ran."""
 
     tool: str
     node: NodeName
     lines: tuple[str, ...]
-    kind: Literal["firewall"] = "firewall"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ZeroResult:
+class ZeroResult(Kind, frozen=True, kw_only=True, tag="zero"):
     """Rule counters were zeroed."""
 
     nodes: tuple[NodeName, ...]
-    kind: Literal["zero"] = "zero"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpectResult:
+class ExpectResult(Kind, frozen=True, kw_only=True, tag="expect"):
     """An ``expect`` step's checks."""
 
     checks: tuple[Check, ...]
-    kind: Literal["expect"] = "expect"
 
 
 def gap(observation: Observation, before: Snapshot, node: NodeName) -> str:
@@ -136,8 +122,7 @@ def gap(observation: Observation, before: Snapshot, node: NodeName) -> str:
     return next((text for text in blind if text.startswith(f"{node}: ")), "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PingResult:
+class PingResult(Kind, frozen=True, kw_only=True, tag="ping"):
     """One ping: what was sent, what came back, and everything that was seen meanwhile."""
 
     number: int  # counts the pings of a story from 1
@@ -157,7 +142,6 @@ class PingResult:
     """``host/br0`` → "0", "1", or "1 (by the bridge's own switch)": effective bridge-nf-call"""
     reason: Reason | None = None  # why a request got no reply; None when all did
     notes: tuple[str, ...] = ()
-    kind: Literal["ping"] = "ping"
 
     @property
     def switch(self) -> str:
@@ -174,14 +158,10 @@ class PingResult:
         return bool(self.replies) and all(reply.rtt is not None for reply in self.replies)
 
 
-StepResult = Annotated[
-    ShowResult | SetResult | FirewallResult | ZeroResult | ExpectResult | PingResult,
-    Field(discriminator="kind"),
-]
+StepResult = ShowResult | SetResult | FirewallResult | ZeroResult | ExpectResult | PingResult
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """A sentence of the conclusion, and the measurement that backs it."""
 
     sentence: str
@@ -189,8 +169,7 @@ class Finding:
     held: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(Struct, frozen=True, kw_only=True):
     """What one run did and saw."""
 
     lab: str  # its running name

@@ -1,7 +1,8 @@
 """Snapshot: all forwarding state of a set of namespaces at one instant."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from hopscope.model.vocab import DevName, DevRef, Family, Hook, Mac, NeighbourState, NodeName
 
@@ -19,8 +20,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class Address(Struct, frozen=True, kw_only=True):
     """An address on a device."""
 
     ip: str
@@ -30,8 +30,7 @@ class Address:
         return f"{self.ip}/{self.prefix}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkState:
+class LinkState(Struct, frozen=True, kw_only=True):
     """A device. *up* is what was asked (IFF_UP), *carrier* whether its other end lets it work."""
 
     name: DevName
@@ -51,8 +50,7 @@ class LinkState:
     counters: Mapping[str, int] = field(default_factory=dict)  # rx_packets, tx_dropped …
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(Struct, frozen=True, kw_only=True):
     """A route; *destination* is CIDR, ``0.0.0.0/0`` for the default."""
 
     family: Family
@@ -67,8 +65,7 @@ class Route:
     protocol: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyRule:
+class PolicyRule(Struct, frozen=True, kw_only=True):
     """A routing policy rule: which table is asked, in which order."""
 
     family: Family
@@ -79,8 +76,7 @@ class PolicyRule:
     conditions: tuple[str, ...] = ()  # what else it asks, as ``ip rule`` names it: "fwmark"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Neighbour:
+class Neighbour(Struct, frozen=True, kw_only=True):
     """An ARP or ND table entry."""
 
     dev: DevName
@@ -89,8 +85,7 @@ class Neighbour:
     state: NeighbourState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FdbEntry:
+class FdbEntry(Struct, frozen=True, kw_only=True):
     """A bridge forwarding entry: frames for *mac* leave through *port*."""
 
     bridge: DevName
@@ -100,8 +95,7 @@ class FdbEntry:
     static: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """A firewall rule; *text* is what its own tool prints for it."""
 
     handle: int
@@ -112,8 +106,7 @@ class Rule:
     ours: bool = False  # made by hopscope to observe, not part of the lab
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chain:
+class Chain(Struct, frozen=True, kw_only=True):
     """A chain and its rules in order; *hook* is None for a chain that is only jumped to."""
 
     family: Family
@@ -128,8 +121,7 @@ class Chain:
     ours: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeState:
+class NodeState(Struct, frozen=True, kw_only=True):
     """All that one namespace held."""
 
     name: NodeName
@@ -148,8 +140,7 @@ class NodeState:
         return next((link for link in self.links if link.name == name), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True, kw_only=True):
     """The nodes' states, in the order of the lab file."""
 
     nodes: tuple[NodeState, ...]

@@ -1,8 +1,9 @@
 """Names and closed vocabularies, in the kernel's words where it has them."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
+
+from msgspec import Struct
 
 __all__ = [
     "TABLES",
@@ -35,8 +36,7 @@ Mac = NewType("Mac", str)  # "02:42:0a:f4:01:02", lower case
 Nanos = NewType("Nanos", int)  # CLOCK_REALTIME, nanoseconds since 1970
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class DevRef:
+class DevRef(Struct, frozen=True, order=True):
     """A device and the node that holds it; written ``ns1/veth1a``."""
 
     node: NodeName
@@ -137,8 +137,7 @@ class BasisKind(StrEnum):
     INFERRED = "inferred"  # the best explanation of what was seen; could be otherwise
 
 
-@dataclass(frozen=True, slots=True)
-class Basis:
+class Basis(Struct, frozen=True):
     """How a step is known, and from what: ``seen: packet socket on host/veth1b``."""
 
     kind: BasisKind

@@ -6,8 +6,9 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from hopscope.errors import KernelError
 from hopscope.kernel.sandbox import Sandbox

@@ -10,9 +10,10 @@ import selectors
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
+
+from msgspec import Struct, field
 
 from hopscope.errors import KernelError
 from hopscope.kernel.sandbox import Sandbox
@@ -33,8 +34,7 @@ _TAKING: Final = 0.5
 """Seconds after which `take` lets a storm go on without it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class Scope(Struct, frozen=True, kw_only=True):
     """What to watch. *snapshot* names the devices of the nodes, *addresses* the traced flow.
 
     *devices* limits frames to some devices per node (None: all of them), which the real

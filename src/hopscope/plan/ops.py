@@ -1,7 +1,9 @@
 """The operations a plan is made of: data only; `kernel.apply` performs them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hopscope.errors import Place
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
@@ -23,8 +25,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MakeNodes:
+class MakeNodes(Struct, frozen=True, kw_only=True):
     """Make a namespace per name; *home* is the sandbox's own."""
 
     names: tuple[NodeName, ...]
@@ -35,8 +36,7 @@ class MakeNodes:
         return f"making the namespaces {', '.join(self.names)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetSysctl:
+class SetSysctl(Struct, frozen=True, kw_only=True):
     """Set one sysctl; *path* is below /proc/sys, with slashes."""
 
     node: NodeName
@@ -48,8 +48,7 @@ class SetSysctl:
         return f"{self.node}: setting {self.path} = {self.value}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddBridge:
+class AddBridge(Struct, frozen=True, kw_only=True):
     """Make a bridge; it is brought up later, when its ports are there."""
 
     node: NodeName
@@ -64,8 +63,7 @@ class AddBridge:
         return f"making the bridge {self.node}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewEnd:
+class NewEnd(Struct, frozen=True, kw_only=True):
     """One end of a veth pair to be made."""
 
     ref: DevRef
@@ -73,8 +71,7 @@ class NewEnd:
     bridge: DevName | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddVeth:
+class AddVeth(Struct, frozen=True, kw_only=True):
     """Make a veth pair, each end in its node.
 
     *near* is made by its own node's socket, joins its bridge and, with *up*, comes up at
@@ -96,8 +93,7 @@ class AddVeth:
         return f"making the link {self.near.ref} – {self.far.ref}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetUp:
+class SetUp(Struct, frozen=True, kw_only=True):
     """Bring a device up, or down; *bridge* also makes it that bridge's port.
 
     *mtu* is for a bridge: until it is set once, each new port changes it.
@@ -114,8 +110,7 @@ class SetUp:
         return f"bringing {self.node}/{self.dev} {'up' if self.up else 'down'}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class Mark(Struct, frozen=True, kw_only=True):
     """Write our ownership mark on a device of the real host."""
 
     node: NodeName
@@ -127,8 +122,7 @@ class Mark:
         return f"marking {self.node}/{self.dev} as ours"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddAddress:
+class AddAddress(Struct, frozen=True, kw_only=True):
     """Give a device an address, without duplicate address detection."""
 
     node: NodeName
@@ -140,8 +134,7 @@ class AddAddress:
         return f"giving {self.node}/{self.dev} the address {self.cidr}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddRoute:
+class AddRoute(Struct, frozen=True, kw_only=True):
     """Add a route."""
 
     node: NodeName
@@ -157,8 +150,7 @@ class AddRoute:
         return f"{self.node}: adding the route to {self.to}{via}{dev}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddNeighbour:
+class AddNeighbour(Struct, frozen=True, kw_only=True):
     """Add a permanent neighbour entry."""
 
     node: NodeName
@@ -171,8 +163,7 @@ class AddNeighbour:
         return f"{self.node}/{self.dev}: adding the neighbour {self.ip} at {self.mac}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddRules:
+class AddRules(Struct, frozen=True, kw_only=True):
     """Give firewall rules to their own tool: ``iptables``, ``ip6tables`` or ``nft``."""
 
     node: NodeName
@@ -203,8 +194,7 @@ Op = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """The operations in order, and the interface index that each device gets."""
 
     ops: tuple[Op, ...]

@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
+
+from msgspec import Struct
 
 from hopscope.model.journey import (
     BridgeStep,
@@ -27,8 +28,7 @@ __all__ = ["Comparison", "Pair", "Placed", "Row", "comparisons", "placed", "shap
 Key = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class Placed(Struct, frozen=True, kw_only=True):
     """A step and the node that it happened in; *since* its journey's first event."""
 
     node: NodeName
@@ -36,8 +36,7 @@ class Placed:
     since: Nanos | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """A step in both (left and right), or in one of them only."""
 
     left: Placed | None
@@ -56,8 +55,7 @@ class Row:
         return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class Pair(Struct, frozen=True, kw_only=True):
     """Two journeys of the same kind, or one whose counterpart did not happen."""
 
     title: str
@@ -76,8 +74,7 @@ class Pair:
         return tuple(row for row in self.rows if not row.same)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """Two consecutive pings between the same two, at different switches."""
 
     left: PingResult

@@ -5,7 +5,8 @@ page says so.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from hopscope.model.journey import Journey
 from hopscope.model.vocab import Nanos
@@ -19,16 +20,14 @@ _UNITS = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs"))
 _MARGIN = 3.0  # percent, so that the first and the last dot are whole
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
+class Tick(Struct, frozen=True, kw_only=True):
     """A labelled line of the scale."""
 
     x: float
     label: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
+class Lane(Struct, frozen=True, kw_only=True):
     """A point on the axis. *start* is where its parent's dot is; *through*, lines passing by."""
 
     point: Point
@@ -48,8 +47,7 @@ class Lane:
         return min(self.at, self.start), abs(self.at - self.start)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
+class Axis(Struct, frozen=True, kw_only=True):
     """The lanes of a journey and their scale."""
 
     lanes: tuple[Lane, ...]

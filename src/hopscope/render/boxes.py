@@ -4,8 +4,10 @@ Boxes are made at the origin; `layout` moves them to their places.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hopscope.model.snapshot import LinkState, NodeState
 from hopscope.model.vocab import DevName, DevRef
@@ -28,8 +30,7 @@ FREE: Final = 40.0  # the part of a bridge below its text, which the packets cro
 STAGGER: Final = 22.0  # each further bridge shows this much, for its own way up
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceBox:
+class DeviceBox(Struct, frozen=True, kw_only=True):
     """A device on its node's edge; its link leaves on *side*."""
 
     ref: DevRef
@@ -54,8 +55,7 @@ class DeviceBox:
         return x, self.y + self.height / 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BridgeBox:
+class BridgeBox(Struct, frozen=True, kw_only=True):
     """A bridge in the middle of its node, as tall as its ports need; *rise* is its way up."""
 
     ref: DevRef
@@ -73,8 +73,7 @@ class BridgeBox:
         return x, min(max(y, self.y + 8), self.y + self.height - 8)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeBox:
+class NodeBox(Struct, frozen=True, kw_only=True):
     """A node, its devices and bridges. *stack* is the place where its own packets begin."""
 
     node: NodeState

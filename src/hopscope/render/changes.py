@@ -1,7 +1,8 @@
 """Tables of two snapshots laid over each other: what was there before, and what after."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from hopscope.model.lookup import owner_of, owner_of_mac
 from hopscope.model.snapshot import FdbEntry, Neighbour, Snapshot
@@ -10,8 +11,7 @@ from hopscope.model.vocab import Mac
 __all__ = ["Change", "entry_owner", "fdb_changes", "neighbour_changes"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """A row: its key in columns, and its value before and after; empty where there was none."""
 
     where: str

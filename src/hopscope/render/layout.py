@@ -7,8 +7,9 @@ layout.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import DevName, DevRef, NodeName
@@ -22,8 +23,7 @@ NARROW: Final = 44.0  # the same, when there are four columns or more
 CROWD: Final = 12  # from this many nodes on, MAC addresses are left to the tables
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(Struct, frozen=True, kw_only=True):
     """The whole picture's boxes and its size; *links* are pairs of joined devices."""
 
     nodes: tuple[NodeBox, ...]

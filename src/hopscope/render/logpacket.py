@@ -6,9 +6,10 @@ bytes over IPv4 and in bytes over IPv6, and a text that ends early ends without 
 """
 
 import struct
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
+
+from msgspec import Struct
 
 __all__ = ["PLAIN", "LogOptions", "arp_text", "ipv4_text", "ipv6_text"]
 
@@ -33,8 +34,7 @@ _FLAGS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogOptions:
+class LogOptions(Struct, frozen=True, kw_only=True):
     """What a LOG rule asks for besides the usual text."""
 
     tcp_sequence: bool = False  # --log-tcp-sequence

@@ -5,7 +5,9 @@ with its time, and not drawn again; and a page has a budget of steps.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hopscope.model.journey import HookStep, Journey, hops
 from hopscope.model.record import (
@@ -45,8 +47,7 @@ FEW_RULES = 12
 """Up to this many counted rules, those without a hit stay in sight."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JourneyView:
+class JourneyView(Struct, frozen=True, kw_only=True):
     """A journey, and the later ones of its ping that went the same way."""
 
     journey: Journey
@@ -54,8 +55,7 @@ class JourneyView:
     alike: tuple[Journey, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Picture(Struct, frozen=True, kw_only=True):
     """The topology as SVG, and the journey that is drawn into it."""
 
     svg: str
@@ -63,8 +63,7 @@ class Picture:
     ping: PingResult | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PingView:
+class PingView(Struct, frozen=True, kw_only=True):
     """A ping as the page tells it; *like* is the number of an earlier ping that tells it all."""
 
     ping: PingResult
@@ -77,8 +76,7 @@ class PingView:
     picture: Picture | None = None  # where its way is one that no picture before shows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepView:
+class StepView(Struct, frozen=True, kw_only=True):
     """A step of the story by its number; *ping* for pings only."""
 
     number: int
@@ -86,8 +84,7 @@ class StepView:
     ping: PingView | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(Struct, frozen=True, kw_only=True):
     """What did not come out as expected, and where on the page it is told."""
 
     title: str

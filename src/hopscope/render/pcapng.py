@@ -6,8 +6,9 @@ enhanced block per frame with its time in nanoseconds, direction and comments.
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from hopscope.model.events import FrameSeen
 from hopscope.model.record import PingResult
@@ -35,8 +36,7 @@ _RECEPTION: Final = {
 """Why a device took a frame, in bits 2 to 4 of its flags."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interface:
+class Interface(Struct, frozen=True, kw_only=True):
     """A device, as the file names it: ``ns1/veth1a``."""
 
     name: str
@@ -44,8 +44,7 @@ class Interface:
     snaplen: int = 262_144
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Packet:
+class Packet(Struct, frozen=True, kw_only=True):
     """A frame; *interface* counts the file's interfaces from 0."""
 
     interface: int

@@ -1,8 +1,9 @@
 """The tables of a snapshot as plain rows of text, for whoever sets them."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from hopscope.model.lookup import owner_of_mac, route_text, silent_nat
 from hopscope.model.snapshot import LinkState, Snapshot
@@ -15,8 +16,7 @@ __all__ = ["Table", "shown"]
 Row = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Table(Struct, frozen=True, kw_only=True):
     """A titled table; *notes* are what a reader must know before believing it."""
 
     title: str

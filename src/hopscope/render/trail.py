@@ -1,7 +1,8 @@
 """A journey's way as lines over a layout: through which boxes, from where to where."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from hopscope.model.journey import Journey, PassUpStep, hops
 from hopscope.model.vocab import DevRef
@@ -17,8 +18,7 @@ _EDGE = 5.0  # and runs this far inside its edge
 _HOME = 30.0  # how far inside a node, from its device, its own packets begin and end
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trail:
+class Trail(Struct, frozen=True, kw_only=True):
     """A line through the spots; *whole*: the packet reached what it was for."""
 
     spots: tuple[Spot, ...]
@@ -27,8 +27,7 @@ class Trail:
     seen: bool  # at each of its devices
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Untaken:
+class Untaken(Struct, frozen=True, kw_only=True):
     """The way from a bridge up to its node's stack that the packet did not take.
 
     *lent*: a copy went there only because the capture asked for it.

@@ -4,8 +4,10 @@ The picture and the time axis both draw this; neither reads hops itself.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hopscope.model.journey import (
     BridgeStep,
@@ -27,8 +29,7 @@ __all__ = ["Point", "bridges_crossed", "entered_stacks", "hooks_at", "way", "way
 _UPWARD = (Hook.INGRESS, Hook.PREROUTING, Hook.INPUT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class Point(Struct, frozen=True, kw_only=True):
     """The packet at one device. *parent* is the place in the tuple of the point before it."""
 
     dev: DevRef

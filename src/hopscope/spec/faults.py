@@ -1,9 +1,10 @@
 """What a broken rule says: its name, a sentence, a hint. Knows neither files nor positions."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
+
+from msgspec import Struct
 
 __all__ = ["Fault", "near", "nearest", "shortened"]
 
@@ -12,8 +13,7 @@ _MOST_KNOWN: Final = 200
 _LISTED: Final = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(Struct, frozen=True, kw_only=True):
     """A broken rule, wherever it was broken; see `Problem` for the fields."""
 
     rule: str

@@ -5,10 +5,10 @@ does not fit is left out, and the names in it are believed: one mistake, one pro
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
+from msgspec import Struct
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -57,8 +57,7 @@ _MERGE: Final = "YAML 1.2 merges no mappings: write the keys out"
 _CONSEQUENCES: Final = frozenset(("one-key", "bad-link", "missing-key"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fitted:
+class Fitted(Struct, frozen=True, kw_only=True):
     """A lab that fits the schema, the tree it was read from, and what was left out of it."""
 
     lab: Lab
@@ -67,8 +66,7 @@ class Fitted:
     believed: frozenset[str]  # names in the parts left out: they may well exist
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Misfit:
+class _Misfit(Struct, frozen=True, kw_only=True):
     """One complaint of pydantic's. *meant* is the key that an unknown one is read as."""
 
     path: Path

@@ -1,9 +1,10 @@
 """Which names a lab declares, and what is said of one that it does not; judges no part."""
 
 from collections.abc import Callable, Collection, Mapping, Sized
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
+
+from msgspec import Struct
 
 from hopscope.errors import Place, Problem
 from hopscope.model.lab import LabSpec, LinkEnd, NodeSpec
@@ -21,8 +22,7 @@ None: it is no directory. None for ``net`` itself: nothing is known, and nothing
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class Scope(Struct, frozen=True, kw_only=True):
     """The names of one lab, and where they stand.
 
     *believed* are names in parts that were left out: they may well be declared there.

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hopscope.errors import Place, Problem, SpecError
 
@@ -42,8 +44,7 @@ Wishes = dict[Trail, str | None]
 """Where a key is to be another; None: where what stands there is to be left out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scalar:
+class Scalar(Struct, frozen=True, kw_only=True):
     """A leaf. *inset* is how far its text begins behind *place*; None: not verbatim there."""
 
     text: str
@@ -54,8 +55,7 @@ class Scalar:
     height: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mapping:
+class Mapping(Struct, frozen=True, kw_only=True):
     """Keys and values in order; made by `mapping`.
 
     *index* tells where a key stands, *weight* counts all that is below, *height* the levels.
@@ -70,8 +70,7 @@ class Mapping:
     whole: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class Listing(Struct, frozen=True, kw_only=True):
     """Items in order; made by `listing`. See `Mapping`."""
 
     items: "tuple[Tree, ...]"
@@ -331,4 +330,4 @@ def _piece_of(tree: Tree, piece: str) -> Place:
     found = re.search(rf"(?<![\w.-]){re.escape(piece)}(?![\w.-])", tree.text)
     if found is None:
         return tree.place
-    return replace(tree.place, column=tree.place.column + tree.inset + found.start())
+    return tree.place._replace(column=tree.place.column + tree.inset + found.start())

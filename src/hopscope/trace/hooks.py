@@ -6,7 +6,8 @@ hook, until the next mark. Trace ids repeat, so order and headers tell packets a
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from hopscope.model.events import RuleHit
 from hopscope.model.flow import Headers
@@ -20,8 +21,7 @@ from hopscope.wire.packet import decode_parts
 __all__ = ["Traversal", "hook_step", "traversals"]
 
 
-@dataclass(slots=True, kw_only=True)
-class Traversal:
+class Traversal(Struct, kw_only=True):
     """One packet's way through one hook: the mark and the hits that followed it."""
 
     at: Nanos  # when its report was read: order is the kernel's, time is not

@@ -9,8 +9,9 @@ has gone round a loop.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from hopscope.model.events import FrameSeen
 from hopscope.model.flow import Headers
@@ -25,8 +26,7 @@ _ERRORS: Final = {4: (3, 4, 5, 11, 12), 6: (1, 2, 3, 4)}
 """ICMP types that quote another packet, by the version of IP."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
+class Sighting(Struct, frozen=True, kw_only=True):
     """A frame and what its bytes say."""
 
     event: FrameSeen

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from hopscope.model.flow import Headers
 from hopscope.model.journey import Hop, Journey, PassUpStep, Reason, RouteStep

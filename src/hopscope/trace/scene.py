@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from hopscope.model.events import FdbChanged, NeighbourChanged, Observation
 from hopscope.model.flow import Headers
@@ -17,8 +18,7 @@ __all__ = ["Packet", "Scene", "scene_of"]
 Bridge = tuple[NodeName, DevName]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Packet:
+class Packet(Struct, frozen=True, kw_only=True):
     """One packet: what was seen of it, in frames and in hooks.
 
     *birth* is the frame that its sender's own device sent; None when none was seen.
@@ -51,8 +51,7 @@ class Packet:
         return self.sightings[0].event.at if self.sightings else self.traversals[0].at
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class Scene(Struct, frozen=True, kw_only=True):
     """The tables before, the changes meanwhile, and all packets of one observation."""
 
     before: Snapshot

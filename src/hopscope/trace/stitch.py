@@ -7,7 +7,8 @@ says that it is computed.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from hopscope.model.flow import Headers
 from hopscope.model.journey import BridgeStep, HookStep, Hop, Step, UnrecognisedStep
@@ -36,8 +37,7 @@ __all__ = ["MOST_HOPS", "Woven", "weave"]
 MOST_HOPS = 64  # a loop of bridges or routers ends here, and is said
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Woven:
+class Woven(Struct, frozen=True, kw_only=True):
     """The first hop, with all that follow it, and the sightings that found no place in it."""
 
     first: Hop

@@ -2,8 +2,9 @@
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 __all__ = [
     "NETLINK_NETFILTER",
@@ -59,8 +60,7 @@ _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """One netlink message; *payload* is what follows the 16-byte header."""
 
     type: int
@@ -69,8 +69,7 @@ class Message:
     seq: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Ack:
+class Ack(Struct, frozen=True):
     """An answer to one message: *code* is a positive errno, 0 when it went well."""
 
     seq: int

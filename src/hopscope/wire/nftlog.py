@@ -7,8 +7,9 @@ which the kernel prints as PHYSIN= and PHYSOUT=, are those of the bridge hooks a
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from hopscope.model.events import Logged, RuleHit
 from hopscope.model.vocab import DevName, Family, Hook, Nanos, NodeName
@@ -27,8 +28,7 @@ Key = tuple[Family, str, str, int]
 """Family, table, chain and handle of a rule."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogRule:
+class LogRule(Struct, frozen=True, kw_only=True):
     """A LOG target or log statement; *flags* are xtables' (XT_LOG_TCPSEQ …)."""
 
     prefix: str
@@ -36,8 +36,7 @@ class LogRule:
     flags: int = 0
 
 
-@dataclass(slots=True)
-class _Way:
+class _Way(Struct):
     """One packet's way through a node so far."""
 
     head: RuleHit | None = None  # the last report that showed the packet
@@ -46,8 +45,7 @@ class _Way:
     met_ip: bool = False  # an IP prerouting hook, after the bridge's
 
 
-@dataclass(slots=True)
-class LogTrace:
+class LogTrace(Struct):
     """One node's reports in order; remembers its rules and the packets on their way."""
 
     node: NodeName

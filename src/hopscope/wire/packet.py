@@ -6,9 +6,10 @@ public functions are offered here too.
 """
 
 import struct
-from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, NamedTuple
+
+from msgspec.structs import replace
 
 from hopscope.model.flow import Arp, Headers, Icmp, Ip, Ports
 from hopscope.model.vocab import Mac

@@ -5,9 +5,10 @@ interface indexes, as `int`, always of the namespace that the message is sent to
 """
 
 import struct
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Final
+
+from msgspec import Struct
 
 from hopscope.model.vocab import DevName, Mac
 from hopscope.wire.netlink import (
@@ -71,8 +72,7 @@ NETNSA_FD: Final = 3
 _NEW: Final = NLM_F_CREATE | NLM_F_EXCL
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VethPeer:
+class VethPeer(Struct, frozen=True, kw_only=True):
     """The far end of a veth pair, to be born in the namespace of *ns_fd*."""
 
     name: DevName

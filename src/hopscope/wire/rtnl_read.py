@@ -5,9 +5,10 @@ What is too short, or no address where one should be, gives None: it never raise
 
 import struct
 import sys
-from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
+
+from msgspec import Struct, field
 
 from hopscope.model.vocab import Family, Mac, NeighbourState
 from hopscope.wire.netlink import Message, attributes
@@ -80,8 +81,7 @@ _COUNTERS: Final = (
 """The first fields of struct rtnl_link_stats64, in its order."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkPart:
+class LinkPart(Struct, frozen=True, kw_only=True):
     """A device. *peer* is IFLA_LINK, an index in the namespace that *peer_nsid* stands for."""
 
     index: int
@@ -101,8 +101,7 @@ class LinkPart:
     counters: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddressPart:
+class AddressPart(Struct, frozen=True, kw_only=True):
     """An address of the device *index*."""
 
     index: int
@@ -110,8 +109,7 @@ class AddressPart:
     prefix: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoutePart:
+class RoutePart(Struct, frozen=True, kw_only=True):
     """A route; *destination* is CIDR."""
 
     family: Family
@@ -126,8 +124,7 @@ class RoutePart:
     protocol: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyRulePart:
+class PolicyRulePart(Struct, frozen=True, kw_only=True):
     """A policy rule: which table is asked, for which packets."""
 
     family: Family
@@ -138,8 +135,7 @@ class PolicyRulePart:
     conditions: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NeighbourPart:
+class NeighbourPart(Struct, frozen=True, kw_only=True):
     """An ARP or ND entry, or its removal."""
 
     index: int
@@ -149,8 +145,7 @@ class NeighbourPart:
     removed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FdbPart:
+class FdbPart(Struct, frozen=True, kw_only=True):
     """A bridge's forwarding entry, or its removal; *index* is the port, *master* the bridge."""
 
     index: int

@@ -1,8 +1,7 @@
 """Expectations held against what was measured; those that fail say why."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from hopscope.lab.checks import chains_met, ping_checks, table_checks
 from hopscope.model.events import Observation

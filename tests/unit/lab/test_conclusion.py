@@ -1,8 +1,7 @@
 """The conclusion says what was measured, and nothing that was not."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from hopscope.lab.conclusion import conclude, ip_hooks
 from hopscope.model.record import Check, PingResult, Record, Reply
@@ -40,7 +39,7 @@ def ping(name: str, number: int = 1, **changes: object) -> PingResult:
         switches={"host/br0": "0"},
         reason=None if answered else why_no_reply(scene, found, case.source),
     )
-    return replace(result, **changes)  # type: ignore[arg-type]
+    return replace(result, **changes)
 
 
 def sentences(*pings: PingResult) -> list[str]:

@@ -1,7 +1,6 @@
 """Records as JSON: nothing is lost, the schema is true, and what is no record is refused."""
 
 import json
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -82,7 +81,7 @@ def test_bytes_are_base64() -> None:
     data = json.loads(text)
     assert data["version"] == VERSION
     frame = codec.schema()["$defs"]["FrameSeen"]["properties"]["frame"]
-    assert frame == {"contentEncoding": "base64", "title": "Frame", "type": "string"}
+    assert frame == {"contentEncoding": "base64", "type": "string"}
 
 
 @pytest.mark.parametrize("version", [0, VERSION + 1, "1", None])
@@ -102,10 +101,13 @@ def test_another_version_is_refused(version: object) -> None:
         (b"[]", "it is no JSON object"),
         (b'"1"', "it is no JSON object"),
         (b"[" * 100_000, "recursion"),
-        (b'{"version": 1}', "at lab: "),
+        (b'{"version": 1}', "missing required field `lab`"),
         (codec.dump(EMPTY)[:-1], "Expecting"),
         (codec.dump(EMPTY).replace(b'"sandbox"', b'"moon"'), "at mode: "),
-        (codec.dump(EMPTY).replace(b'"nodes":[]', b'"nodes":[{"name":5}]'), "at initial.nodes.0."),
+        (
+            codec.dump(EMPTY).replace(b'"nodes":[]', b'"nodes":[{"name":5}]'),
+            "at initial.nodes[0].name",
+        ),
     ],
 )
 def test_what_is_no_record_is_refused_in_words(text: bytes, why: str) -> None:
@@ -140,9 +142,3 @@ def test_any_bytes_are_refused(junk: bytes) -> None:
     """No record is that short."""
     with pytest.raises(UsageError):
         codec.load(junk)
-
-
-def test_preparing_changes_nothing() -> None:
-    """It only takes the time earlier."""
-    codec.prepare()
-    assert codec.load(codec.dump(replace(EMPTY, lab="x"))).lab == "x"

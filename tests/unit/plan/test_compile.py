@@ -1,13 +1,13 @@
 """Labs compiled: exactly these operations, in this order; every device has its index."""
 
 import re
-from dataclasses import replace
 from importlib import resources
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hopscope.model.lab import BridgeSpec, LabSpec, LinkEnd, LinkSpec, NodeSpec
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName

@@ -1,6 +1,6 @@
 """Two pings side by side: exactly what differs is said to differ."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from hopscope.model.vocab import Nanos
 from hopscope.render.aligned import comparisons

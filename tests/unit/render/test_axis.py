@@ -1,8 +1,7 @@
 """The time axis: lanes in the order of the way, dots in proportion, gaps said."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from hopscope.render.axis import axis
 from hopscope.render.way import way

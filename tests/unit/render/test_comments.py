@@ -1,8 +1,7 @@
 """Comments on frames: each decision stands at the frame after which it was made."""
 
-from dataclasses import replace
-
 from hypothesis import given
+from msgspec.structs import replace
 
 from hopscope.model.events import FrameSeen
 from hopscope.model.flow import Headers

@@ -1,8 +1,8 @@
 """The topology drawn in lines: bridges hold their ports, and both ends of a link are told."""
 
-from dataclasses import replace
 from io import StringIO
 
+from msgspec.structs import replace
 from rich.console import Console
 
 from hopscope.model.snapshot import LinkState, NodeState, Snapshot
@@ -61,7 +61,7 @@ b
 
 def _with(snapshot: Snapshot, node: str, dev: str, **fields: object) -> Snapshot:
     def link(one: LinkState) -> LinkState:
-        return replace(one, **fields) if one.name == dev else one  # type: ignore[arg-type]
+        return replace(one, **fields) if one.name == dev else one
 
     return Snapshot(
         nodes=tuple(

@@ -1,10 +1,10 @@
 """Whole LOG lines: devices, bridge ports and link header before the packet's own text."""
 
-from dataclasses import replace
 from datetime import UTC
 
 import pytest
 from hypothesis import given
+from msgspec.structs import replace
 
 from hopscope.model.events import Logged
 from hopscope.model.vocab import DevName, Family, Nanos, NodeName

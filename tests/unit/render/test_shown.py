@@ -1,8 +1,7 @@
 """Tables of a snapshot as rows of text."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from hopscope.model.snapshot import (
     Chain,
@@ -24,10 +23,7 @@ LOG = Rule(handle=2, text="-p icmp -j LOG", packets=3, log_prefix="seen ")
 
 def with_host(**parts: object) -> Snapshot:
     """LAB with these in its host."""
-    nodes = [
-        replace(node, **parts) if node.name == "host" else node  # type: ignore[arg-type]
-        for node in LAB.nodes
-    ]
+    nodes = [replace(node, **parts) if node.name == "host" else node for node in LAB.nodes]
     return Snapshot(nodes=tuple(nodes))
 
 

@@ -1,10 +1,10 @@
 """The picture: which way is red, which is yellow, and what it says in words."""
 
-from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
+from msgspec.structs import replace
 
 from hopscope.model.journey import (
     BridgeStep,
@@ -159,7 +159,7 @@ def test_what_the_host_itself_sends_comes_down_through_its_bridge() -> None:
     journey = echo(copy=False)
     host = journey.first.onward[0]
     sent = TransmitStep(dev=DevName("br0"), at=Nanos(1), basis=seen("packet socket"))
-    decision = replace(host.steps[1], came_in=None)  # type: ignore[arg-type]
+    decision = replace(host.steps[1], came_in=None)
     born = replace(host, came_in=None, came_from=None, steps=(sent, decision, *host.steps[2:]))
     layout = lay_out(BRIDGE)
     box = layout.node(NodeName("host"))
@@ -335,8 +335,7 @@ def test_a_device_that_is_down_says_so() -> None:
 def test_a_device_says_what_is_special_about_it(changed: dict[str, object], said: str) -> None:
     host = next(node for node in BRIDGE.nodes if node.name == "host")
     links = tuple(
-        replace(link, **changed) if link.name == "veth1b" else link  # type: ignore[arg-type]
-        for link in host.links
+        replace(link, **changed) if link.name == "veth1b" else link for link in host.links
     )
     assert said in words(drawn(Snapshot(nodes=(replace(host, links=links),)), None))
     assert said not in words(drawn(Snapshot(nodes=(host,)), None))

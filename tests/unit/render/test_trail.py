@@ -1,8 +1,7 @@
 """The way as a line: through stacks, over two bridges, in and out on one side."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from hopscope.model.journey import (
     BridgeStep,

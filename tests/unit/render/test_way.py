@@ -1,6 +1,6 @@
 """A journey as a tree of points: what follows what, and which hooks lie between."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from hopscope.model.journey import HookStep, PassUpStep, TransmitStep
 from hopscope.model.vocab import DevName, Family, Hook, Nanos, NodeName, Verdict, seen

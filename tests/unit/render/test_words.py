@@ -1,11 +1,11 @@
 """Every step in words; a kind of step that is new and has none must not pass."""
 
-from dataclasses import replace
 from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hopscope.model.journey import (
     BridgeStep,
@@ -48,7 +48,7 @@ from hopscope.render.words import (
 )
 from strategies import steps_by_kind
 
-KINDS: tuple[type[Step], ...] = get_args(get_args(Step)[0])
+KINDS: tuple[type[Step], ...] = get_args(Step)
 HERE, THERE, BR0 = DevName("veth1a"), DevName("veth2b"), DevName("br0")
 MAC = Mac("02:00:00:00:00:02")
 BASIS = seen("the test")

@@ -1,9 +1,9 @@
 """The public face: every mistake at once, in order, once; texts and trees by the same rules."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hopscope import spec
 from hopscope.errors import ExitCode, Place, SpecError
@@ -142,9 +142,9 @@ def without_places(value: Any) -> Any:
     """So that a lab made in Python can be compared with one that was read."""
     if isinstance(value, tuple):
         return tuple(map(without_places, value))
-    if not hasattr(value, "__dataclass_fields__"):
+    if not hasattr(value, "__struct_fields__"):
         return value
-    names = value.__dataclass_fields__
+    names = value.__struct_fields__
     changes = {name: without_places(getattr(value, name)) for name in names}
     return replace(value, **changes | ({"place": None} if "place" in names else {}))
 

@@ -1,8 +1,7 @@
 """Causes that a recording cannot show: tables that contradict, nodes that answer late or never."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from hopscope.model.events import Observation
 from hopscope.model.flow import Arp, Headers, Icmp, Ip
@@ -101,8 +100,7 @@ def sent(dev: str, mac: str | None = None) -> TransmitStep:
 def changed(snapshot: Snapshot, node: str, **changes: object) -> Snapshot:
     """The snapshot with some fields of a node changed."""
     nodes = tuple(
-        replace(state, **changes) if state.name == node else state  # type: ignore[arg-type]
-        for state in snapshot.nodes
+        replace(state, **changes) if state.name == node else state for state in snapshot.nodes
     )
     return Snapshot(nodes=nodes)
 
@@ -111,10 +109,7 @@ def with_link(snapshot: Snapshot, ref: str, **changes: object) -> Snapshot:
     """The snapshot with some fields of a device changed."""
     node, dev = ref.split("/")
     state = snapshot.node(node)
-    found = tuple(
-        replace(link, **changes) if link.name == dev else link  # type: ignore[arg-type]
-        for link in state.links
-    )
+    found = tuple(replace(link, **changes) if link.name == dev else link for link in state.links)
     return changed(snapshot, node, links=found)
 
 

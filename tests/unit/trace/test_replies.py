@@ -1,8 +1,7 @@
 """Why a ping got no reply, where the journeys alone do not say it."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from hopscope.model.journey import Journey
 from hopscope.model.vocab import Fate, NodeName

@@ -1,11 +1,11 @@
 """Netlink framing: what we write reads back, here and in pyroute2; what is cut never raises."""
 
 import struct
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from pyroute2.netlink import nla, nlmsg
 
 from hopscope.wire.netlink import (

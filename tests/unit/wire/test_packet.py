@@ -1,11 +1,11 @@
 """Frames laid out by hand from the RFCs, decoded; any bytes at all, survived."""
 
 import struct
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hopscope.model.flow import Arp, Headers, Icmp, Ip, Ports
 from hopscope.model.vocab import Mac

@@ -1,11 +1,12 @@
 """The next hop's link-layer address: nobody answers for it, or the entry is a wrong one."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
+from msgspec.structs import replace
+
 from hopscope.model.flow import Headers
-from hopscope.model.journey import Hop, PassUpStep, Reason, TransmitStep
+from hopscope.model.journey import BridgeStep, Hop, PassUpStep, Reason, TransmitStep
 from hopscope.model.lookup import local_device, neighbour, next_hop, owner_of, route_to, sysctl_int
 from hopscope.model.snapshot import NodeState
 from hopscope.model.vocab import (
@@ -150,7 +151,7 @@ def _elsewhere(first: Hop, owner: DevRef, target: str, scene: Scene) -> Reason:
         DevRef(hop.node, step.bridge)
         for hop in all_hops(first)
         for step in hop.steps
-        if step.kind == "bridge"
+        if isinstance(step, BridgeStep)
     ]
     mend = "join the two on one bridge, or route between them"
     if peer is not None and far is not None and far.master is None and far.kind != "bridge":
