@@ -110,6 +110,8 @@ def _status(record: "Record") -> int:
 
 def up(lab: str, name: str | None, *, on_host: bool, quiet: bool) -> None:
     """Build a lab and leave it. Interrupted before that is said, it is taken down again."""
+    from hopscope.cli import changing
+    from hopscope.errors import LabExistsError
     from hopscope.kernel.interrupts import too_late, undisturbed
     from hopscope.lab.declare import parse, source_of
     from hopscope.lab.running import RunningLab
@@ -117,7 +119,11 @@ def up(lab: str, name: str | None, *, on_host: bool, quiet: bool) -> None:
     source, file = source_of(lab)
     spec = parse(source, file)
     begun = time.perf_counter()
-    running = RunningLab.start(spec, source.decode(), name=name, on_host=on_host)
+    try:
+        running = RunningLab.start(spec, source.decode(), name=name, on_host=on_host)
+    except LabExistsError as error:
+        changing.change(spec, source.decode(), error.name, quiet=quiet)
+        return
     try:
         with undisturbed():
             running.detach()

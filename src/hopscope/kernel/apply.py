@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from hopscope.errors import KernelError, Problem, SpecError
-from hopscope.kernel.firewall import add_iptables, add_nft
+from hopscope.kernel.firewall import add_iptables, add_nft, reset
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.vocab import DevRef
 from hopscope.plan.ops import (
@@ -15,10 +15,18 @@ from hopscope.plan.ops import (
     AddRoute,
     AddRules,
     AddVeth,
+    ChangeBridge,
+    ChangeDevice,
     MakeNodes,
     Mark,
     Op,
     Plan,
+    RemoveAddress,
+    RemoveDevice,
+    RemoveNeighbour,
+    RemoveNodes,
+    RemoveRoute,
+    ResetRules,
     SetSysctl,
     SetUp,
 )
@@ -42,6 +50,10 @@ def apply(plan: Plan, sandbox: Sandbox) -> None:
                 _set_sysctls([op for op in group if isinstance(op, SetSysctl)], sandbox)
             case AddRules() as op:
                 _add_rules(op, sandbox)
+            case RemoveNodes(names=names):
+                sandbox.remove_nodes(names)
+            case ResetRules(node=node):
+                reset(sandbox, node)
             case _:
                 _send(plan, group, sandbox)
 
@@ -51,11 +63,11 @@ def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:
 
     def carrier(op: Op) -> tuple[str, str]:
         match op:
-            case MakeNodes():
+            case MakeNodes() | RemoveNodes():
                 return "nodes", ""
             case SetSysctl():
                 return "sysctl", op.node
-            case AddRules():
+            case AddRules() | ResetRules():
                 return f"rules {id(op)}", op.node
             case _:
                 return "netlink", op.node
@@ -130,9 +142,38 @@ def _message(plan: Plan, op: Op, sandbox: Sandbox) -> Message:
             return rtnl.add_route(op.to, via=op.via, dev=dev, metric=op.metric)
         case AddNeighbour():
             return rtnl.add_neighbour(plan.indexes[DevRef(op.node, op.dev)], op.ip, op.mac)
-        case MakeNodes() | SetSysctl() | AddRules():
+        case ChangeDevice() | ChangeBridge():
+            return _change(plan, op)
+        case RemoveDevice() | RemoveAddress() | RemoveRoute() | RemoveNeighbour():
+            return _removal(plan, op)
+        case MakeNodes() | RemoveNodes() | SetSysctl() | AddRules() | ResetRules():
             message = f"{op} is no netlink message"
             raise TypeError(message)
+
+
+def _change(plan: Plan, op: ChangeDevice | ChangeBridge) -> Message:
+    index = plan.indexes[DevRef(op.node, op.dev)]
+    if isinstance(op, ChangeBridge):
+        return rtnl.change_bridge(index, stp=op.stp, nf_call_iptables=op.nf_call_iptables)
+    master = None
+    if op.bridge is not None:
+        master = plan.indexes[DevRef(op.node, op.bridge)] if op.bridge else 0
+    return rtnl.set_link(index, up=op.up, master=master, mac=op.mac, mtu=op.mtu)
+
+
+def _removal(
+    plan: Plan, op: RemoveDevice | RemoveAddress | RemoveRoute | RemoveNeighbour
+) -> Message:
+    index = plan.indexes[DevRef(op.node, op.dev)] if op.dev else None
+    match op:
+        case RemoveRoute(to=to, via=via, metric=metric):
+            return rtnl.remove_route(to, via=via, dev=index, metric=metric)
+        case RemoveAddress(cidr=cidr):
+            return rtnl.remove_address(index or 0, cidr)
+        case RemoveNeighbour(ip=ip):
+            return rtnl.remove_neighbour(index or 0, ip)
+        case RemoveDevice():
+            return rtnl.delete_link(index or 0)
 
 
 def _veth(plan: Plan, op: AddVeth, sandbox: Sandbox) -> Message:

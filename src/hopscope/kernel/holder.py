@@ -27,6 +27,7 @@ import time
 from typing import Any
 
 from hopscope.kernel import letters
+from hopscope.kernel.emptying import empty
 from hopscope.kernel.recorder import Recorder
 from hopscope.kernel.settle import isolate, settle, told
 from hopscope.kernel.syscalls import (
@@ -226,9 +227,16 @@ class Holder:
                 else:
                     unshare(CLONE_NEWNET)
                 mount("/proc/self/ns/net", target, "none", MS_BIND)
-                self.names.append(name)
+                if not request.get("passing") and name not in self.names:
+                    self.names.append(name)
         finally:
             setns(self.home)
+        return {}, []
+
+    def do_forget(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
+        """End what runs in these namespaces, and let them go; the log goes on counting them."""
+        for name in request["names"]:
+            empty(f"{NETNS_DIR}/{name}")
         return {}, []
 
     def do_sockets(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:

@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -24,6 +24,7 @@ from hopscope.kernel import letters
 from hopscope.kernel.letters import MOST_FDS
 from hopscope.kernel.protocol import Completed
 from hopscope.kernel.state import Claim, LabFile, find, privileged, running, state_home
+from hopscope.kernel.tools import tool_path
 from hopscope.kernel.transport import Route
 from hopscope.model.vocab import NodeName
 from hopscope.wire.netlink import Message
@@ -34,6 +35,7 @@ _HOLDER = (
     f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
     "from hopscope.kernel.holder import main; main()"
 )
+_FRESH: Final = NodeName(".fresh")
 _DEATH: Final = 5.0  # seconds that the kernel may take to end a killed holder
 _RESTORING: Final = 30.0  # … and that restoring the host may take: a few programs are run
 _ANSWERS: Final = 5.0  # … and in which a holder that we come to answers
@@ -145,6 +147,26 @@ class Sandbox:
         self._request("nodes", names=list(names), home=home)
         self._nodes += tuple(names)
 
+    def remove_nodes(self, names: Sequence[NodeName]) -> None:
+        """End the processes in these namespaces, and let the namespaces go."""
+        self._request("forget", names=list(names))
+        for name in names:
+            for key in [key for key in self._routes if key[0] == name]:
+                self._routes.pop(key).close()
+            if name in self._namespaces:
+                os.close(self._namespaces.pop(name))
+        self._nodes = tuple(node for node in self._nodes if node not in names)
+
+    @contextlib.contextmanager
+    def fresh_node(self) -> Iterator[NodeName]:
+        """A namespace in which nothing was done yet, for a while; it is none of the lab's nodes."""
+        self._request("nodes", names=[_FRESH], home=None, passing=True)
+        self._nodes = (*self._nodes, _FRESH)
+        try:
+            yield _FRESH
+        finally:
+            self.remove_nodes([_FRESH])
+
     def open_socket(self, node: NodeName, family: int, kind: int, protocol: int) -> socket.socket:
         """A socket that was opened in *node*."""
         return self.open_sockets([(node, family, kind, protocol)])[0]
@@ -214,7 +236,7 @@ class Sandbox:
             files = [stack.enter_context(_memory_file(name)) for name in ("in", "out", "err")]
             files[0].write(stdin)
             files[0].seek(0)
-            environment = {"PATH": _tool_path(), "LC_ALL": "C"}
+            environment = {"PATH": tool_path(), "LC_ALL": "C"}
             fds = [file.fileno() for file in files]
             what = {"node": node, "argv": list(argv), "env": environment, "sys": own_sys}
             reply, _fds = self._request("run", fds, **what)
@@ -375,8 +397,3 @@ def _forbidden(answer: Mapping[str, Any]) -> CannotError:
 
 def _memory_file(name: str) -> Any:
     return os.fdopen(os.memfd_create(f"hopscope-{name}", os.MFD_CLOEXEC), "w+b", buffering=0)
-
-
-def _tool_path() -> str:
-    usual = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    return f"{usual}:{os.environ.get('PATH', '')}".rstrip(":")

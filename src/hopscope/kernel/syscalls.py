@@ -20,6 +20,7 @@ __all__ = [
     "own_sys",
     "set_host_name",
     "setns",
+    "umount",
     "unshare",
 ]
 
@@ -30,6 +31,8 @@ CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 1 << 18
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
+
+_MNT_DETACH = 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -59,6 +62,11 @@ def mount(source: str, target: str, kind: str | None, flags: int, data: str | No
     """Let *source* be seen at *target*."""
     encoded = [None if word is None else word.encode() for word in (source, target, kind)]
     _call("mount", *encoded, ctypes.c_ulong(flags), None if data is None else data.encode())
+
+
+def umount(target: str) -> None:
+    """Let what was mounted at *target* go, as soon as nobody uses it."""
+    _call("umount2", target.encode(), _MNT_DETACH)
 
 
 def own_sys() -> None:

@@ -10,7 +10,7 @@ from typing import Self
 
 from msgspec.structs import replace
 
-from hopscope.errors import HopscopeError, KernelError, UsageError
+from hopscope.errors import HopscopeError, KernelError, LabExistsError, UsageError
 from hopscope.kernel import firewall, state
 from hopscope.kernel.apply import apply
 from hopscope.kernel.host import HostChanges, reserve
@@ -22,12 +22,15 @@ from hopscope.kernel.state import LabFile, state_home
 from hopscope.lab import asked
 from hopscope.lab.declare import parse
 from hopscope.lab.ending import Made, sweep
+from hopscope.lab.reconcile import alone, compare, reconcile
+from hopscope.model.change import Change
 from hopscope.model.lab import LabSpec, NodeSpec, RuleLine
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import DevName, NodeName
 from hopscope.observe.loglines import listen
 from hopscope.observe.session import Scope, Session
 from hopscope.plan.compile import HOME, compile_lab, sysctl_path
+from hopscope.plan.converge import Convergence
 
 __all__ = ["RunningLab"]
 
@@ -43,6 +46,7 @@ class RunningLab:
     def __init__(self, spec: LabSpec | None, made: Made, *, ours: bool) -> None:
         self._spec = spec
         self._made = made
+        self._ours = ours
         self._lost = weakref.finalize(self, made.end if ours else made.sandbox.close)
 
     @classmethod
@@ -149,6 +153,30 @@ class RunningLab:
         """Its nodes, in the order of the lab file."""
         return tuple(map(NodeName, self.file.nodes))
 
+    def change(self, spec: LabSpec, source: str) -> tuple[Change, ...]:
+        """Become the lab of *spec*, which *source* declares; returns what was changed.
+
+        What does not differ is not touched: processes in its nodes go on. On any failure the
+        state before is restored. Raises as `lab.reconcile.reconcile` does, and LabExistsError for
+        the lab of a run or a test that another process performs.
+        """
+        spec = replace(spec, name=self.name)
+        with alone(self.name):
+            self._made.file, self._spec = state.find(self.name), None
+            if self.file.temporary and not self._ours:  # it ends with the process that made it
+                raise LabExistsError(self.name)
+            changes = reconcile(self.sandbox, spec, self.spec, self.file)
+            nodes = tuple(node.name for node in spec.nodes)
+            made = tuple(dict.fromkeys((*self.file.recorded, *nodes)))
+            file = self.file._replace(source=source, file=spec.file or "<python>", nodes=nodes)
+            self._rewrite(file._replace(made=made))
+        self._spec = spec
+        return changes
+
+    def differences(self, spec: LabSpec | None = None) -> Convergence:
+        """How the lab differs from *spec*, or from what was declared; nothing is changed."""
+        return compare(self.sandbox, spec or self.spec, self.spec)
+
     def detach(self) -> None:
         """Let it stand when this process ends, until `down`."""
         self._rewrite(self.file._replace(temporary=False))
@@ -254,7 +282,7 @@ class RunningLab:
             promiscuous=promiscuous,
             devices=self._host_devices(),
             log=state_home() / self.name / "nflog",
-            recorded=self.nodes,
+            recorded=tuple(map(NodeName, self.file.recorded)),
         )
         with Session(self.sandbox, scope) as session:
             yield session

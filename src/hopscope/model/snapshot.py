@@ -45,6 +45,7 @@ class LinkState(Struct, frozen=True, kw_only=True):
     port_state: str | None = None  # of a bridge port: "disabled", "forwarding" …
     peer: DevRef | None = None  # the other end of a veth pair
     addresses: tuple[Address, ...] = ()
+    stp: bool = False  # whether a bridge runs the spanning tree protocol
     nf_call: bool = False  # a bridge's own nf_call_iptables
     nf_call6: bool = False  # … and nf_call_ip6tables
     counters: Mapping[str, int] = field(default_factory=dict)  # rx_packets, tx_dropped …

@@ -30,6 +30,7 @@ __all__ = [
     "add_neighbour",
     "add_route",
     "add_veth",
+    "change_bridge",
     "delete_link",
     "dump_addresses",
     "dump_fdb",
@@ -38,6 +39,9 @@ __all__ = [
     "dump_policy_rules",
     "dump_routes",
     "get_nsid",
+    "remove_address",
+    "remove_neighbour",
+    "remove_route",
     "set_link",
 ]
 
@@ -46,9 +50,9 @@ AF_INET6: Final = 10
 AF_BRIDGE: Final = 7
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
-RTM_NEWADDR, RTM_GETADDR = 20, 22
-RTM_NEWROUTE, RTM_GETROUTE = 24, 26
-RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
 RTM_GETRULE: Final = 34
 RTM_GETNSID: Final = 90
 
@@ -132,10 +136,13 @@ def set_link(
     up: bool | None = None,
     master: int | None = None,
     alias: str | None = None,
+    mac: Mac | None = None,
     mtu: int | None = None,
 ) -> Message:
-    """Change a device; what is None stays as it is."""
+    """Change a device; what is None stays as it is, and a *master* of 0 frees it of its bridge."""
     body = _ifinfo(index=index, up=up)
+    if mac is not None:
+        body += attr(IFLA_ADDRESS, _octets(mac))
     if master is not None:
         body += u32(IFLA_MASTER, master)
     if alias is not None:
@@ -143,6 +150,16 @@ def set_link(
     if mtu is not None:
         body += u32(IFLA_MTU, mtu)
     return Message(RTM_NEWLINK, 0, body)
+
+
+def change_bridge(
+    index: int, *, stp: bool | None = None, nf_call_iptables: bool | None = None
+) -> Message:
+    """Change a bridge's options; what is None stays as it is."""
+    options = b"" if stp is None else u32(IFLA_BR_STP_STATE, int(stp))
+    if nf_call_iptables is not None:
+        options += u8(IFLA_BR_NF_CALL_IPTABLES, int(nf_call_iptables))
+    return Message(RTM_NEWLINK, 0, _ifinfo(index=index) + _linkinfo("bridge", options))
 
 
 def delete_link(index: int) -> Message:
@@ -165,10 +182,31 @@ def add_address(index: int, cidr: str, *, nodad: bool = True) -> Message:
     return Message(RTM_NEWADDR, _NEW, body)
 
 
+def remove_address(index: int, cidr: str) -> Message:
+    """Take an address from a device."""
+    interface = ip_interface(cidr)
+    family = AF_INET if interface.version == 4 else AF_INET6
+    body = struct.pack("=BBBBI", family, interface.network.prefixlen, 0, 0, index)
+    return Message(RTM_DELADDR, 0, body + attr(IFA_LOCAL, interface.ip.packed))
+
+
 def add_route(
     to: str, *, via: str | None = None, dev: int | None = None, metric: int | None = None
 ) -> Message:
     """A unicast route in the main table; *to* is CIDR."""
+    return Message(RTM_NEWROUTE, _NEW, _route(to, via, dev, metric, protocol=RTPROT_STATIC))
+
+
+def remove_route(
+    to: str, *, via: str | None = None, dev: int | None = None, metric: int | None = None
+) -> Message:
+    """Remove a unicast route of the main table, whoever added it."""
+    return Message(RTM_DELROUTE, 0, _route(to, via, dev, metric, protocol=0))
+
+
+def _route(
+    to: str, via: str | None, dev: int | None, metric: int | None, *, protocol: int
+) -> bytes:
     network = ip_network(to)
     four = network.version == 4
     scope = RT_SCOPE_LINK if four and via is None else RT_SCOPE_UNIVERSE
@@ -179,7 +217,7 @@ def add_route(
         0,
         0,
         RT_TABLE_MAIN,
-        RTPROT_STATIC,
+        protocol,
         scope,
         RTN_UNICAST,
         0,
@@ -192,7 +230,7 @@ def add_route(
         body += u32(RTA_OIF, dev)
     if metric is not None:
         body += u32(RTA_PRIORITY, metric)
-    return Message(RTM_NEWROUTE, _NEW, body)
+    return body
 
 
 def add_neighbour(index: int, ip: str, mac: Mac) -> Message:
@@ -202,6 +240,14 @@ def add_neighbour(index: int, ip: str, mac: Mac) -> Message:
     body = struct.pack("=BBHiHBB", family, 0, 0, index, NUD_PERMANENT, 0, 0)
     body += attr(NDA_DST, address.packed) + attr(NDA_LLADDR, _octets(mac))
     return Message(RTM_NEWNEIGH, _NEW, body)
+
+
+def remove_neighbour(index: int, ip: str) -> Message:
+    """Remove an ARP or ND entry."""
+    address = ip_address(ip)
+    family = AF_INET if address.version == 4 else AF_INET6
+    body = struct.pack("=BBHiHBB", family, 0, 0, index, 0, 0, 0)
+    return Message(RTM_DELNEIGH, 0, body + attr(NDA_DST, address.packed))
 
 
 def dump_links() -> Message:

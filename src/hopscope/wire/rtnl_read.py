@@ -96,6 +96,7 @@ class LinkPart(Struct, frozen=True, kw_only=True):
     port_state: str | None
     peer: int | None
     peer_nsid: int | None
+    stp: bool
     nf_call: bool
     nf_call6: bool
     counters: dict[str, int] = field(default_factory=dict)
@@ -180,6 +181,7 @@ def link(message: Message) -> LinkPart | None:
         port_state=_port_state(port),
         peer=_int(found.get(5)),
         peer_nsid=_int(found.get(37)),
+        stp=kind == "bridge" and bool(_int(data.get(5))),
         nf_call=kind == "bridge" and bool(_int(data.get(36))),
         nf_call6=kind == "bridge" and bool(_int(data.get(37))),
         counters=_counters(found.get(23, b"")),
