@@ -150,7 +150,7 @@ def test_a_plain_exec_does_not_load_the_parser(hopscope: Any) -> None:
     script = (
         "import sys; from hopscope.cli import main\n"
         "try: main()\n"
-        "finally: print(*({'typer', 'rich', 'pydantic'} & set(sys.modules)))\n"
+        "finally: print(*({'argparse', 'rich', 'pydantic'} & set(sys.modules)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, "exec", "lab", "node", "true"],
