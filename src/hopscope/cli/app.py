@@ -52,7 +52,23 @@ COMMANDS: Final = (
         "running.up",
         "Build a lab and leave it standing, until `hopscope down`.",
         (LAB, NAME, ON_HOST, QUIET),
+        more="A lab that is up already becomes what the file says now: what differs is changed, "
+        "and processes in its nodes go on.",
         lists=("Built-in labs", built_in_labs),
+    ),
+    Command(
+        "plan",
+        "changing.plan",
+        "Say what `up` would do, and why; nothing is done.",
+        (LAB, NAME, AS_JSON),
+        lists=("Built-in labs", built_in_labs),
+    ),
+    Command(
+        "diff",
+        "changing.diff",
+        "Say how a running lab differs from what it declares.",
+        (RUNNING, AS_JSON),
+        more="Exit status 1 when it does; `hopscope up` mends it.",
     ),
     Command(
         "down",
