@@ -107,13 +107,14 @@ def _lines(text: str) -> Iterator[str]:
 
 def zero(kernel: Kernel, node: NodeName) -> None:
     """Zero the counters of all iptables rules in *node*, as ``iptables -Z`` in each table."""
-    for tool in ("iptables", "ip6tables"):
-        saved = kernel.run(node, [f"{tool}-save"])
-        if saved.code == 127:
-            continue
-        for table in re.findall(r"^\*(\w+)", saved.stdout.decode(errors="replace"), re.MULTILINE):
-            done = kernel.run(node, [tool, "-w", "5", "-t", table, "-Z"])
-            if done.code:
+    answers = kernel.ask(node, ruleset.dump_tables(), bus=NETLINK_NETFILTER)
+    tables = [found for answer in answers if (found := ruleset.table(answer)) is not None]
+    for tool, family in (("iptables", Family.IP), ("ip6tables", Family.IP6)):
+        names = [name for of, name in tables if of is family and name in IPTABLES_TABLES]
+        if names:
+            text = "".join(f"*{name}\n-Z\nCOMMIT\n" for name in names)
+            done = kernel.run(node, [f"{tool}-restore", "--noflush", "-w", "5"], text.encode())
+            if done.code and b"incompatible" not in done.stderr:  # nft's own, of that name
                 raise ToolError(tool, f"{node}: zeroing counters", _said(tool, node, done))
 
 

@@ -5,9 +5,10 @@ from typing import Final
 
 from hopscope.kernel.protocol import Kernel
 from hopscope.kernel.readfiles import snmp, sysctls
-from hopscope.kernel.readrules import read_chains
+from hopscope.kernel.readrules import Listings, read_chains
 from hopscope.model.snapshot import (
     Address,
+    Chain,
     FdbEntry,
     LinkState,
     Neighbour,
@@ -30,8 +31,16 @@ End = tuple[NodeName, int]
 """A device by its index."""
 
 
-def read(kernel: Kernel, nodes: Sequence[NodeName], *, rules: bool = True) -> Snapshot:
+def read(
+    kernel: Kernel,
+    nodes: Sequence[NodeName],
+    *,
+    rules: bool = True,
+    listed: Listings | None = None,
+) -> Snapshot:
     """The nodes' state now; without *rules*, the firewall is left out.
+
+    *listed* is what an earlier reading kept of it, and is kept up to date.
 
     The devices of all the lab's nodes are read, so that every veth end knows its peer.
     Raises KernelError when the kernel refuses, CannotError when the lab has ended.
@@ -39,15 +48,28 @@ def read(kernel: Kernel, nodes: Sequence[NodeName], *, rules: bool = True) -> Sn
     links = {node: _links(kernel, node) for node in kernel.nodes}
     peers = _Peers(kernel, links)
     return Snapshot(
-        nodes=tuple(_node(kernel, node, links[node], peers, rules=rules) for node in nodes)
+        nodes=tuple(
+            _node(
+                kernel,
+                node,
+                links[node],
+                peers,
+                read_chains(kernel, node, listed) if rules else ((), ()),
+            )
+            for node in nodes
+        )
     )
 
 
 def _node(
-    kernel: Kernel, node: NodeName, links: Sequence[LinkPart], peers: "_Peers", *, rules: bool
+    kernel: Kernel,
+    node: NodeName,
+    links: Sequence[LinkPart],
+    peers: "_Peers",
+    firewall: tuple[tuple[Chain, ...], tuple[str, ...]],
 ) -> NodeState:
     names = {link.index: DevName(link.name) for link in links}
-    chains, unread = read_chains(kernel, node) if rules else ((), ())
+    chains, unread = firewall
     return NodeState(
         name=node,
         links=_link_states(kernel, node, links, names, peers),

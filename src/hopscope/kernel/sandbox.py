@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -64,10 +64,18 @@ class Sandbox:
         self.notes: tuple[str, ...] = ()
 
     @classmethod
-    def start(cls, claim: Claim, *, on_host: bool = False, also: Sequence[int] = ()) -> Self:
+    def start(
+        cls,
+        claim: Claim,
+        *,
+        on_host: bool = False,
+        also: Sequence[int] = (),
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Self:
         """Fork a holder that lives as long as this process, until `detach`.
 
-        It keeps *also*, descriptors, as long as it lives, and the claim's lock.
+        It keeps *also*, descriptors, as long as it lives, and the claim's lock. *meanwhile*
+        is called while it starts, which takes some 40 ms.
         Raises CannotError when this machine forbids the namespaces it needs.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -99,6 +107,7 @@ class Sandbox:
             ) as starter:
                 theirs.close()
                 try:
+                    meanwhile()
                     told, lives = _first_letters(ours)
                 except BaseException:
                     starter.kill()  # a stuck one would be waited for without end

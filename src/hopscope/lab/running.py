@@ -3,7 +3,7 @@
 import os
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Self
@@ -17,6 +17,7 @@ from hopscope.kernel.host import HostChanges, reserve
 from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.protocol import Completed
 from hopscope.kernel.read import read
+from hopscope.kernel.readrules import Listings
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import LabFile, state_home
 from hopscope.lab import asked
@@ -47,22 +48,30 @@ class RunningLab:
         self._spec = spec
         self._made = made
         self._ours = ours
+        self._listed: Listings = {}
         self._lost = weakref.finalize(self, made.end if ours else made.sandbox.close)
 
     @classmethod
     def start(
-        cls, spec: LabSpec, source: str, *, name: str | None = None, on_host: bool = False
+        cls,
+        spec: LabSpec,
+        source: str,
+        *,
+        name: str | None = None,
+        on_host: bool = False,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> Self:
-        """Build the lab; on any failure, nothing of it stays.
+        """Build the lab; on any failure, nothing of it stays. *meanwhile*: see `Sandbox.start`.
 
         Raises LabExistsError, SpecError, UsageError, CannotError, KernelError.
         """
-        spec = replace(spec, name=_checked(name or spec.name))
+        spec = replace(spec, name=_checked(name)) if name else spec
         with ExitStack() as stack:
             also = [stack.enter_context(reserve())] if on_host else []
             with suppress(*(() if on_host else (HopscopeError, OSError))):
                 sweep()
-            running = cls._begun(spec, source, on_host=on_host, also=[s.fileno() for s in also])
+            kept = [s.fileno() for s in also]
+            running = cls._begun(spec, source, on_host=on_host, also=kept, meanwhile=meanwhile)
             try:
                 running._build()  # noqa: SLF001 - its own class's
             except BaseException:
@@ -71,7 +80,15 @@ class RunningLab:
         return running
 
     @classmethod
-    def _begun(cls, spec: LabSpec, source: str, *, on_host: bool, also: Sequence[int]) -> Self:
+    def _begun(
+        cls,
+        spec: LabSpec,
+        source: str,
+        *,
+        on_host: bool,
+        also: Sequence[int],
+        meanwhile: Callable[[], None],
+    ) -> Self:
         """A lab of which there is the record, and the holder."""
         with undisturbed():
             claimed = state.claim(spec.name)
@@ -82,7 +99,7 @@ class RunningLab:
                 lab = _file(spec, source, host)
                 if host is not None:
                     claimed.write(lab)  # for the guardian
-                sandbox = Sandbox.start(claimed, on_host=on_host, also=also)
+                sandbox = Sandbox.start(claimed, on_host=on_host, also=also, meanwhile=meanwhile)
             except BaseException:
                 claimed.clear()
                 raise
@@ -216,7 +233,7 @@ class RunningLab:
         """All forwarding state of the nodes, or of one, now."""
         names = asked.texts("nodes", nodes) if nodes else self.nodes
         chosen = [self.check_node(name) for name in names]
-        return read(self.sandbox, chosen, rules=rules)
+        return read(self.sandbox, chosen, rules=rules, listed=self._listed)
 
     def run(self, node: str, argv: Sequence[str], stdin: bytes = b"") -> Completed:
         """Run a program in a node to its end; code 127 when there is no such program.
