@@ -8,6 +8,7 @@ from hopscope.kernel.sandbox import Sandbox
 from hopscope.lab.declare import parse
 from hopscope.lab.running import RunningLab
 from hopscope.model.snapshot import Chain
+from hopscope.model.vocab import Family
 
 pytestmark = pytest.mark.kernel
 
@@ -22,7 +23,7 @@ nodes:
       table inet own { chain c {
         type filter hook output priority 5
         icmp type echo-request counter
-      } }
+      }; }
   ns2: {addresses: {b: 10.9.0.2/24}}
 links: [[ns1:a, ns2:b]]
 """
@@ -49,9 +50,9 @@ def test_counters_are_read_anew(records: Path, monkeypatch: pytest.MonkeyPatch) 
             after = chains(lab)
         assert before != after
         assert after == anew(lab)
-        counts = {(c.table, c.name): [r.packets for r in c.rules] for c in after if c.rules}
-        assert counts["filter", "OUTPUT"] == [2]
-        assert counts["own", "c"] == [2]
+        counts = {(c.family, c.table): [r.packets for r in c.rules] for c in after if c.rules}
+        assert counts[Family.IP, "filter"] == [2]
+        assert counts[Family.INET, "own"] == [2]
         lab.zero("ns1")
         zeroed = chains(lab)
         assert {r.packets for c in zeroed if c.table != "own" for r in c.rules} == {0}
@@ -66,7 +67,7 @@ def test_counters_are_read_anew(records: Path, monkeypatch: pytest.MonkeyPatch) 
         "iptables -P FORWARD DROP",
         "nft delete table inet own",
         "nft insert rule inet own c counter",
-        "ip6tables -t raw -A PREROUTING -j ACCEPT",
+        "ip6tables -t raw -A PREROUTING -p tcp -j ACCEPT",
     ],
 )
 def test_a_change_is_noticed(records: Path, command: str) -> None:
