@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
-__all__ = ["COUNT", "METRIC", "MTU", "SIZE", "TIMEOUT", "Limits"]
+__all__ = ["COUNT", "METRIC", "MTU", "REPLICAS", "SIZE", "TIMEOUT", "Limits"]
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -27,3 +27,4 @@ COUNT: Final = Limits(low=1, high=10_000)
 SIZE: Final = Limits(low=12, high=65_507)  # our stamp, to what an IPv4 packet holds
 TIMEOUT: Final = Limits(low=0, high=60, above=True)
 METRIC: Final = Limits(low=0, high=0xFFFF_FFFF)
+REPLICAS: Final = Limits(low=1, high=10_000)

@@ -6,7 +6,7 @@ left, a bridge after its ports, so that it takes each of them up once.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Final
 
 from hopscope.model.lab import (
@@ -55,16 +55,17 @@ def compile_lab(
     """
     names = tuple(node.name for node in spec.nodes)
     home = HOME if HOME in names else None
+    ends = _ends(spec)
     return Plan(
         ops=(
             MakeNodes(names=names, home=home),
             *_early_sysctls(spec, on_host=on_host),
             *_devices(spec, on_host=on_host),
-            *_late_sysctls(spec, on_host=on_host),
+            *_late_sysctls(spec, ends, on_host=on_host),
             *(
                 op
                 for node in spec.nodes
-                for op in (*_bring_up(spec, node, on_host=on_host), *_layer3(node))
+                for op in (*_bring_up(node, ends[node.name], on_host=on_host), *_layer3(node))
             ),
             *(op for node in spec.nodes for op in _rules(node)),
         ),
@@ -125,6 +126,20 @@ def _indexes(spec: LabSpec, first_host_index: int | None) -> Mapping[DevRef, int
     return indexes
 
 
+_Ends = Mapping[NodeName, list[tuple[LinkEnd, bool]]]
+"""Node → its ends of links, in their order, and whether each is the far one."""
+
+
+def _ends(spec: LabSpec) -> _Ends:
+    """In one pass: a lab may have as many links as nodes, and thousands of both."""
+    found: dict[NodeName, list[tuple[LinkEnd, bool]]] = {node.name: [] for node in spec.nodes}
+    for link in spec.links:
+        near, far = _near_and_far(link)
+        found[near.ref.node].append((near, False))
+        found[far.ref.node].append((far, True))
+    return found
+
+
 def _names_a_device(sysctl: SysctlSpec) -> bool:
     parts = sysctl_path(sysctl.key).split("/")
     per_device = len(parts) > 3 and parts[2] in ("conf", "neigh")
@@ -150,13 +165,16 @@ def _early_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
                 yield _set(node, sysctl)
 
 
-def _late_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
+def _late_sysctls(spec: LabSpec, ends: _Ends, *, on_host: bool) -> Iterator[Op]:
     """Per device: a port or bridge without an address of its own gets no link-local one."""
     asked = {(node.name, sysctl_path(sysctl.key)) for node in spec.nodes for sysctl in node.sysctls}
     six = uses_ipv6(spec)
     for node in spec.nodes:
         addressed = {address.dev for address in node.addresses if ":" in address.cidr}
-        silent = [*(bridge.name for bridge in node.bridges), *_ports(spec, node.name)]
+        silent = [
+            *(bridge.name for bridge in node.bridges),
+            *(end.ref.dev for end, _far in ends[node.name] if end.bridge),
+        ]
         for dev in silent:
             path = f"net/ipv6/conf/{dev}/disable_ipv6"
             wanted = six or (on_host and node.name == HOME)
@@ -165,11 +183,6 @@ def _late_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
         for sysctl in node.sysctls:
             if _names_a_device(sysctl):
                 yield _set(node, sysctl)
-
-
-def _ports(spec: LabSpec, node: NodeName) -> list[DevName]:
-    ends = [end for link in spec.links for end in (link.a, link.b)]
-    return [end.ref.dev for end in ends if end.ref.node == node and end.bridge]
 
 
 def _devices(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
@@ -184,20 +197,22 @@ def _devices(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
                 mtu=bridge.mtu,
                 place=bridge.place,
             )
+    down = {(node.name, dev) for node in spec.nodes for dev in node.down}
     for link in spec.links:
-        yield _veth(spec, link, on_host=on_host)
+        yield _veth(link, down, on_host=on_host)
     if on_host:
         for ref in _indexes(spec, None):
             if ref.node == HOME and ref.dev != LO:
                 yield Mark(node=HOME, dev=ref.dev, alias=alias_of(spec.name))
 
 
-def _veth(spec: LabSpec, link: LinkSpec, *, on_host: bool) -> AddVeth:
+def _veth(link: LinkSpec, down: Container[tuple[NodeName, DevName]], *, on_host: bool) -> AddVeth:
     near, far = _near_and_far(link)
+    left_down = (near.ref.node, near.ref.dev) in down
     return AddVeth(
         near=_new_end(near),
         far=_new_end(far),
-        up=_comes_up(spec, near.ref) and not _is_real(near.ref, on_host=on_host),
+        up=not left_down and not _is_real(near.ref, on_host=on_host),
         mtu=link.mtu,
         place=link.place,
     )
@@ -212,28 +227,24 @@ def _new_end(end: LinkEnd) -> NewEnd:
     return NewEnd(ref=end.ref, mac=end.mac or mac_of(end.ref), bridge=end.bridge)
 
 
-def _comes_up(spec: LabSpec, ref: DevRef) -> bool:
-    return ref.dev not in spec.node(ref.node).down
-
-
 def _is_real(ref: DevRef, *, on_host: bool) -> bool:
     """A device of the machine's own namespace comes up only when its sysctls are set."""
     return on_host and ref.node == HOME
 
 
-def _bring_up(spec: LabSpec, node: NodeSpec, *, on_host: bool) -> Iterator[Op]:
+def _bring_up(
+    node: NodeSpec, ends: Sequence[tuple[LinkEnd, bool]], *, on_host: bool
+) -> Iterator[Op]:
     """Loopback, the ends that are not up yet, and last the bridges."""
     real = on_host and node.name == HOME
     if node.lo and not real:
         yield SetUp(node=node.name, dev=LO, place=node.place)
-    for link in spec.links:
-        near, far = _near_and_far(link)
-        for end in (near, far):
-            later = end is far or real
-            up = _comes_up(spec, end.ref)
-            bridge = far.bridge if end is far else None
-            if end.ref.node == node.name and later and (up or bridge):
-                yield SetUp(node=node.name, dev=end.ref.dev, up=up, bridge=bridge, place=end.place)
+    left_down = frozenset(node.down)
+    for end, far in ends:
+        up = end.ref.dev not in left_down
+        bridge = end.bridge if far else None
+        if (far or real) and (up or bridge):
+            yield SetUp(node=node.name, dev=end.ref.dev, up=up, bridge=bridge, place=end.place)
     for one in node.bridges:
         up = one.up and one.name not in node.down
         if up or one.mtu is not None:

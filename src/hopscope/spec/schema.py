@@ -2,11 +2,15 @@
 
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from hopscope.model.lab import TABLES
-from hopscope.model.limits import COUNT, MTU, SIZE, TIMEOUT, Limits
+from hopscope.model.limits import COUNT, MTU, REPLICAS, SIZE, TIMEOUT
 from hopscope.spec import short
+from hopscope.spec.part import Part as _Part
+from hopscope.spec.part import Texts as _Texts
+from hopscope.spec.part import within as _within
+from hopscope.spec.schemapools import Addresses, NamedPool
 
 __all__ = [
     "Bridge",
@@ -32,23 +36,9 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": DIALECT, **made, "title": "hopscope lab"}
 
 
-def _within(limits: Limits) -> dict[str, Any]:
-    """For editors; the rule itself is `check`'s, so that labs made in Python obey it too."""
-    low = "exclusiveMinimum" if limits.above else "minimum"
-    return {low: limits.low, "maximum": limits.high}
-
-
-class _Part(BaseModel):
-    # built as parts of Lab, not each on its own: importing takes half the time
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
-
-
 _LINES = Annotated[
     list[str],
     Field(examples=[["-t nat -A POSTROUTING -s 10.244.0.0/16 -o eth0 -j MASQUERADE"]]),
-]
-_Texts = Annotated[
-    list[str], BeforeValidator(short.one_or_many, json_schema_input_type=str | list[str])
 ]
 _SysctlValue = Annotated[str, BeforeValidator(short.sysctl_value, json_schema_input_type=str | int)]
 _Sysctls = dict[str, _SysctlValue]
@@ -105,6 +95,12 @@ _Route = Annotated[
 class Node(_Part):
     """One network namespace. 'host' is by convention the one with the bridges."""
 
+    count: int | None = Field(
+        default=None,
+        description="Make so many of it: pod1, pod2 and so on, for a node named pod.",
+        examples=[200],
+        json_schema_extra=_within(REPLICAS),
+    )
     bridges: Annotated[
         dict[str, _Bridge],
         BeforeValidator(short.bridges, json_schema_input_type=list[str] | dict[str, Bridge | None]),
@@ -113,10 +109,11 @@ class Node(_Part):
         description="Its bridges; a bridge without an address forwards in layer 2 only.",
         examples=[["br0"], {"br0": {"stp": True}}],
     )
-    addresses: dict[str, _Texts] = Field(
+    addresses: dict[str, Addresses] = Field(
         default={},
-        description="Device → its address, or a list of them, each with its prefix length.",
-        examples=[{"veth1a": "10.244.1.2/24"}],
+        description="Device → its address, or a list of them: each with its prefix length, "
+        "or {pool: …} to draw it.",
+        examples=[{"veth1a": "10.244.1.2/24"}, {"eth0": {"pool": "10.244.0.0/16"}}],
     )
     routes: list[_Route] = Field(
         default=[],
@@ -322,6 +319,11 @@ class Lab(_Part):
         json_schema_extra={"pattern": r"^[A-Za-z0-9_.][A-Za-z0-9._-]{0,62}$"},
     )
     description: str = Field(default="", description="What the lab shows, in a sentence.")
+    pools: dict[str, NamedPool] = Field(
+        default={},
+        description="Ranges that addresses are drawn from, by name.",
+        examples=[{"pods": {"range": "10.244.0.0/16", "reserved": ["10.244.0.1"]}}],
+    )
     nodes: dict[
         str,
         Annotated[Node, BeforeValidator(short.empty_when_null, json_schema_input_type=Node | None)],
