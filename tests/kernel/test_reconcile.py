@@ -1,7 +1,7 @@
 """A lab that stands becomes what is declared now, by what differs alone, or stays as it was."""
 
 import errno
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ def test_a_lab_that_is_as_declared_is_not_touched(
     """Not one message, file or tool changes anything in its nodes."""
     with standing(LABS[name]) as lab:
         writes: list[object] = []
-        for what in ("send", "write_sysctls", "make_nodes", "remove_nodes"):
+        for what in ("send", "write_all_sysctls", "make_nodes", "remove_nodes"):
             monkeypatch.setattr(lab.sandbox, what, _noted(writes, getattr(lab.sandbox, what)))
         assert become(lab, LABS[name]) == []
         assert [node for node in writes if node != ".fresh"] == []
@@ -193,7 +193,7 @@ class Fault:
     def __init__(self, sandbox: Sandbox, budget: int) -> None:
         self._left = budget
         self.struck = False
-        self._real = {name: getattr(sandbox, name) for name in ("send", "write_sysctls", "run")}
+        self._real = {name: getattr(sandbox, name) for name in ("send", "write_all_sysctls", "run")}
         self._nodes = {name: getattr(sandbox, name) for name in ("make_nodes", "remove_nodes")}
 
     def send(self, node: NodeName, messages: Sequence[Message]) -> None:
@@ -203,12 +203,12 @@ class Fault:
         if allowed < len(messages):
             raise self._error(node, allowed)
 
-    def write_sysctls(self, node: NodeName, values: Mapping[str, str]) -> None:
+    def write_all_sysctls(self, values: Sequence[tuple[NodeName, str, str]]) -> None:
         """One by one."""
         allowed = self._take(len(values))
-        self._real["write_sysctls"](node, dict(list(values.items())[:allowed]))
+        self._real["write_all_sysctls"](list(values)[:allowed])
         if allowed < len(values):
-            raise self._error(node, allowed)
+            raise self._error(values[0][0], allowed)
 
     def run(self, node: NodeName, argv: Sequence[str], stdin: bytes = b"") -> Any:
         """Only what changes rules is a step."""
@@ -244,7 +244,7 @@ class Fault:
 def struck(lab: RunningLab, monkeypatch: pytest.MonkeyPatch, budget: int) -> Fault:
     """The lab's kernel fails after so many steps."""
     fault = Fault(lab.sandbox, budget)
-    for name in ("send", "write_sysctls", "run", "make_nodes", "remove_nodes"):
+    for name in ("send", "write_all_sysctls", "run", "make_nodes", "remove_nodes"):
         monkeypatch.setattr(lab.sandbox, name, getattr(fault, name))
     return fault
 

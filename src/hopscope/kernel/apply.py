@@ -7,7 +7,7 @@ from itertools import groupby
 from hopscope.errors import KernelError, Problem, SpecError
 from hopscope.kernel.firewall import add_iptables, add_nft, reset
 from hopscope.kernel.sandbox import Sandbox
-from hopscope.model.vocab import DevRef
+from hopscope.model.vocab import DevRef, NodeName
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
@@ -42,6 +42,7 @@ def apply(plan: Plan, sandbox: Sandbox) -> None:
     Raises KernelError (its note names the lab's line), SpecError for a refused rule,
     CannotError for a missing tool. What was made stays; the sandbox is let go as a whole.
     """
+    sandbox.prepare([node for op in plan.ops for node in _spoken_to(op)])
     for group in _batches(plan.ops):
         match group[0]:
             case MakeNodes(names=names, home=home):
@@ -59,14 +60,14 @@ def apply(plan: Plan, sandbox: Sandbox) -> None:
 
 
 def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:
-    """Neighbouring operations that one request can carry: same node, same kind of request."""
+    """Neighbouring operations that one request can carry."""
 
     def carrier(op: Op) -> tuple[str, str]:
         match op:
             case MakeNodes() | RemoveNodes():
                 return "nodes", ""
             case SetSysctl():
-                return "sysctl", op.node
+                return "sysctl", ""
             case AddRules() | ResetRules():
                 return f"rules {id(op)}", op.node
             case _:
@@ -76,11 +77,22 @@ def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:
         yield list(group)
 
 
+def _spoken_to(op: Op) -> tuple[NodeName, ...]:
+    """The nodes whose netlink socket, or namespace, an operation needs."""
+    match op:
+        case MakeNodes() | RemoveNodes() | SetSysctl() | AddRules() | ResetRules():
+            return ()
+        case AddVeth(near=near, far=far):
+            return near.ref.node, far.ref.node
+        case _:
+            return (op.node,)
+
+
 def _set_sysctls(ops: Sequence[SetSysctl], sandbox: Sandbox) -> None:
     try:
-        sandbox.write_sysctls(ops[0].node, {op.path: op.value for op in ops})
+        sandbox.write_all_sysctls([(op.node, op.path, op.value) for op in ops])
     except KernelError as error:
-        refused = list({op.path: op for op in ops}.values())[error.index or 0]
+        refused = ops[error.index or 0]
         if refused.place is not None:
             _blame(error, refused)
         raise

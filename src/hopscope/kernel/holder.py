@@ -15,6 +15,7 @@ to a listening socket. Nobody who asks it changes namespaces.
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import resource
@@ -81,6 +82,16 @@ def main() -> None:
         setns(home, CLONE_NEWPID)  # a PID namespace that is dead can have no more processes
         keeper.guard(pid, config["folder"], config["lock"])
     os._exit(0)
+
+
+def written(path: str, text: str) -> int:
+    """Write a file; the errno, 0 when it went well."""
+    try:
+        with open(path, "w") as file:
+            file.write(text)
+    except OSError as error:
+        return error.errno or errno.EIO
+    return 0
 
 
 class Holder:
@@ -268,16 +279,11 @@ class Holder:
         return {}, [os.open(path, flags) for path in (*paths, f"{NETNS_DIR}/{request['node']}")]
 
     def do_write(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
-        """Write sysctl files as the node sees them; an errno each, 0 when it went well."""
-        codes = []
-        with self.inside(request["node"]):
-            for path, text in request["files"]:
-                try:
-                    with open(path, "w") as file:
-                        file.write(text)
-                    codes.append(0)
-                except OSError as error:
-                    codes.append(error.errno or errno.EIO)
+        """Write sysctl files as nodes see them: [[node, path, text], …]; an errno each, or 0."""
+        codes: list[int] = []
+        for node, some in itertools.groupby(request["files"], key=lambda file: file[0]):
+            with self.inside(node):
+                codes += [written(path, text) for _node, path, text in some]
         return {"codes": codes}, []
 
     def do_read(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:

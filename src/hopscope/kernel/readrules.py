@@ -20,7 +20,7 @@ from hopscope.wire.netlink import NETLINK_NETFILTER
 from hopscope.wire.nft import OUR_PREFIX, RuleKey
 from hopscope.wire.ruleset import Entry
 
-__all__ = ["Listings", "read_chains"]
+__all__ = ["Listing", "Listings", "read_chains"]
 
 _SAVE: Final = {Family.IP: "iptables-save", Family.IP6: "ip6tables-save"}
 _LEGACY: Final = {

@@ -189,6 +189,19 @@ class Sandbox:
             made.extend(socket.socket(fileno=fd) for fd in fds)
         return made
 
+    def prepare(self, nodes: Sequence[NodeName]) -> None:
+        """Open at once what changes in many nodes will need: `ns_fd` and their sockets."""
+        unknown = [node for node in dict.fromkeys(nodes) if node not in self._namespaces]
+        for start in range(0, len(unknown), MOST_FDS):
+            some = unknown[start : start + MOST_FDS]
+            _reply, fds = self._request("namespaces", names=some)
+            self._namespaces |= zip(some, fds, strict=True)
+        bus, kind = socket.NETLINK_ROUTE, socket.SOCK_RAW | socket.SOCK_CLOEXEC
+        closed = [node for node in dict.fromkeys(nodes) if (node, bus) not in self._routes]
+        made = self.open_sockets([(node, socket.AF_NETLINK, kind, bus) for node in closed])
+        for node, one in zip(closed, made, strict=True):
+            self._routes[node, bus] = Route(one, str(node))
+
     def ns_fd(self, node: NodeName) -> int:
         """A descriptor of the node's network namespace, kept open by this object."""
         if node not in self._namespaces:
@@ -215,10 +228,14 @@ class Sandbox:
 
     def write_sysctls(self, node: NodeName, values: Mapping[str, str]) -> None:
         """Set sysctls, by path below /proc/sys. KernelError, with the index of the one refused."""
-        files = [[f"/proc/sys/{path}", text] for path, text in values.items()]
-        reply, _fds = self._request("write", node=node, files=files)
-        answers = zip(values.items(), reply["codes"], strict=True)
-        for number, ((path, text), code) in enumerate(answers):
+        self.write_all_sysctls([(node, path, text) for path, text in values.items()])
+
+    def write_all_sysctls(self, values: Sequence[tuple[NodeName, str, str]]) -> None:
+        """The same in several nodes: each with its path and value, in this order."""
+        files = [[node, f"/proc/sys/{path}", text] for node, path, text in values]
+        reply, _fds = self._request("write", files=files)
+        answers = zip(values, reply["codes"], strict=True)
+        for number, ((node, path, text), code) in enumerate(answers):
             if code:
                 said = "this kernel has no such sysctl here" if code == errno.ENOENT else ""
                 doing = f"{node}: setting {path.replace('/', '.')} = {text}"
