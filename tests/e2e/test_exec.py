@@ -146,7 +146,7 @@ def test_without_a_command_it_says_how_it_is_called(hopscope: Any, bridge: str) 
 
 
 def test_a_plain_exec_does_not_load_the_parser(hopscope: Any) -> None:
-    """The parser takes longer to start than most commands take to run."""
+    """Loading it would take longer than most commands take to run."""
     script = (
         "import sys; from hopscope.cli import main\n"
         "try: main()\n"
