@@ -28,6 +28,7 @@ import time
 from typing import Any
 
 from hopscope.kernel import letters
+from hopscope.kernel.births import make
 from hopscope.kernel.emptying import empty
 from hopscope.kernel.recorder import Recorder
 from hopscope.kernel.settle import isolate, settle, told
@@ -228,20 +229,15 @@ class Holder:
 
     def do_nodes(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """Make a network namespace per name; *home* is the holder's own."""
-        try:
-            for name in request["names"]:
-                target = f"{NETNS_DIR}/{name}"
-                os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
-                if name == request["home"]:
-                    setns(self.home)
-                    self.home_node = name
-                else:
-                    unshare(CLONE_NEWNET)
-                mount("/proc/self/ns/net", target, "none", MS_BIND)
-                if not request.get("passing") and name not in self.names:
-                    self.names.append(name)
-        finally:
-            setns(self.home)
+        home = request["home"]
+        if home in request["names"]:
+            target = f"{NETNS_DIR}/{home}"
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+            mount("/proc/self/ns/net", target, "none", MS_BIND)
+            self.home_node = home
+        make([f"{NETNS_DIR}/{name}" for name in request["names"] if name != home], self.home)
+        if not request.get("passing"):
+            self.names = list(dict.fromkeys([*self.names, *request["names"]]))
         return {}, []
 
     def do_forget(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:

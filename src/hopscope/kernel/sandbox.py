@@ -8,7 +8,6 @@ import contextlib
 import errno
 import json
 import os
-import resource
 import select
 import signal
 import socket
@@ -23,6 +22,7 @@ from hopscope.errors import CannotError, HopscopeError, KernelError, NoSuchLabEr
 from hopscope.kernel import letters
 from hopscope.kernel.letters import MOST_FDS
 from hopscope.kernel.protocol import Completed
+from hopscope.kernel.starting import START, first_letters, listen, make_room
 from hopscope.kernel.state import Claim, LabFile, find, privileged, running, state_home
 from hopscope.kernel.tools import tool_path
 from hopscope.kernel.transport import Route
@@ -39,7 +39,6 @@ _FRESH: Final = NodeName(".fresh")
 _DEATH: Final = 5.0  # seconds that the kernel may take to end a killed holder
 _RESTORING: Final = 30.0  # … and that restoring the host may take: a few programs are run
 _ANSWERS: Final = 5.0  # … and in which a holder that we come to answers
-_START: Final = 60.0  # … and its start; it takes 30 ms
 
 
 class Sandbox:
@@ -58,7 +57,7 @@ class Sandbox:
         self._routes: dict[tuple[NodeName, int], Route] = {}
         self._namespaces: dict[NodeName, int] = {}
         self._lives = list(lives)
-        self._patience = _START
+        self._patience = START
         self.pid = pid
         self._nodes = tuple(nodes)
         self.notes: tuple[str, ...] = ()
@@ -79,12 +78,12 @@ class Sandbox:
         Raises CannotError when this machine forbids the namespaces it needs.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        _make_room()
+        make_room()
         with contextlib.ExitStack() as stack:
             undo = stack.enter_context(contextlib.ExitStack())
             undo.callback(ours.close)
             stack.enter_context(theirs)
-            listener = stack.enter_context(_listen(claim.folder))
+            listener = stack.enter_context(listen(claim.folder))
             log = os.open(claim.folder / "nflog", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             stack.callback(os.close, log)
             passed = (theirs.fileno(), listener.fileno(), log, claim.lock, *also)
@@ -108,7 +107,7 @@ class Sandbox:
                 theirs.close()
                 try:
                     meanwhile()
-                    told, lives = _first_letters(ours)
+                    told, lives = first_letters(ours)
                 except BaseException:
                     starter.kill()  # a stuck one would be waited for without end
                     raise
@@ -131,7 +130,7 @@ class Sandbox:
             control.connect(f"/proc/self/fd/{folder}/control")
             sandbox._patience = _ANSWERS
             _reply, sandbox._lives = sandbox._request("lives")
-            sandbox._patience = _START
+            sandbox._patience = START
         except (OSError, CannotError) as error:
             control.close()
             find(lab.name)  # raises NoSuchLabError when it ended meanwhile
@@ -357,68 +356,11 @@ class Sandbox:
         return reply, got
 
 
-def _first_letters(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """What the holder and its parent tell at the start, in whichever order."""
-    told: dict[str, Any] = {}
-    lives: list[int] = []
-    control.settimeout(_START)
-    try:
-        while not {"pid", "ready"} <= told.keys():
-            letter, fds = letters.receive(control)
-            lives += fds
-            if "error" in letter:
-                raise _forbidden(letter)
-            if not letter:
-                what = "the sandbox ended while it was being set up"
-                raise CannotError(what, mend="hopscope doctor")
-            told |= letter
-    except BaseException as error:
-        for fd in lives:
-            os.close(fd)
-        if isinstance(error, TimeoutError):
-            what = f"the sandbox was not ready within {_START:g} seconds"
-            raise CannotError(what, mend="hopscope doctor") from error
-        raise
-    control.settimeout(None)
-    return told, lives
-
-
 def _ended(process: int, within: float) -> bool:
     """Whether the process of that descriptor ends in time; select() knows no large descriptor."""
     poller = select.poll()
     poller.register(process, select.POLLIN)
     return bool(poller.poll(within * 1000))
-
-
-def _make_room() -> None:
-    """A lab of many nodes takes many descriptors, more than is usual and less than is allowed."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _listen(folder: Path) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    path = folder / "control"
-    path.unlink(missing_ok=True)
-    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-    try:
-        listener.bind(f"/proc/self/fd/{descriptor}/control")
-    finally:
-        os.close(descriptor)
-    listener.listen(16)
-    return listener
-
-
-def _forbidden(answer: Mapping[str, Any]) -> CannotError:
-    if answer["error"] not in (errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EUSERS):
-        what = f"the sandbox could not be set up: {answer['doing']}"
-        return CannotError(what, mend="hopscope doctor")
-    what = (
-        f"this machine does not let us make namespaces: {answer['doing']}. "
-        "Unprivileged user namespaces may be switched off"
-    )
-    return CannotError(what, mend="hopscope doctor   (names the knob; or run as root)")
 
 
 def _memory_file(name: str) -> Any:
