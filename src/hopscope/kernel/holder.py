@@ -230,8 +230,8 @@ class Holder:
     def do_nodes(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """Make a network namespace per name; *home* is the holder's own."""
         home = request["home"]
-        if home in request["names"]:
-            target = f"{NETNS_DIR}/{home}"
+        for name in (name for name in request["names"] if name == home):
+            target = f"{NETNS_DIR}/{name}"
             os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
             mount("/proc/self/ns/net", target, "none", MS_BIND)
             self.home_node = home
