@@ -64,10 +64,18 @@ class Sandbox:
         self.notes: tuple[str, ...] = ()
 
     @classmethod
-    def start(cls, claim: Claim, *, on_host: bool = False, also: Sequence[int] = ()) -> Self:
+    def start(
+        cls,
+        claim: Claim,
+        *,
+        on_host: bool = False,
+        confined: bool = False,
+        also: Sequence[int] = (),
+    ) -> Self:
         """Fork a holder that lives as long as this process, until `detach`.
 
-        It keeps *also*, descriptors, as long as it lives, and the claim's lock.
+        It keeps *also*, descriptors, as long as it lives, and the claim's lock. *confined*:
+        programs that run in it can change nothing outside it, whoever we are. See `confine`.
         Raises CannotError when this machine forbids the namespaces it needs.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -88,7 +96,8 @@ class Sandbox:
                 "log": log,
                 "lock": claim.lock,
                 "ours": passed,
-                "user": not privileged(),
+                "user": confined or not privileged(),
+                "confined": confined,
                 "on_host": on_host,
             }
             with subprocess.Popen(
@@ -166,6 +175,13 @@ class Sandbox:
             yield _FRESH
         finally:
             self.remove_nodes([_FRESH])
+
+    def adopt(self) -> tuple[NodeName, ...]:
+        """Make nodes of the namespaces that programs have named in it, as ``ip netns add`` does."""
+        reply, _fds = self._request("adopt")
+        found = tuple(map(NodeName, reply["names"]))
+        self._nodes += found
+        return found
 
     def open_socket(self, node: NodeName, family: int, kind: int, protocol: int) -> socket.socket:
         """A socket that was opened in *node*."""
