@@ -9,10 +9,10 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 __all__ = ["dumped"]
 
-Path = tuple[str | int, ...]
+Path = tuple[str, ...]
 
 _SHORT: Final = 64  # characters; what is longer is given lines of its own
-_WIDTH: Final = 100
+_WIDTH: Final = 4096  # a text is never broken
 
 
 def dumped(
