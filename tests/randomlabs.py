@@ -32,7 +32,9 @@ def random_labs(draw: st.DrawFn) -> dict[str, Any]:
     six = draw(st.booleans())
     middle: dict[str, Any] = {"addresses": {}}
     if bridged:
-        options = draw(st.sampled_from([{}, {"stp": True}, {"up": False}, {"mtu": 1300}]))
+        options: dict[str, Any] = draw(
+            st.sampled_from([{}, {"stp": True}, {"up": False}, {"mtu": 1300}])
+        )
         middle["bridges"] = {"br.0": {**options, "nf_call_iptables": draw(st.booleans())}}
     nodes, links = {home: middle}, []
     for number in range(1, count + 1):

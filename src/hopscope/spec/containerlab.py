@@ -109,7 +109,7 @@ class _Reader:
         known = ("nodes", "kinds", "groups", "defaults", "links")
         self.say_unknown(self.top, ("topology",), known, "topology")
         for name in self.given:
-            self.node(str(name))
+            self.node(name)
         links = list(self.links())
         for node in [*self.bridges.values(), *(end.node for link in links for end in link.ends)]:
             self.nodes.setdefault(node, ClabNode(name=node, place=self.foreign.place()))
@@ -133,13 +133,13 @@ class _Reader:
                 named = f"{what}.{key}" if what else str(key)
                 self.notes.add(self.foreign.place(*path, key), f"{named} is left out: {why}")
 
-    def node(self, name: str) -> None:
+    def node(self, key: Any) -> None:
         """One node, with what it inherits from its group, its kind and the defaults."""
-        own = self.given[name] or {}
-        layers = self.layers(own, ("topology", "nodes", name))
+        name = str(key)
+        layers = self.layers(_mapping(self.given[key]), ("topology", "nodes", key))
         merged = {key: value for layer, _path in reversed(layers) for key, value in layer.items()}
         kind = str(merged.get("kind", "linux"))
-        place = self.foreign.place("topology", "nodes", name)
+        place = self.foreign.place("topology", "nodes", key)
         mode = str(merged.get("network-mode", ""))
         if kind in _BRIDGES:
             self.bridges[name] = mode.partition(":")[2] if mode.startswith("container:") else HOST
@@ -178,19 +178,19 @@ class _Reader:
         """Sysctls and commands; those of the defaults come first."""
         where = self.shared.get(name, name)
         for layer, path in reversed(layers):
-            for key, value in (layer.get("sysctls") or {}).items():
+            for key, value in _mapping(layer.get("sysctls")).items():
                 place = self.foreign.place(*path, "sysctls", key)
                 line = f"sysctl -w {key}='{value}'"
                 yield Exec(node=where, line=line, place=place)
         for layer, path in reversed(layers):
-            for number, line in enumerate(layer.get("exec") or []):
+            for number, line in enumerate(_listed(layer.get("exec"))):
                 place = self.foreign.place(*path, "exec", number)
                 said = str(line).replace("__clabNodeName__", name)
                 yield Exec(node=where, line=said, place=place)
 
     def links(self) -> Iterator[ClabLink]:
         """The links that a veth pair can be."""
-        for number, link in enumerate(self.top.get("links") or []):
+        for number, link in enumerate(_listed(self.top.get("links"))):
             path = ("topology", "links", number)
             place = self.foreign.place(*path)
             if not isinstance(link, Mapping):
@@ -199,7 +199,7 @@ class _Reader:
             self.say_unknown(link, path, _LINK_KEYS, "link")
             ends = self.ends(link, place)
             if ends is not None:
-                yield ClabLink(ends=ends, mtu=link.get("mtu"), place=place)
+                yield ClabLink(ends=ends, mtu=_mtu(link), place=place)
 
     def ends(self, link: Mapping[str, Any], place: Place) -> tuple[ClabEnd, ClabEnd] | None:
         """Both ends, of any form of link; None, and said, for what cannot be."""
@@ -237,7 +237,7 @@ class _Reader:
 
     def shared_part(self, link: Mapping[str, Any], at: int) -> Mapping[str, Any]:
         """What the short form says of its ends in lists of two."""
-        found = {**link, **(link.get("vars") or {})}
+        found = {**link, **_mapping(link.get("vars"))}
         return {
             key: value[at]
             for key in ("ipv4", "ipv6")
@@ -249,9 +249,23 @@ class _Reader:
     def end(self, text: str, told: Mapping[str, Any]) -> ClabEnd:
         """``node:interface``; one of a bridge is a port of it."""
         node, _, dev = text.partition(":")
-        said = {**(told.get("vars") or {}), **told}
+        said = {**_mapping(told.get("vars")), **told}
         addresses = tuple(str(said[key]) for key in ("ipv4", "ipv6") if said.get(key))
         mac = str(told["mac"]).lower() if told.get("mac") else None
         bridge = node if node in self.bridges else None
         where = self.bridges.get(node) or self.shared.get(node, node)
         return ClabEnd(node=where, dev=dev, bridge=bridge, mac=mac, addresses=addresses)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """What is none counts as empty: containerlab itself would refuse the file."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _mtu(link: Mapping[str, Any]) -> int | None:
+    given = link.get("mtu")
+    return given if isinstance(given, int) and not isinstance(given, bool) else None

@@ -51,6 +51,9 @@ def _form(text: str, file: str) -> str:
         return "sh"
     if re.search(r"^topology\s*:", text, re.MULTILINE):
         return "containerlab"
+    if re.search(r"^(provider|defaults)\s*:|^defaults\.\w+", text, re.MULTILINE):
+        message = f"{file} is a topology of netlab; run netlab create, and import its clab.yml"
+        raise UsageError(message)
     if re.search(r"^(nodes|links)\s*:", text, re.MULTILINE):
         message = f"{file}: this is no topology of containerlab; is it a lab file already?"
         raise UsageError(message)
@@ -70,7 +73,7 @@ def _written(found: Imported, file: str) -> str:
     head = [f"Imported from {file} by hopscope import."]
     if found.notes:
         head += ["", "What needs attention:", *(f"  {note}" for note in found.notes)]
-    comments: dict[tuple[str | int, ...], str] = {
+    comments: dict[tuple[str, ...], str] = {
         ("nodes", name): said for name, said in found.comments.items()
     }
     return dumped(found.tree, head=head, comments=comments)

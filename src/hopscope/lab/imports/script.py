@@ -30,7 +30,7 @@ _KILLED: Final = 137  # by timeout
 _MOST_SAID: Final = 20  # notes of what commands said; a loop may say a thing a thousand times
 
 
-class Said(Struct, frozen=True):
+class _Said(Struct, frozen=True):
     """A command of the script, and what it wrote to standard error."""
 
     line: int
@@ -94,7 +94,7 @@ def _notes(done: Completed, file: str, seconds: float) -> Iterator[Note]:
         yield Note(place=Place(file, one.line, 0), text=f"{one.command}: {'; '.join(one.words)}")
     if done.code == 0:
         return
-    last = said[-1] if said else Said(0, "", ())
+    last = said[-1] if said else _Said(0, "", ())
     ended = (
         f"was stopped after {seconds:g} s"
         if done.code in (_KILLED, -9)
@@ -107,7 +107,7 @@ def _notes(done: Completed, file: str, seconds: float) -> Iterator[Note]:
         yield Note(place=Place(file, last.line, 0), text=f"it had printed: {line}")
 
 
-def _said(text: str) -> Iterator[Said]:
+def _said(text: str) -> Iterator[_Said]:
     """The commands in the order in which they were run, but for ours that begins it all."""
     line, command, words = 0, "", list[str]()
     for each in text.splitlines():
@@ -118,7 +118,7 @@ def _said(text: str) -> Iterator[Said]:
             words.append(each)
             continue
         if command or words:
-            yield Said(line, command, tuple(words))
+            yield _Said(line, command, tuple(words))
         line, command, words = int(match[1]), match[2], []
     if command or words:
-        yield Said(line, command, tuple(words))
+        yield _Said(line, command, tuple(words))
