@@ -174,7 +174,7 @@ COMMANDS: Final = (
     Command(
         "export",
         "interchange.export",
-        "Write a lab as a shell script, a picture, or a topology of containerlab.",
+        "Write a lab as a shell script, a picture or a topology file.",
         (
             Argument("LAB", "A built-in lab's name, a lab file, or a running lab's name."),
             Option(
@@ -191,7 +191,7 @@ COMMANDS: Final = (
     Command(
         "import",
         "interchange.import_lab",
-        "Make a lab file of a containerlab topology, or of what a shell script builds.",
+        "Make a lab file of a topology file, or of what a script builds.",
         (
             Argument("FILE", "containerlab's YAML or a shell script; '-' is standard input."),
             Argument("[ARG…]", "Of the script."),

@@ -21,6 +21,7 @@ from typing import Any, Final, Self
 
 from hopscope.errors import CannotError, HopscopeError, KernelError, NoSuchLabError
 from hopscope.kernel import letters
+from hopscope.kernel.beginning import first_letters
 from hopscope.kernel.letters import MOST_FDS
 from hopscope.kernel.protocol import Completed
 from hopscope.kernel.state import Claim, LabFile, find, privileged, running, state_home
@@ -108,7 +109,7 @@ class Sandbox:
             ) as starter:
                 theirs.close()
                 try:
-                    told, lives = _first_letters(ours)
+                    told, lives = first_letters(ours, _START)
                 except BaseException:
                     starter.kill()  # a stuck one would be waited for without end
                     raise
@@ -347,32 +348,6 @@ class Sandbox:
         return reply, got
 
 
-def _first_letters(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """What the holder and its parent tell at the start, in whichever order."""
-    told: dict[str, Any] = {}
-    lives: list[int] = []
-    control.settimeout(_START)
-    try:
-        while not {"pid", "ready"} <= told.keys():
-            letter, fds = letters.receive(control)
-            lives += fds
-            if "error" in letter:
-                raise _forbidden(letter)
-            if not letter:
-                what = "the sandbox ended while it was being set up"
-                raise CannotError(what, mend="hopscope doctor")
-            told |= letter
-    except BaseException as error:
-        for fd in lives:
-            os.close(fd)
-        if isinstance(error, TimeoutError):
-            what = f"the sandbox was not ready within {_START:g} seconds"
-            raise CannotError(what, mend="hopscope doctor") from error
-        raise
-    control.settimeout(None)
-    return told, lives
-
-
 def _ended(process: int, within: float) -> bool:
     """Whether the process of that descriptor ends in time; select() knows no large descriptor."""
     poller = select.poll()
@@ -398,17 +373,6 @@ def _listen(folder: Path) -> socket.socket:
         os.close(descriptor)
     listener.listen(16)
     return listener
-
-
-def _forbidden(answer: Mapping[str, Any]) -> CannotError:
-    if answer["error"] not in (errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EUSERS):
-        what = f"the sandbox could not be set up: {answer['doing']}"
-        return CannotError(what, mend="hopscope doctor")
-    what = (
-        f"this machine does not let us make namespaces: {answer['doing']}. "
-        "Unprivileged user namespaces may be switched off"
-    )
-    return CannotError(what, mend="hopscope doctor   (names the knob; or run as root)")
 
 
 def _memory_file(name: str) -> Any:

@@ -14,7 +14,7 @@ from hopscope.model.vocab import DevName, NodeName
 __all__ = ["NodeFacts", "facts_of"]
 
 _SYSCTLS: Final = 'find /proc/sys/net -type f -perm -200 -exec grep -Hs "" {} +'
-_SYSFS: Final = 'grep -Hs "" /sys/class/net/*/addr_assign_type /sys/class/net/*/bridge/stp_state'
+_SYSFS: Final = 'grep -Hs "" /sys/class/net/*/addr_assign_type'
 _SET: Final = "3"  # NET_ADDR_SET: somebody chose the address
 _ENDLESS: Final = re.compile(r"net/(ipv4/route/flush|ipv6/route/flush|.*/stable_secret|.*/mtu)")
 
@@ -27,7 +27,6 @@ class NodeFacts(Struct, frozen=True, kw_only=True):
     state: NodeState
     sysctls: Mapping[str, str]
     chosen_macs: frozenset[DevName] = frozenset()
-    stp: frozenset[DevName] = frozenset()
     iptables: tuple[str, ...] = ()
     ip6tables: tuple[str, ...] = ()
     nft: str = ""
@@ -47,7 +46,7 @@ def facts_of(sandbox: Sandbox, nodes: Sequence[NodeName]) -> list[NodeFacts]:
 
 def _facts(sandbox: Sandbox, state: NodeState) -> NodeFacts:
     told = _output(sandbox, state.name, _SYSFS)
-    sysfs = {(path.split("/")[4], path.split("/")[-1]): value for path, value in _pairs(told)}
+    chosen = {path.split("/")[4] for path, value in _pairs(told) if value == _SET}
     unread: list[str] = []
     tables = _listed(sandbox, state.name, ["nft", "list", "tables"], unread)
     four = _saved(_listed(sandbox, state.name, ["iptables-save"], unread))
@@ -60,8 +59,7 @@ def _facts(sandbox: Sandbox, state: NodeState) -> NodeFacts:
     return NodeFacts(
         state=state,
         sysctls=_sysctls(_pairs(_output(sandbox, state.name, _SYSCTLS))),
-        chosen_macs=_devices(sysfs, "addr_assign_type", _SET),
-        stp=_devices(sysfs, "stp_state", "1"),
+        chosen_macs=frozenset(map(DevName, chosen)),
         iptables=tuple(line for lines in four.values() for line in lines),
         ip6tables=tuple(line for lines in six.values() for line in lines),
         nft="".join(
@@ -95,12 +93,6 @@ def _sysctls(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """By path; those that are no settings, or follow from something else, are left out."""
     paths = ((path.removeprefix("/proc/sys/"), value) for path, value in pairs)
     return {path: value for path, value in paths if not _ENDLESS.fullmatch(path)}
-
-
-def _devices(sysfs: Mapping[tuple[str, str], str], what: str, value: str) -> frozenset[DevName]:
-    return frozenset(
-        DevName(dev) for (dev, name), held in sysfs.items() if (name, held) == (what, value)
-    )
 
 
 def _is_compat(

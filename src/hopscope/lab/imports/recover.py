@@ -88,7 +88,7 @@ class Recovered:
         """Its options, where they differ from what it would have anyway."""
         ports = [port for port in one.state.links if port.master == link.name]
         found: Tree = {}
-        if link.name in one.stp:
+        if link.stp:
             found["stp"] = True
         if link.nf_call:
             found["nf_call_iptables"] = True

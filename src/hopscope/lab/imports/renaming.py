@@ -86,7 +86,6 @@ class Renaming:
             state=state,
             sysctls={_path(path, names): value for path, value in one.sysctls.items()},
             chosen_macs=frozenset(map(sure, one.chosen_macs)),
-            stp=frozenset(map(sure, one.stp)),
         )
 
 

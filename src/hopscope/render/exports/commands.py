@@ -5,8 +5,9 @@ from typing import Final, assert_never
 
 from msgspec.structs import replace
 
+from hopscope.model.lab import LabSpec
 from hopscope.model.vocab import NodeName
-from hopscope.plan.compile import HOME
+from hopscope.plan.compile import HOME, compile_lab
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
@@ -14,22 +15,64 @@ from hopscope.plan.ops import (
     AddRoute,
     AddRules,
     AddVeth,
+    ChangeBridge,
+    ChangeDevice,
     MakeNodes,
     Mark,
     NewEnd,
-    Op,
+    RemoveAddress,
+    RemoveDevice,
+    RemoveNeighbour,
+    RemoveNodes,
+    RemoveRoute,
+    ResetRules,
     SetSysctl,
     SetUp,
 )
 from hopscope.render.exports.words import command, rule_words
 
-__all__ = ["inside", "is_quiet", "lines_of", "moved", "quieted", "sysctl_key"]
+__all__ = [
+    "Building",
+    "building",
+    "inside",
+    "is_quiet",
+    "lines_of",
+    "moved",
+    "quieted",
+    "sysctl_key",
+]
+
+Building = (
+    MakeNodes
+    | SetSysctl
+    | AddBridge
+    | AddVeth
+    | SetUp
+    | Mark
+    | AddAddress
+    | AddRoute
+    | AddNeighbour
+    | AddRules
+)
+"""What a lab is built with; other operations change one that stands."""
 
 _QUIET: Final = tuple(
     f"net/ipv6/conf/{which}/{key}"
     for which in ("all", "default")
     for key in ("disable_ipv6", "accept_dad")
 )
+
+
+def building(lab: LabSpec) -> Iterator[Building]:
+    """The operations that build the lab, in their order."""
+    for op in compile_lab(lab).ops:
+        match op:
+            case ChangeDevice() | ChangeBridge() | RemoveNodes() | RemoveDevice() | RemoveAddress():
+                continue
+            case RemoveRoute() | RemoveNeighbour() | ResetRules():
+                continue
+            case _:  # a new kind of operation does not pass the type checker here
+                yield op
 
 
 def is_quiet(op: SetSysctl) -> bool:
@@ -61,7 +104,7 @@ def sysctl_key(path: str) -> str:
     return path if "." in path else path.replace("/", ".")
 
 
-def moved(op: Op, node: NodeName) -> Op:
+def moved(op: Building, node: NodeName) -> Building:
     """The same operation as if its node were *node*: as it is typed by one who is there."""
     if isinstance(op, MakeNodes | AddVeth):
         message = f"{op} has no one node"
@@ -69,7 +112,7 @@ def moved(op: Op, node: NodeName) -> Op:
     return replace(op, node=node)
 
 
-def lines_of(op: Op) -> Iterator[str]:
+def lines_of(op: Building) -> Iterator[str]:
     """The commands that do it."""
     match op:
         case MakeNodes(names=names, home=home):

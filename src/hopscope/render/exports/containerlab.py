@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hopscope.model.lab import BridgeSpec, LabSpec, LinkEnd, LinkSpec, NodeSpec
 from hopscope.model.vocab import DevName, NodeName
-from hopscope.plan.compile import HOME, compile_lab
+from hopscope.plan.compile import HOME
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
@@ -19,11 +19,11 @@ from hopscope.plan.ops import (
     AddVeth,
     MakeNodes,
     Mark,
-    Op,
     SetSysctl,
     SetUp,
 )
 from hopscope.render.exports import commands
+from hopscope.render.exports.commands import Building
 from hopscope.render.exports.words import command
 from hopscope.render.exports.yamltext import dumped
 
@@ -58,7 +58,7 @@ def _head(lab: LabSpec) -> Iterator[str]:
             yield from (f"  {line}" for line in lines)
 
 
-def _of_host(lab: LabSpec) -> tuple[list[Op], list[Op]]:
+def _of_host(lab: LabSpec) -> tuple[list[Building], list[Building]]:
     """What prepares the host: before there are links, and what is about their ends."""
     ends = {
         end.ref.dev
@@ -66,9 +66,9 @@ def _of_host(lab: LabSpec) -> tuple[list[Op], list[Op]]:
         for end in (link.a, link.b)
         if end.ref.node == HOME and not _is_hosts_own(lab, link)
     }
-    before: list[Op] = []
-    after: list[Op] = []
-    for op in compile_lab(lab).ops:
+    before: list[Building] = []
+    after: list[Building] = []
+    for op in commands.building(lab):
         if isinstance(op, MakeNodes) or op.node != HOME or _goes_without_saying(lab, op):
             continue
         if isinstance(op, AddVeth) and (op.far.ref.node != HOME or op.far.ref.dev in ends):
@@ -77,7 +77,7 @@ def _of_host(lab: LabSpec) -> tuple[list[Op], list[Op]]:
     return before, after
 
 
-def _names_one_of(op: Op, ends: set[DevName]) -> bool:
+def _names_one_of(op: Building, ends: set[DevName]) -> bool:
     match op:
         case AddAddress(dev=dev) | SetUp(dev=dev) | AddNeighbour(dev=dev) | Mark(dev=dev):
             return dev in ends
@@ -89,7 +89,7 @@ def _names_one_of(op: Op, ends: set[DevName]) -> bool:
             return bool(ends)
 
 
-def _goes_without_saying(lab: LabSpec, op: Op) -> bool:
+def _goes_without_saying(lab: LabSpec, op: Building) -> bool:
     """What containerlab, or the machine, has done anyway."""
     if isinstance(op, SetSysctl):
         return op.place is None
@@ -146,7 +146,7 @@ def _nodes(lab: LabSpec) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _exec(lab: LabSpec, node: NodeSpec) -> Iterator[str]:
     """What is done inside a container once its links are there. No shell reads the lines."""
-    for op in compile_lab(lab).ops:
+    for op in commands.building(lab):
         if isinstance(op, MakeNodes) or op.node != node.name or _goes_without_saying(lab, op):
             continue
         match op:
@@ -165,6 +165,6 @@ def _exec(lab: LabSpec, node: NodeSpec) -> Iterator[str]:
 
 def _downs(lab: LabSpec, node: NodeName) -> Iterator[str]:
     """The near ends that stay down; containerlab brings every end up."""
-    for op in compile_lab(lab).ops:
+    for op in commands.building(lab):
         if isinstance(op, AddVeth) and op.near.ref.node == node and not op.up:
             yield command(["ip", "link", "set", op.near.ref.dev, "down"])

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Final
 
 from hopscope.model.lab import LabSpec
-from hopscope.plan.compile import HOME, compile_lab, uses_ipv6
+from hopscope.plan.compile import HOME, uses_ipv6
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
@@ -19,11 +19,11 @@ from hopscope.plan.ops import (
     AddVeth,
     MakeNodes,
     Mark,
-    Op,
     SetSysctl,
     SetUp,
 )
 from hopscope.render.exports import commands
+from hopscope.render.exports.commands import Building
 from hopscope.render.exports.storylines import story_lines
 from hopscope.render.exports.takedown import take_down
 from hopscope.render.exports.words import comment
@@ -45,7 +45,7 @@ _PROMPT: Final = "An IPv6 address is usable at once, without asking whether anot
 
 def script(lab: LabSpec) -> str:
     """The script: what it is, how to take it down, how to build it, what to do in it."""
-    ops = compile_lab(lab).ops
+    ops = commands.building(lab)
     parts = ["\n".join(_head(lab)), "set -eu", "\n".join(take_down(lab)) + _USAGE.rstrip()]
     for title, group in groupby(ops, lambda op: _title(lab, op)):
         lines = list(_lines(list(group)))
@@ -75,7 +75,7 @@ def _head(lab: LabSpec) -> Iterator[str]:
     yield f"#     sh {name} && exec sh'"
 
 
-def _title(lab: LabSpec, op: Op) -> str:
+def _title(lab: LabSpec, op: Building) -> str:
     """What part of the script an operation belongs to."""
     match op:
         case MakeNodes():
@@ -96,7 +96,7 @@ def _title(lab: LabSpec, op: Op) -> str:
             return f"The rules of {node}, for {tool}."
 
 
-def _lines(group: Sequence[Op]) -> Iterator[str]:
+def _lines(group: Sequence[Building]) -> Iterator[str]:
     """The commands of one part; the quiet sysctls of a node are one command."""
     quiet = [op for op in group if isinstance(op, SetSysctl) and commands.is_quiet(op)]
     if quiet:
