@@ -18,7 +18,7 @@ from hopscope.plan.compile import HOME
 from hopscope.render.exports import export
 from hopscope.render.exports.yamltext import dumped
 from randomlabs import random_labs
-from samestate import comparable, renamed
+from samestate import comparable, renamed, settled
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("records")]
 
@@ -28,7 +28,7 @@ Same = dict[str, dict[str, object]]
 def built(lab: LabSpec) -> Same:
     """What hopscope itself makes of the lab."""
     with RunningLab.start(lab, "") as running:
-        return comparable(running.snapshot())
+        return comparable(settled(running.snapshot))
 
 
 def typed(lab: LabSpec, *arguments: str) -> Snapshot:
@@ -39,7 +39,7 @@ def typed(lab: LabSpec, *arguments: str) -> Snapshot:
         assert done.code == 0, done.stderr.decode()
         workshop.sandbox.adopt()
         nodes = [HERE, *(node.name for node in lab.nodes if node.name != HOME)]
-        return renamed(read(workshop.sandbox, nodes), HERE, HOME)
+        return renamed(settled(lambda: read(workshop.sandbox, nodes)), HERE, HOME)
 
 
 def by_hand(lab: LabSpec) -> Same:
@@ -66,7 +66,7 @@ def test_a_built_in_lab_comes_back_from_its_script(name: str) -> None:
 
 @given(random_labs())
 @settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
