@@ -172,6 +172,50 @@ COMMANDS: Final = (
         (Argument("[lab|journeys]", "Which document's schema.", "lab"),),
     ),
     Command(
+        "export",
+        "interchange.export",
+        "Write a lab as a shell script, a picture or a topology file.",
+        (
+            Argument("LAB", "A built-in lab's name, a lab file, or a running lab's name."),
+            Option(
+                ("--format",),
+                "sh, mermaid, dot, svg or containerlab. Default: as FILE ends, else sh.",
+                "FORMAT",
+                keyword="form",
+            ),
+            Option(("--out",), "Default: standard output.", "FILE"),
+            Option(("--image",), "Of containerlab's nodes.", "IMAGE"),
+        ),
+        lists=("Built-in labs", built_in_labs),
+    ),
+    Command(
+        "import",
+        "interchange.import_lab",
+        "Make a lab file of a topology file, or of what a script builds.",
+        (
+            Argument("FILE", "containerlab's YAML or a shell script; '-' is standard input."),
+            Argument("[ARG…]", "Of the script."),
+            Option(
+                ("--format",),
+                "containerlab or sh. Default: what it looks like.",
+                "FORMAT",
+                keyword="form",
+            ),
+            Option(("--out",), "Default: standard output.", "LAB.yaml"),
+            Option(("--name",), "Of the lab; default: the file's own.", "NAME"),
+            Option(
+                ("--timeout",),
+                "For a script.",
+                "SECONDS",
+                Number(float, 0.1),
+                60.0,
+                keyword="seconds",
+            ),
+        ),
+        more="A script is run, in a sandbox where it can change nothing else. What a lab file "
+        "cannot hold is listed on standard error.",
+    ),
+    Command(
         "doctor",
         "doctor.doctor",
         "Say what this machine can do, and how to mend what it cannot.",

@@ -29,6 +29,7 @@ from typing import Any
 
 from hopscope.kernel import letters
 from hopscope.kernel.births import make
+from hopscope.kernel.confine import freeze, lock, named_namespaces
 from hopscope.kernel.emptying import empty
 from hopscope.kernel.recorder import Recorder
 from hopscope.kernel.settle import isolate, settle, told
@@ -68,7 +69,7 @@ def main() -> None:
     guardian = os.pidfd_open(os.getpid()) if config["on_host"] else -1
     home = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     with told(control):
-        isolate(user=config["user"])
+        isolate(user=config["user"], nobody=config["confined"] and os.geteuid() == 0)
     pid = os.fork()
     if pid == 0:
         with told(control):
@@ -114,7 +115,11 @@ class Holder:
         self.room = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (self.room[1], self.room[1]))
         unshare(CLONE_NEWNS | CLONE_NEWUTS | (0 if config["on_host"] else CLONE_NEWNET))
+        if config["confined"]:
+            freeze()
         self.mount_all(config["name"])
+        if config["confined"]:
+            lock()
         self.home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
     def mount_all(self, name: str) -> None:
@@ -245,6 +250,12 @@ class Holder:
         for name in request["names"]:
             empty(f"{NETNS_DIR}/{name}")
         return {}, []
+
+    def do_adopt(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
+        """Take in the namespaces that programs of the lab have named meanwhile."""
+        names = [name for name in named_namespaces(NETNS_DIR) if name not in self.names]
+        self.names += names
+        return {"names": names}, []
 
     def do_sockets(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """Open sockets: [[node, family, type, protocol], …]."""

@@ -68,13 +68,15 @@ class Sandbox:
         claim: Claim,
         *,
         on_host: bool = False,
+        confined: bool = False,
         also: Sequence[int] = (),
         meanwhile: Callable[[], None] = lambda: None,
     ) -> Self:
         """Fork a holder that lives as long as this process, until `detach`.
 
-        It keeps *also*, descriptors, as long as it lives, and the claim's lock. *meanwhile*
-        is called while it starts, which takes some 40 ms.
+        It keeps *also*, descriptors, as long as it lives, and the claim's lock. *confined*:
+        programs that run in it can change nothing outside it, whoever we are; see `confine`.
+        *meanwhile* is called while it starts, which takes some 40 ms.
         Raises CannotError when this machine forbids the namespaces it needs.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -95,7 +97,8 @@ class Sandbox:
                 "log": log,
                 "lock": claim.lock,
                 "ours": passed,
-                "user": not privileged(),
+                "user": confined or not privileged(),
+                "confined": confined,
                 "on_host": on_host,
             }
             with subprocess.Popen(
@@ -174,6 +177,13 @@ class Sandbox:
             yield _FRESH
         finally:
             self.remove_nodes([_FRESH])
+
+    def adopt(self) -> tuple[NodeName, ...]:
+        """Make nodes of the namespaces that programs have named in it, as ``ip netns add`` does."""
+        reply, _fds = self._request("adopt")
+        found = tuple(map(NodeName, reply["names"]))
+        self._nodes += found
+        return found
 
     def open_socket(self, node: NodeName, family: int, kind: int, protocol: int) -> socket.socket:
         """A socket that was opened in *node*."""
