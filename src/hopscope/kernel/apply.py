@@ -42,7 +42,7 @@ def apply(plan: Plan, sandbox: Sandbox) -> None:
     Raises KernelError (its note names the lab's line), SpecError for a refused rule,
     CannotError for a missing tool. What was made stays; the sandbox is let go as a whole.
     """
-    sandbox.prepare([node for op in plan.ops for node in _spoken_to(op)])
+    spoken_to = [node for op in plan.ops for node in _spoken_to(op)]
     for group in _batches(plan.ops):
         match group[0]:
             case MakeNodes(names=names, home=home):
@@ -56,6 +56,8 @@ def apply(plan: Plan, sandbox: Sandbox) -> None:
             case ResetRules(node=node):
                 reset(sandbox, node)
             case _:
+                sandbox.prepare(spoken_to)
+                spoken_to = []
                 _send(plan, group, sandbox)
 
 
