@@ -4,7 +4,7 @@ import json as jsonlib
 import sys
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from hopscope.model.record import Record, StepResult
 
 __all__ = ["down", "list_labs", "run", "up"]
+
+_SHOWN: Final = 6  # nodes that are named in a line
 
 
 def run(
@@ -142,7 +144,7 @@ def up(lab: str, name: str | None, *, on_host: bool, quiet: bool) -> None:
             running.detach()
             if not quiet:
                 took = (time.perf_counter() - begun) * 1000
-                words = f"{running.name} is up: {', '.join(running.nodes)} ({took:.0f} ms)"
+                words = f"{running.name} is up: {_listed(running.nodes)} ({took:.0f} ms)"
                 sys.stdout.write(f"{words}\n  enter it: hopscope shell {running.name}\n")
                 sys.stdout.flush()
         too_late()
@@ -182,10 +184,16 @@ def list_labs(*, json: bool) -> None:
     for lab in labs:
         age = _age((time.time_ns() - lab.started) // 1_000_000_000)
         note = "  (ends with its run)" if lab.temporary else ""
-        nodes = ", ".join(lab.nodes[:6]) + (" …" if len(lab.nodes) > 6 else "")
+        nodes = _listed(lab.nodes)
         sys.stdout.write(
             f"{lab.name:<{width}}  {lab.mode:<8}  {lab.pid:>7}  {age:>6}  {nodes}{note}\n"
         )
+
+
+def _listed(nodes: "Sequence[str]") -> str:
+    """Some, and how many there are where these are not all."""
+    shown = ", ".join(nodes[:_SHOWN])
+    return shown if len(nodes) <= _SHOWN else f"{shown} … ({len(nodes)} nodes)"
 
 
 def _age(seconds: int) -> str:

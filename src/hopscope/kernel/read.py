@@ -36,10 +36,12 @@ def read(
     nodes: Sequence[NodeName],
     *,
     rules: bool = True,
+    files: bool = True,
     listed: Listings | None = None,
 ) -> Snapshot:
     """The nodes' state now; without *rules*, the firewall is left out.
 
+    Without *files*, what the kernel tells as files is: sysctls and protocol counters.
     *listed* is what an earlier reading kept of it, and is kept up to date.
 
     The devices of all the lab's nodes are read, so that every veth end knows its peer.
@@ -55,6 +57,7 @@ def read(
                 links[node],
                 peers,
                 read_chains(kernel, node, listed) if rules else ((), ()),
+                files=files,
             )
             for node in nodes
         )
@@ -67,6 +70,8 @@ def _node(
     links: Sequence[LinkPart],
     peers: "_Peers",
     firewall: tuple[tuple[Chain, ...], tuple[str, ...]],
+    *,
+    files: bool,
 ) -> NodeState:
     names = {link.index: DevName(link.name) for link in links}
     chains, unread = firewall
@@ -78,8 +83,8 @@ def _node(
         neighbours=tuple(_neighbours(kernel, node, names)),
         fdb=tuple(_fdb(kernel, node, names)) if _has_bridge(links) else (),
         chains=chains,
-        sysctls=sysctls(kernel, node, list(names.values())),
-        counters=snmp(kernel, node),
+        sysctls=sysctls(kernel, node, list(names.values())) if files else {},
+        counters=snmp(kernel, node) if files else {},
         unread=unread,
     )
 

@@ -198,18 +198,21 @@ class Sandbox:
             made.extend(socket.socket(fileno=fd) for fd in fds)
         return made
 
-    def prepare(self, nodes: Sequence[NodeName]) -> None:
-        """Open at once what changes in many nodes will need: `ns_fd` and their sockets."""
+    def prepare(
+        self, nodes: Sequence[NodeName], buses: Sequence[int] = (socket.NETLINK_ROUTE,)
+    ) -> None:
+        """Open at once what many nodes will need: `ns_fd`, and a socket for each of *buses*."""
         unknown = [node for node in dict.fromkeys(nodes) if node not in self._namespaces]
         for start in range(0, len(unknown), MOST_FDS):
             some = unknown[start : start + MOST_FDS]
             _reply, fds = self._request("namespaces", names=some)
             self._namespaces |= zip(some, fds, strict=True)
-        bus, kind = socket.NETLINK_ROUTE, socket.SOCK_RAW | socket.SOCK_CLOEXEC
-        closed = [node for node in dict.fromkeys(nodes) if (node, bus) not in self._routes]
-        made = self.open_sockets([(node, socket.AF_NETLINK, kind, bus) for node in closed])
-        for node, one in zip(closed, made, strict=True):
-            self._routes[node, bus] = Route(one, str(node))
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+        both = [(node, bus) for node in dict.fromkeys(nodes) for bus in buses]
+        closed = [key for key in both if key not in self._routes]
+        made = self.open_sockets([(node, socket.AF_NETLINK, kind, bus) for node, bus in closed])
+        for key, one in zip(closed, made, strict=True):
+            self._routes[key] = Route(one, str(key[0]))
 
     def ns_fd(self, node: NodeName) -> int:
         """A descriptor of the node's network namespace, kept open by this object."""

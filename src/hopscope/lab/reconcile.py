@@ -21,7 +21,7 @@ from hopscope.kernel.read import read
 from hopscope.kernel.readrules import read_chains
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import LabFile, state_home
-from hopscope.model.change import Change
+from hopscope.model.change import Change, Subject
 from hopscope.model.lab import LabSpec
 from hopscope.model.snapshot import Chain, Snapshot
 from hopscope.model.vocab import DevRef, NodeName
@@ -33,6 +33,7 @@ from hopscope.plan.ops import AddRules, MakeNodes, Plan
 from hopscope.plan.restore import plan_of
 from hopscope.plan.wanted import Wanted, wanted
 from hopscope.plan.world import World, default_path
+from hopscope.wire.netlink import NETLINK_NETFILTER, NETLINK_ROUTE
 
 __all__ = ["alone", "compare", "from_nothing", "reconcile"]
 
@@ -145,6 +146,7 @@ class _Reconciliation:
     def world(self, ignored: frozenset[DevRef] = frozenset()) -> World:
         """What there is now."""
         nodes = self._sandbox.nodes
+        self._sandbox.prepare(nodes, (NETLINK_ROUTE, NETLINK_NETFILTER))
         sysctls: dict[tuple[NodeName, str], str | None] = {}
         for node in nodes:
             paths = self._paths.get(node, ())
@@ -152,7 +154,7 @@ class _Reconciliation:
                 texts = self._sandbox.read_files(node, [f"/proc/sys/{path}" for path in paths])
                 sysctls |= {(node, path): _value(texts[f"/proc/sys/{path}"]) for path in paths}
         return World(
-            read(self._sandbox, nodes),
+            read(self._sandbox, nodes, files=False),
             sysctls=sysctls,
             defaults=self._defaults,
             expected_rules=self._rules,
@@ -172,7 +174,7 @@ class _Reconciliation:
         first = self._between(world)
         if not first.changes:
             return ()
-        before = self._remember(world)
+        before = self._remember(world, first.changes)
         try:
             self._rounds(first)
         except BaseException as error:
@@ -202,8 +204,9 @@ class _Reconciliation:
         apply(contents, self._sandbox)
         apply(work.letting_go, self._sandbox)
 
-    def _remember(self, world: World) -> _Before:
-        saved = {node: firewall.saved(self._sandbox, node) for node in world.nodes}
+    def _remember(self, world: World, changes: Sequence[Change]) -> _Before:
+        changed = {change.node for change in changes if change.subject is Subject.RULES}
+        saved = {node: firewall.saved(self._sandbox, node) for node in changed & world.nodes.keys()}
         rules = {
             node: tuple(
                 AddRules(node=node, tool=tool, lines=lines, places=())
