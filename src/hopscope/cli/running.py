@@ -30,6 +30,7 @@ def run(
     json: bool,
 ) -> None:
     """Build, perform, take down, write the folder; exit 1 when an expectation failed."""
+    from hopscope.cli.progress import Bar
     from hopscope.lab.declare import parse, source_of
     from hopscope.lab.folder import folder_of
     from hopscope.lab.running import RunningLab
@@ -40,9 +41,11 @@ def run(
     folder = folder_of(out, name or spec.name)
     begun = time.perf_counter()
     with ExitStack() as last:
-        with RunningLab.start(
-            spec, source.decode(), name=name, on_host=on_host, meanwhile=_load
-        ) as running:
+        with Bar("building the lab", quiet=quiet or json) as bar:
+            running = RunningLab.start(
+                spec, source.decode(), name=name, on_host=on_host, meanwhile=_load, progress=bar
+            )
+        with running:
             writer = last.enter_context(Writer())  # it gets ready while the lab performs
             teller = _Teller(running, quiet=quiet or json, verbose=verbose, since=begun)
             record = teller.performed(
@@ -126,6 +129,7 @@ def _status(record: "Record") -> int:
 def up(lab: str, name: str | None, *, on_host: bool, quiet: bool) -> None:
     """Build a lab and leave it. Interrupted before that is said, it is taken down again."""
     from hopscope.cli import changing
+    from hopscope.cli.progress import Bar
     from hopscope.errors import LabExistsError
     from hopscope.kernel.interrupts import too_late, undisturbed
     from hopscope.lab.declare import parse, source_of
@@ -135,7 +139,10 @@ def up(lab: str, name: str | None, *, on_host: bool, quiet: bool) -> None:
     spec = parse(source, file)
     begun = time.perf_counter()
     try:
-        running = RunningLab.start(spec, source.decode(), name=name, on_host=on_host)
+        with Bar("building the lab", quiet=quiet) as bar:
+            running = RunningLab.start(
+                spec, source.decode(), name=name, on_host=on_host, progress=bar
+            )
     except LabExistsError as error:
         changing.change(spec, source.decode(), error.name, quiet=quiet)
         return

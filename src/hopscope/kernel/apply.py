@@ -1,8 +1,9 @@
 """Perform a plan in a sandbox: batches of netlink messages, and errors that name the lab's line."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
+from typing import Final
 
 from hopscope.errors import KernelError, Problem, SpecError
 from hopscope.kernel.firewall import add_iptables, add_nft, reset
@@ -33,17 +34,26 @@ from hopscope.plan.ops import (
 from hopscope.wire import rtnl
 from hopscope.wire.netlink import Message
 
-__all__ = ["apply"]
+__all__ = ["Progress", "apply"]
+
+Progress = Callable[[int, int], None]
+"""Called with how much is done, and of how much."""
+
+_AT_ONCE: Final = 512
+"""Operations between two words on progress."""
 
 
-def apply(plan: Plan, sandbox: Sandbox) -> None:
-    """Perform every operation in order.
+def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _all: None) -> None:
+    """Perform every operation in order. *progress* is told how many are done, and of how many.
 
     Raises KernelError (its note names the lab's line), SpecError for a refused rule,
     CannotError for a missing tool. What was made stays; the sandbox is let go as a whole.
     """
     spoken_to = [node for op in plan.ops for node in _spoken_to(op)]
+    done = 0
     for group in _batches(plan.ops):
+        progress(done, len(plan.ops))
+        done += len(group)
         match group[0]:
             case MakeNodes(names=names, home=home):
                 sandbox.make_nodes(names, home=home)
@@ -76,7 +86,9 @@ def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:
                 return "netlink", op.node
 
     for _key, group in groupby(ops, carrier):
-        yield list(group)
+        waiting = list(group)
+        for start in range(0, len(waiting), _AT_ONCE):
+            yield waiting[start : start + _AT_ONCE]
 
 
 def _spoken_to(op: Op) -> tuple[NodeName, ...]:

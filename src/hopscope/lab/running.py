@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from hopscope.errors import HopscopeError, KernelError, LabExistsError, UsageError
 from hopscope.kernel import firewall, state
-from hopscope.kernel.apply import apply
+from hopscope.kernel.apply import Progress, apply
 from hopscope.kernel.host import HostChanges, reserve
 from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.protocol import Completed
@@ -60,9 +60,11 @@ class RunningLab:
         name: str | None = None,
         on_host: bool = False,
         meanwhile: Callable[[], None] = lambda: None,
+        progress: Progress = lambda _done, _all: None,
     ) -> Self:
-        """Build the lab; on any failure, nothing of it stays. *meanwhile*: see `Sandbox.start`.
+        """Build the lab; on any failure, nothing of it stays.
 
+        *meanwhile*: see `Sandbox.start`; *progress*: see `kernel.apply`.
         Raises LabExistsError, SpecError, UsageError, CannotError, KernelError.
         """
         spec = replace(spec, name=_checked(name)) if name else spec
@@ -73,7 +75,7 @@ class RunningLab:
             kept = [s.fileno() for s in also]
             running = cls._begun(spec, source, on_host=on_host, also=kept, meanwhile=meanwhile)
             try:
-                running._build()  # noqa: SLF001 - its own class's
+                running._build(progress)  # noqa: SLF001 - its own class's
             except BaseException:
                 running.down()
                 raise
@@ -111,7 +113,7 @@ class RunningLab:
                 claimed.close()  # the holder has a copy: the lock lives and dies with it
         return running
 
-    def _build(self) -> None:
+    def _build(self, progress: Progress) -> None:
         first = self._host.index if self._host else None
         plan = compile_lab(self.spec, on_host=self.on_host, first_host_index=first)
         namespaces, contents = plan.parted()
@@ -119,7 +121,7 @@ class RunningLab:
         ours = range(first, first + len(self._host.devices)) if self._host and first else ()
         limits = {HOME: tuple(ours)} if self._host else {}
         self.sandbox.notes += tuple(listen(self.sandbox, self._logging_nodes(), limits))
-        apply(contents, self.sandbox)
+        apply(contents, self.sandbox, progress=progress)
 
     @classmethod
     def attach(cls, name: str) -> Self:
