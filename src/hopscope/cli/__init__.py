@@ -94,7 +94,7 @@ def _leave(error: KeyboardInterrupt | SystemExit) -> NoReturn:
     interrupted = _SIGNALLED + signal.SIGINT
     status = interrupted if isinstance(error, KeyboardInterrupt) else error.code
     if status == interrupted and sys.argv[1:2] and sys.argv[1] in _LEAVE_NOTHING:
-        sys.stderr.write("hopscope: interrupted; nothing is left behind\n")
+        sys.stderr.write("hopscope: interrupted; all is as it was before\n")
     _finish(status)
 
 

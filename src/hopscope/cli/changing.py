@@ -56,7 +56,12 @@ def change(spec: "LabSpec", source: str, name: str, *, quiet: bool) -> None:
     begun = time.perf_counter()
     running = RunningLab.attach(name)
     with running.sandbox:
-        done = running.change(spec, source)
+        try:
+            done = running.change(spec, source)
+        except BaseException as error:
+            for note in getattr(error, "__notes__", ()):  # what could not be restored
+                sys.stderr.write(f"hopscope: {note}\n")
+            raise
     if quiet:
         return
     took = (time.perf_counter() - begun) * 1000

@@ -251,6 +251,10 @@ class Holder:
             empty(f"{NETNS_DIR}/{name}")
         return {}, []
 
+    def do_names(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
+        """All nodes that there ever were, as the log counts them, and what has a name now."""
+        return {"made": self.names, "there": named_namespaces(NETNS_DIR)}, []
+
     def do_adopt(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
         """Take in the namespaces that programs of the lab have named meanwhile."""
         names = [name for name in named_namespaces(NETNS_DIR) if name not in self.names]

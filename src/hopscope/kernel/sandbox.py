@@ -35,7 +35,7 @@ _HOLDER = (
     f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
     "from hopscope.kernel.holder import main; main()"
 )
-_FRESH: Final = NodeName(".fresh")
+_FRESH: Final = ".fresh-"  # and the process that made it: a name that no node may have
 _DEATH: Final = 5.0  # seconds that the kernel may take to end a killed holder
 _RESTORING: Final = 30.0  # … and that restoring the host may take: a few programs are run
 _ANSWERS: Final = 5.0  # … and in which a holder that we come to answers
@@ -161,22 +161,36 @@ class Sandbox:
     def remove_nodes(self, names: Sequence[NodeName]) -> None:
         """End the processes in these namespaces, and let the namespaces go."""
         self._request("forget", names=list(names))
-        for name in names:
-            for key in [key for key in self._routes if key[0] == name]:
-                self._routes.pop(key).close()
-            if name in self._namespaces:
-                os.close(self._namespaces.pop(name))
-        self._nodes = tuple(node for node in self._nodes if node not in names)
+        self._know(tuple(node for node in self._nodes if node not in names))
+
+    def _know(self, nodes: tuple[NodeName, ...]) -> None:
+        """Of these nodes, and let go of what belongs to others."""
+        self._nodes = nodes
+        for key in [key for key in self._routes if key[0] not in nodes]:
+            self._routes.pop(key).close()
+        for name in self._namespaces.keys() - set(nodes):
+            os.close(self._namespaces.pop(name))
+
+    def look_again(self) -> tuple[NodeName, ...]:
+        """Know the nodes that there are, whatever a killed process left; all there ever were."""
+        reply, _fds = self._request("names")
+        there = [NodeName(name) for name in reply["there"]]
+        stale = [name for name in there if name.startswith(_FRESH) and not _lives(name)]
+        self._know(tuple(name for name in there if not name.startswith(_FRESH)))
+        if stale:
+            self.remove_nodes(stale)
+        return tuple(map(NodeName, reply["made"]))
 
     @contextlib.contextmanager
     def fresh_node(self) -> Iterator[NodeName]:
         """A namespace in which nothing was done yet, for a while; it is none of the lab's nodes."""
-        self._request("nodes", names=[_FRESH], home=None, passing=True)
-        self._nodes = (*self._nodes, _FRESH)
+        name = NodeName(f"{_FRESH}{os.getpid()}")
+        self._request("nodes", names=[name], home=None, passing=True)
+        self._nodes = (*self._nodes, name)
         try:
-            yield _FRESH
+            yield name
         finally:
-            self.remove_nodes([_FRESH])
+            self.remove_nodes([name])
 
     def adopt(self) -> tuple[NodeName, ...]:
         """Make nodes of the namespaces that programs have named in it, as ``ip netns add`` does."""
@@ -374,6 +388,11 @@ def _ended(process: int, within: float) -> bool:
     poller = select.poll()
     poller.register(process, select.POLLIN)
     return bool(poller.poll(within * 1000))
+
+
+def _lives(name: str) -> bool:
+    """Whether the process that a passing namespace is called after is still there."""
+    return Path(f"/proc/{name.removeprefix(_FRESH)}").exists()
 
 
 def _memory_file(name: str) -> Any:

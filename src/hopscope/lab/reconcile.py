@@ -7,7 +7,7 @@ as a plan, and reconciled in the same manner.
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -58,9 +58,16 @@ def compare(sandbox: Sandbox, spec: LabSpec, earlier: LabSpec) -> Convergence:
 
 
 def reconcile(
-    sandbox: Sandbox, spec: LabSpec, earlier: LabSpec, file: LabFile
+    sandbox: Sandbox,
+    spec: LabSpec,
+    earlier: LabSpec,
+    file: LabFile,
+    *,
+    record: Callable[[], None],
 ) -> tuple[Change, ...]:
     """Make the lab what *spec* declares; returns what was changed, () when it was so already.
+
+    *record* is called when it is so; when that fails, the lab is led back as well.
 
     Raises as `kernel.apply` does, after the state before is restored; UsageError when the
     lab cannot become that.
@@ -71,7 +78,7 @@ def reconcile(
     if HOME in file.nodes and HOME not in {node.name for node in spec.nodes}:
         message = f"the node {HOME!r} is the lab's own namespace and stays: hopscope down, and up"
         raise UsageError(message)
-    return _Reconciliation(sandbox, compile_lab(spec), _paths(spec, earlier)).perform()
+    return _Reconciliation(sandbox, compile_lab(spec), _paths(spec, earlier)).perform(record)
 
 
 @contextmanager
@@ -168,15 +175,17 @@ class _Reconciliation:
     def _between(self, world: World) -> Convergence:
         return converge(self._plan, differences(self._wanted, world), world)
 
-    def perform(self) -> tuple[Change, ...]:
+    def perform(self, record: Callable[[], None]) -> tuple[Change, ...]:
         """Round by round; on any failure, back to what there was."""
         world = self.world()
         first = self._between(world)
         if not first.changes:
+            record()
             return ()
         before = self._remember(world, first.changes)
         try:
             self._rounds(first)
+            record()
         except BaseException as error:
             with undisturbed():
                 self._go_back(before, error)
@@ -190,8 +199,7 @@ class _Reconciliation:
             following = self.difference()
             if not following.changes:
                 return
-        left = ", ".join(f"{one.node} {one.name} {one.attribute}" for one in following.changes[:3])
-        what = f"the lab does not become what is declared; what differs again and again: {left}"
+        what = f"the lab does not become what is declared: {_left(following)} again and again"
         raise CannotError(what, mend="hopscope down, and up")
 
     def _apply(self, work: Convergence) -> None:
@@ -224,14 +232,21 @@ class _Reconciliation:
         self._plan, self._wanted = before.plan, wanted(before.plan)
         self._rules = before.chains
         try:
+            self._sandbox.look_again()  # an interrupted request may have made or removed some
             for _round in range(_ROUNDS):
                 world = self.world(before.strangers)
                 back = converge(self._plan, differences(self._wanted, world), world)
                 if not back.changes:
                     return
                 self._apply(back)
+            because.add_note(f"the state before could not be restored: {_left(back)}")
         except (HopscopeError, OSError) as error:
             because.add_note(f"the state before could not be restored: {error}")
+
+
+def _left(work: Convergence) -> str:
+    """The first of what still differs."""
+    return ", ".join(f"{one.node} {one.name} {one.attribute}" for one in work.changes[:3])
 
 
 def _value(text: str | None) -> str | None:

@@ -182,18 +182,27 @@ class RunningLab:
         spec = replace(spec, name=self.name)
         with alone(self.name):
             self._made.file, self._spec = state.find(self.name), None
+            self.sandbox.look_again()
             if self.file.temporary and not self._ours:  # it ends with the process that made it
                 raise LabExistsError(self.name)
-            changes = reconcile(self.sandbox, spec, self.spec, self.file)
-            nodes = tuple(node.name for node in spec.nodes)
-            made = tuple(dict.fromkeys((*self.file.recorded, *nodes)))
-            file = self.file._replace(source=source, file=spec.file or "<python>", nodes=nodes)
-            self._rewrite(file._replace(made=made))
+
+            def record() -> None:
+                self._rewrite(
+                    self.file._replace(
+                        source=source,
+                        file=spec.file or "<python>",
+                        nodes=tuple(node.name for node in spec.nodes),
+                        made=self.sandbox.look_again(),
+                    )
+                )
+
+            changes = reconcile(self.sandbox, spec, self.spec, self.file, record=record)
         self._spec = spec
         return changes
 
     def differences(self, spec: LabSpec | None = None) -> Convergence:
         """How the lab differs from *spec*, or from what was declared; nothing is changed."""
+        self.sandbox.look_again()
         return compare(self.sandbox, spec or self.spec, self.spec)
 
     def detach(self) -> None:

@@ -116,7 +116,7 @@ def test_at_random_moments(rounds: Rounds, hopscope: Hopscope, number: int) -> N
         elif number == signal.SIGINT:
             interrupted += 1
             assert status == 130, where
-            assert said == "hopscope: interrupted; nothing is left behind\n", where
+            assert said == "hopscope: interrupted; all is as it was before\n", where
             assert list(hopscope.state.glob("*")) == [], where
         else:
             interrupted += 1

@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-from hopscope.cli import progress
 from hopscope.cli.progress import Bar
 
 
@@ -21,7 +20,7 @@ class Terminal(io.StringIO):
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time that it is."""
     now = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("hopscope.cli.progress.time.monotonic", lambda: now[0])
     return now
 
 
