@@ -26,7 +26,7 @@ LAB = """
 name: whole
 nodes:
   host:
-    bridges: {br0: {stp: true, mtu: 1400}}
+    bridges: {br0: {stp: true, mtu: 1400, fdb: {"02:00:00:00:00:77": p1}}}
     addresses: {br0: [10.9.0.254/24, fd00:9::fe/64]}
     routes: [10.77.0.0/16 via 10.9.0.1]
     sysctls: {net.ipv4.ip_forward: 1}
@@ -38,7 +38,7 @@ nodes:
     nft: "table inet t { chain c { type filter hook input priority 0; }; }"
   ns2: {addresses: {b: 10.9.0.2/24}}
 links:
-  - {ends: [ns1:a, host:p1@br0], mtu: 1400}
+  - {ends: [ns1:a, {end: host:p1@br0, isolated: true}], mtu: 1400}
   - {ends: [ns2:b, host:p2@br0], mtu: 1400}
 """
 
@@ -83,7 +83,7 @@ def refused(op: ops.Op) -> tuple[ops.Op, ...] | None:
             return (replace(op, lines=("nonsense",)),)
         case ops.AddRules():
             return (replace(op, lines=("-A NOSUCH -p icmp -j ACCEPT",)),)
-        case ops.SetUp() | ops.Mark():
+        case ops.SetUp() | ops.SetPort() | ops.Mark():
             return None
         case _:
             return op, op  # it exists already

@@ -3,27 +3,15 @@
 import os
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import NoReturn
 
-from hopscope.errors import KernelError, Problem, SpecError
+from hopscope.errors import CannotError, KernelError, Problem, SpecError
+from hopscope.kernel.absent import Absent, absent
 from hopscope.kernel.firewall import add_iptables, add_nft
+from hopscope.kernel.mending import load
+from hopscope.kernel.messages import messages_of
 from hopscope.kernel.sandbox import Sandbox
-from hopscope.model.vocab import DevRef
-from hopscope.plan.ops import (
-    AddAddress,
-    AddBridge,
-    AddNeighbour,
-    AddRoute,
-    AddRules,
-    AddVeth,
-    MakeNodes,
-    Mark,
-    Op,
-    Plan,
-    SetSysctl,
-    SetUp,
-)
-from hopscope.wire import rtnl
-from hopscope.wire.netlink import Message
+from hopscope.plan.ops import AddRules, MakeNodes, Op, Plan, SetSysctl
 
 __all__ = ["apply"]
 
@@ -82,17 +70,19 @@ def _add_rules(op: AddRules, sandbox: Sandbox) -> None:
 
 
 def _send(plan: Plan, ops: Sequence[Op], sandbox: Sandbox) -> None:
-    messages = [_message(plan, op, sandbox) for op in ops]
+    messages = [(op, one) for op in ops for one in messages_of(plan, op, sandbox)]
     try:
-        sandbox.send(ops[0].node, messages)  # type: ignore[union-attr]  # a batch has a node
+        sandbox.send(ops[0].node, [one for _op, one in messages])  # type: ignore[union-attr]  # a batch has a node
     except KernelError as error:
-        _blame(error, ops[error.index or 0])
+        _blame(error, messages[error.index or 0][0])
         raise
 
 
 def _blame(error: KernelError, op: Op) -> None:
     """Say which line of the lab asked for it; a line in a lab file makes it that file's error."""
     doing = str(op)
+    if (lacks := absent(op, error.code)) is not None:
+        _lacking(op, lacks, error)
     if op.place is not None:
         said = f" ({error.said})" if error.said else ""
         message = f"{doing}: the kernel says: {os.strerror(error.code)}{said}"
@@ -103,52 +93,11 @@ def _blame(error: KernelError, op: Op) -> None:
     error.args = (f"{doing}: {error}",)
 
 
-def _message(plan: Plan, op: Op, sandbox: Sandbox) -> Message:
-    match op:
-        case AddVeth():
-            return _veth(plan, op, sandbox)
-        case AddBridge():
-            return rtnl.add_bridge(
-                op.name,
-                index=plan.indexes[DevRef(op.node, op.name)],
-                mac=op.mac,
-                mtu=op.mtu,
-                stp=op.stp,
-                nf_call_iptables=op.nf_call_iptables,
-            )
-        case SetUp():
-            master = plan.indexes[DevRef(op.node, op.bridge)] if op.bridge else None
-            index = plan.indexes[DevRef(op.node, op.dev)]
-            return rtnl.set_link(index, up=op.up, master=master, mtu=op.mtu)
-        case Mark():
-            return rtnl.set_link(plan.indexes[DevRef(op.node, op.dev)], alias=op.alias)
-        case AddAddress():
-            index = plan.indexes[DevRef(op.node, op.dev)]
-            return rtnl.add_address(index, op.cidr, nodad=True)
-        case AddRoute():
-            dev = plan.indexes[DevRef(op.node, op.dev)] if op.dev else None
-            return rtnl.add_route(op.to, via=op.via, dev=dev, metric=op.metric)
-        case AddNeighbour():
-            return rtnl.add_neighbour(plan.indexes[DevRef(op.node, op.dev)], op.ip, op.mac)
-        case MakeNodes() | SetSysctl() | AddRules():
-            message = f"{op} is no netlink message"
-            raise TypeError(message)
-
-
-def _veth(plan: Plan, op: AddVeth, sandbox: Sandbox) -> Message:
-    near, far = op.near, op.far
-    return rtnl.add_veth(
-        near.ref.dev,
-        index=plan.indexes[near.ref],
-        master=plan.indexes[DevRef(near.ref.node, near.bridge)] if near.bridge else None,
-        mac=near.mac,
-        mtu=op.mtu,
-        up=op.up,
-        peer=rtnl.VethPeer(
-            name=far.ref.dev,
-            index=plan.indexes[far.ref],
-            ns_fd=sandbox.ns_fd(far.ref.node),
-            mac=far.mac,
-            mtu=op.mtu,
-        ),
-    )
+def _lacking(op: Op, lacks: Absent, error: KernelError) -> NoReturn:
+    """The kernel was built without what the lab asks for: say what it would come with."""
+    what, mend = f"{op}: this kernel has no {lacks.what}", load(lacks.module, lacks.config)
+    if op.place is None:
+        raise CannotError(what, mend=mend) from error
+    hint = f"it takes {mend}, or leave this out"
+    problem = Problem(place=op.place, rule="absent-in-kernel", message=what, hint=hint)
+    raise SpecError([problem]) from error

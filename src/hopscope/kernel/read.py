@@ -6,6 +6,7 @@ from typing import Final
 from hopscope.kernel.protocol import Kernel
 from hopscope.kernel.readfiles import snmp, sysctls
 from hopscope.kernel.readrules import read_chains
+from hopscope.model.devices import Vlan
 from hopscope.model.snapshot import (
     Address,
     FdbEntry,
@@ -17,7 +18,7 @@ from hopscope.model.snapshot import (
     Snapshot,
 )
 from hopscope.model.vocab import DevName, DevRef, NeighbourState, NodeName
-from hopscope.wire import rtnl, rtnl_read
+from hopscope.wire import rtnl, rtnl_bridge, rtnl_options, rtnl_read
 from hopscope.wire.rtnl_read import LinkPart
 
 __all__ = ["read"]
@@ -82,6 +83,7 @@ def _link_states(
     for answer in kernel.ask(node, rtnl.dump_addresses()):
         if (part := rtnl_read.address(answer)) is not None:
             addresses.setdefault(part.index, []).append(Address(ip=part.ip, prefix=part.prefix))
+    vlans = _vlans(kernel, node, links)
     return tuple(
         LinkState(
             name=DevName(link.name),
@@ -98,10 +100,24 @@ def _link_states(
             addresses=tuple(addresses.get(link.index, ())),
             nf_call=link.nf_call,
             nf_call6=link.nf_call6,
+            queues=link.queues,
+            bridge=link.bridge,
+            port=link.port,
+            vlans=vlans.get(link.index, ()),
             counters=link.counters,
         )
         for link in links
     )
+
+
+def _vlans(
+    kernel: Kernel, node: NodeName, links: Sequence[LinkPart]
+) -> dict[int, tuple[Vlan, ...]]:
+    """By index; asked for only where a bridge keeps VLANs apart."""
+    if not any(link.bridge is not None and link.bridge.vlan_filtering for link in links):
+        return {}
+    answers = kernel.ask(node, rtnl_bridge.dump_vlans())
+    return dict(part for answer in answers if (part := rtnl_options.vlans(answer)) is not None)
 
 
 class _Peers:

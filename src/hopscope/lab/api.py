@@ -88,10 +88,21 @@ class Lab:
         return self
 
     def link(
-        self, one: str, other: str, *, mtu: int | None = None, mac: Mapping[str, str] | None = None
+        self,
+        one: str | Mapping[str, object],
+        other: str | Mapping[str, object],
+        *,
+        mtu: int | None = None,
+        mac: Mapping[str, str] | None = None,
+        queues: int | None = None,
     ) -> Self:
-        """Join two nodes by a veth pair: ``lab.link("ns1:eth0", "host:p1@br0")``."""
-        self._add(self._links, (_given(ends=[one, other], mtu=mtu, mac=mac), _caller()))
+        """Join two nodes by a veth pair: ``lab.link("ns1:eth0", "host:p1@br0")``.
+
+        An end that is set in a way of its own is a mapping, as in a lab file:
+        ``{"end": "host:p1@br0", "isolated": True}``.
+        """
+        body = _given(ends=[one, other], mtu=mtu, mac=mac, queues=queues)
+        self._add(self._links, (body, _caller()))
         return self
 
     def step(self, **step: object) -> Self:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 
 from hopscope.errors import Place
+from hopscope.model.devices import PortOptions, Vlan
 from hopscope.model.kind import Kind
 from hopscope.model.vocab import TABLES, DevName, DevRef, Mac, NodeName
 
@@ -18,6 +19,7 @@ __all__ = [
     "BridgeSpec",
     "Expect",
     "ExpectStep",
+    "FdbSpec",
     "FirewallStep",
     "LabSpec",
     "LinkEnd",
@@ -43,12 +45,30 @@ class AddressSpec(Struct, frozen=True, kw_only=True):
     place: Place | None = None
 
 
+class FdbSpec(Struct, frozen=True, kw_only=True):
+    """A forwarding entry of a bridge that is there from the start: frames for *mac* leave there."""
+
+    mac: Mac
+    port: DevName
+    place: Place | None = None
+
+
 class BridgeSpec(Struct, frozen=True, kw_only=True):
-    """A bridge of a node. *nf_call_iptables* is its own switch, beside the node's sysctl."""
+    """A bridge of a node. *nf_call_iptables* is its own switch, beside the node's sysctl.
+
+    *ageing* and *forward_delay* are seconds; None is what the kernel takes by itself.
+    *vlans* are those of the bridge's own stack; () leaves it in the default one.
+    """
 
     name: DevName
     nf_call_iptables: bool = False
     stp: bool = False
+    ageing: float | None = None
+    forward_delay: float | None = None
+    priority: int | None = None
+    vlan_filtering: bool = False
+    vlans: tuple[Vlan, ...] = ()
+    fdb: tuple[FdbSpec, ...] = ()
     mac: Mac | None = None
     mtu: int | None = None
     up: bool = True
@@ -107,11 +127,17 @@ class NodeSpec(Struct, frozen=True, kw_only=True):
 
 
 class LinkEnd(Struct, frozen=True, kw_only=True):
-    """One end of a veth pair; a port of *bridge* when that is given."""
+    """One end of a veth pair; a port of *bridge* when that is given.
+
+    *vlans* are all that the port is a member of; () leaves it in the bridge's default one.
+    """
 
     ref: DevRef
     bridge: DevName | None = None
+    port: PortOptions = PortOptions()
+    vlans: tuple[Vlan, ...] = ()
     mac: Mac | None = None
+    queues: int = 1
     place: Place | None = None
 
 

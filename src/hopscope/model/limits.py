@@ -4,7 +4,20 @@ from typing import Final
 
 from msgspec import Struct
 
-__all__ = ["COUNT", "METRIC", "MTU", "SIZE", "TIMEOUT", "Limits"]
+__all__ = [
+    "AGEING",
+    "COST",
+    "COUNT",
+    "FORWARD_DELAY",
+    "METRIC",
+    "MTU",
+    "PRIORITY",
+    "QUEUES",
+    "SIZE",
+    "TIMEOUT",
+    "VID",
+    "Limits",
+]
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -27,3 +40,9 @@ COUNT: Final = Limits(low=1, high=10_000)
 SIZE: Final = Limits(low=12, high=65_507)  # our stamp, to what an IPv4 packet holds
 TIMEOUT: Final = Limits(low=0, high=60, above=True)
 METRIC: Final = Limits(low=0, high=0xFFFF_FFFF)
+AGEING: Final = Limits(low=0, high=1_000_000)  # seconds
+FORWARD_DELAY: Final = Limits(low=2, high=30)  # seconds: BR_MIN_FORWARD_DELAY, BR_MAX_…
+PRIORITY: Final = Limits(low=0, high=0xFFFF)  # of a bridge
+COST: Final = Limits(low=1, high=0xFFFF)  # BR_MIN_PATH_COST, BR_MAX_PATH_COST
+VID: Final = Limits(low=1, high=4094)
+QUEUES: Final = Limits(low=1, high=64)  # the kernel takes 4096; each costs memory in each node

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from hopscope.model.devices import BridgeState, PortOptions, Vlan
 from hopscope.model.vocab import DevName, DevRef, Family, Hook, Mac, NeighbourState, NodeName
 
 __all__ = [
@@ -44,7 +45,11 @@ class LinkState(Struct, frozen=True, kw_only=True):
     master: DevName | None = None  # the bridge that this device is a port of
     port_state: str | None = None  # of a bridge port: "disabled", "forwarding" …
     peer: DevRef | None = None  # the other end of a veth pair
+    queues: int = 1  # for sending
     addresses: tuple[Address, ...] = ()
+    bridge: BridgeState | None = None  # of a bridge: what it is set to
+    port: PortOptions | None = None  # of a bridge port: how the bridge treats it
+    vlans: tuple[Vlan, ...] = ()  # of a port or bridge, where the bridge filters VLANs
     nf_call: bool = False  # a bridge's own nf_call_iptables
     nf_call6: bool = False  # … and nf_call_ip6tables
     counters: Mapping[str, int] = field(default_factory=dict)  # rx_packets, tx_dropped …

@@ -36,6 +36,7 @@ from hopscope.plan.ops import (
     SetSysctl,
     SetUp,
 )
+from hopscope.plan.ports import port_ops
 
 __all__ = ["HOME", "alias_of", "compile_lab", "mac_of", "sysctl_path", "uses_ipv6"]
 
@@ -64,7 +65,11 @@ def compile_lab(
             *(
                 op
                 for node in spec.nodes
-                for op in (*_bring_up(spec, node, on_host=on_host), *_layer3(node))
+                for op in (
+                    *_bring_up(spec, node, on_host=on_host),
+                    *port_ops(spec, node),
+                    *_layer3(node),
+                )
             ),
             *(op for node in spec.nodes for op in _rules(node)),
         ),
@@ -180,6 +185,10 @@ def _devices(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
                 name=bridge.name,
                 nf_call_iptables=bridge.nf_call_iptables,
                 stp=bridge.stp,
+                ageing=bridge.ageing,
+                forward_delay=bridge.forward_delay,
+                priority=bridge.priority,
+                vlan_filtering=bridge.vlan_filtering,
                 mac=bridge.mac,
                 mtu=bridge.mtu,
                 place=bridge.place,
@@ -209,7 +218,8 @@ def _near_and_far(link: LinkSpec) -> tuple[LinkEnd, LinkEnd]:
 
 
 def _new_end(end: LinkEnd) -> NewEnd:
-    return NewEnd(ref=end.ref, mac=end.mac or mac_of(end.ref), bridge=end.bridge)
+    mac = end.mac or mac_of(end.ref)
+    return NewEnd(ref=end.ref, mac=mac, bridge=end.bridge, queues=end.queues)
 
 
 def _comes_up(spec: LabSpec, ref: DevRef) -> bool:

@@ -6,11 +6,13 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from hopscope.errors import Place
+from hopscope.model.devices import PortOptions, Vlan
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
 
 __all__ = [
     "AddAddress",
     "AddBridge",
+    "AddFdb",
     "AddNeighbour",
     "AddRoute",
     "AddRules",
@@ -20,8 +22,10 @@ __all__ = [
     "NewEnd",
     "Op",
     "Plan",
+    "SetPort",
     "SetSysctl",
     "SetUp",
+    "SetVlans",
 ]
 
 
@@ -55,6 +59,10 @@ class AddBridge(Struct, frozen=True, kw_only=True):
     name: DevName
     nf_call_iptables: bool = False
     stp: bool = False
+    ageing: float | None = None
+    forward_delay: float | None = None
+    priority: int | None = None
+    vlan_filtering: bool = False
     mac: Mac | None = None
     mtu: int | None = None
     place: Place | None = None
@@ -69,6 +77,7 @@ class NewEnd(Struct, frozen=True, kw_only=True):
     ref: DevRef
     mac: Mac
     bridge: DevName | None
+    queues: int = 1
 
 
 class AddVeth(Struct, frozen=True, kw_only=True):
@@ -108,6 +117,47 @@ class SetUp(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"bringing {self.node}/{self.dev} {'up' if self.up else 'down'}"
+
+
+class SetPort(Struct, frozen=True, kw_only=True):
+    """Set how its bridge treats a port."""
+
+    node: NodeName
+    dev: DevName
+    options: PortOptions
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"setting the bridge port {self.node}/{self.dev}"
+
+
+class SetVlans(Struct, frozen=True, kw_only=True):
+    """Make a port, or with *itself* the bridge's own stack, a member of exactly these VLANs.
+
+    It was in VLAN 1 from the start.
+    """
+
+    node: NodeName
+    dev: DevName
+    vlans: tuple[Vlan, ...]
+    itself: bool = False
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        told = ", ".join(map(str, self.vlans))
+        return f"making {self.node}/{self.dev} a member of the VLANs {told}"
+
+
+class AddFdb(Struct, frozen=True, kw_only=True):
+    """Add a static forwarding entry to the bridge of the port *dev*."""
+
+    node: NodeName
+    dev: DevName
+    mac: Mac
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"{self.node}: adding the forwarding entry {self.mac} at {self.dev}"
 
 
 class Mark(Struct, frozen=True, kw_only=True):
@@ -186,6 +236,9 @@ Op = (
     | AddBridge
     | AddVeth
     | SetUp
+    | SetPort
+    | SetVlans
+    | AddFdb
     | Mark
     | AddAddress
     | AddRoute

@@ -9,11 +9,14 @@ from hopscope.model.lookup import owner_of_mac, route_text, silent_nat
 from hopscope.model.snapshot import LinkState, Snapshot
 from hopscope.model.vocab import Mac
 from hopscope.render.changes import entry_owner
+from hopscope.render.settings import settings
 from hopscope.render.words import routing_table
 
 __all__ = ["Table", "shown"]
 
 Row = tuple[str, ...]
+_SET: Final = "Set"
+"""A column that is left out where it would be empty."""
 
 
 class Table(Struct, frozen=True, kw_only=True):
@@ -27,9 +30,12 @@ class Table(Struct, frozen=True, kw_only=True):
 
 def shown(what: str, snapshot: Snapshot) -> Table:
     """The table that a ``show`` step asks for by that word."""
-    title, columns, rows = _SHOWN[what]
+    title, columns, made = _SHOWN[what]
     notes = tuple(_notes(what, snapshot))
-    return Table(title=title, columns=columns, rows=tuple(rows(snapshot)), notes=notes)
+    rows = tuple(made(snapshot))
+    if columns[-1] == _SET and all(row[-1] == "—" for row in rows):
+        columns, rows = columns[:-1], tuple(row[:-1] for row in rows)
+    return Table(title=title, columns=columns, rows=rows, notes=notes)
 
 
 def _notes(what: str, snapshot: Snapshot) -> Iterator[str]:
@@ -76,6 +82,7 @@ def _links(snapshot: Snapshot) -> Iterator[Row]:
                 link.master or "—",
                 str(link.peer or "—"),
                 ", ".join(str(address) for address in link.addresses) or "none",
+                settings(link) or "—",
             )
 
 
@@ -129,7 +136,7 @@ def _topology(snapshot: Snapshot) -> Iterator[Row]:
 _SHOWN: Final[dict[str, tuple[str, Row, Callable[[Snapshot], Iterator[Row]]]]] = {
     "links": (
         "Devices",
-        ("Device", "Kind", "State", "MAC", "MTU", "Bridge", "Peer", "Addresses"),
+        ("Device", "Kind", "State", "MAC", "MTU", "Bridge", "Peer", "Addresses", _SET),
         _links,
     ),
     "neighbours": (

@@ -26,6 +26,7 @@ from hopscope.model.record import (
 from hopscope.model.snapshot import NodeState, Snapshot
 from hopscope.model.vocab import Fate, Mac
 from hopscope.render.drawing import drawing
+from hopscope.render.settings import settings
 from hopscope.render.words import (
     counted,
     duration,
@@ -287,12 +288,14 @@ def _links(snapshot: Snapshot) -> RenderableType:
             link.master or "",
             str(link.peer or ""),
             ", ".join(str(address) for address in link.addresses),
+            settings(link),
         )
         for node in snapshot.nodes
         for link in node.links
     ]
-    columns = ("device", "kind", "state", "MAC", "MTU", "bridge", "peer", "addresses")
-    return _table("links", columns, rows)
+    columns = ("device", "kind", "state", "MAC", "MTU", "bridge", "peer", "addresses", "set")
+    told = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
+    return _table("links", columns[:told], [row[:told] for row in rows])
 
 
 def _routes(snapshot: Snapshot) -> RenderableType:

@@ -11,13 +11,10 @@ from typing import Final
 
 from hopscope.model.lab import (
     AddressSpec,
-    BridgeSpec,
     Expect,
     ExpectStep,
     FirewallStep,
     LabSpec,
-    LinkEnd,
-    LinkSpec,
     NeighbourSpec,
     NodeSpec,
     PingStep,
@@ -29,19 +26,11 @@ from hopscope.model.lab import (
     SysctlSpec,
     ZeroStep,
 )
-from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
-from hopscope.spec.names import ip_of, is_mac
-from hopscope.spec.schema import (
-    End,
-    Lab,
-    Link,
-    Node,
-    Ping,
-    PingExpect,
-    Route,
-    Step,
-    TableExpect,
-)
+from hopscope.model.vocab import DevName, DevRef, NodeName
+from hopscope.spec.buildlinks import built_bridge, built_link, written_mac
+from hopscope.spec.names import ip_of
+from hopscope.spec.network import Route
+from hopscope.spec.schema import Lab, Node, Ping, PingExpect, Step, TableExpect
 from hopscope.spec.tree import Locate, Path
 
 __all__ = ["address_meant", "build"]
@@ -55,7 +44,7 @@ def build(lab: Lab, *, where: Locate, file: str) -> LabSpec:
     return LabSpec(
         name=lab.name,
         nodes=nodes,
-        links=tuple(_link(link, ("links", n), where) for n, link in enumerate(lab.links)),
+        links=tuple(built_link(link, ("links", n), where) for n, link in enumerate(lab.links)),
         story=tuple(_step(step, nodes, ("story", n), where) for n, step in enumerate(lab.story)),
         description=lab.description,
         file=file,
@@ -90,15 +79,7 @@ def _node(name: NodeName, node: Node, where: Locate) -> NodeSpec:
     return NodeSpec(
         name=name,
         bridges=tuple(
-            BridgeSpec(
-                name=DevName(dev),
-                nf_call_iptables=bridge.nf_call_iptables,
-                stp=bridge.stp,
-                mac=_mac(bridge.mac),
-                mtu=bridge.mtu,
-                up=bridge.up,
-                place=where((*path, "bridges", dev), key=True),
-            )
+            built_bridge(dev, bridge, (*path, "bridges", dev), where)
             for dev, bridge in node.bridges.items()
         ),
         addresses=_addresses(node, path, where),
@@ -155,7 +136,7 @@ def _neighbours(node: Node, path: Path, where: Locate) -> tuple[NeighbourSpec, .
         NeighbourSpec(
             dev=DevName(dev),
             ip=_ip(ip),
-            mac=_lower(mac),
+            mac=written_mac(mac),
             place=where((*path, "neighbours", dev, ip), key=True),
         )
         for dev, entries in node.neighbours.items()
@@ -165,14 +146,6 @@ def _neighbours(node: Node, path: Path, where: Locate) -> tuple[NeighbourSpec, .
 
 def _ip(text: str) -> str:
     return str(ip_of(text) or text)
-
-
-def _lower(text: str) -> Mac:
-    return Mac(text.lower() if is_mac(text) else text)
-
-
-def _mac(text: str | None) -> Mac | None:
-    return None if text is None else _lower(text)
 
 
 def _sysctls(given: dict[str, str], path: Path, where: Locate) -> tuple[SysctlSpec, ...]:
@@ -189,23 +162,6 @@ def _lines(lines: Sequence[str], tool: str, path: Path, where: Locate) -> tuple[
         for number, line in enumerate(lines)
         for named in (re.match(rf"\s*{tool}\s", line),)
         for place in (where((*path, number)),)
-    )
-
-
-def _link(link: Link, path: Path, where: Locate) -> LinkSpec:
-    a, b = (
-        _end(end, link.mac.get(f"{end.node}:{end.dev}"), (*path, "ends", number), where)
-        for number, end in enumerate(link.ends)
-    )
-    return LinkSpec(a=a, b=b, mtu=link.mtu, place=where(path))
-
-
-def _end(end: End, mac: str | None, path: Path, where: Locate) -> LinkEnd:
-    return LinkEnd(
-        ref=DevRef(NodeName(end.node), DevName(end.dev)),
-        bridge=None if end.bridge is None else DevName(end.bridge),
-        mac=_mac(mac),
-        place=where(path),
     )
 
 

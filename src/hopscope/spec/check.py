@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from hopscope.errors import Problem
 from hopscope.model.lab import LabSpec
+from hopscope.spec.bridging import bridging
 from hopscope.spec.firewall import firewall
 from hopscope.spec.layer3 import layer3
 from hopscope.spec.scope import Listing, scope_of
@@ -26,6 +27,7 @@ def check(
     scope = scope_of(lab, where=where, believed=believed, listing=listing)
     return [
         *topology(scope),
+        *bridging(scope),
         *layer3(scope),
         *(
             problem

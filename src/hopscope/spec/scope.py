@@ -121,9 +121,9 @@ def _meant(name: str, known: Collection[str]) -> str:
 
 
 def ends_of(lab: LabSpec) -> list[tuple[Path, LinkEnd]]:
-    """Every end of a link, and the path that leads to it."""
+    """Every end of a link, and the path that leads to its name."""
     return [
-        (("links", number, "ends", side), end)
+        (("links", number, "ends", side, "end"), end)
         for number, link in enumerate(lab.links)
         for side, end in enumerate((link.a, link.b))
     ]

@@ -14,6 +14,7 @@ __all__ = [
     "bridges",
     "device_text",
     "empty_when_null",
+    "end_name",
     "link",
     "link_end",
     "one_key",
@@ -23,6 +24,7 @@ __all__ = [
     "route",
     "show",
     "sysctl_value",
+    "vlan",
     "wanted",
 ]
 
@@ -85,6 +87,14 @@ def bridges(value: Any) -> Any:
 
 
 def link_end(value: Any) -> Any:
+    """``host:veth1b@br0`` is ``{end: host:veth1b@br0}``."""
+    if isinstance(value, dict):
+        return value
+    end_name(value)  # so that it is refused as what it is
+    return {"end": value}
+
+
+def end_name(value: Any) -> Any:
     """``host:veth1b@br0`` is its three parts."""
     if not isinstance(value, str):
         raise wanted("a text like ns1:veth1a")
@@ -96,6 +106,13 @@ def link_end(value: Any) -> Any:
         message = f"{shortened(value)} is not the end of a link"
         raise refusal("bad-end", message, text=value, hint=hint)
     return {key: part for key, part in match.groupdict().items() if part is not None}
+
+
+def vlan(value: Any) -> Any:
+    """``10`` is ``{vid: 10}``."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"vid": value}
+    return _mapping_or(value, "the number of a VLAN")
 
 
 def link(value: Any) -> Any:

@@ -10,8 +10,10 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from hopscope.model.devices import BridgeState, PortOptions
 from hopscope.model.vocab import Family, Mac, NeighbourState
 from hopscope.wire.netlink import Message, attributes
+from hopscope.wire.rtnl_options import bridge_state, port_options
 
 __all__ = [
     "AddressPart",
@@ -98,6 +100,9 @@ class LinkPart(Struct, frozen=True, kw_only=True):
     peer_nsid: int | None
     nf_call: bool
     nf_call6: bool
+    queues: int = 1
+    bridge: BridgeState | None = None
+    port: PortOptions | None = None
     counters: dict[str, int] = field(default_factory=dict)
 
 
@@ -182,6 +187,9 @@ def link(message: Message) -> LinkPart | None:
         peer_nsid=_int(found.get(37)),
         nf_call=kind == "bridge" and bool(_int(data.get(36))),
         nf_call6=kind == "bridge" and bool(_int(data.get(37))),
+        queues=_int(found.get(31)) or 1,
+        bridge=bridge_state(data) if kind == "bridge" else None,
+        port=port_options(port) if port else None,
         counters=_counters(found.get(23, b"")),
     )
 

@@ -1,0 +1,27 @@
+"""What a refusal says of the kernel itself: the part that it was built without, and its option."""
+
+import errno
+
+from msgspec import Struct
+
+from hopscope.plan.ops import AddBridge, Op, SetVlans
+
+__all__ = ["Absent", "absent"]
+
+
+class Absent(Struct, frozen=True):
+    """A part of the kernel, the module it may come in, and the option that builds it."""
+
+    what: str
+    module: str
+    config: str
+
+
+def absent(op: Op, code: int) -> Absent | None:
+    """What this kernel lacks for *op*, which it refused with *code*; None: that is not why."""
+    unknown = code in (errno.EOPNOTSUPP, errno.ENOENT)
+    match op:
+        case AddBridge(vlan_filtering=True) | SetVlans() if unknown:
+            return Absent("VLAN filtering of bridges", "bridge", "CONFIG_BRIDGE_VLAN_FILTERING")
+        case _:
+            return None

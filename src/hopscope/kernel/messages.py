@@ -1,0 +1,104 @@
+"""One operation of a plan → the rtnetlink messages that perform it; sends none."""
+
+from collections.abc import Iterator
+
+from hopscope.kernel.sandbox import Sandbox
+from hopscope.model.vocab import DevRef
+from hopscope.plan.ops import (
+    AddAddress,
+    AddBridge,
+    AddFdb,
+    AddNeighbour,
+    AddRoute,
+    AddVeth,
+    Mark,
+    Op,
+    Plan,
+    SetPort,
+    SetUp,
+    SetVlans,
+)
+from hopscope.wire import rtnl, rtnl_bridge
+from hopscope.wire.netlink import Message
+
+__all__ = ["messages_of"]
+
+_DEFAULT_VLAN = 1  # the kernel's vlan_default_pvid
+
+
+def messages_of(plan: Plan, op: Op, sandbox: Sandbox) -> list[Message]:
+    """The messages, in order; they are for the socket of the operation's node."""
+    match op:
+        case AddVeth():
+            return [_veth(plan, op, sandbox)]
+        case AddBridge():
+            return [_bridge(plan, op)]
+        case SetUp():
+            master = plan.indexes[DevRef(op.node, op.bridge)] if op.bridge else None
+            index = plan.indexes[DevRef(op.node, op.dev)]
+            return [rtnl.set_link(index, up=op.up, master=master, mtu=op.mtu)]
+        case SetPort():
+            index = plan.indexes[DevRef(op.node, op.dev)]
+            return [rtnl_bridge.set_port(index, op.options)]
+        case SetVlans():
+            return list(_vlans(plan, op))
+        case AddFdb():
+            return [rtnl_bridge.add_fdb(plan.indexes[DevRef(op.node, op.dev)], op.mac)]
+        case Mark():
+            return [rtnl.set_link(plan.indexes[DevRef(op.node, op.dev)], alias=op.alias)]
+        case AddAddress():
+            index = plan.indexes[DevRef(op.node, op.dev)]
+            return [rtnl.add_address(index, op.cidr, nodad=True)]
+        case AddRoute():
+            dev = plan.indexes[DevRef(op.node, op.dev)] if op.dev else None
+            return [rtnl.add_route(op.to, via=op.via, dev=dev, metric=op.metric)]
+        case AddNeighbour():
+            return [rtnl.add_neighbour(plan.indexes[DevRef(op.node, op.dev)], op.ip, op.mac)]
+        case _:
+            message = f"{op} is no netlink message"
+            raise TypeError(message)
+
+
+def _bridge(plan: Plan, op: AddBridge) -> Message:
+    return rtnl_bridge.add_bridge(
+        op.name,
+        index=plan.indexes[DevRef(op.node, op.name)],
+        mac=op.mac,
+        mtu=op.mtu,
+        stp=op.stp,
+        nf_call_iptables=op.nf_call_iptables,
+        ageing=op.ageing,
+        forward_delay=op.forward_delay,
+        priority=op.priority,
+        vlan_filtering=op.vlan_filtering,
+    )
+
+
+def _vlans(plan: Plan, op: SetVlans) -> Iterator[Message]:
+    """Those that are wanted, and then without the default one if it is none of them."""
+    index = plan.indexes[DevRef(op.node, op.dev)]
+    for vlan in op.vlans:
+        yield rtnl_bridge.add_vlan(index, vlan, itself=op.itself)
+    if all(vlan.vid != _DEFAULT_VLAN for vlan in op.vlans):
+        yield rtnl_bridge.remove_vlan(index, _DEFAULT_VLAN, itself=op.itself)
+
+
+def _veth(plan: Plan, op: AddVeth, sandbox: Sandbox) -> Message:
+    near, far = op.near, op.far
+    return rtnl.add_veth(
+        near.ref.dev,
+        index=plan.indexes[near.ref],
+        master=plan.indexes[DevRef(near.ref.node, near.bridge)] if near.bridge else None,
+        mac=near.mac,
+        mtu=op.mtu,
+        up=op.up,
+        queues=near.queues,
+        peer=rtnl.VethPeer(
+            name=far.ref.dev,
+            index=plan.indexes[far.ref],
+            ns_fd=sandbox.ns_fd(far.ref.node),
+            mac=far.mac,
+            mtu=op.mtu,
+            queues=far.queues,
+        ),
+    )

@@ -1,0 +1,33 @@
+"""The operations that set a node's bridges and ports, once all of them are joined."""
+
+from collections.abc import Iterator
+
+from hopscope.model.devices import PortOptions
+from hopscope.model.lab import LabSpec, NodeSpec
+from hopscope.plan.ops import AddFdb, Op, SetPort, SetVlans
+
+__all__ = ["port_ops"]
+
+
+def port_ops(spec: LabSpec, node: NodeSpec) -> Iterator[Op]:
+    """Port options, VLANs, and last the entries, which the kernel keeps for each VLAN."""
+    for link in spec.links:
+        for end in (link.a, link.b):
+            if end.ref.node != node.name or end.bridge is None:
+                continue
+            dev, place = end.ref.dev, end.place
+            if end.port != PortOptions():
+                yield SetPort(node=node.name, dev=dev, options=end.port, place=place)
+            if end.vlans:
+                yield SetVlans(node=node.name, dev=dev, vlans=end.vlans, place=place)
+    for bridge in node.bridges:
+        if bridge.vlans:
+            yield SetVlans(
+                node=node.name,
+                dev=bridge.name,
+                vlans=bridge.vlans,
+                itself=True,
+                place=bridge.place,
+            )
+        for entry in bridge.fdb:
+            yield AddFdb(node=node.name, dev=entry.port, mac=entry.mac, place=entry.place)

@@ -1,0 +1,42 @@
+"""What a device is set to beyond the usual, in the words of ``ip`` and ``bridge``."""
+
+from collections.abc import Iterator
+
+from hopscope.model.devices import BridgeState, PortOptions
+from hopscope.model.snapshot import LinkState
+
+__all__ = ["settings"]
+
+
+def settings(link: LinkState) -> str:
+    """Only what is not as the kernel has it by itself; "" when all is."""
+    found: list[str] = []
+    if link.bridge is not None:
+        found += _bridge(link.bridge)
+    if link.port is not None:
+        found += _port(link.port)
+    if link.vlans:
+        found.append(f"vlan {', '.join(map(str, link.vlans))}")
+    if link.queues != 1:
+        found.append(f"{link.queues} queues")
+    return ", ".join(found)
+
+
+def _bridge(state: BridgeState) -> Iterator[str]:
+    usual = BridgeState()
+    if state.stp:
+        yield "stp"
+    if state.vlan_filtering:
+        yield "vlan_filtering"
+    for word, value, normal in (
+        ("ageing", state.ageing, usual.ageing),
+        ("forward_delay", state.forward_delay, usual.forward_delay),
+        ("priority", state.priority, usual.priority),
+    ):
+        if value != normal:
+            yield f"{word} {value:g}"
+
+
+def _port(port: PortOptions) -> Iterator[str]:
+    yield from (word for word in ("hairpin", "isolated") if getattr(port, word))
+    yield from (f"no {word}" for word in ("learning", "flood") if not getattr(port, word))

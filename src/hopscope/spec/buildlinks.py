@@ -1,0 +1,79 @@
+"""Bridges and links that fit the schema → their parts of a LabSpec; judges nothing."""
+
+from collections.abc import Sequence
+
+from hopscope.errors import Place
+from hopscope.model.devices import PortOptions, Vlan
+from hopscope.model.lab import BridgeSpec, FdbSpec, LinkEnd, LinkSpec
+from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
+from hopscope.spec import network
+from hopscope.spec.names import is_mac
+from hopscope.spec.tree import Locate, Path
+
+__all__ = ["built_bridge", "built_link", "written_mac"]
+
+
+def built_bridge(name: str, bridge: network.Bridge, path: Path, where: Locate) -> BridgeSpec:
+    """The bridge that stands at *path*."""
+    return BridgeSpec(
+        name=DevName(name),
+        nf_call_iptables=bridge.nf_call_iptables,
+        stp=bridge.stp,
+        ageing=bridge.ageing,
+        forward_delay=bridge.forward_delay,
+        priority=bridge.priority,
+        vlan_filtering=bridge.vlan_filtering,
+        vlans=_vlans(bridge.vlans),
+        fdb=tuple(
+            FdbSpec(
+                mac=written_mac(mac), port=DevName(port), place=where((*path, "fdb", mac), key=True)
+            )
+            for mac, port in bridge.fdb.items()
+        ),
+        mac=None if bridge.mac is None else written_mac(bridge.mac),
+        mtu=bridge.mtu,
+        up=bridge.up,
+        place=where(path, key=True),
+    )
+
+
+def written_mac(text: str) -> Mac:
+    """One spelling for one address, so that it can be compared."""
+    return Mac(text.lower() if is_mac(text) else text)
+
+
+def built_link(link: network.Link, path: Path, where: Locate) -> LinkSpec:
+    """The link that stands at *path*."""
+    a, b = (
+        _end(link, end, where((*path, "ends", number, "end")))
+        for number, end in enumerate(link.ends)
+    )
+    return LinkSpec(a=a, b=b, mtu=link.mtu, place=where(path))
+
+
+def _end(link: network.Link, end: network.End, place: Place) -> LinkEnd:
+    name = end.end
+    mac = end.mac or link.mac.get(f"{name.node}:{name.dev}")
+    return LinkEnd(
+        ref=DevRef(NodeName(name.node), DevName(name.dev)),
+        bridge=None if name.bridge is None else DevName(name.bridge),
+        port=_port(end),
+        vlans=_vlans(end.vlans),
+        mac=None if mac is None else written_mac(mac),
+        queues=next(n for n in (end.queues, link.queues, 1) if n is not None),
+        place=place,
+    )
+
+
+def _port(port: network.Port) -> PortOptions:
+    return PortOptions(
+        hairpin=port.hairpin,
+        isolated=port.isolated,
+        learning=port.learning,
+        flood=port.flood,
+        cost=port.cost,
+    )
+
+
+def _vlans(given: Sequence[network.Vlan]) -> tuple[Vlan, ...]:
+    return tuple(Vlan(vid=one.vid, pvid=one.pvid, untagged=one.untagged) for one in given)
