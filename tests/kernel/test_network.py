@@ -12,7 +12,7 @@ from hopscope.lab.declare import parse
 from hopscope.lab.running import RunningLab
 from hopscope.model.devices import BridgeState, PortOptions, Vlan
 from hopscope.model.snapshot import FdbEntry, LinkState
-from hopscope.model.vocab import DevName, Mac, NodeName
+from hopscope.model.vocab import DevName, Family, Mac, NodeName
 
 pytestmark = pytest.mark.kernel
 
@@ -129,3 +129,107 @@ def test_vlans_are_as_declared(started: Started) -> None:
     wanted = (Vlan(vid=10), Vlan(vid=20, pvid=True, untagged=True))
     assert link(lab, "host", "p1").vlans == wanted
     assert link(lab, "host", "br0").vlans == (Vlan(vid=10),)
+
+
+ROUTES = """
+name: routes
+nodes:
+  gw:
+    addresses: {l: [10.1.0.1/24, "fd01::1/64"], r: [10.2.0.1/24, 10.2.0.9/24]}
+    routes:
+      - blackhole 10.9.0.0/16
+      - unreachable 10.10.0.0/16 metric 7
+      - {to: 10.11.0.0/16, type: prohibit}
+      - throw 10.12.0.0/16 table 100
+      - default via 10.2.0.2 table 100
+      - 10.3.0.0/16 via 10.2.0.2 src 10.2.0.9 metric 5 table 1000
+      - blackhole fd09::/32
+    policy:
+      - from 10.1.0.0/24 lookup 100 priority 1000
+      - fwmark 0x10/0xff iif l lookup 1000
+      - {to: fd01::/64, lookup: main}
+      - from 10.7.0.0/16 prohibit
+    dad: true
+  a: {addresses: {l: [10.1.0.2/24, "fd01::2/64"]}}
+  b: {addresses: {r: 10.2.0.2/24}}
+links: [[gw:l, a:l], [gw:r, b:r]]
+"""
+
+
+def test_routes_are_as_declared(started: Started) -> None:
+    """Those that lead nowhere, in other tables, with a source of their own."""
+    lab = started(ROUTES)
+    told = {
+        (one.get("type", "unicast"), one["dst"], one.get("table", "main"), one.get("metric", 0))
+        for one in said(lab, "gw", "ip -j -d route show table all")
+        if one["protocol"] == "static"
+    }
+    assert told == {
+        ("blackhole", "10.9.0.0/16", "main", 0),
+        ("unreachable", "10.10.0.0/16", "main", 7),
+        ("prohibit", "10.11.0.0/16", "main", 0),
+        ("throw", "10.12.0.0/16", "100", 0),
+        ("unicast", "default", "100", 0),
+        ("unicast", "10.3.0.0/16", "1000", 5),
+        ("blackhole", "fd09::/32", "main", 1024),
+    }
+    mine = {
+        (route.type, route.destination, route.table, route.metric): route
+        for route in lab.snapshot(["gw"]).node("gw").routes
+        if route.protocol == "static"
+    }
+    assert set(mine) == {
+        ("blackhole", "10.9.0.0/16", 254, 0),
+        ("unreachable", "10.10.0.0/16", 254, 7),
+        ("prohibit", "10.11.0.0/16", 254, 0),
+        ("throw", "10.12.0.0/16", 100, 0),
+        ("unicast", "0.0.0.0/0", 100, 0),
+        ("unicast", "10.3.0.0/16", 1000, 5),
+        ("blackhole", "fd09::/32", 254, 1024),
+    }
+    chosen = mine["unicast", "10.3.0.0/16", 1000, 5]
+    assert (chosen.via, chosen.source) == ("10.2.0.2", "10.2.0.9")
+
+
+def test_policy_rules_are_as_declared(started: Started) -> None:
+    """In the order of the file, those without a priority just before the main table's."""
+    lab = started(ROUTES)
+    told = {one["priority"]: one for one in said(lab, "gw", "ip -j rule show")}
+    assert (told[1000]["src"], told[1000]["table"]) == ("10.1.0.0", "100")
+    marked = told[32763]
+    assert (marked["fwmark"], marked["fwmask"], marked["iif"]) == ("0x10", "0xff", "l")
+    assert told[32765]["action"] == "prohibit"
+    mine = {
+        (rule.family, rule.priority): rule
+        for rule in lab.snapshot(["gw"]).node("gw").policy_rules
+        if 0 < rule.priority < 32766
+    }
+    assert set(mine) == {("ip", 1000), ("ip", 32763), ("ip6", 32764), ("ip", 32765)}
+    rule = mine[Family.IP, 32763]
+    assert (rule.conditions, rule.values) == (
+        ("iif", "fwmark"),
+        {"iif": "l", "fwmark": "0x10/0xff"},
+    )
+    assert (mine[Family.IP6, 32764].destination, mine[Family.IP6, 32764].table) == (
+        "fd01::/64",
+        254,
+    )
+    last = mine[Family.IP, 32765]
+    assert (last.action, last.source, last.table) == ("prohibit", "10.7.0.0/16", 0)
+
+
+def test_duplicates_are_looked_for_before_the_lab_stands(started: Started) -> None:
+    """In the node that asks for it; elsewhere an address is usable at once."""
+    lab = started(ROUTES)
+    told = [
+        one
+        for device in said(lab, "gw", "ip -j -6 address show")
+        for one in device.get("addr_info", ())
+        if one["local"] == "fd01::1"
+    ]
+    assert [one.get("tentative", False) for one in told] == [False]
+    addresses = {
+        node: [a for a in link(lab, node, "l").addresses if a.ip.startswith("fd01")]
+        for node in ("gw", "a")
+    }
+    assert [one.nodad for one in addresses["gw"] + addresses["a"]] == [False, True]

@@ -21,6 +21,7 @@ _PARTS = {
     "neighbours": ("neighbours",),
     "fdb": ("fdb",),
     "routes": ("routes", "policy_rules"),
+    "policy": ("policy_rules",),
     "rules": ("chains",),
     "sysctls": ("sysctls",),
     "topology": ("links",),

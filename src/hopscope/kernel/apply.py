@@ -2,18 +2,24 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
-from typing import NoReturn
+from typing import Final, NoReturn
 
-from hopscope.errors import CannotError, KernelError, Problem, SpecError
+from hopscope.errors import CannotError, KernelError, NotReadyError, Problem, SpecError
 from hopscope.kernel.absent import Absent, absent
 from hopscope.kernel.firewall import add_iptables, add_nft
 from hopscope.kernel.mending import load
 from hopscope.kernel.messages import messages_of
 from hopscope.kernel.sandbox import Sandbox
-from hopscope.plan.ops import AddRules, MakeNodes, Op, Plan, SetSysctl
+from hopscope.kernel.waiting import wait_until
+from hopscope.model.vocab import NodeName
+from hopscope.plan.ops import AddAddress, AddRules, MakeNodes, Op, Plan, SetSysctl
+from hopscope.wire import rtnl, rtnl_read
 
 __all__ = ["apply"]
+
+_DAD: Final = 5.0  # seconds; the kernel takes one or two
 
 
 def apply(plan: Plan, sandbox: Sandbox) -> None:
@@ -32,6 +38,18 @@ def apply(plan: Plan, sandbox: Sandbox) -> None:
                 _add_rules(op, sandbox)
             case _:
                 _send(plan, group, sandbox)
+    for node in dict.fromkeys(op.node for op in plan.ops if isinstance(op, AddAddress) and op.dad):
+        with suppress(NotReadyError):  # the lab stands; the address will follow, or never
+            told = f"{node}: looking for duplicates of its addresses"
+            wait_until(lambda node=node: not _doubted(sandbox, node), told, within=_DAD)  # type: ignore[misc]
+
+
+def _doubted(sandbox: Sandbox, node: NodeName) -> bool:
+    """Whether an address is still tentative on a device that can look for duplicates."""
+    links = [rtnl_read.link(one) for one in sandbox.ask(node, rtnl.dump_links())]
+    able = {link.index for link in links if link is not None and link.carrier}
+    addresses = [rtnl_read.address(one) for one in sandbox.ask(node, rtnl.dump_addresses())]
+    return any(one is not None and one.tentative and one.index in able for one in addresses)
 
 
 def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:

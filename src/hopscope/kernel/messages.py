@@ -9,6 +9,7 @@ from hopscope.plan.ops import (
     AddBridge,
     AddFdb,
     AddNeighbour,
+    AddPolicyRule,
     AddRoute,
     AddVeth,
     Mark,
@@ -18,7 +19,7 @@ from hopscope.plan.ops import (
     SetUp,
     SetVlans,
 )
-from hopscope.wire import rtnl, rtnl_bridge
+from hopscope.wire import rtnl, rtnl_bridge, rtnl_route
 from hopscope.wire.netlink import Message
 
 __all__ = ["messages_of"]
@@ -48,10 +49,11 @@ def messages_of(plan: Plan, op: Op, sandbox: Sandbox) -> list[Message]:
             return [rtnl.set_link(plan.indexes[DevRef(op.node, op.dev)], alias=op.alias)]
         case AddAddress():
             index = plan.indexes[DevRef(op.node, op.dev)]
-            return [rtnl.add_address(index, op.cidr, nodad=True)]
+            return [rtnl.add_address(index, op.cidr, nodad=not op.dad)]
         case AddRoute():
-            dev = plan.indexes[DevRef(op.node, op.dev)] if op.dev else None
-            return [rtnl.add_route(op.to, via=op.via, dev=dev, metric=op.metric)]
+            return [_route(plan, op)]
+        case AddPolicyRule(rule=rule):
+            return [rtnl_route.add_policy_rule(rule)]
         case AddNeighbour():
             return [rtnl.add_neighbour(plan.indexes[DevRef(op.node, op.dev)], op.ip, op.mac)]
         case _:
@@ -71,6 +73,18 @@ def _bridge(plan: Plan, op: AddBridge) -> Message:
         forward_delay=op.forward_delay,
         priority=op.priority,
         vlan_filtering=op.vlan_filtering,
+    )
+
+
+def _route(plan: Plan, op: AddRoute) -> Message:
+    return rtnl_route.add_route(
+        op.to,
+        type=op.type,
+        via=op.via,
+        dev=plan.indexes[DevRef(op.node, op.dev)] if op.dev else None,
+        source=op.source,
+        metric=op.metric,
+        table=op.table,
     )
 
 

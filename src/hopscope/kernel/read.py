@@ -82,7 +82,9 @@ def _link_states(
     addresses: dict[int, list[Address]] = {}
     for answer in kernel.ask(node, rtnl.dump_addresses()):
         if (part := rtnl_read.address(answer)) is not None:
-            addresses.setdefault(part.index, []).append(Address(ip=part.ip, prefix=part.prefix))
+            addresses.setdefault(part.index, []).append(
+                Address(ip=part.ip, prefix=part.prefix, nodad=part.nodad)
+            )
     vlans = _vlans(kernel, node, links)
     return tuple(
         LinkState(
@@ -201,6 +203,8 @@ def _policy_rules(kernel: Kernel, node: NodeName) -> Iterator[PolicyRule]:
                     source=part.source,
                     destination=part.destination,
                     conditions=part.conditions,
+                    action=part.action,
+                    values=part.values,
                 )
 
 

@@ -62,13 +62,15 @@ class Lab:
         *,
         bridges: Sequence[str] | Mapping[str, Mapping[str, object]] = (),
         addresses: Mapping[str, str | Sequence[str]] | None = None,
-        routes: Sequence[str] = (),
+        routes: Sequence[str | Mapping[str, object]] = (),
+        policy: Sequence[str | Mapping[str, object]] = (),
         neighbours: Mapping[str, Mapping[str, str]] | None = None,
         sysctls: Mapping[str, str | int] | None = None,
         iptables: Sequence[str] = (),
         ip6tables: Sequence[str] = (),
         nft: str | None = None,
         lo: bool = True,
+        dad: bool = False,
         down: Sequence[str] = (),
     ) -> Self:
         """Add a network namespace; the arguments are the keys of a node in a lab file."""
@@ -76,12 +78,14 @@ class Lab:
             bridges=bridges,
             addresses=addresses,
             routes=routes,
+            policy=policy,
             neighbours=neighbours,
             sysctls=sysctls,
             iptables=iptables,
             ip6tables=ip6tables,
             nft=nft,
             lo=None if lo else False,
+            dad=dad or None,
             down=down,
         )
         self._add(self._nodes, (name, body, _caller()))

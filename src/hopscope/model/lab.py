@@ -5,6 +5,7 @@ knows its *place* in the lab file, so that a refusal of the kernel can name the 
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec import Struct, field
 
@@ -14,6 +15,7 @@ from hopscope.model.kind import Kind
 from hopscope.model.vocab import TABLES, DevName, DevRef, Mac, NodeName
 
 __all__ = [
+    "MAIN_TABLE",
     "TABLES",
     "AddressSpec",
     "BridgeSpec",
@@ -27,6 +29,7 @@ __all__ = [
     "NeighbourSpec",
     "NodeSpec",
     "PingStep",
+    "PolicySpec",
     "RouteSpec",
     "RuleLine",
     "SetStep",
@@ -35,6 +38,8 @@ __all__ = [
     "SysctlSpec",
     "ZeroStep",
 ]
+
+MAIN_TABLE: Final = 254  # RT_TABLE_MAIN
 
 
 class AddressSpec(Struct, frozen=True, kw_only=True):
@@ -76,13 +81,42 @@ class BridgeSpec(Struct, frozen=True, kw_only=True):
 
 
 class RouteSpec(Struct, frozen=True, kw_only=True):
-    """A route; *to* is CIDR (``0.0.0.0/0`` or ``::/0`` for ``default``)."""
+    """A route; *to* is CIDR (``0.0.0.0/0`` or ``::/0`` for ``default``).
+
+    *type* is ``unicast``, or what becomes of the packets instead: ``blackhole`` …
+    """
 
     to: str
+    type: str = "unicast"
     via: str | None = None
     dev: DevName | None = None
+    source: str | None = None  # the address that the node itself then sends from
     metric: int | None = None
+    table: int = MAIN_TABLE
     place: Place | None = None
+
+
+class PolicySpec(Struct, frozen=True, kw_only=True):
+    """A routing policy rule; what is None is not asked.
+
+    *action* is ``lookup``, which asks *table*, or what becomes of the packets.
+    """
+
+    action: str = "lookup"
+    table: int = 0  # to look up
+    source: str | None = None  # CIDR, as *destination*
+    destination: str | None = None
+    iif: DevName | None = None
+    oif: DevName | None = None
+    fwmark: int | None = None
+    fwmask: int | None = None  # the bits of the mark that count; None: all
+    priority: int | None = None
+    place: Place | None = None
+
+    @property
+    def six(self) -> bool:
+        """Whether it is of IPv6: a rule that names no address is of IPv4."""
+        return ":" in (self.source or "") + (self.destination or "")
 
 
 class NeighbourSpec(Struct, frozen=True, kw_only=True):
@@ -116,12 +150,14 @@ class NodeSpec(Struct, frozen=True, kw_only=True):
     bridges: tuple[BridgeSpec, ...] = ()
     addresses: tuple[AddressSpec, ...] = ()
     routes: tuple[RouteSpec, ...] = ()
+    policy: tuple[PolicySpec, ...] = ()
     neighbours: tuple[NeighbourSpec, ...] = ()
     sysctls: tuple[SysctlSpec, ...] = ()
     iptables: tuple[RuleLine, ...] = ()
     ip6tables: tuple[RuleLine, ...] = ()
     nft: RuleLine | None = None  # a whole nft script
     lo: bool = True  # bring up the loopback device
+    dad: bool = False  # detect duplicates of its IPv6 addresses, which takes a second or two
     down: tuple[DevName, ...] = ()
     place: Place | None = None
 

@@ -13,7 +13,9 @@ __all__ = [
     "MTU",
     "PRIORITY",
     "QUEUES",
+    "RULE_PRIORITY",
     "SIZE",
+    "TABLE",
     "TIMEOUT",
     "VID",
     "Limits",
@@ -46,3 +48,5 @@ PRIORITY: Final = Limits(low=0, high=0xFFFF)  # of a bridge
 COST: Final = Limits(low=1, high=0xFFFF)  # BR_MIN_PATH_COST, BR_MAX_PATH_COST
 VID: Final = Limits(low=1, high=4094)
 QUEUES: Final = Limits(low=1, high=64)  # the kernel takes 4096; each costs memory in each node
+TABLE: Final = Limits(low=1, high=0xFFFF_FFFF)  # of routes
+RULE_PRIORITY: Final = Limits(low=0, high=0xFFFF_FFFF)  # of a policy rule

@@ -26,6 +26,7 @@ class Address(Struct, frozen=True, kw_only=True):
 
     ip: str
     prefix: int
+    nodad: bool = False  # of IPv6: usable at once, no duplicate was looked for
 
     def __str__(self) -> str:
         return f"{self.ip}/{self.prefix}"
@@ -79,6 +80,8 @@ class PolicyRule(Struct, frozen=True, kw_only=True):
     source: str | None = None
     destination: str | None = None
     conditions: tuple[str, ...] = ()  # what else it asks, as ``ip rule`` names it: "fwmark"
+    action: str = "lookup"  # or "blackhole", "unreachable", "prohibit" …
+    values: Mapping[str, str] = field(default_factory=dict)  # of conditions: "iif" → "eth0"
 
 
 class Neighbour(Struct, frozen=True, kw_only=True):

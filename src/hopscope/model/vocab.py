@@ -27,7 +27,10 @@ __all__ = [
     "seen",
 ]
 
-TABLES = ("links", "neighbours", "fdb", "routes", "rules", "sysctls", "topology")
+TABLES = (
+    *("links", "neighbours", "fdb", "routes", "policy"),
+    *("rules", "sysctls", "topology"),
+)
 """What ``show`` can show."""
 
 NodeName = NewType("NodeName", str)

@@ -6,8 +6,10 @@ left, a bridge after its ports, so that it takes each of them up once.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
+
+from msgspec.structs import replace
 
 from hopscope.model.lab import (
     FirewallStep,
@@ -16,6 +18,7 @@ from hopscope.model.lab import (
     LinkSpec,
     NodeSpec,
     PingStep,
+    PolicySpec,
     SetStep,
     StoryStep,
     SysctlSpec,
@@ -25,6 +28,7 @@ from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
     AddNeighbour,
+    AddPolicyRule,
     AddRoute,
     AddRules,
     AddVeth,
@@ -44,6 +48,7 @@ HOME: Final = NodeName("host")
 """The node that is the sandbox's own namespace, or with --on-host the real one."""
 
 LO: Final = DevName("lo")
+_MAIN_PRIORITY: Final = 32766  # of the rule that every namespace has for its main table
 
 
 def compile_lab(
@@ -100,6 +105,7 @@ def uses_ipv6(spec: LabSpec) -> bool:
         or (node.nft is not None and "ip6" in node.nft.text)
         or any(":" in address.cidr for address in node.addresses)
         or any(":" in route.to or ":" in (route.via or "") for route in node.routes)
+        or any(rule.six for rule in node.policy)
         or any(":" in neighbour.ip for neighbour in node.neighbours)
         or any("ipv6" in s.key and "disable_ipv6" not in s.key for s in node.sysctls)
         for node in spec.nodes
@@ -143,8 +149,10 @@ def _set(node: NodeSpec, sysctl: SysctlSpec) -> SetSysctl:
 
 
 def _early_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
-    quiet = {"disable_ipv6": "1"} if not uses_ipv6(spec) else {"accept_dad": "0"}
+    six = uses_ipv6(spec)
     for node in spec.nodes:
+        undoubted = {} if node.dad else {"accept_dad": "0"}
+        quiet = undoubted if six else {"disable_ipv6": "1"}
         if not (on_host and node.name == HOME):
             for which in ("all", "default"):
                 for key, value in quiet.items():
@@ -252,7 +260,13 @@ def _bring_up(spec: LabSpec, node: NodeSpec, *, on_host: bool) -> Iterator[Op]:
 
 def _layer3(node: NodeSpec) -> Iterator[Op]:
     for address in node.addresses:
-        yield AddAddress(node=node.name, dev=address.dev, cidr=address.cidr, place=address.place)
+        yield AddAddress(
+            node=node.name,
+            dev=address.dev,
+            cidr=address.cidr,
+            dad=node.dad and ":" in address.cidr,
+            place=address.place,
+        )
     for route in node.routes:
         yield AddRoute(
             node=node.name,
@@ -260,10 +274,26 @@ def _layer3(node: NodeSpec) -> Iterator[Op]:
             via=route.via,
             dev=route.dev,
             metric=route.metric,
+            type=route.type,
+            source=route.source,
+            table=route.table,
             place=route.place,
         )
+    for rule in _with_priorities(node.policy):
+        yield AddPolicyRule(node=node.name, rule=replace(rule, place=None), place=rule.place)
     for near in node.neighbours:
         yield AddNeighbour(node=node.name, dev=near.dev, ip=near.ip, mac=near.mac, place=near.place)
+
+
+def _with_priorities(rules: Sequence[PolicySpec]) -> Iterator[PolicySpec]:
+    """Those that say none are asked in their order, just before the main table."""
+    left = sum(rule.priority is None for rule in rules)
+    for rule in rules:
+        if rule.priority is None:
+            yield replace(rule, priority=_MAIN_PRIORITY - left)
+            left -= 1
+        else:
+            yield rule
 
 
 def _rules(node: NodeSpec) -> Iterator[Op]:

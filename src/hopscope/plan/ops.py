@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from hopscope.errors import Place
 from hopscope.model.devices import PortOptions, Vlan
+from hopscope.model.lab import MAIN_TABLE, PolicySpec
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "AddBridge",
     "AddFdb",
     "AddNeighbour",
+    "AddPolicyRule",
     "AddRoute",
     "AddRules",
     "AddVeth",
@@ -173,11 +175,12 @@ class Mark(Struct, frozen=True, kw_only=True):
 
 
 class AddAddress(Struct, frozen=True, kw_only=True):
-    """Give a device an address, without duplicate address detection."""
+    """Give a device an address; with *dad*, duplicates of an IPv6 one are looked for."""
 
     node: NodeName
     dev: DevName
     cidr: str
+    dad: bool = False
     place: Place | None = None
 
     def __str__(self) -> str:
@@ -192,12 +195,29 @@ class AddRoute(Struct, frozen=True, kw_only=True):
     via: str | None
     dev: DevName | None
     metric: int | None
+    type: str = "unicast"
+    source: str | None = None
+    table: int = MAIN_TABLE
     place: Place | None = None
 
     def __str__(self) -> str:
+        kind = "" if self.type == "unicast" else f"{self.type} "
         via = f" via {self.via}" if self.via else ""
         dev = f" dev {self.dev}" if self.dev else ""
-        return f"{self.node}: adding the route to {self.to}{via}{dev}"
+        table = "" if self.table == MAIN_TABLE else f" in the table {self.table}"
+        return f"{self.node}: adding the {kind}route to {self.to}{via}{dev}{table}"
+
+
+class AddPolicyRule(Struct, frozen=True, kw_only=True):
+    """Add a routing policy rule; *rule* has its priority, and no place of its own."""
+
+    node: NodeName
+    rule: PolicySpec
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        does = f"lookup {self.rule.table}" if self.rule.table else self.rule.action
+        return f"{self.node}: adding the policy rule {self.rule.priority}: {does}"
 
 
 class AddNeighbour(Struct, frozen=True, kw_only=True):
@@ -242,6 +262,7 @@ Op = (
     | Mark
     | AddAddress
     | AddRoute
+    | AddPolicyRule
     | AddNeighbour
     | AddRules
 )

@@ -3,9 +3,27 @@
 from collections.abc import Iterator
 
 from hopscope.model.devices import BridgeState, PortOptions
-from hopscope.model.snapshot import LinkState
+from hopscope.model.lookup import route_text
+from hopscope.model.snapshot import LinkState, PolicyRule, Route
 
-__all__ = ["settings"]
+__all__ = ["asks", "route_row", "settings"]
+
+
+def route_row(route: Route) -> str:
+    """A route with all that was chosen of it; what the kernel chose is left out."""
+    text = route_text(route)
+    if route.protocol != "static":
+        return text
+    text += f" src {route.source}" if route.source else ""
+    return text + (f" metric {route.metric}" if route.metric else "")
+
+
+def asks(rule: PolicyRule) -> str:
+    """What a policy rule asks of a packet, as ``ip rule`` has it."""
+    words = [f"from {rule.source or 'all'}"]
+    words += [f"to {rule.destination}"] if rule.destination else []
+    words += [f"{word} {rule.values.get(word, '…')}" for word in rule.conditions]
+    return " ".join(words)
 
 
 def settings(link: LinkState) -> str:

@@ -5,11 +5,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from hopscope.model.lookup import owner_of_mac, route_text, silent_nat
+from hopscope.model.lookup import owner_of_mac, silent_nat
 from hopscope.model.snapshot import LinkState, Snapshot
 from hopscope.model.vocab import Mac
 from hopscope.render.changes import entry_owner
-from hopscope.render.settings import settings
+from hopscope.render.settings import asks, route_row, settings
 from hopscope.render.words import routing_table
 
 __all__ = ["Table", "shown"]
@@ -98,10 +98,17 @@ def _routes(snapshot: Snapshot) -> Iterator[Row]:
             if route.table != 255:  # the local table repeats the addresses
                 yield (
                     node.name,
-                    route_text(route),
+                    route_row(route),
                     routing_table(route.table),
                     route.protocol or "—",
                 )
+
+
+def _policy(snapshot: Snapshot) -> Iterator[Row]:
+    for node in snapshot.nodes:
+        for rule in sorted(node.policy_rules, key=lambda rule: rule.priority):
+            does = f"lookup {routing_table(rule.table)}" if rule.table else rule.action
+            yield node.name, rule.family, str(rule.priority), asks(rule), does
 
 
 def _rules(snapshot: Snapshot) -> Iterator[Row]:
@@ -150,6 +157,11 @@ _SHOWN: Final[dict[str, tuple[str, Row, Callable[[Snapshot], Iterator[Row]]]]] =
         _fdb,
     ),
     "routes": ("Routes", ("Node", "Route", "Table", "Protocol"), _routes),
+    "policy": (
+        "Policy rules: which table is asked",
+        ("Node", "Family", "Priority", "For", "Does"),
+        _policy,
+    ),
     "rules": ("Firewall rules", ("Node", "Chain", "Packets", "Rule"), _rules),
     "sysctls": ("Switches (sysctls)", ("Node", "Key", "Value"), _sysctls),
     "topology": ("Links and bridges", ("End", "", "Other end"), _topology),

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hopscope.model.journey import HookStep, Hop, Journey, Step
-from hopscope.model.lookup import owner_of_mac, route_text, silent_nat
+from hopscope.model.lookup import owner_of_mac, silent_nat
 from hopscope.model.record import (
     Check,
     ExpectResult,
@@ -26,7 +26,8 @@ from hopscope.model.record import (
 from hopscope.model.snapshot import NodeState, Snapshot
 from hopscope.model.vocab import Fate, Mac
 from hopscope.render.drawing import drawing
-from hopscope.render.settings import settings
+from hopscope.render.settings import route_row, settings
+from hopscope.render.shown import shown
 from hopscope.render.words import (
     counted,
     duration,
@@ -300,12 +301,22 @@ def _links(snapshot: Snapshot) -> RenderableType:
 
 def _routes(snapshot: Snapshot) -> RenderableType:
     rows = [
-        (node.name, route_text(route), routing_table(route.table), route.protocol)
+        (node.name, route_row(route), routing_table(route.table), route.protocol)
         for node in snapshot.nodes
         for route in node.routes
         if route.table != 255
     ]
     return _table("routes", ("node", "route", "table", "protocol"), rows)
+
+
+def _as_shown(what: str) -> Callable[[Snapshot], RenderableType]:
+    """A table that says the same in a terminal as in the report."""
+
+    def made(snapshot: Snapshot) -> RenderableType:
+        table = shown(what, snapshot)
+        return _table(what, [column.lower() for column in table.columns], table.rows)
+
+    return made
 
 
 def _rules(snapshot: Snapshot) -> RenderableType:
@@ -353,6 +364,7 @@ def _topology(snapshot: Snapshot) -> RenderableType:
 _SHOWN: dict[str, Callable[[Snapshot], RenderableType]] = {
     "links": _links,
     "routes": _routes,
+    "policy": _as_shown("policy"),
     "rules": _rules,
     "sysctls": _sysctls,
     "topology": _topology,

@@ -10,6 +10,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
 from typing import Final
 
 from hopscope.model.lab import (
+    MAIN_TABLE,
     AddressSpec,
     Expect,
     ExpectStep,
@@ -18,6 +19,7 @@ from hopscope.model.lab import (
     NeighbourSpec,
     NodeSpec,
     PingStep,
+    PolicySpec,
     RouteSpec,
     RuleLine,
     SetStep,
@@ -29,7 +31,7 @@ from hopscope.model.lab import (
 from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.spec.buildlinks import built_bridge, built_link, written_mac
 from hopscope.spec.names import ip_of
-from hopscope.spec.network import Route
+from hopscope.spec.network import Policy, Route
 from hopscope.spec.schema import Lab, Node, Ping, PingExpect, Step, TableExpect
 from hopscope.spec.tree import Locate, Path
 
@@ -86,12 +88,16 @@ def _node(name: NodeName, node: Node, where: Locate) -> NodeSpec:
         routes=tuple(
             _route(route, (*path, "routes", n), where) for n, route in enumerate(node.routes)
         ),
+        policy=tuple(
+            _policy(rule, (*path, "policy", n), where) for n, rule in enumerate(node.policy)
+        ),
         neighbours=_neighbours(node, path, where),
         sysctls=_sysctls(node.sysctls, (*path, "sysctls"), where),
         iptables=_lines(node.iptables, "iptables", (*path, "iptables"), where),
         ip6tables=_lines(node.ip6tables, "ip6tables", (*path, "ip6tables"), where),
         nft=None if node.nft is None else RuleLine(text=node.nft, place=where((*path, "nft"))),
         lo=node.lo,
+        dad=node.dad,
         down=tuple(map(DevName, node.down)),
         place=where(path, key=True),
     )
@@ -124,11 +130,43 @@ def _route(route: Route, path: Path, where: Locate) -> RouteSpec:
             to = str(ip_network(to))
     return RouteSpec(
         to=to,
+        type=route.type,
         via=route.via,
         dev=None if route.dev is None else DevName(route.dev),
+        source=None if route.src is None else _ip(route.src),
         metric=route.metric,
+        table=MAIN_TABLE if route.table is None else route.table,
         place=where(path),
     )
+
+
+def _policy(rule: Policy, path: Path, where: Locate) -> PolicySpec:
+    mark, _, mask = (rule.fwmark or "").partition("/")
+    return PolicySpec(
+        action=rule.action or "lookup",
+        table=rule.lookup or 0,
+        source=_network(rule.source),
+        destination=_network(rule.to),
+        iif=None if rule.iif is None else DevName(rule.iif),
+        oif=None if rule.oif is None else DevName(rule.oif),
+        fwmark=_integer(mark) if mark else None,
+        fwmask=_integer(mask) if mask else None,
+        priority=rule.priority,
+        place=where(path),
+    )
+
+
+def _integer(text: str) -> int:
+    return int(text, 16 if text.startswith("0x") else 10)
+
+
+def _network(text: str | None) -> str | None:
+    """CIDR; ``all`` asks nothing."""
+    if text in (None, "all", "default"):
+        return None
+    with suppress(ValueError):
+        return str(ip_network(text))
+    return text
 
 
 def _neighbours(node: Node, path: Path, where: Locate) -> tuple[NeighbourSpec, ...]:

@@ -7,6 +7,7 @@ from hopscope.model.lab import LabSpec
 from hopscope.spec.bridging import bridging
 from hopscope.spec.firewall import firewall
 from hopscope.spec.layer3 import layer3
+from hopscope.spec.policy import policy
 from hopscope.spec.scope import Listing, scope_of
 from hopscope.spec.stories import story
 from hopscope.spec.sysctls import sysctls
@@ -29,6 +30,7 @@ def check(
         *topology(scope),
         *bridging(scope),
         *layer3(scope),
+        *policy(scope),
         *(
             problem
             for node in lab.nodes

@@ -47,6 +47,7 @@ _THINGS: Final = {
     "Bridge": "a bridge",
     "Vlan": "a VLAN",
     "Route": "a route",
+    "Policy": "a policy rule",
     "Link": "a link",
     "End": "the end of a link",
     "Step": "a step of the story",

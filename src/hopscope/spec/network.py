@@ -1,21 +1,32 @@
 """What a lab file may say of bridges, routes and links; knows no rule that spans parts."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from hopscope.model.limits import AGEING, COST, FORWARD_DELAY, MTU, PRIORITY, QUEUES, VID
+from hopscope.model.limits import (
+    AGEING,
+    COST,
+    FORWARD_DELAY,
+    MTU,
+    PRIORITY,
+    QUEUES,
+    RULE_PRIORITY,
+    VID,
+)
 from hopscope.spec import short
 from hopscope.spec.parts import Part, within
 
 __all__ = [
     "AnyBridge",
     "AnyLink",
+    "AnyPolicy",
     "AnyRoute",
     "Bridge",
     "End",
     "EndName",
     "Link",
+    "Policy",
     "Port",
     "Route",
     "Vlan",
@@ -87,13 +98,64 @@ class Bridge(Part):
     up: bool = Field(default=True, description="Bring the bridge up.")
 
 
+_TableOfRoutes = Annotated[
+    int,
+    BeforeValidator(short.table, json_schema_input_type=int | Literal["main", "default", "local"]),
+]
+
+
 class Route(Part):
     """A route, in its long form."""
 
     to: str = Field(description="'default', or a network.", examples=["default", "10.1.0.0/16"])
+    type: Literal["unicast", "blackhole", "unreachable", "prohibit", "throw"] = Field(
+        default="unicast", description="What becomes of the packets; all but unicast lead nowhere."
+    )
     via: str | None = Field(default=None, description="The gateway.", examples=["10.244.1.1"])
     dev: str | None = Field(default=None, description="The device.", examples=["veth1a"])
+    src: str | None = Field(
+        default=None,
+        description="The address that the node then sends from.",
+        examples=["10.0.0.1"],
+    )
     metric: int | None = Field(default=None, description="Lower wins.")
+    table: _TableOfRoutes | None = Field(
+        default=None, description="The table that it stands in; main when left out.", examples=[100]
+    )
+
+
+class Policy(Part):
+    """A routing policy rule, in its long form."""
+
+    source: str | None = Field(
+        default=None, alias="from", description="Source: a network.", examples=["10.0.0.0/24"]
+    )
+    to: str | None = Field(
+        default=None, description="Destination: a network.", examples=["10.9.0.0/16"]
+    )
+    iif: str | None = Field(
+        default=None, description="The device it came in by; lo: the node's own.", examples=["eth0"]
+    )
+    oif: str | None = Field(
+        default=None, description="The device that its sender is bound to.", examples=["eth1"]
+    )
+    fwmark: Annotated[str | None, BeforeValidator(short.mark, json_schema_input_type=str | int)] = (
+        Field(
+            default=None, description="The mark that the firewall gave it.", examples=["0x10/0xff"]
+        )
+    )
+    lookup: _TableOfRoutes | None = Field(
+        default=None, description="The table to look in: its number, or main.", examples=[100]
+    )
+    action: Literal["blackhole", "unreachable", "prohibit"] | None = Field(
+        default=None, description="What becomes of the packets, instead of 'lookup'."
+    )
+    priority: int | None = Field(
+        default=None,
+        description="Lower is asked first; left out, rules are asked in order, before main.",
+        examples=[1000],
+        json_schema_extra=within(RULE_PRIORITY),
+    )
 
 
 AnyBridge = Annotated[
@@ -104,6 +166,16 @@ AnyRoute = Annotated[
     BeforeValidator(
         short.route,
         json_schema_input_type=Annotated[str, Field(examples=["default via 10.244.1.1"])] | Route,
+    ),
+]
+
+
+AnyPolicy = Annotated[
+    Policy,
+    BeforeValidator(
+        short.policy,
+        json_schema_input_type=Annotated[str, Field(examples=["from 10.0.0.0/24 lookup 100"])]
+        | Policy,
     ),
 ]
 

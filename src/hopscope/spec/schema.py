@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 from hopscope.model.lab import TABLES
 from hopscope.model.limits import COUNT, SIZE, TIMEOUT
 from hopscope.spec import short
-from hopscope.spec.network import AnyBridge, AnyLink, AnyRoute, Bridge
+from hopscope.spec.network import AnyBridge, AnyLink, AnyPolicy, AnyRoute, Bridge
 from hopscope.spec.parts import Part, Texts, within
 
 __all__ = [
@@ -66,6 +66,11 @@ class Node(Part):
         description="Routes beyond those that the addresses bring along.",
         examples=[["default via 10.244.1.1"]],
     )
+    policy: list[AnyPolicy] = Field(
+        default=[],
+        description="Routing policy rules: which table is asked for which packets.",
+        examples=[["from 10.0.0.0/24 lookup 100 priority 1000"]],
+    )
     neighbours: dict[str, dict[str, str]] = Field(
         default={},
         description="Permanent ARP or ND entries: device → IP address → MAC address.",
@@ -84,6 +89,10 @@ class Node(Part):
     )
     nft: str | None = Field(default=None, description="A whole nft script.")
     lo: bool = Field(default=True, description="Bring up the loopback device.")
+    dad: bool = Field(
+        default=False,
+        description="Detect duplicates of its IPv6 addresses, as hosts do; it takes two seconds.",
+    )
     down: list[str] = Field(default=[], description="Devices to leave down.", examples=[["veth1a"]])
 
 

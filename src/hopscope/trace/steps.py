@@ -93,10 +93,26 @@ def looped(node: NodeName) -> tuple[TransmitStep, ReceiveStep]:
     )
 
 
-def route_step(state: NodeState, destination: str, *, out: DevName | None = None) -> RouteStep:
-    """The route that the node's tables have for a destination, or none; *out* as in `route_to`."""
+def route_step(
+    state: NodeState,
+    destination: str,
+    *,
+    out: DevName | None = None,
+    source: str | None = None,
+    came_in: DevName | None = None,
+) -> RouteStep:
+    """The route that the node's tables have for a destination, or none; see `route_to`.
+
+    A sender asks before it has chosen its address, and then perhaps again: of two routes,
+    the one is meant that leads to where the frame was seen.
+    """
     local = local_device(state, destination)
-    route = route_to(state, destination, out=out)
+    routes = [
+        route_to(state, destination, out=out, source=source, came_in=came_in),
+        route_to(state, destination, out=out),
+    ]
+    seen_there = (one for one in routes if one is not None and one.dev == out)
+    route = next(seen_there, routes[0])
     text = route_text(route) if route else (f"local {destination}" if local else None)
     return RouteStep(
         destination=destination,
@@ -124,7 +140,8 @@ def neighbour_step(state: NodeState, frame: Sighting) -> Iterator[NeighbourStep]
     ip, mac, dev = frame.headers.ip, frame.headers.dst_mac, frame.event.dev.dev
     if ip is None or is_group(mac):
         return
-    hop = next_hop(state, ip.dst)
+    hops = (next_hop(state, ip.dst, source=ip.src), next_hop(state, ip.dst))
+    hop = next((one for one in hops if one is not None and one[0] == dev), hops[0])
     target = hop[1] if hop else ip.dst
     entry = neighbour(state, dev, target)
     known = NeighbourState.REACHABLE

@@ -143,7 +143,7 @@ class _Weaver:
         ip = self.packet.headers.ip
         if ip is not None:
             out = frame.event.dev.dev if frame is not None else None
-            steps.append(make.route_step(state, ip.dst, out=out))
+            steps.append(make.route_step(state, ip.dst, out=out, source=ip.src))
         device = frame.event.dev.dev if frame is not None else None
         steps += self.hooks(
             node,
@@ -397,10 +397,12 @@ class _Weaver:
         rewritten = list(make.translation(headers, sent[0])) if sent else []
         # the destination is rewritten at PREROUTING, the source at POSTROUTING
         steps += (step for step in rewritten if step.field == "destination")
-        if goal is not None:
-            steps.append(make.route_step(state, goal.dst))
-        steps += through
         out = sent[0].event.dev.dev if sent else None
+        if goal is not None:
+            came = through[0].iif if through else None
+            step = make.route_step(state, goal.dst, out=out, source=goal.src, came_in=came)
+            steps.append(step)
+        steps += through
         steps += self.hooks(
             node,
             lambda w: (

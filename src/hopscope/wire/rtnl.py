@@ -5,7 +5,7 @@ interface indexes, as `int`, always of the namespace that the message is sent to
 """
 
 import struct
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import ip_address, ip_interface
 from typing import Final
 
 from msgspec import Struct
@@ -26,7 +26,6 @@ __all__ = [
     "VethPeer",
     "add_address",
     "add_neighbour",
-    "add_route",
     "add_veth",
     "delete_link",
     "dump_addresses",
@@ -45,7 +44,7 @@ AF_BRIDGE: Final = 7
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_GETADDR = 20, 22
-RTM_NEWROUTE, RTM_GETROUTE = 24, 26
+RTM_GETROUTE: Final = 26
 RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
 RTM_GETRULE: Final = 34
 RTM_GETNSID: Final = 90
@@ -55,9 +54,6 @@ VETH_INFO_PEER: Final = 1
 
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS = 1, 2, 4, 8
 IFA_F_NODAD: Final = 0x02
-RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY = 1, 4, 5, 6
-RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST = 254, 4, 1
-RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
 NDA_DST, NDA_LLADDR = 1, 2
 NUD_PERMANENT: Final = 0x80
 NETNSA_FD: Final = 3
@@ -142,36 +138,6 @@ def add_address(index: int, cidr: str, *, nodad: bool = True) -> Message:
     elif nodad and not four:
         body += u32(IFA_FLAGS, IFA_F_NODAD)
     return Message(RTM_NEWADDR, _NEW, body)
-
-
-def add_route(
-    to: str, *, via: str | None = None, dev: int | None = None, metric: int | None = None
-) -> Message:
-    """A unicast route in the main table; *to* is CIDR."""
-    network = ip_network(to)
-    four = network.version == 4
-    scope = RT_SCOPE_LINK if four and via is None else RT_SCOPE_UNIVERSE
-    body = struct.pack(
-        "=BBBBBBBBI",
-        AF_INET if four else AF_INET6,
-        network.prefixlen,
-        0,
-        0,
-        RT_TABLE_MAIN,
-        RTPROT_STATIC,
-        scope,
-        RTN_UNICAST,
-        0,
-    )
-    if network.prefixlen:
-        body += attr(RTA_DST, network.network_address.packed)
-    if via is not None:
-        body += attr(RTA_GATEWAY, ip_address(via).packed)
-    if dev is not None:
-        body += u32(RTA_OIF, dev)
-    if metric is not None:
-        body += u32(RTA_PRIORITY, metric)
-    return Message(RTM_NEWROUTE, _NEW, body)
 
 
 def add_neighbour(index: int, ip: str, mac: Mac) -> Message:

@@ -5,6 +5,7 @@ What is too short, or no address where one should be, gives None: it never raise
 
 import struct
 import sys
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Final
 
@@ -75,6 +76,16 @@ _CONDITIONS: Final = {
     24: "dport",
 }
 """FRA_*: what a policy rule may ask beside source and destination, as ``ip rule`` names it."""
+_ACTIONS: Final = {
+    1: "lookup",
+    2: "goto",
+    3: "nop",
+    6: "blackhole",
+    7: "unreachable",
+    8: "prohibit",
+}
+"""FR_ACT_* of linux/fib_rules.h."""
+_IFA_F_NODAD, _IFA_F_TENTATIVE = 0x02, 0x40
 _FRA_SUPPRESS_PREFIXLEN, _FIB_RULE_INVERT = 14, 2
 _COUNTERS: Final = (
     *("rx_packets", "tx_packets", "rx_bytes", "tx_bytes"),
@@ -112,6 +123,8 @@ class AddressPart(Struct, frozen=True, kw_only=True):
     index: int
     ip: str
     prefix: int
+    nodad: bool = False
+    tentative: bool = False  # nobody may use it before duplicates were looked for
 
 
 class RoutePart(Struct, frozen=True, kw_only=True):
@@ -138,6 +151,8 @@ class PolicyRulePart(Struct, frozen=True, kw_only=True):
     source: str | None
     destination: str | None
     conditions: tuple[str, ...]
+    action: str = "lookup"
+    values: dict[str, str] = field(default_factory=dict)
 
 
 class NeighbourPart(Struct, frozen=True, kw_only=True):
@@ -203,7 +218,14 @@ def address(message: Message) -> AddressPart | None:
     ip = _ip(family, found.get(2) or found.get(1))
     if ip is None or prefix > 8 * _SIZES[family]:
         return None
-    return AddressPart(index=index, ip=ip, prefix=prefix)
+    bits = _int(found.get(8)) or 0
+    return AddressPart(
+        index=index,
+        ip=ip,
+        prefix=prefix,
+        nodad=bool(bits & _IFA_F_NODAD),
+        tentative=bool(bits & _IFA_F_TENTATIVE),
+    )
 
 
 def route(message: Message) -> RoutePart | None:
@@ -251,7 +273,7 @@ def policy_rule(message: Message) -> PolicyRulePart | None:
     """A policy rule (fib_nl_fill_rule)."""
     if message.type != RTM_NEWRULE or len(message.payload) < _RTMSG.size:
         return None
-    family, to_length, from_length, tos, table, *_reserved, flags = _RTMSG.unpack_from(
+    family, to_length, from_length, tos, table, _, _, action, flags = _RTMSG.unpack_from(
         message.payload
     )
     if family not in _FAMILIES:
@@ -269,7 +291,19 @@ def policy_rule(message: Message) -> PolicyRulePart | None:
         source=_network(family, found.get(2), from_length) if 2 in found else None,
         destination=_network(family, found.get(1), to_length) if 1 in found else None,
         conditions=tuple(asked),
+        action=_ACTIONS.get(action, f"action {action}"),
+        values=dict(_asked_for(found)),
     )
+
+
+def _asked_for(found: Mapping[int, bytes]) -> Iterator[tuple[str, str]]:
+    """The values of those conditions that a lab can declare."""
+    for kind, word in ((3, "iif"), (17, "oif")):
+        if kind in found:
+            yield word, _string(found[kind])
+    if (mark := _int(found.get(10))) is not None:
+        mask = _int(found.get(16, b"\xff" * 4))
+        yield "fwmark", f"{mark:#x}" if mask == 0xFFFFFFFF else f"{mark:#x}/{mask:#x}"
 
 
 def neighbour_event(message: Message) -> NeighbourPart | None:

@@ -1,6 +1,6 @@
 """rtnetlink requests: pyroute2 decodes our bytes to what we meant."""
 
-from ipaddress import ip_interface, ip_network
+from ipaddress import ip_interface
 from typing import Any
 
 import pytest
@@ -132,28 +132,6 @@ def test_an_ipv6_address_is_usable_at_once(
     read = decoded(rtnl.add_address(index, f"{ip}/{length}", nodad=nodad), ifaddrmsg)
     assert (read["family"], read["index"], read["prefixlen"]) == (10, index, length)
     assert (read["IFA_LOCAL"], read.get("IFA_FLAGS")) == (ip, 2 if nodad else None)
-
-
-networks = st.one_of(
-    st.tuples(addresses4, st.integers(0, 32)), st.tuples(addresses6, st.integers(0, 128))
-).map(lambda one: str(ip_network(f"{one[0]}/{one[1]}", strict=False)))
-
-
-@given(networks, st.none() | indexes, st.none() | st.integers(0, 0xFFFFFFFF), st.data())
-def test_a_route(to: str, dev: int | None, metric: int | None, data: st.DataObject) -> None:
-    """In the main table; only an IPv4 one without a gateway has the scope of its link."""
-    four = ":" not in to
-    via = data.draw(st.none() | (addresses4 if four else addresses6))
-    message = rtnl.add_route(to, via=via, dev=dev, metric=metric)
-    assert (message.type, message.flags) == (24, NEW)
-    read = decoded(message, rtmsg)
-    network = ip_network(to)
-    address = str(network.network_address) if network.prefixlen else None
-    assert (read["family"], read["dst_len"]) == (2 if four else 10, network.prefixlen)
-    assert (read["table"], read["proto"], read["type"]) == (254, 4, 1)
-    assert read["scope"] == (253 if four and via is None else 0)
-    assert (read.get("RTA_DST"), read.get("RTA_GATEWAY")) == (address, via)
-    assert (read.get("RTA_OIF"), read.get("RTA_PRIORITY")) == (dev, metric)
 
 
 @given(indexes, addresses4 | addresses6, macs)

@@ -24,21 +24,12 @@ from hopscope.wire.netlink import (
     u16,
     u32,
 )
-from strategies import dev_names, macs
+from strategies import dev_names, macs, port_options, vlans
 
 NEW = NLM_F_CREATE | NLM_F_EXCL
 indexes = st.integers(1, (1 << 31) - 1)
 hundredths = st.none() | st.integers(0, 3000).map(lambda number: number / 100)
 flags = st.booleans()
-ports = st.builds(
-    PortOptions,
-    hairpin=flags,
-    isolated=flags,
-    learning=flags,
-    flood=flags,
-    cost=st.none() | st.integers(1, 0xFFFF),
-)
-vlans = st.builds(Vlan, vid=st.integers(1, 4094), pvid=flags, untagged=flags)
 
 
 @given(
@@ -93,7 +84,7 @@ def test_a_bridge(
     assert info == {"IFLA_INFO_KIND": "bridge", "IFLA_INFO_DATA": told}
 
 
-@given(indexes, ports)
+@given(indexes, port_options)
 def test_a_port_is_set(index: int, options: PortOptions) -> None:
     """A cost only when one is chosen: otherwise it follows from the device's speed."""
     message = rtnl_bridge.set_port(index, options)
@@ -142,7 +133,7 @@ def test_an_entry_is_static_and_the_bridges(index: int, mac: Mac) -> None:
     assert read["NDA_LLADDR"] == mac
 
 
-@given(ports)
+@given(port_options)
 def test_what_is_set_of_a_port_is_read(options: PortOptions) -> None:
     message = rtnl_bridge.set_port(7, options)
     info = attributes(attributes(message.payload[16:])[18])
