@@ -7,27 +7,27 @@ from typing import Any
 
 import pytest
 
+from hopscope import Lab, StandingLab
 from hopscope.errors import SpecError
-from hopscope.lab.declare import parse
-from hopscope.lab.running import RunningLab
-from hopscope.model.devices import BridgeState, PortOptions, Vlan
+from hopscope.model.devices import BridgeState, PortOptions, Vlan, Vxlan
+from hopscope.model.journey import hops
 from hopscope.model.snapshot import FdbEntry, LinkState
-from hopscope.model.vocab import DevName, Family, Mac, NodeName
+from hopscope.model.vocab import DevName, Family, Fate, Mac, NodeName
 
 pytestmark = pytest.mark.kernel
 
 HOST = NodeName("host")
 OTHER = Mac("02:00:00:00:00:77")
-Started = Callable[[str], RunningLab]
+Started = Callable[[str], StandingLab]
 
 
 @pytest.fixture
 def started(records: Path) -> Iterator[Started]:
     """Start a lab, which ends with the test."""
-    made: list[RunningLab] = []
+    made: list[StandingLab] = []
 
-    def start(text: str) -> RunningLab:
-        made.append(RunningLab.start(parse(text, "network.yaml"), text))
+    def start(text: str) -> StandingLab:
+        made.append(Lab.from_text(text, file="network.yaml").up())
         return made[-1]
 
     yield start
@@ -35,14 +35,14 @@ def started(records: Path) -> Iterator[Started]:
         lab.down()
 
 
-def said(lab: RunningLab, node: str, command: str) -> Any:
+def said(lab: StandingLab, node: str, command: str) -> Any:
     """What iproute2 says inside a node, as JSON."""
     done = lab.run(node, command.split())
     assert done.code == 0, done.stderr
     return json.loads(done.stdout or b"[]")
 
 
-def link(lab: RunningLab, node: str, dev: str) -> LinkState:
+def link(lab: StandingLab, node: str, dev: str) -> LinkState:
     """A device as the snapshot has it."""
     found = lab.snapshot([node]).node(node).link(dev)
     assert found is not None
@@ -233,3 +233,120 @@ def test_duplicates_are_looked_for_before_the_lab_stands(started: Started) -> No
         for node in ("gw", "a")
     }
     assert [one.nodad for one in addresses["gw"] + addresses["a"]] == [False, True]
+
+
+DEVICES = """
+name: devices
+nodes:
+  host:
+    bridges: {br0: {}}
+    devices:
+      vx0: {kind: vxlan, id: 42, local: 10.0.0.1, remote: 10.0.0.2, bridge: br0, mtu: 1400}
+      tap0: {kind: tap, bridge: br0, isolated: true, mac: "02:00:00:00:00:7a", mtu: 1300}
+    addresses: {up: 10.0.0.1/24}
+  peer:
+    addresses: {up: 10.0.0.2/24, vx0: 192.168.7.2/24}
+    devices:
+      vx0:
+        kind: vxlan
+        id: 42
+        local: 10.0.0.2
+        over: up
+        mac_learning: false
+        fdb: {"00:00:00:00:00:00": [10.0.0.1, 10.0.0.9], "02:00:00:00:00:09": 10.0.0.9}
+  c1:
+    devices: {mv0: {kind: macvlan, over: "host:low", queues: 2}}
+    addresses: {mv0: 10.5.0.1/24}
+  c2:
+    devices: {mv0: {kind: macvlan, over: "host:low", mac: "02:00:00:00:00:c2"}}
+    addresses: {mv0: 10.5.0.2/24}
+  far:
+    devices: {mv1: {kind: macvlan, over: e, mode: private}}
+    addresses: {e: 10.5.0.3/24}
+  ns1: {addresses: {a: 192.168.7.1/24}}
+links:
+  - [host:up, peer:up]
+  - [host:low, far:e]
+  - [ns1:a, host:p1@br0]
+"""
+
+
+def test_devices_are_as_declared(started: Started) -> None:
+    """By iproute2, and by the snapshot: what each lies over, in whichever node."""
+    lab = started(DEVICES)
+    told = {one["ifname"]: one for one in said(lab, "host", "ip -d -j link show")}
+    vx0 = told["vx0"]["linkinfo"]["info_data"]
+    assert [vx0[key] for key in ("id", "local", "remote", "port", "learning")] == [
+        *(42, "10.0.0.1", "10.0.0.2", 4789, True),
+    ]
+    tap0 = told["tap0"]
+    assert (tap0["linkinfo"]["info_data"]["type"], tap0["master"]) == ("tap", "br0")
+    assert (tap0["address"], tap0["mtu"]) == ("02:00:00:00:00:7a", 1300)
+    (mv0,) = said(lab, "c1", "ip -d -j link show dev mv0")
+    assert mv0["linkinfo"]["info_data"]["mode"] == "bridge"
+    assert link(lab, "host", "vx0").vxlan == Vxlan(
+        id=42, local="10.0.0.1", remote="10.0.0.2", port=4789
+    )
+    away = link(lab, "peer", "vx0")
+    assert away.vxlan == Vxlan(id=42, local="10.0.0.2", learning=False)
+    assert str(away.over) == "peer/up"
+    assert (link(lab, "host", "tap0").kind, link(lab, "host", "tap0").master) == ("tap", "br0")
+    assert link(lab, "host", "tap0").port == PortOptions(isolated=True, cost=2)
+    first = link(lab, "c1", "mv0")
+    assert (first.macvlan, str(first.over), first.queues) == ("bridge", "host/low", 2)
+    assert link(lab, "c2", "mv0").mac == "02:00:00:00:00:c2"
+    own = link(lab, "far", "mv1")
+    assert (own.macvlan, str(own.over), own.up) == ("private", "far/e", True)
+
+
+def test_remotes_are_as_declared(started: Started) -> None:
+    lab = started(DEVICES)
+    told = {
+        (one["mac"], one["dst"])
+        for one in said(lab, "peer", "bridge -j fdb show dev vx0")
+        if "dst" in one
+    }
+    mine = lab.snapshot().node("peer").remotes
+    assert {(one.mac, one.remote) for one in mine} == told
+    assert told == {
+        ("00:00:00:00:00:00", "10.0.0.1"),
+        ("00:00:00:00:00:00", "10.0.0.9"),
+        ("02:00:00:00:00:09", "10.0.0.9"),
+    }
+    assert all(one.static and one.dev == "vx0" for one in mine)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "way"),
+    [
+        ("ns1", "192.168.7.2", ["ns1", "host", "peer"]),
+        ("c1", "10.5.0.2", ["c1", "host", "c2"]),
+        ("c1", "10.5.0.3", ["c1", "host", "far"]),
+        ("far", "10.5.0.1", ["far", "host", "c1"]),
+    ],
+)
+def test_a_packet_is_followed_through_them(
+    started: Started, source: str, target: str, way: list[str]
+) -> None:
+    """Over a vxlan, and between macvlan devices and what lies below: nothing is left untold."""
+    lab = started(DEVICES)
+    result = lab.ping(source, target)
+    assert result.replied
+    told = {journey.title: journey for journey in result.journeys}
+    assert all(journey.fate is Fate.DELIVERED for journey in told.values())
+    assert [hop.node for hop in hops(told["echo request"])] == way
+    assert [hop.node for hop in hops(told["echo reply"])] == way[::-1]
+    assert not any("no step here explains" in note for note in result.notes)
+
+
+def test_a_macvlan_over_a_device_that_is_down_stays_down(started: Started) -> None:
+    """The kernel would refuse to bring it up."""
+    lab = started(
+        DEVICES.replace(
+            "    addresses: {up: 10.0.0.1/24}",
+            "    addresses: {up: 10.0.0.1/24}\n    down: [low]",
+            1,
+        )
+    )
+    assert not link(lab, "c1", "mv0").up
+    assert link(lab, "far", "mv1").up

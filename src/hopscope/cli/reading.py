@@ -19,7 +19,7 @@ __all__ = ["ping", "set_sysctls", "show"]
 _PARTS = {
     "links": ("links",),
     "neighbours": ("neighbours",),
-    "fdb": ("fdb",),
+    "fdb": ("fdb", "remotes"),
     "routes": ("routes", "policy_rules"),
     "policy": ("policy_rules",),
     "rules": ("chains",),

@@ -4,7 +4,7 @@ import errno
 
 from msgspec import Struct
 
-from hopscope.plan.ops import AddBridge, Op, SetVlans
+from hopscope.plan.ops import AddBridge, AddMacvlan, AddTap, AddVxlan, Op, SetVlans
 
 __all__ = ["Absent", "absent"]
 
@@ -23,5 +23,11 @@ def absent(op: Op, code: int) -> Absent | None:
     match op:
         case AddBridge(vlan_filtering=True) | SetVlans() if unknown:
             return Absent("VLAN filtering of bridges", "bridge", "CONFIG_BRIDGE_VLAN_FILTERING")
+        case AddMacvlan() if code == errno.EOPNOTSUPP:
+            return Absent("macvlan devices", "macvlan", "CONFIG_MACVLAN")
+        case AddVxlan() if code == errno.EOPNOTSUPP:
+            return Absent("vxlan devices", "vxlan", "CONFIG_VXLAN")
+        case AddTap() if code in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+            return Absent("tap devices", "tun", "CONFIG_TUN")
         case _:
             return None

@@ -13,8 +13,8 @@ from hopscope.kernel.mending import load
 from hopscope.kernel.messages import messages_of
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.waiting import wait_until
-from hopscope.model.vocab import NodeName
-from hopscope.plan.ops import AddAddress, AddRules, MakeNodes, Op, Plan, SetSysctl
+from hopscope.model.vocab import DevRef, NodeName
+from hopscope.plan.ops import AddAddress, AddRules, AddTap, MakeNodes, Op, Plan, SetSysctl
 from hopscope.wire import rtnl, rtnl_read
 
 __all__ = ["apply"]
@@ -36,6 +36,8 @@ def apply(plan: Plan, sandbox: Sandbox) -> None:
                 _set_sysctls([op for op in group if isinstance(op, SetSysctl)], sandbox)
             case AddRules() as op:
                 _add_rules(op, sandbox)
+            case AddTap() as op:
+                _add_tap(plan, op, sandbox)
             case _:
                 _send(plan, group, sandbox)
     for node in dict.fromkeys(op.node for op in plan.ops if isinstance(op, AddAddress) and op.dad):
@@ -61,8 +63,8 @@ def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:
                 return "nodes", ""
             case SetSysctl():
                 return "sysctl", op.node
-            case AddRules():
-                return f"rules {id(op)}", op.node
+            case AddRules() | AddTap():
+                return f"alone {id(op)}", op.node
             case _:
                 return "netlink", op.node
 
@@ -85,6 +87,14 @@ def _add_rules(op: AddRules, sandbox: Sandbox) -> None:
         add_nft(sandbox, op.node, op.lines[0], op.place)
     else:
         add_iptables(sandbox, op.node, op.tool, op.lines, op.places)
+
+
+def _add_tap(plan: Plan, op: AddTap, sandbox: Sandbox) -> None:
+    try:
+        sandbox.make_tap(op.node, op.name, plan.indexes[DevRef(op.node, op.name)])
+    except KernelError as error:
+        _blame(error, op)
+        raise
 
 
 def _send(plan: Plan, ops: Sequence[Op], sandbox: Sandbox) -> None:

@@ -8,10 +8,13 @@ from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
     AddFdb,
+    AddMacvlan,
     AddNeighbour,
     AddPolicyRule,
+    AddRemote,
     AddRoute,
     AddVeth,
+    AddVxlan,
     Mark,
     Op,
     Plan,
@@ -19,7 +22,7 @@ from hopscope.plan.ops import (
     SetUp,
     SetVlans,
 )
-from hopscope.wire import rtnl, rtnl_bridge, rtnl_route
+from hopscope.wire import rtnl, rtnl_bridge, rtnl_links, rtnl_route
 from hopscope.wire.netlink import Message
 
 __all__ = ["messages_of"]
@@ -37,7 +40,14 @@ def messages_of(plan: Plan, op: Op, sandbox: Sandbox) -> list[Message]:
         case SetUp():
             master = plan.indexes[DevRef(op.node, op.bridge)] if op.bridge else None
             index = plan.indexes[DevRef(op.node, op.dev)]
-            return [rtnl.set_link(index, up=op.up, master=master, mtu=op.mtu)]
+            return [rtnl.set_link(index, up=op.up, master=master, mac=op.mac, mtu=op.mtu)]
+        case AddMacvlan():
+            return [_macvlan(plan, op, sandbox)]
+        case AddVxlan():
+            return [_vxlan(plan, op)]
+        case AddRemote():
+            index = plan.indexes[DevRef(op.node, op.dev)]
+            return [rtnl_links.add_remote(index, op.mac, op.remote)]
         case SetPort():
             index = plan.indexes[DevRef(op.node, op.dev)]
             return [rtnl_bridge.set_port(index, op.options)]
@@ -73,6 +83,31 @@ def _bridge(plan: Plan, op: AddBridge) -> Message:
         forward_delay=op.forward_delay,
         priority=op.priority,
         vlan_filtering=op.vlan_filtering,
+    )
+
+
+def _macvlan(plan: Plan, op: AddMacvlan, sandbox: Sandbox) -> Message:
+    return rtnl_links.add_macvlan(
+        op.ref.dev,
+        index=plan.indexes[op.ref],
+        over=plan.indexes[DevRef(op.node, op.over)],
+        ns_fd=None if op.ref.node == op.node else sandbox.ns_fd(op.ref.node),
+        mode=op.mode,
+        mac=op.mac,
+        mtu=op.mtu,
+        queues=op.queues,
+    )
+
+
+def _vxlan(plan: Plan, op: AddVxlan) -> Message:
+    return rtnl_links.add_vxlan(
+        op.name,
+        index=plan.indexes[DevRef(op.node, op.name)],
+        vxlan=op.vxlan,
+        over=None if op.over is None else plan.indexes[DevRef(op.node, op.over)],
+        mac=op.mac,
+        mtu=op.mtu,
+        queues=op.queues,
     )
 
 

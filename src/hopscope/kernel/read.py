@@ -14,11 +14,13 @@ from hopscope.model.snapshot import (
     Neighbour,
     NodeState,
     PolicyRule,
+    RemoteEntry,
     Route,
     Snapshot,
 )
 from hopscope.model.vocab import DevName, DevRef, NeighbourState, NodeName
 from hopscope.wire import rtnl, rtnl_bridge, rtnl_options, rtnl_read
+from hopscope.wire.netlink import Message
 from hopscope.wire.rtnl_read import LinkPart
 
 __all__ = ["read"]
@@ -48,6 +50,7 @@ def _node(
     kernel: Kernel, node: NodeName, links: Sequence[LinkPart], peers: "_Peers", *, rules: bool
 ) -> NodeState:
     names = {link.index: DevName(link.name) for link in links}
+    fdb, remotes = _forwarding(kernel, node, links, names)
     chains, unread = read_chains(kernel, node) if rules else ((), ())
     return NodeState(
         name=node,
@@ -55,7 +58,8 @@ def _node(
         routes=tuple(_routes(kernel, node, names)),
         policy_rules=tuple(_policy_rules(kernel, node)),
         neighbours=tuple(_neighbours(kernel, node, names)),
-        fdb=tuple(_fdb(kernel, node, names)) if _has_bridge(links) else (),
+        fdb=fdb,
+        remotes=remotes,
         chains=chains,
         sysctls=sysctls(kernel, node, list(names.values())),
         counters=snmp(kernel, node),
@@ -66,10 +70,6 @@ def _node(
 def _links(kernel: Kernel, node: NodeName) -> list[LinkPart]:
     answers = kernel.ask(node, rtnl.dump_links())
     return [part for answer in answers if (part := rtnl_read.link(answer)) is not None]
-
-
-def _has_bridge(links: Sequence[LinkPart]) -> bool:
-    return any(link.kind == "bridge" for link in links)
 
 
 def _link_states(
@@ -105,6 +105,9 @@ def _link_states(
             queues=link.queues,
             bridge=link.bridge,
             port=link.port,
+            over=peers.below(node, link),
+            macvlan=link.macvlan,
+            vxlan=link.vxlan,
             vlans=vlans.get(link.index, ()),
             counters=link.counters,
         )
@@ -131,6 +134,9 @@ class _Peers:
         self._names: dict[End, DevName] = {}
         self._known: dict[End, End | None] = {}
         self._numbers: dict[tuple[NodeName, NodeName], int | None] = {}
+        self._all = {
+            node: {link.index: DevName(link.name) for link in some} for node, some in links.items()
+        }
         for node, some in links.items():
             for link in some:
                 if link.kind == "veth" and link.peer is not None:
@@ -149,6 +155,19 @@ class _Peers:
                 self._known[there] = here
         peer = self._known[here]
         return None if peer is None else DevRef(peer[0], self._names[peer])
+
+    def below(self, node: NodeName, link: LinkPart) -> DevRef | None:
+        """The device that a macvlan or vxlan lies over; None when no node of this lab has it."""
+        if link.kind not in ("macvlan", "vxlan") or not link.peer:
+            return None
+        if link.peer_nsid is None:
+            name = self._all[node].get(link.peer)
+            return None if name is None else DevRef(node, name)
+        for other, names in self._all.items():
+            if other != node and link.peer in names:
+                if self._number(node, other) == link.peer_nsid:
+                    return DevRef(other, names[link.peer])
+        return None
 
     def _find(self, node: NodeName, link: LinkPart) -> End | None:
         """Of the ends with the right indexes, the one in the namespace that is meant."""
@@ -218,9 +237,26 @@ def _neighbours(
                 yield Neighbour(dev=names[part.index], ip=part.ip, mac=part.mac, state=part.state)
 
 
-def _fdb(kernel: Kernel, node: NodeName, names: Mapping[int, DevName]) -> Iterator[FdbEntry]:
+def _forwarding(
+    kernel: Kernel, node: NodeName, links: Sequence[LinkPart], names: Mapping[int, DevName]
+) -> tuple[tuple[FdbEntry, ...], tuple[RemoteEntry, ...]]:
+    """What bridges and vxlan devices know; one dump tells both."""
+    if not any(link.kind in ("bridge", "vxlan") for link in links):
+        return (), ()
+    answers = kernel.ask(node, rtnl.dump_fdb())
+    tunnels = {link.index: DevName(link.name) for link in links if link.kind == "vxlan"}
+    parts = [part for one in answers if (part := rtnl_options.remote(one)) is not None]
+    remotes = tuple(
+        RemoteEntry(dev=tunnels[one.index], mac=one.mac, remote=one.remote, static=one.static)
+        for one in parts
+        if one.index in tunnels
+    )
+    return tuple(_fdb(answers, names)), remotes
+
+
+def _fdb(answers: Sequence[Message], names: Mapping[int, DevName]) -> Iterator[FdbEntry]:
     told: set[FdbEntry] = set()  # one that a VLAN repeats is one
-    for answer in kernel.ask(node, rtnl.dump_fdb()):
+    for answer in answers:
         part = rtnl_read.fdb_event(answer)
         if part is None or part.index not in names or (part.master or 0) not in names:
             continue

@@ -61,6 +61,7 @@ class Lab:
         name: str,
         *,
         bridges: Sequence[str] | Mapping[str, Mapping[str, object]] = (),
+        devices: Mapping[str, Mapping[str, object]] | None = None,
         addresses: Mapping[str, str | Sequence[str]] | None = None,
         routes: Sequence[str | Mapping[str, object]] = (),
         policy: Sequence[str | Mapping[str, object]] = (),
@@ -76,6 +77,7 @@ class Lab:
         """Add a network namespace; the arguments are the keys of a node in a lab file."""
         body = _given(
             bridges=bridges,
+            devices=devices,
             addresses=addresses,
             routes=routes,
             policy=policy,

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-__all__ = ["BridgeState", "PortOptions", "Vlan"]
+__all__ = ["BridgeState", "PortOptions", "Vlan", "Vxlan"]
 
 
 class Vlan(Struct, frozen=True, kw_only=True):
@@ -35,3 +35,13 @@ class PortOptions(Struct, frozen=True, kw_only=True):
     learning: bool = True  # the addresses that send from there are learnt
     flood: bool = True  # frames for unknown addresses leave here too
     cost: int | None = None  # of the path, for STP; None: as the device's speed has it
+
+
+class Vxlan(Struct, frozen=True, kw_only=True):
+    """A vxlan device: frames that leave by it travel on inside UDP packets."""
+
+    id: int  # of the network (VNI)
+    local: str | None = None  # the address that the UDP packets come from
+    remote: str | None = None  # where frames for unknown addresses go
+    port: int = 4789  # where the UDP packets go
+    learning: bool = True  # whether it learns which remote an address is behind

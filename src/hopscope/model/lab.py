@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from hopscope.errors import Place
-from hopscope.model.devices import PortOptions, Vlan
+from hopscope.model.devices import PortOptions, Vlan, Vxlan
 from hopscope.model.kind import Kind
 from hopscope.model.vocab import TABLES, DevName, DevRef, Mac, NodeName
 
@@ -19,6 +19,7 @@ __all__ = [
     "TABLES",
     "AddressSpec",
     "BridgeSpec",
+    "DeviceSpec",
     "Expect",
     "ExpectStep",
     "FdbSpec",
@@ -30,6 +31,7 @@ __all__ = [
     "NodeSpec",
     "PingStep",
     "PolicySpec",
+    "RemoteSpec",
     "RouteSpec",
     "RuleLine",
     "SetStep",
@@ -77,6 +79,35 @@ class BridgeSpec(Struct, frozen=True, kw_only=True):
     mac: Mac | None = None
     mtu: int | None = None
     up: bool = True
+    place: Place | None = None
+
+
+class RemoteSpec(Struct, frozen=True, kw_only=True):
+    """Where a vxlan device sends frames for *mac*; all zeros stand for every other address."""
+
+    mac: Mac
+    remote: str
+    place: Place | None = None
+
+
+class DeviceSpec(Struct, frozen=True, kw_only=True):
+    """A device that is no end of a link: ``macvlan``, ``vxlan`` or ``tap``.
+
+    It lies *over* another: a macvlan always, and that one may be of another node.
+    """
+
+    ref: DevRef
+    kind: str
+    over: DevRef | None = None
+    mode: str = "bridge"  # of a macvlan
+    vxlan: Vxlan | None = None
+    remotes: tuple[RemoteSpec, ...] = ()
+    bridge: DevName | None = None
+    port: PortOptions = PortOptions()
+    vlans: tuple[Vlan, ...] = ()
+    mac: Mac | None = None
+    mtu: int | None = None
+    queues: int = 1
     place: Place | None = None
 
 
@@ -148,6 +179,7 @@ class NodeSpec(Struct, frozen=True, kw_only=True):
 
     name: NodeName
     bridges: tuple[BridgeSpec, ...] = ()
+    devices: tuple[DeviceSpec, ...] = ()
     addresses: tuple[AddressSpec, ...] = ()
     routes: tuple[RouteSpec, ...] = ()
     policy: tuple[PolicySpec, ...] = ()

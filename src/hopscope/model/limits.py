@@ -17,7 +17,9 @@ __all__ = [
     "SIZE",
     "TABLE",
     "TIMEOUT",
+    "UDP_PORT",
     "VID",
+    "VNI",
     "Limits",
 ]
 
@@ -50,3 +52,5 @@ VID: Final = Limits(low=1, high=4094)
 QUEUES: Final = Limits(low=1, high=64)  # the kernel takes 4096; each costs memory in each node
 TABLE: Final = Limits(low=1, high=0xFFFF_FFFF)  # of routes
 RULE_PRIORITY: Final = Limits(low=0, high=0xFFFF_FFFF)  # of a policy rule
+VNI: Final = Limits(low=0, high=(1 << 24) - 1)
+UDP_PORT: Final = Limits(low=1, high=0xFFFF)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from hopscope.model.devices import BridgeState, PortOptions, Vlan
+from hopscope.model.devices import BridgeState, PortOptions, Vlan, Vxlan
 from hopscope.model.vocab import DevName, DevRef, Family, Hook, Mac, NeighbourState, NodeName
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Neighbour",
     "NodeState",
     "PolicyRule",
+    "RemoteEntry",
     "Route",
     "Rule",
     "Snapshot",
@@ -37,7 +38,7 @@ class LinkState(Struct, frozen=True, kw_only=True):
 
     name: DevName
     index: int
-    kind: str  # "veth", "bridge", "loopback", "" for a physical device
+    kind: str  # "veth", "bridge", "macvlan", "vxlan", "tap", "loopback", "" for a physical device
     mac: Mac | None
     mtu: int
     up: bool
@@ -50,6 +51,9 @@ class LinkState(Struct, frozen=True, kw_only=True):
     addresses: tuple[Address, ...] = ()
     bridge: BridgeState | None = None  # of a bridge: what it is set to
     port: PortOptions | None = None  # of a bridge port: how the bridge treats it
+    over: DevRef | None = None  # of a macvlan or vxlan: the device that carries its frames
+    macvlan: str | None = None  # of a macvlan: its mode
+    vxlan: Vxlan | None = None
     vlans: tuple[Vlan, ...] = ()  # of a port or bridge, where the bridge filters VLANs
     nf_call: bool = False  # a bridge's own nf_call_iptables
     nf_call6: bool = False  # … and nf_call_ip6tables
@@ -103,6 +107,15 @@ class FdbEntry(Struct, frozen=True, kw_only=True):
     static: bool = False
 
 
+class RemoteEntry(Struct, frozen=True, kw_only=True):
+    """Where the vxlan device *dev* sends frames for *mac*; all zeros: for every other address."""
+
+    dev: DevName
+    mac: Mac
+    remote: str
+    static: bool = False
+
+
 class Rule(Struct, frozen=True, kw_only=True):
     """A firewall rule; *text* is what its own tool prints for it."""
 
@@ -138,6 +151,7 @@ class NodeState(Struct, frozen=True, kw_only=True):
     policy_rules: tuple[PolicyRule, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
     fdb: tuple[FdbEntry, ...] = ()
+    remotes: tuple[RemoteEntry, ...] = ()
     chains: tuple[Chain, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)  # SNMP: "Icmp.InEchos" …

@@ -5,13 +5,13 @@ without IPv6 never sends IPv6; each veth pair in one message; then node by node 
 left, a bridge after its ports, so that it takes each of them up once.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
 from hopscope.model.lab import (
+    DeviceSpec,
     FirewallStep,
     LabSpec,
     LinkEnd,
@@ -23,7 +23,9 @@ from hopscope.model.lab import (
     StoryStep,
     SysctlSpec,
 )
-from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
+from hopscope.model.vocab import DevName, DevRef, NodeName
+from hopscope.plan.devices import crosses_nodes, device_ops, devices_up, macvlans_up
+from hopscope.plan.macs import mac_of
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
@@ -42,7 +44,15 @@ from hopscope.plan.ops import (
 )
 from hopscope.plan.ports import port_ops
 
-__all__ = ["HOME", "alias_of", "compile_lab", "mac_of", "sysctl_path", "uses_ipv6"]
+__all__ = [
+    "HOME",
+    "alias_of",
+    "compile_lab",
+    "device_refs",
+    "mac_of",
+    "sysctl_path",
+    "uses_ipv6",
+]
 
 HOME: Final = NodeName("host")
 """The node that is the sandbox's own namespace, or with --on-host the real one."""
@@ -67,30 +77,47 @@ def compile_lab(
             *_early_sysctls(spec, on_host=on_host),
             *_devices(spec, on_host=on_host),
             *_late_sysctls(spec, on_host=on_host),
-            *(
-                op
-                for node in spec.nodes
-                for op in (
-                    *_bring_up(spec, node, on_host=on_host),
-                    *port_ops(spec, node),
-                    *_layer3(node),
-                )
-            ),
+            *(op for group in _set_up(spec, on_host=on_host) for op in group),
             *(op for node in spec.nodes for op in _rules(node)),
         ),
         indexes=_indexes(spec, first_host_index),
     )
 
 
+def _set_up(spec: LabSpec, *, on_host: bool) -> Iterator[Iterator[Op]]:
+    """Node by node what brings it up and what is set then.
+
+    A macvlan comes up after the device that it lies over, which another node may hold: then
+    all nodes come up first.
+    """
+
+    def raised(node: NodeSpec) -> Iterator[Op]:
+        return _bring_up(spec, node, on_host=on_host)
+
+    def rest(node: NodeSpec) -> Iterator[Op]:
+        yield from macvlans_up(spec, node)
+        yield from port_ops(spec, node)
+        yield from _layer3(node)
+
+    if crosses_nodes(spec):
+        yield from map(raised, spec.nodes)
+        yield from map(rest, spec.nodes)
+    else:
+        for node in spec.nodes:
+            yield raised(node)
+            yield rest(node)
+
+
+def device_refs(spec: LabSpec) -> list[DevRef]:
+    """Every device of the lab but the loopbacks, in the order in which they are numbered."""
+    bridges = [DevRef(node.name, bridge.name) for node in spec.nodes for bridge in node.bridges]
+    ends = [end.ref for link in spec.links for end in (link.a, link.b)]
+    return bridges + ends + [device.ref for node in spec.nodes for device in node.devices]
+
+
 def alias_of(lab: str) -> str:
     """The ownership mark of a lab's devices on the real host."""
     return f"hopscope:{lab}"
-
-
-def mac_of(ref: DevRef) -> Mac:
-    """A stable, locally administered address, so that every run of a lab reads the same."""
-    digest = hashlib.sha256(str(ref).encode()).digest()
-    return Mac(":".join(f"{byte:02x}" for byte in (2, *digest[:5])))
 
 
 def sysctl_path(key: str) -> str:
@@ -106,10 +133,16 @@ def uses_ipv6(spec: LabSpec) -> bool:
         or any(":" in address.cidr for address in node.addresses)
         or any(":" in route.to or ":" in (route.via or "") for route in node.routes)
         or any(rule.six for rule in node.policy)
+        or any(map(_tunnels_over_ipv6, node.devices))
         or any(":" in neighbour.ip for neighbour in node.neighbours)
         or any("ipv6" in s.key and "disable_ipv6" not in s.key for s in node.sysctls)
         for node in spec.nodes
     )
+
+
+def _tunnels_over_ipv6(device: DeviceSpec) -> bool:
+    ends = (device.vxlan.local or "", device.vxlan.remote or "") if device.vxlan else ()
+    return any(":" in ip for ip in (*ends, *(one.remote for one in device.remotes)))
 
 
 def _speaks_ipv6(step: StoryStep) -> bool:
@@ -128,9 +161,7 @@ def _indexes(spec: LabSpec, first_host_index: int | None) -> Mapping[DevRef, int
     indexes = {DevRef(node.name, LO): 1 for node in spec.nodes}
     if first_host_index is not None and HOME in following:
         following[HOME] = first_host_index
-    bridges = [DevRef(node.name, bridge.name) for node in spec.nodes for bridge in node.bridges]
-    ends = [end.ref for link in spec.links for end in (link.a, link.b)]
-    for ref in bridges + ends:
+    for ref in device_refs(spec):
         indexes[ref] = following[ref.node]
         following[ref.node] += 1
     return indexes
@@ -182,7 +213,8 @@ def _late_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
 
 def _ports(spec: LabSpec, node: NodeName) -> list[DevName]:
     ends = [end for link in spec.links for end in (link.a, link.b)]
-    return [end.ref.dev for end in ends if end.ref.node == node and end.bridge]
+    ports = [end.ref.dev for end in ends if end.ref.node == node and end.bridge]
+    return ports + [device.ref.dev for device in spec.node(node).devices if device.bridge]
 
 
 def _devices(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
@@ -203,6 +235,7 @@ def _devices(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
             )
     for link in spec.links:
         yield _veth(spec, link, on_host=on_host)
+    yield from device_ops(spec)
     if on_host:
         for ref in _indexes(spec, None):
             if ref.node == HOME and ref.dev != LO:
@@ -252,6 +285,7 @@ def _bring_up(spec: LabSpec, node: NodeSpec, *, on_host: bool) -> Iterator[Op]:
             bridge = far.bridge if end is far else None
             if end.ref.node == node.name and later and (up or bridge):
                 yield SetUp(node=node.name, dev=end.ref.dev, up=up, bridge=bridge, place=end.place)
+    yield from devices_up(node)
     for one in node.bridges:
         up = one.up and one.name not in node.down
         if up or one.mtu is not None:

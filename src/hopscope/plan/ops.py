@@ -6,7 +6,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from hopscope.errors import Place
-from hopscope.model.devices import PortOptions, Vlan
+from hopscope.model.devices import PortOptions, Vlan, Vxlan
 from hopscope.model.lab import MAIN_TABLE, PolicySpec
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
 
@@ -14,11 +14,15 @@ __all__ = [
     "AddAddress",
     "AddBridge",
     "AddFdb",
+    "AddMacvlan",
     "AddNeighbour",
     "AddPolicyRule",
+    "AddRemote",
     "AddRoute",
     "AddRules",
+    "AddTap",
     "AddVeth",
+    "AddVxlan",
     "MakeNodes",
     "Mark",
     "NewEnd",
@@ -107,18 +111,76 @@ class AddVeth(Struct, frozen=True, kw_only=True):
 class SetUp(Struct, frozen=True, kw_only=True):
     """Bring a device up, or down; *bridge* also makes it that bridge's port.
 
-    *mtu* is for a bridge: until it is set once, each new port changes it.
+    *mtu* is for a bridge: until it is set once, each new port changes it. *mac* and *mtu*
+    are for a tap, too, which is born without.
     """
 
     node: NodeName
     dev: DevName
     up: bool = True
     bridge: DevName | None = None
+    mac: Mac | None = None
     mtu: int | None = None
     place: Place | None = None
 
     def __str__(self) -> str:
         return f"bringing {self.node}/{self.dev} {'up' if self.up else 'down'}"
+
+
+class AddMacvlan(Struct, frozen=True, kw_only=True):
+    """Make a macvlan over the device *over* of *node*; *ref* may be of another node."""
+
+    node: NodeName
+    over: DevName
+    ref: DevRef
+    mode: str
+    mac: Mac | None
+    mtu: int | None = None
+    queues: int = 1
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"making the macvlan {self.ref} over {self.node}/{self.over}"
+
+
+class AddVxlan(Struct, frozen=True, kw_only=True):
+    """Make a vxlan device, perhaps bound to the device *over* of its node."""
+
+    node: NodeName
+    name: DevName
+    vxlan: Vxlan
+    mac: Mac
+    over: DevName | None = None
+    mtu: int | None = None
+    queues: int = 1
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"making the vxlan {self.node}/{self.name}"
+
+
+class AddTap(Struct, frozen=True, kw_only=True):
+    """Make a tap that stays when no program has it open; the rest of it is set by `SetUp`."""
+
+    node: NodeName
+    name: DevName
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"making the tap {self.node}/{self.name}"
+
+
+class AddRemote(Struct, frozen=True, kw_only=True):
+    """Tell a vxlan device where frames for a MAC address go."""
+
+    node: NodeName
+    dev: DevName
+    mac: Mac
+    remote: str
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"{self.node}/{self.dev}: adding the remote {self.remote} of {self.mac}"
 
 
 class SetPort(Struct, frozen=True, kw_only=True):
@@ -255,6 +317,10 @@ Op = (
     | SetSysctl
     | AddBridge
     | AddVeth
+    | AddMacvlan
+    | AddVxlan
+    | AddTap
+    | AddRemote
     | SetUp
     | SetPort
     | SetVlans

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from hopscope.model.devices import PortOptions
-from hopscope.model.lab import LabSpec, NodeSpec
+from hopscope.model.lab import DeviceSpec, LabSpec, LinkEnd, NodeSpec
 from hopscope.plan.ops import AddFdb, Op, SetPort, SetVlans
 
 __all__ = ["port_ops"]
@@ -11,15 +11,16 @@ __all__ = ["port_ops"]
 
 def port_ops(spec: LabSpec, node: NodeSpec) -> Iterator[Op]:
     """Port options, VLANs, and last the entries, which the kernel keeps for each VLAN."""
-    for link in spec.links:
-        for end in (link.a, link.b):
-            if end.ref.node != node.name or end.bridge is None:
-                continue
-            dev, place = end.ref.dev, end.place
-            if end.port != PortOptions():
-                yield SetPort(node=node.name, dev=dev, options=end.port, place=place)
-            if end.vlans:
-                yield SetVlans(node=node.name, dev=dev, vlans=end.vlans, place=place)
+    ends = [end for link in spec.links for end in (link.a, link.b) if end.ref.node == node.name]
+    ports: list[LinkEnd | DeviceSpec] = [*ends, *node.devices]
+    for port in ports:
+        if port.bridge is None:
+            continue
+        dev, place = port.ref.dev, port.place
+        if port.port != PortOptions():
+            yield SetPort(node=node.name, dev=dev, options=port.port, place=place)
+        if port.vlans:
+            yield SetVlans(node=node.name, dev=dev, vlans=port.vlans, place=place)
     for bridge in node.bridges:
         if bridge.vlans:
             yield SetVlans(

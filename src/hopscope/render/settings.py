@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hopscope.model.devices import BridgeState, PortOptions
+from hopscope.model.devices import BridgeState, PortOptions, Vxlan
 from hopscope.model.lookup import route_text
 from hopscope.model.snapshot import LinkState, PolicyRule, Route
 
@@ -33,11 +33,28 @@ def settings(link: LinkState) -> str:
         found += _bridge(link.bridge)
     if link.port is not None:
         found += _port(link.port)
+    if link.macvlan is not None:
+        found.append(f"{link.macvlan} over {link.over or 'a device elsewhere'}")
+    if link.vxlan is not None:
+        found += _vxlan(link.vxlan)
+        found += [f"over {link.over}"] if link.over is not None else []
     if link.vlans:
         found.append(f"vlan {', '.join(map(str, link.vlans))}")
     if link.queues != 1:
         found.append(f"{link.queues} queues")
     return ", ".join(found)
+
+
+def _vxlan(vxlan: Vxlan) -> Iterator[str]:
+    yield f"id {vxlan.id}"
+    yield from (
+        f"{word} {ip}"
+        for word, ip in (("local", vxlan.local), ("remote", vxlan.remote))
+        if ip is not None
+    )
+    yield f"port {vxlan.port}"
+    if not vxlan.learning:
+        yield "no learning"
 
 
 def _bridge(state: BridgeState) -> Iterator[str]:

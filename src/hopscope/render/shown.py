@@ -63,6 +63,10 @@ def _fdb(snapshot: Snapshot) -> Iterator[Row]:
             how = "local" if entry.local else "static" if entry.static else "learnt"
             owner = _owner(snapshot, entry.mac)
             yield f"{node.name}/{entry.bridge}", entry.mac, entry.port, how, owner
+        for remote in node.remotes:
+            how = "static" if remote.static else "learnt"
+            owner = _owner(snapshot, remote.mac)
+            yield f"{node.name}/{remote.dev}", remote.mac, f"to {remote.remote}", how, owner
 
 
 def _owner(snapshot: Snapshot, mac: Mac | None) -> str:
@@ -135,6 +139,8 @@ def _topology(snapshot: Snapshot) -> Iterator[Row]:
             if link.kind == "bridge":
                 ports = ", ".join(one.name for one in node.links if one.master == link.name)
                 yield here, "bridge of", ports or "no port"
+            elif link.over is not None:
+                yield here, f"{link.kind} over", str(link.over)
             elif link.peer is not None and str(link.peer) not in told:
                 told.add(here)
                 yield here, "joined to", str(link.peer)

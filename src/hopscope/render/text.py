@@ -269,11 +269,22 @@ def _fdb(snapshot: Snapshot, whole: Snapshot) -> RenderableType:
             f"{node.name}/{entry.bridge}",
             entry.mac,
             _owner(whole, entry.mac),
-            entry.port,
+            str(entry.port),
             "local" if entry.local else "static" if entry.static else "learnt",
         )
         for node in snapshot.nodes
         for entry in node.fdb
+    ]
+    rows += [
+        (
+            f"{node.name}/{entry.dev}",
+            entry.mac,
+            _owner(whole, entry.mac),
+            f"to {entry.remote}",
+            "static" if entry.static else "learnt",
+        )
+        for node in snapshot.nodes
+        for entry in node.remotes
     ]
     return _table("fdb", ("bridge", "MAC", "is", "port", "how"), rows)
 

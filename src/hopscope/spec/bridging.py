@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from hopscope.errors import Problem
 from hopscope.model.devices import PortOptions, Vlan
-from hopscope.model.lab import BridgeSpec, NodeSpec
+from hopscope.model.lab import BridgeSpec, DeviceSpec, LinkEnd, NodeSpec
 from hopscope.model.limits import AGEING, COST, FORWARD_DELAY, PRIORITY, QUEUES, VID, Limits
 from hopscope.spec.faults import Fault, near
 from hopscope.spec.names import mac_fault
@@ -23,10 +23,10 @@ def bridging(scope: Scope) -> Iterator[Problem]:
     for path, end in ends_of(scope.lab):
         here = path[:-1]
         yield from _within(scope, (*here, "queues"), "the number of queues", end.queues, QUEUES)
-        yield from _port(scope, here, str(end.ref), end.bridge, end.port, end.vlans)
-        if end.bridge is not None:
-            filters = _filters(scope, end.ref.node, end.bridge)
-            yield from _vlans(scope, (*here, "vlans"), end.vlans, end.bridge, filters=filters)
+        yield from _port(scope, here, end)
+    for node in scope.lab.nodes:
+        for device in node.devices:
+            yield from _port(scope, ("nodes", node.name, "devices", device.ref.dev), device)
 
 
 def _within(
@@ -62,22 +62,18 @@ def _fdb(scope: Scope, node: NodeSpec, bridge: BridgeSpec, path: Path) -> Iterat
             yield said(fault, scope.where((*path, number)))
 
 
-def _port(
-    scope: Scope,
-    path: Path,
-    owner: str,
-    bridge: str | None,
-    port: PortOptions,
-    vlans: Sequence[Vlan],
-) -> Iterator[Problem]:
-    yield from _within(scope, (*path, "cost"), "the cost of a port", port.cost, COST)
-    if bridge is not None:
+def _port(scope: Scope, path: Path, end: LinkEnd | DeviceSpec) -> Iterator[Problem]:
+    yield from _within(scope, (*path, "cost"), "the cost of a port", end.port.cost, COST)
+    if end.bridge is not None:
+        filters = _filters(scope, end.ref.node, end.bridge)
+        yield from _vlans(scope, (*path, "vlans"), end.vlans, end.bridge, filters=filters)
         return
     usual = PortOptions()
-    changed = [key for key in PortOptions.__struct_fields__ if _differ(port, usual, key)]
-    for key in [*changed, *(["vlans"] if vlans else [])]:
-        message = f"{owner} is no port of a bridge, and {key!r} is for ports"
-        fault = Fault(rule="no-port", message=message, text=key, hint="add @BRIDGE to its name")
+    changed = [key for key in PortOptions.__struct_fields__ if _differ(end.port, usual, key)]
+    for key in [*changed, *(["vlans"] if end.vlans else [])]:
+        message = f"{end.ref} is no port of a bridge, and {key!r} is for ports"
+        hint = "add @BRIDGE to its name" if isinstance(end, LinkEnd) else "add 'bridge'"
+        fault = Fault(rule="no-port", message=message, text=key, hint=hint)
         yield said(fault, scope.where((*path, key), key=True))
 
 

@@ -29,7 +29,7 @@ from hopscope.model.lab import (
     ZeroStep,
 )
 from hopscope.model.vocab import DevName, DevRef, NodeName
-from hopscope.spec.buildlinks import built_bridge, built_link, written_mac
+from hopscope.spec.buildlinks import built_bridge, built_device, built_link, written_mac
 from hopscope.spec.names import ip_of
 from hopscope.spec.network import Policy, Route
 from hopscope.spec.schema import Lab, Node, Ping, PingExpect, Step, TableExpect
@@ -83,6 +83,10 @@ def _node(name: NodeName, node: Node, where: Locate) -> NodeSpec:
         bridges=tuple(
             built_bridge(dev, bridge, (*path, "bridges", dev), where)
             for dev, bridge in node.bridges.items()
+        ),
+        devices=tuple(
+            built_device(DevRef(name, DevName(dev)), device, (*path, "devices", dev), where)
+            for dev, device in node.devices.items()
         ),
         addresses=_addresses(node, path, where),
         routes=tuple(

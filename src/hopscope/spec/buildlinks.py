@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 
 from hopscope.errors import Place
-from hopscope.model.devices import PortOptions, Vlan
-from hopscope.model.lab import BridgeSpec, FdbSpec, LinkEnd, LinkSpec
+from hopscope.model.devices import PortOptions, Vlan, Vxlan
+from hopscope.model.lab import BridgeSpec, DeviceSpec, FdbSpec, LinkEnd, LinkSpec, RemoteSpec
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
 from hopscope.spec import network
-from hopscope.spec.names import is_mac
+from hopscope.spec.devices import Device
+from hopscope.spec.names import ip_of, is_mac
 from hopscope.spec.tree import Locate, Path
 
-__all__ = ["built_bridge", "built_link", "written_mac"]
+__all__ = ["built_bridge", "built_device", "built_link", "written_mac"]
 
 
 def built_bridge(name: str, bridge: network.Bridge, path: Path, where: Locate) -> BridgeSpec:
@@ -34,6 +35,55 @@ def built_bridge(name: str, bridge: network.Bridge, path: Path, where: Locate) -
         mtu=bridge.mtu,
         up=bridge.up,
         place=where(path, key=True),
+    )
+
+
+def built_device(ref: DevRef, device: Device, path: Path, where: Locate) -> DeviceSpec:
+    """The device that stands at *path*."""
+    over = None
+    if device.over is not None:
+        node = ref.node if device.over.node is None else NodeName(device.over.node)
+        over = DevRef(node, DevName(device.over.dev))
+    return DeviceSpec(
+        ref=ref,
+        kind=device.kind,
+        over=over,
+        mode=device.mode,
+        vxlan=_vxlan(device) if device.kind == "vxlan" else None,
+        remotes=_remotes(device, (*path, "fdb"), where),
+        bridge=None if device.bridge is None else DevName(device.bridge),
+        port=_port(device),
+        vlans=_vlans(device.vlans),
+        mac=None if device.mac is None else written_mac(device.mac),
+        mtu=device.mtu,
+        queues=device.queues,
+        place=where(path, key=True),
+    )
+
+
+def _vxlan(device: Device) -> Vxlan:
+    return Vxlan(
+        id=device.id or 0,
+        local=_ip(device.local),
+        remote=_ip(device.remote),
+        port=device.port,
+        learning=device.mac_learning,
+    )
+
+
+def _ip(text: str | None) -> str | None:
+    return None if text is None else str(ip_of(text) or text)
+
+
+def _remotes(device: Device, path: Path, where: Locate) -> tuple[RemoteSpec, ...]:
+    return tuple(
+        RemoteSpec(
+            mac=written_mac(mac),
+            remote=str(ip_of(remote) or remote),
+            place=where((*path, mac, number)),
+        )
+        for mac, remotes in device.fdb.items()
+        for number, remote in enumerate(remotes)
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from hopscope.errors import Problem
 from hopscope.model.lab import LabSpec
 from hopscope.spec.bridging import bridging
+from hopscope.spec.devicerules import devices
 from hopscope.spec.firewall import firewall
 from hopscope.spec.layer3 import layer3
 from hopscope.spec.policy import policy
@@ -28,6 +29,7 @@ def check(
     scope = scope_of(lab, where=where, believed=believed, listing=listing)
     return [
         *topology(scope),
+        *devices(scope),
         *bridging(scope),
         *layer3(scope),
         *policy(scope),

@@ -50,6 +50,7 @@ _THINGS: Final = {
     "Policy": "a policy rule",
     "Link": "a link",
     "End": "the end of a link",
+    "Device": "a device",
     "Step": "a step of the story",
     "Show": "'show'",
     "Ping": "'ping'",

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 from hopscope.model.lab import TABLES
 from hopscope.model.limits import COUNT, SIZE, TIMEOUT
 from hopscope.spec import short
+from hopscope.spec.devices import Device
 from hopscope.spec.network import AnyBridge, AnyLink, AnyPolicy, AnyRoute, Bridge
 from hopscope.spec.parts import Part, Texts, within
 
@@ -55,6 +56,11 @@ class Node(Part):
         default={},
         description="Its bridges; a bridge without an address forwards in layer 2 only.",
         examples=[["br0"], {"br0": {"stp": True}}],
+    )
+    devices: dict[str, Device] = Field(
+        default={},
+        description="Devices that are no end of a link: macvlan, vxlan, tap.",
+        examples=[{"vx0": {"kind": "vxlan", "id": 42, "remote": "10.0.0.2", "bridge": "br0"}}],
     )
     addresses: dict[str, Texts] = Field(
         default={},

@@ -31,7 +31,7 @@ class Scope(Struct, frozen=True, kw_only=True):
     lab: LabSpec
     nodes: Mapping[str, NodeSpec]
     bridges: Mapping[str, tuple[str, ...]]  # node → its bridges
-    devices: Mapping[str, tuple[str, ...]]  # node → its bridges and ends of links
+    devices: Mapping[str, tuple[str, ...]]  # node → its bridges, devices and ends of links
     ports: Mapping[tuple[str, str], tuple[str, ...]]  # node and bridge → ports
     believed: frozenset[str]
     where: Locate
@@ -95,7 +95,10 @@ def scope_of(
     bridges: dict[str, tuple[str, ...]] = {
         node.name: tuple(bridge.name for bridge in node.bridges) for node in lab.nodes
     }
-    devices: dict[str, list[str]] = {name: list(own) for name, own in bridges.items()}
+    devices: dict[str, list[str]] = {
+        node.name: [*bridges[node.name], *(device.ref.dev for device in node.devices)]
+        for node in lab.nodes
+    }
     ports: dict[tuple[str, str], list[str]] = {}
     for _, end in ends_of(lab):
         node = _meant(end.ref.node, bridges)
@@ -103,6 +106,11 @@ def scope_of(
         if end.bridge is not None:
             bridge = _meant(end.bridge, bridges.get(node, ()))
             ports.setdefault((node, bridge), []).append(end.ref.dev)
+    for each in lab.nodes:
+        for device in each.devices:
+            if device.bridge is not None:
+                bridge = _meant(device.bridge, bridges[each.name])
+                ports.setdefault((each.name, bridge), []).append(device.ref.dev)
     return Scope(
         lab=lab,
         nodes={node.name: node for node in lab.nodes},

@@ -20,6 +20,7 @@ __all__ = [
     "mark",
     "one_key",
     "one_or_many",
+    "over",
     "ping",
     "policy",
     "refusal",
@@ -33,6 +34,7 @@ __all__ = [
 
 _END: Final = re.compile(r"(?P<node>[^:@/\s]+):(?P<dev>[^:@\s]+)(?:@(?P<bridge>[^:@\s]+))?")
 _MARK: Final = re.compile(r"(0x[0-9a-fA-F]{1,8}|[0-9]{1,9})(/(0x[0-9a-fA-F]{1,8}|[0-9]{1,9}))?")
+_OVER: Final = re.compile(r"((?P<node>[^:@/\s]+):)?(?P<dev>[^:@/\s]+)")
 _PING: Final = re.compile(r"\s*(?P<source>[^\s>]+)\s*->\s*(?P<target>[^\s>]+)\s*")
 _ROUTE_WORDS: Final = ("via", "dev", "src", "metric", "table")
 _ROUTE_TYPES: Final = ("unicast", "blackhole", "unreachable", "prohibit", "throw")
@@ -120,6 +122,17 @@ def end_name(value: Any) -> Any:
         message = f"{shortened(value)} is not the end of a link"
         raise refusal("bad-end", message, text=value, hint=hint)
     return {key: part for key, part in match.groupdict().items() if part is not None}
+
+
+def over(value: Any) -> Any:
+    """``eth0`` is a device of the same node, ``host:eth0`` one of another."""
+    if not isinstance(value, str):
+        raise wanted("a text like eth0 or host:eth0")
+    match = _OVER.fullmatch(value)
+    if match is None:
+        hint = "write DEVICE, or NODE:DEVICE for a device of another node"
+        raise refusal("bad-end", f"{shortened(value)} names no device", text=value, hint=hint)
+    return match.groupdict()
 
 
 def vlan(value: Any) -> Any:

@@ -13,6 +13,7 @@ from hopscope.model.journey import (
     RouteStep,
     Step,
     TransmitStep,
+    UnrecognisedStep,
 )
 from hopscope.model.lookup import (
     is_group,
@@ -23,7 +24,7 @@ from hopscope.model.lookup import (
     route_text,
     route_to,
 )
-from hopscope.model.snapshot import NodeState
+from hopscope.model.snapshot import LinkState, NodeState
 from hopscope.model.vocab import (
     Basis,
     DevName,
@@ -34,6 +35,7 @@ from hopscope.model.vocab import (
     PktType,
     Verdict,
     computed,
+    inferred,
     seen,
 )
 from hopscope.trace.identify import Sighting
@@ -42,6 +44,7 @@ __all__ = [
     "LOOPBACK",
     "blocked_port",
     "dropped",
+    "encapsulated",
     "for_the_capture",
     "looped",
     "neighbour_step",
@@ -81,6 +84,16 @@ def transmit_step(frame: Sighting) -> TransmitStep:
         basis=seen(f"packet socket on {frame.event.dev}"),
         src_mac=frame.headers.src_mac,
         dst_mac=frame.headers.dst_mac,
+    )
+
+
+def encapsulated(link: LinkState, arrived: Sighting) -> UnrecognisedStep:
+    """A vxlan device sends the frame on inside a UDP packet, which is a packet of its own."""
+    network = link.vxlan.id if link.vxlan is not None else 0
+    return UnrecognisedStep(
+        what=f"{link.name} carries it on inside UDP, as a frame of the vxlan {network}; "
+        "the outer packet is not followed",
+        basis=inferred(f"packet socket on {arrived.event.dev}, where the same frame came out"),
     )
 
 

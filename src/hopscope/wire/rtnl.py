@@ -49,7 +49,7 @@ RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
 RTM_GETRULE: Final = 34
 RTM_GETNSID: Final = 90
 
-IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_IFALIAS, IFLA_NET_NS_FD = 3, 4, 10, 20, 28
+IFLA_IFNAME, IFLA_MASTER, IFLA_IFALIAS, IFLA_NET_NS_FD = 3, 10, 20, 28
 VETH_INFO_PEER: Final = 1
 
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS = 1, 2, 4, 8
@@ -107,6 +107,7 @@ def set_link(
     up: bool | None = None,
     master: int | None = None,
     alias: str | None = None,
+    mac: Mac | None = None,
     mtu: int | None = None,
 ) -> Message:
     """Change a device; what is None stays as it is."""
@@ -115,9 +116,7 @@ def set_link(
         body += u32(IFLA_MASTER, master)
     if alias is not None:
         body += text(IFLA_IFALIAS, alias)
-    if mtu is not None:
-        body += u32(IFLA_MTU, mtu)
-    return Message(RTM_NEWLINK, 0, body)
+    return Message(RTM_NEWLINK, 0, body + common(mac, mtu))
 
 
 def delete_link(index: int) -> Message:

@@ -316,7 +316,7 @@ def test_routes_and_policy_rules_reach_the_operations() -> None:
             table=100,
         ),
     ]
-    rules = [op for op in found if isinstance(op, AddPolicyRule)]
+    rules = [op for op in compile_lab(parsed(text)).ops if isinstance(op, AddPolicyRule)]
     assert [(op.rule.source, op.rule.priority) for op in rules] == [
         ("10.0.0.0/8", 32764),
         ("10.1.0.0/16", 7),

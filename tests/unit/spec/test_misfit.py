@@ -31,7 +31,7 @@ ONE = [
         "{veth1a: 10.244.1.2/24}\n    ▸color: red",
         "unknown-key",
         "'color' is not a key of a node",
-        "known: bridges, addresses, routes",
+        "known: bridges, devices, addresses",
     ),
     (
         "    addresses: {veth1a",
