@@ -28,7 +28,7 @@ from hopscope.spec.schema import json_schema
 
 DOCS = Path(__file__).parents[1] / "docs"
 PART = re.compile(r"(<!-- (cli|lab|journeys): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
-MODULES = ("record", "journey", "flow", "events", "snapshot", "devices", "vocab")
+MODULES = ("record", "journey", "flow", "events", "snapshot", "devices", "traffic", "vocab")
 COMMANDS: Any = typer.main.get_command(app)
 
 

@@ -12,6 +12,7 @@ from hopscope.errors import SpecError
 from hopscope.model.devices import BridgeState, PortOptions, Vlan, Vxlan
 from hopscope.model.journey import hops
 from hopscope.model.snapshot import FdbEntry, LinkState
+from hopscope.model.traffic import Htb, Netem, Tbf
 from hopscope.model.vocab import DevName, Family, Fate, Mac, NodeName
 
 pytestmark = pytest.mark.kernel
@@ -350,3 +351,71 @@ def test_a_macvlan_over_a_device_that_is_down_stays_down(started: Started) -> No
     )
     assert not link(lab, "c1", "mv0").up
     assert link(lab, "far", "mv1").up
+
+
+TRAFFIC = """
+name: traffic
+nodes:
+  a: {addresses: {e: 10.0.0.1/24}, devices: {t: {kind: tap, rate: 40gbit}}}
+  b: {addresses: {e: 10.0.0.2/24}}
+links:
+  - ends:
+      - a:e
+      - {end: b:e, rate: {rate: 2mbit, kind: htb, ceil: 4mbit, burst: 15kb}}
+    rate: {rate: 10mbit, burst: 32kb, latency: 20ms}
+"""
+
+
+def test_rates_are_as_declared(started: Started) -> None:
+    """As tc tells them; the burst is what the kernel's ticks make of it."""
+    lab = started(TRAFFIC)
+    (tbf,) = [one for one in said(lab, "a", "tc -j qdisc show") if one.get("dev") == "e"]
+    assert (tbf["kind"], tbf["options"]["rate"]) == ("tbf", 10_000_000 // 8)
+    htb = lab.run("b", ["tc", "class", "show", "dev", "e"]).stdout.decode()
+    assert "class htb 1:1 root" in htb
+    assert "rate 2Mbit ceil 4Mbit burst 15Kb" in htb
+    now = lab.snapshot()
+    mine = {one.dev: one.options for one in now.node("a").qdiscs}
+    assert set(mine) == {"e", "t"}
+    limit = 10_000_000 // 8 * 20 // 1000 + 32768
+    assert mine[DevName("e")] == Tbf(rate=10_000_000, burst=32768, limit=limit)
+    fast = mine[DevName("t")]
+    assert isinstance(fast, Tbf)
+    assert fast.rate == 40_000_000_000
+    (other,) = now.node("b").qdiscs
+    assert (other.kind, other.handle, other.parent) == ("htb", "1:", "root")
+    assert other.options == Htb(rate=2_000_000, ceil=4_000_000, burst=15360)
+
+
+def test_a_rate_holds_back_what_is_sent(started: Started) -> None:
+    """More at once than the queue holds is dropped, and counted."""
+    lab = started(TRAFFIC.replace("burst: 32kb, latency: 20ms", "burst: 2kb, latency: 1ms"))
+    at_once = "ping -q -c 20 -l 20 -s 1400 -W 1 10.0.0.2"
+    assert lab.run("a", at_once.split()).code in (0, 1)
+    (tbf,) = [one for one in lab.snapshot(["a"]).node("a").qdiscs if one.dev == "e"]
+    assert tbf.sent > 0
+    assert tbf.dropped > 0
+
+
+LINE = """
+name: line
+nodes: {a: {addresses: {e: 10.0.0.1/24}}, b: {addresses: {e: 10.0.0.2/24}}}
+links: [{ends: [a:e, b:e], delay: 20ms, jitter: 2ms, loss: 1%, reorder: 25%, rate: 10mbit}]
+"""
+
+
+def test_a_line_is_as_declared(started: Started) -> None:
+    """Or this kernel's lack of netem is told by its option and the lab's line."""
+    try:
+        lab = started(LINE)
+    except SpecError as error:
+        (problem,) = error.problems
+        assert problem.rule == "absent-in-kernel"
+        assert "CONFIG_NET_SCH_NETEM" in problem.hint
+        assert (problem.place.file, problem.place.line) == ("network.yaml", 4)
+        pytest.skip("this kernel has no netem")
+    line, rate = lab.snapshot(["a"]).node("a").qdiscs
+    assert line.options == Netem(delay=20_000_000, jitter=2_000_000, loss=1.0, reorder=25.0)
+    assert (rate.parent, rate.kind) == ("1:1", "tbf")
+    told = {one["kind"]: one for one in said(lab, "a", "tc -j qdisc show dev e")}
+    assert told["netem"]["options"]["delay"]["delay"] == 0.02

@@ -22,6 +22,7 @@ _PARTS = {
     "fdb": ("fdb", "remotes"),
     "routes": ("routes", "policy_rules"),
     "policy": ("policy_rules",),
+    "qdiscs": ("qdiscs",),
     "rules": ("chains",),
     "sysctls": ("sysctls",),
     "topology": ("links",),

@@ -4,7 +4,7 @@ import errno
 
 from msgspec import Struct
 
-from hopscope.plan.ops import AddBridge, AddMacvlan, AddTap, AddVxlan, Op, SetVlans
+from hopscope.plan.ops import AddBridge, AddMacvlan, AddQdisc, AddTap, AddVxlan, Op, SetVlans
 
 __all__ = ["Absent", "absent"]
 
@@ -27,6 +27,9 @@ def absent(op: Op, code: int) -> Absent | None:
             return Absent("macvlan devices", "macvlan", "CONFIG_MACVLAN")
         case AddVxlan() if code == errno.EOPNOTSUPP:
             return Absent("vxlan devices", "vxlan", "CONFIG_VXLAN")
+        case AddQdisc(options=options) if code == errno.ENOENT:
+            kind = options.kind
+            return Absent(kind, f"sch_{kind}", f"CONFIG_NET_SCH_{kind.upper()}")
         case AddTap() if code in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
             return Absent("tap devices", "tun", "CONFIG_TUN")
         case _:

@@ -11,6 +11,7 @@ from hopscope.plan.ops import (
     AddMacvlan,
     AddNeighbour,
     AddPolicyRule,
+    AddQdisc,
     AddRemote,
     AddRoute,
     AddVeth,
@@ -22,7 +23,7 @@ from hopscope.plan.ops import (
     SetUp,
     SetVlans,
 )
-from hopscope.wire import rtnl, rtnl_bridge, rtnl_links, rtnl_route
+from hopscope.wire import rtnl, rtnl_bridge, rtnl_links, rtnl_route, traffic
 from hopscope.wire.netlink import Message
 
 __all__ = ["messages_of"]
@@ -55,6 +56,9 @@ def messages_of(plan: Plan, op: Op, sandbox: Sandbox) -> list[Message]:
             return list(_vlans(plan, op))
         case AddFdb():
             return [rtnl_bridge.add_fdb(plan.indexes[DevRef(op.node, op.dev)], op.mac)]
+        case AddQdisc():
+            index = plan.indexes[DevRef(op.node, op.dev)]
+            return traffic.add_qdisc(index, parent=op.parent, handle=op.handle, options=op.options)
         case Mark():
             return [rtnl.set_link(plan.indexes[DevRef(op.node, op.dev)], alias=op.alias)]
         case AddAddress():

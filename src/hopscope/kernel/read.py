@@ -5,6 +5,7 @@ from typing import Final
 
 from hopscope.kernel.protocol import Kernel
 from hopscope.kernel.readfiles import snmp, sysctls
+from hopscope.kernel.readqdiscs import qdiscs_of
 from hopscope.kernel.readrules import read_chains
 from hopscope.model.devices import Vlan
 from hopscope.model.snapshot import (
@@ -60,6 +61,7 @@ def _node(
         neighbours=tuple(_neighbours(kernel, node, names)),
         fdb=fdb,
         remotes=remotes,
+        qdiscs=qdiscs_of(kernel, node, links),
         chains=chains,
         sysctls=sysctls(kernel, node, list(names.values())),
         counters=snmp(kernel, node),

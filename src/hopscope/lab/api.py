@@ -101,13 +101,32 @@ class Lab:
         mtu: int | None = None,
         mac: Mapping[str, str] | None = None,
         queues: int | None = None,
+        rate: str | Mapping[str, object] | None = None,
+        delay: str | None = None,
+        jitter: str | None = None,
+        loss: str | None = None,
+        duplicate: str | None = None,
+        corrupt: str | None = None,
+        reorder: str | None = None,
     ) -> Self:
         """Join two nodes by a veth pair: ``lab.link("ns1:eth0", "host:p1@br0")``.
 
         An end that is set in a way of its own is a mapping, as in a lab file:
         ``{"end": "host:p1@br0", "isolated": True}``.
         """
-        body = _given(ends=[one, other], mtu=mtu, mac=mac, queues=queues)
+        body = _given(
+            ends=[one, other],
+            mtu=mtu,
+            mac=mac,
+            queues=queues,
+            rate=rate,
+            delay=delay,
+            jitter=jitter,
+            loss=loss,
+            duplicate=duplicate,
+            corrupt=corrupt,
+            reorder=reorder,
+        )
         self._add(self._links, (body, _caller()))
         return self
 

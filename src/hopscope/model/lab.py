@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from hopscope.errors import Place
 from hopscope.model.devices import PortOptions, Vlan, Vxlan
 from hopscope.model.kind import Kind
+from hopscope.model.traffic import Traffic
 from hopscope.model.vocab import TABLES, DevName, DevRef, Mac, NodeName
 
 __all__ = [
@@ -108,6 +109,7 @@ class DeviceSpec(Struct, frozen=True, kw_only=True):
     mac: Mac | None = None
     mtu: int | None = None
     queues: int = 1
+    traffic: Traffic = Traffic()
     place: Place | None = None
 
 
@@ -206,6 +208,7 @@ class LinkEnd(Struct, frozen=True, kw_only=True):
     vlans: tuple[Vlan, ...] = ()
     mac: Mac | None = None
     queues: int = 1
+    traffic: Traffic = Traffic()
     place: Place | None = None
 
 

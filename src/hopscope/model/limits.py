@@ -6,6 +6,7 @@ from msgspec import Struct
 
 __all__ = [
     "AGEING",
+    "BURST",
     "COST",
     "COUNT",
     "FORWARD_DELAY",
@@ -13,6 +14,7 @@ __all__ = [
     "MTU",
     "PRIORITY",
     "QUEUES",
+    "RATE",
     "RULE_PRIORITY",
     "SIZE",
     "TABLE",
@@ -20,6 +22,7 @@ __all__ = [
     "UDP_PORT",
     "VID",
     "VNI",
+    "WAIT",
     "Limits",
 ]
 
@@ -54,3 +57,6 @@ TABLE: Final = Limits(low=1, high=0xFFFF_FFFF)  # of routes
 RULE_PRIORITY: Final = Limits(low=0, high=0xFFFF_FFFF)  # of a policy rule
 VNI: Final = Limits(low=0, high=(1 << 24) - 1)
 UDP_PORT: Final = Limits(low=1, high=0xFFFF)
+RATE: Final = Limits(low=1000, high=10**12)  # bits a second
+BURST: Final = Limits(low=1, high=(1 << 31) - 1)  # bytes
+WAIT: Final = Limits(low=0, high=60 * 10**9)  # nanoseconds

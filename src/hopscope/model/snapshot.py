@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 
 from hopscope.model.devices import BridgeState, PortOptions, Vlan, Vxlan
+from hopscope.model.traffic import Qdisc
 from hopscope.model.vocab import DevName, DevRef, Family, Hook, Mac, NeighbourState, NodeName
 
 __all__ = [
@@ -152,6 +153,7 @@ class NodeState(Struct, frozen=True, kw_only=True):
     neighbours: tuple[Neighbour, ...] = ()
     fdb: tuple[FdbEntry, ...] = ()
     remotes: tuple[RemoteEntry, ...] = ()
+    qdiscs: tuple[Qdisc, ...] = ()
     chains: tuple[Chain, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)  # SNMP: "Icmp.InEchos" …

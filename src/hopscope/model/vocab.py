@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 TABLES = (
-    *("links", "neighbours", "fdb", "routes", "policy"),
+    *("links", "neighbours", "fdb", "routes", "policy", "qdiscs"),
     *("rules", "sysctls", "topology"),
 )
 """What ``show`` can show."""

@@ -43,6 +43,7 @@ from hopscope.plan.ops import (
     SetUp,
 )
 from hopscope.plan.ports import port_ops
+from hopscope.plan.traffic import traffic_ops
 
 __all__ = [
     "HOME",
@@ -97,6 +98,7 @@ def _set_up(spec: LabSpec, *, on_host: bool) -> Iterator[Iterator[Op]]:
     def rest(node: NodeSpec) -> Iterator[Op]:
         yield from macvlans_up(spec, node)
         yield from port_ops(spec, node)
+        yield from traffic_ops(spec, node)
         yield from _layer3(node)
 
     if crosses_nodes(spec):

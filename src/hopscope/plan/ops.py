@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from hopscope.errors import Place
 from hopscope.model.devices import PortOptions, Vlan, Vxlan
 from hopscope.model.lab import MAIN_TABLE, PolicySpec
+from hopscope.model.traffic import Shaping
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "AddMacvlan",
     "AddNeighbour",
     "AddPolicyRule",
+    "AddQdisc",
     "AddRemote",
     "AddRoute",
     "AddRules",
@@ -224,6 +226,20 @@ class AddFdb(Struct, frozen=True, kw_only=True):
         return f"{self.node}: adding the forwarding entry {self.mac} at {self.dev}"
 
 
+class AddQdisc(Struct, frozen=True, kw_only=True):
+    """Have a device hold back what it sends: a queueing discipline, of htb with its class."""
+
+    node: NodeName
+    dev: DevName
+    options: Shaping
+    handle: str = "1:"
+    parent: str = "root"
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"{self.node}/{self.dev}: adding the queueing discipline {self.options.kind}"
+
+
 class Mark(Struct, frozen=True, kw_only=True):
     """Write our ownership mark on a device of the real host."""
 
@@ -325,6 +341,7 @@ Op = (
     | SetPort
     | SetVlans
     | AddFdb
+    | AddQdisc
     | Mark
     | AddAddress
     | AddRoute

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from hopscope.model.devices import BridgeState, PortOptions, Vxlan
 from hopscope.model.lookup import route_text
 from hopscope.model.snapshot import LinkState, PolicyRule, Route
+from hopscope.model.traffic import Htb, Netem, Shaping, Tbf
 
-__all__ = ["asks", "route_row", "settings"]
+__all__ = ["asks", "route_row", "settings", "shaping"]
 
 
 def route_row(route: Route) -> str:
@@ -43,6 +44,29 @@ def settings(link: LinkState) -> str:
     if link.queues != 1:
         found.append(f"{link.queues} queues")
     return ", ".join(found)
+
+
+def shaping(options: Shaping) -> str:
+    """A queueing discipline's options in the words of ``tc``."""
+    match options:
+        case Tbf(rate=rate, burst=burst, limit=limit):
+            return f"rate {_rate(rate)} burst {burst}b limit {limit}b"
+        case Htb(rate=rate, ceil=ceil, burst=burst):
+            return f"rate {_rate(rate)} ceil {_rate(ceil)} burst {burst}b"
+        case Netem():
+            words = [f"delay {options.delay / 1e6:g}ms"] if options.delay else []
+            words += [f"jitter {options.jitter / 1e6:g}ms"] if options.jitter else []
+            for word in ("loss", "duplicate", "corrupt", "reorder"):
+                percent = getattr(options, word)
+                words += [f"{word} {percent:g}%"] if percent else []
+            return " ".join(words) or "nothing"
+
+
+def _rate(bits: int) -> str:
+    for factor, unit in ((10**9, "gbit"), (10**6, "mbit"), (10**3, "kbit")):
+        if bits >= factor:
+            return f"{bits / factor:g}{unit}"
+    return f"{bits}bit"
 
 
 def _vxlan(vxlan: Vxlan) -> Iterator[str]:

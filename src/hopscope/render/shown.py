@@ -9,7 +9,7 @@ from hopscope.model.lookup import owner_of_mac, silent_nat
 from hopscope.model.snapshot import LinkState, Snapshot
 from hopscope.model.vocab import Mac
 from hopscope.render.changes import entry_owner
-from hopscope.render.settings import asks, route_row, settings
+from hopscope.render.settings import asks, route_row, settings, shaping
 from hopscope.render.words import routing_table
 
 __all__ = ["Table", "shown"]
@@ -115,6 +115,14 @@ def _policy(snapshot: Snapshot) -> Iterator[Row]:
             yield node.name, rule.family, str(rule.priority), asks(rule), does
 
 
+def _qdiscs(snapshot: Snapshot) -> Iterator[Row]:
+    for node in snapshot.nodes:
+        for one in node.qdiscs:
+            told = shaping(one.options) if one.options is not None else "—"
+            where = f"{node.name}/{one.dev}"
+            yield where, f"{one.kind} {one.handle}", one.parent, told, f"{one.sent}/{one.dropped}"
+
+
 def _rules(snapshot: Snapshot) -> Iterator[Row]:
     for node in snapshot.nodes:
         for chain in node.chains:
@@ -167,6 +175,11 @@ _SHOWN: Final[dict[str, tuple[str, Row, Callable[[Snapshot], Iterator[Row]]]]] =
         "Policy rules: which table is asked",
         ("Node", "Family", "Priority", "For", "Does"),
         _policy,
+    ),
+    "qdiscs": (
+        "Queueing disciplines: how what is sent is held back",
+        ("Device", "Kind", "Below", "Set", "Sent/dropped"),
+        _qdiscs,
     ),
     "rules": ("Firewall rules", ("Node", "Chain", "Packets", "Rule"), _rules),
     "sysctls": ("Switches (sysctls)", ("Node", "Key", "Value"), _sysctls),

@@ -376,6 +376,7 @@ _SHOWN: dict[str, Callable[[Snapshot], RenderableType]] = {
     "links": _links,
     "routes": _routes,
     "policy": _as_shown("policy"),
+    "qdiscs": _as_shown("qdiscs"),
     "rules": _rules,
     "sysctls": _sysctls,
     "topology": _topology,

@@ -1,15 +1,22 @@
 """Bridges and links that fit the schema → their parts of a LabSpec; judges nothing."""
 
 from collections.abc import Sequence
+from typing import Any, Final
+
+from msgspec.structs import replace
 
 from hopscope.errors import Place
 from hopscope.model.devices import PortOptions, Vlan, Vxlan
 from hopscope.model.lab import BridgeSpec, DeviceSpec, FdbSpec, LinkEnd, LinkSpec, RemoteSpec
+from hopscope.model.traffic import Netem, RateLimit, Traffic
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
 from hopscope.spec import network
 from hopscope.spec.devices import Device
 from hopscope.spec.names import ip_of, is_mac
+from hopscope.spec.trafficparts import Rate, Sending
 from hopscope.spec.tree import Locate, Path
+
+_LINE: Final = ("delay", "jitter", "loss", "duplicate", "corrupt", "reorder")
 
 __all__ = ["built_bridge", "built_device", "built_link", "written_mac"]
 
@@ -57,6 +64,7 @@ def built_device(ref: DevRef, device: Device, path: Path, where: Locate) -> Devi
         mac=None if device.mac is None else written_mac(device.mac),
         mtu=device.mtu,
         queues=device.queues,
+        traffic=_traffic(device),
         place=where(path, key=True),
     )
 
@@ -111,8 +119,25 @@ def _end(link: network.Link, end: network.End, place: Place) -> LinkEnd:
         vlans=_vlans(end.vlans),
         mac=None if mac is None else written_mac(mac),
         queues=next(n for n in (end.queues, link.queues, 1) if n is not None),
+        traffic=_traffic(end, link),
         place=place,
     )
+
+
+def _traffic(*given: Sending) -> Traffic:
+    """Of each key, what the first says that says anything."""
+
+    def said(key: str) -> Any:
+        return next((one for part in given if (one := getattr(part, key)) is not None), None)
+
+    rate: Rate | None = said("rate")
+    line = {key: value for key in _LINE if (value := said(key)) is not None}
+    return Traffic(rate=None if rate is None else _rate(rate), line=Netem(**line) if line else None)
+
+
+def _rate(rate: Rate) -> RateLimit:
+    made = RateLimit(kind=rate.kind, rate=rate.rate, ceil=rate.ceil, burst=rate.burst)
+    return made if rate.latency is None else replace(made, latency=rate.latency)
 
 
 def _port(port: network.Port) -> PortOptions:

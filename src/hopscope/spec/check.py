@@ -13,6 +13,7 @@ from hopscope.spec.scope import Listing, scope_of
 from hopscope.spec.stories import story
 from hopscope.spec.sysctls import sysctls
 from hopscope.spec.topology import topology
+from hopscope.spec.trafficrules import traffic
 from hopscope.spec.tree import Locate
 
 __all__ = ["check"]
@@ -31,6 +32,7 @@ def check(
         *topology(scope),
         *devices(scope),
         *bridging(scope),
+        *traffic(scope),
         *layer3(scope),
         *policy(scope),
         *(

@@ -8,6 +8,7 @@ from hopscope.model.limits import MTU, QUEUES, UDP_PORT, VNI
 from hopscope.spec import short
 from hopscope.spec.network import Port
 from hopscope.spec.parts import Part, Texts, within
+from hopscope.spec.trafficparts import Sending
 
 __all__ = ["Device", "Over"]
 
@@ -28,7 +29,7 @@ class Over(Part):
     dev: str
 
 
-class Device(Port):
+class Device(Port, Sending):
     """A device of a node that is no end of a link."""
 
     kind: Literal["macvlan", "vxlan", "tap"] = Field(description="What it is.")

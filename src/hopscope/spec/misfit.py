@@ -51,6 +51,7 @@ _THINGS: Final = {
     "Link": "a link",
     "End": "the end of a link",
     "Device": "a device",
+    "Rate": "a rate",
     "Step": "a step of the story",
     "Show": "'show'",
     "Ping": "'ping'",

@@ -16,6 +16,7 @@ from hopscope.model.limits import (
 )
 from hopscope.spec import short
 from hopscope.spec.parts import Part, within
+from hopscope.spec.trafficparts import Sending
 
 __all__ = [
     "AnyBridge",
@@ -224,7 +225,7 @@ _EndText = Annotated[
 ]
 
 
-class End(Port):
+class End(Port, Sending):
     """An end of a link, in its long form."""
 
     end: Annotated[EndName, BeforeValidator(short.end_name, json_schema_input_type=_EndText)] = (
@@ -256,7 +257,7 @@ def _two(ends: list[End]) -> list[End]:
     return ends
 
 
-class Link(Part):
+class Link(Sending):
     """A veth pair, in its long form."""
 
     ends: Annotated[

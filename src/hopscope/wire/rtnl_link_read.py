@@ -52,6 +52,7 @@ class LinkPart(Struct, frozen=True, kw_only=True):
     nf_call: bool
     nf_call6: bool
     queues: int = 1
+    qdisc: str = ""  # the kind of the one at the root
     bridge: BridgeState | None = None
     port: PortOptions | None = None
     macvlan: str | None = None
@@ -88,6 +89,7 @@ def link(message: Message) -> LinkPart | None:
         nf_call=kind == "bridge" and bool(as_int(data.get(36))),
         nf_call6=kind == "bridge" and bool(as_int(data.get(37))),
         queues=as_int(found.get(31)) or 1,
+        qdisc=as_text(found.get(6)),
         bridge=bridge_state(data) if kind == "bridge" else None,
         port=port_options(port) if port else None,
         macvlan=macvlan_mode(data) if kind == "macvlan" else None,
