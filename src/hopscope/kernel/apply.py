@@ -36,8 +36,9 @@ def apply(plan: Plan, sandbox: Sandbox) -> None:
                 _set_sysctls([op for op in group if isinstance(op, SetSysctl)], sandbox)
             case AddRules() as op:
                 _add_rules(op, sandbox)
-            case AddTap() as op:
-                _add_tap(plan, op, sandbox)
+            case AddTap():
+                for op in group:
+                    _add_tap(plan, op, sandbox)
             case _:
                 _send(plan, group, sandbox)
     for node in dict.fromkeys(op.node for op in plan.ops if isinstance(op, AddAddress) and op.dad):
@@ -63,8 +64,10 @@ def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:
                 return "nodes", ""
             case SetSysctl():
                 return "sysctl", op.node
-            case AddRules() | AddTap():
-                return f"alone {id(op)}", op.node
+            case AddRules():
+                return f"rules {id(op)}", op.node
+            case AddTap():
+                return "taps", op.node
             case _:
                 return "netlink", op.node
 
@@ -89,7 +92,8 @@ def _add_rules(op: AddRules, sandbox: Sandbox) -> None:
         add_iptables(sandbox, op.node, op.tool, op.lines, op.places)
 
 
-def _add_tap(plan: Plan, op: AddTap, sandbox: Sandbox) -> None:
+def _add_tap(plan: Plan, op: Op, sandbox: Sandbox) -> None:
+    assert isinstance(op, AddTap)  # noqa: S101 - so the batch is made
     try:
         sandbox.make_tap(op.node, op.name, plan.indexes[DevRef(op.node, op.name)])
     except KernelError as error:

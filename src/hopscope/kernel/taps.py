@@ -7,7 +7,7 @@ import struct
 __all__ = ["make_tap"]
 
 TUNSETIFF, TUNSETPERSIST, TUNSETIFINDEX = 0x400454CA, 0x400454CB, 0x400454DA
-IFF_TAP, IFF_NO_PI = 0x0002, 0x1000
+IFF_TAP, IFF_NO_PI, IFF_TUN_EXCL = 0x0002, 0x1000, 0x8000
 
 
 def make_tap(name: str, index: int) -> None:
@@ -15,7 +15,7 @@ def make_tap(name: str, index: int) -> None:
     descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
     try:
         fcntl.ioctl(descriptor, TUNSETIFINDEX, struct.pack("=I", index))
-        request = struct.pack("=16sH22x", name.encode(), IFF_TAP | IFF_NO_PI)
+        request = struct.pack("=16sH22x", name.encode(), IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL)
         fcntl.ioctl(descriptor, TUNSETIFF, request)
         fcntl.ioctl(descriptor, TUNSETPERSIST, 1)
     finally:
