@@ -37,8 +37,7 @@ def apply(plan: Plan, sandbox: Sandbox) -> None:
             case AddRules() as op:
                 _add_rules(op, sandbox)
             case AddTap():
-                for op in group:
-                    _add_tap(plan, op, sandbox)
+                _add_taps(plan, [op for op in group if isinstance(op, AddTap)], sandbox)
             case _:
                 _send(plan, group, sandbox)
     for node in dict.fromkeys(op.node for op in plan.ops if isinstance(op, AddAddress) and op.dad):
@@ -92,13 +91,13 @@ def _add_rules(op: AddRules, sandbox: Sandbox) -> None:
         add_iptables(sandbox, op.node, op.tool, op.lines, op.places)
 
 
-def _add_tap(plan: Plan, op: Op, sandbox: Sandbox) -> None:
-    assert isinstance(op, AddTap)  # noqa: S101 - so the batch is made
-    try:
-        sandbox.make_tap(op.node, op.name, plan.indexes[DevRef(op.node, op.name)])
-    except KernelError as error:
-        _blame(error, op)
-        raise
+def _add_taps(plan: Plan, ops: Sequence[AddTap], sandbox: Sandbox) -> None:
+    for op in ops:
+        try:
+            sandbox.make_tap(op.node, op.name, plan.indexes[DevRef(op.node, op.name)])
+        except KernelError as error:
+            _blame(error, op)
+            raise
 
 
 def _send(plan: Plan, ops: Sequence[Op], sandbox: Sandbox) -> None:
