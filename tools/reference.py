@@ -19,9 +19,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import typer.main
-
-from hopscope.cli.app import app
+from hopscope.cli.app import COMMANDS
+from hopscope.cli.words import Argument
 from hopscope.model import codec
 from hopscope.model.vocab import TABLES
 from hopscope.spec.schema import json_schema
@@ -29,7 +28,6 @@ from hopscope.spec.schema import json_schema
 DOCS = Path(__file__).parents[1] / "docs"
 PART = re.compile(r"(<!-- (cli|lab|journeys): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 MODULES = ("record", "journey", "flow", "events", "snapshot", "devices", "traffic", "vocab")
-COMMANDS: Any = typer.main.get_command(app)
 
 
 def main() -> None:
@@ -64,19 +62,18 @@ def _table(titles: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
 
 
 def _command(name: str) -> str:
-    command = COMMANDS.commands[name]
+    command = next(one for one in COMMANDS if one.name == name)
 
-    def rows() -> Iterator[tuple[str, ...]]:
-        for parameter in command.params:
-            argument = parameter.param_type_name == "argument"
-            flag = not argument and parameter.is_flag
-            names = [parameter.metavar] if argument else [*parameter.opts]
-            names += parameter.secondary_opts
-            value = "" if argument or flag else f" {parameter.metavar or 'VALUE'}"
-            words = ", ".join(f"`{one}{value}`" for one in names)
-            default = parameter.default
-            told = "" if default in (None, False) or flag else f" Default: {default}."
-            yield words, f"{parameter.help or ''}{told}".strip()
+    def rows() -> Iterator[tuple[str, str]]:
+        for word in command.words:
+            if isinstance(word, Argument):
+                yield f"`{word.metavar}`", word.meaning
+            else:
+                names = filter(None, (*word.names, word.off))
+                yield (
+                    ", ".join(f"`{f'{one} {word.metavar}'.strip()}`" for one in names),
+                    word.meaning,
+                )
 
     return _table(("argument or option", "meaning"), rows())
 

@@ -80,7 +80,7 @@ def test_a_refused_script_changes_nothing(ns1: Sandbox) -> None:
 def test_a_missing_tool_is_told_with_its_package(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandboxes, "_tool_path", lambda: "/no/such/folder:/dev/null")
+    monkeypatch.setattr(sandboxes, "tool_path", lambda: "/no/such/folder:/dev/null")
     with pytest.raises(CannotError, match="iptables is not installed") as raised:
         add_iptables(sandbox, NS1, "iptables", ["-A FORWARD -j ACCEPT"], PLACES)
     assert "apt-get install iptables" in raised.value.mend

@@ -22,7 +22,6 @@ LONG_FILES: Final[Mapping[str, str]] = {
 """Module → why it may be longer."""
 
 UNLISTED: Final[Mapping[str, str]] = {
-    "cli.app": "its commands are called by typer, which was given them one by one",
     "render.phrases": "its functions are offered by name, as FILTERS",
     "kernel.holder": "it runs as a program of its own; only its protocol is offered",
 }

@@ -30,8 +30,8 @@ PS1='(${HOPSCOPE_LAB}:${HOPSCOPE_NODE}) '"$PS1"
 def plain(arguments: Sequence[str]) -> bool:
     """Run ``exec LAB NODE [--] CMD…`` when that is what was asked, without the parser.
 
-    The parser takes longer to start than most commands take to run. False for anything
-    else, options and mistakes included.
+    Loading it would take longer than most commands take to run. False for anything else,
+    options and mistakes included.
     """
     if list(arguments[:1]) != ["exec"]:
         return False

@@ -138,7 +138,7 @@ class _Source:
             file = self._stack.enter_context((state.state_home() / lab.name / "nflog").open("rb"))
             self._record = Path(f"/proc/self/fd/{file.fileno()}")
             names = self._stack.enter_context(closing(_DeviceNames(self._sandbox)))
-            nodes = [NodeName(name) for name in lab.nodes]
+            nodes = [NodeName(name) for name in lab.recorded]
             self._reader = LogReader(self._record, nodes, names)
             self._lab = lab
             self._kernel: KernelLog | None = None

@@ -3,15 +3,19 @@
 import json as jsonlib
 import sys
 import time
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
-    from hopscope.model.lab import LabSpec
+    from hopscope.lab.running import RunningLab
     from hopscope.model.record import Record, StepResult
 
 __all__ = ["down", "list_labs", "run", "up"]
+
+_SHOWN: Final = 6  # nodes that are named in a line
 
 
 def run(
@@ -26,80 +30,94 @@ def run(
     json: bool,
 ) -> None:
     """Build, perform, take down, write the folder; exit 1 when an expectation failed."""
-    from hopscope.cli import printing
-    from hopscope.lab import story  # noqa: F401 - loaded once, for the writer too
+    from hopscope.cli.progress import Bar
     from hopscope.lab.declare import parse, source_of
     from hopscope.lab.folder import folder_of
+    from hopscope.lab.running import RunningLab
     from hopscope.lab.writer import Writer
 
-    console = printing.lasting(quiet=quiet or json)
     source, file = source_of(lab)
     spec = parse(source, file)
     folder = folder_of(out, name or spec.name)
-    with Writer() as writer:  # it gets ready while the lab is built and performs
-        record = _performed(
-            console,
-            spec,
-            source.decode(),
-            name,
-            on_host=on_host,
-            promiscuous=promiscuous,
-            verbose=verbose,
-        )
-        written = writer.write(record, folder)
+    begun = time.perf_counter()
+    with ExitStack() as last:
+        with Bar("building the lab", quiet=quiet or json) as bar:
+            running = RunningLab.start(
+                spec, source.decode(), name=name, on_host=on_host, meanwhile=_load, progress=bar
+            )
+        with running:
+            writer = last.enter_context(Writer())  # it gets ready while the lab performs
+            teller = _Teller(running, quiet=quiet or json, verbose=verbose, since=begun)
+            record = teller.performed(
+                promiscuous=promiscuous, finished=lambda record: writer.begin(record, folder)
+            )
+        teller.conclude(record)
+        written = writer.end()
     if json:
         from hopscope.model import codec
 
         sys.stdout.buffer.write(codec.dump(record, indent=2) + b"\n")
-    console.print("[bold]written[/]")
-    for path in written:
-        console.print(f"  {path}", soft_wrap=True, markup=False)
+    teller.written(written)
     sys.exit(_status(record))
 
 
-def _performed(
-    console: "Console",
-    spec: "LabSpec",
-    source: str,
-    name: str | None,
-    *,
-    on_host: bool,
-    promiscuous: bool,
-    verbose: bool,
-) -> "Record":
-    """The lab built, its story told as it goes, and all taken down again."""
-    from hopscope.cli import printing
-    from hopscope.lab.running import RunningLab
-    from hopscope.lab.story import perform
-    from hopscope.model.record import ShowResult
-    from hopscope.render import text
+def _load() -> None:
+    """What is needed as soon as the lab stands, for the writer too."""
+    from hopscope.cli import printing  # noqa: F401
+    from hopscope.lab import story  # noqa: F401
+    from hopscope.render import text  # noqa: F401
 
-    begun = time.perf_counter()
-    with (
-        console.status("building the lab …") as status,
-        RunningLab.start(spec, source, name=name, on_host=on_host) as running,
-    ):
-        built = time.perf_counter() - begun
-        status.update("performing the story …")
-        console.print(
-            f"[bold]{running.name}[/]  {'on this host' if on_host else 'in a sandbox'}, "
-            f"{len(running.nodes)} nodes, built in {built * 1000:.0f} ms"
+
+class _Teller:
+    """Tells a story as it goes."""
+
+    def __init__(self, running: "RunningLab", *, quiet: bool, verbose: bool, since: float) -> None:
+        from hopscope.cli import printing
+
+        self._running = running
+        self._verbose = verbose
+        self._console = printing.lasting(quiet=quiet)
+        took = (time.perf_counter() - since) * 1000
+        self._console.print(
+            f"[bold]{running.name}[/]  {'on this host' if running.on_host else 'in a sandbox'}, "
+            f"{len(running.nodes)} nodes, built in {took:.0f} ms"
         )
 
-        def told(result: "StepResult") -> None:
-            if console.quiet:
-                return
-            if isinstance(result, ShowResult):
-                printing.show(text.result(result), console)
-            else:
-                console.print(text.result(result, verbose=verbose), crop=False)
+    def performed(self, *, promiscuous: bool, finished: "Callable[[Record], None]") -> "Record":
+        """The whole story, told."""
+        from hopscope.lab.story import perform
 
-        record = perform(running, told=told, promiscuous=promiscuous)
-    if not console.quiet:
-        console.print(text.conclusion(record.conclusion))
-        if (silent := text.unasked(record)) is not None:
-            console.print(silent)
-    return record
+        with self._console.status("performing the story …"):
+            return perform(
+                self._running, told=self._told, finished=finished, promiscuous=promiscuous
+            )
+
+    def _told(self, result: "StepResult") -> None:
+        from hopscope.cli import printing
+        from hopscope.model.record import ShowResult
+        from hopscope.render import text
+
+        if self._console.quiet:
+            return
+        if isinstance(result, ShowResult):
+            printing.show(text.result(result), self._console)
+        else:
+            self._console.print(text.result(result, verbose=self._verbose), crop=False)
+
+    def conclude(self, record: "Record") -> None:
+        """What follows from it all."""
+        from hopscope.render import text
+
+        if not self._console.quiet:
+            self._console.print(text.conclusion(record.conclusion))
+            if (silent := text.unasked(record)) is not None:
+                self._console.print(silent)
+
+    def written(self, paths: "Sequence[Path]") -> None:
+        """The files that are left."""
+        self._console.print("[bold]written[/]")
+        for path in paths:
+            self._console.print(f"  {path}", soft_wrap=True, markup=False)
 
 
 def _status(record: "Record") -> int:
@@ -110,6 +128,9 @@ def _status(record: "Record") -> int:
 
 def up(lab: str, name: str | None, *, on_host: bool, quiet: bool) -> None:
     """Build a lab and leave it. Interrupted before that is said, it is taken down again."""
+    from hopscope.cli import changing
+    from hopscope.cli.progress import Bar
+    from hopscope.errors import LabExistsError
     from hopscope.kernel.interrupts import too_late, undisturbed
     from hopscope.lab.declare import parse, source_of
     from hopscope.lab.running import RunningLab
@@ -117,13 +138,20 @@ def up(lab: str, name: str | None, *, on_host: bool, quiet: bool) -> None:
     source, file = source_of(lab)
     spec = parse(source, file)
     begun = time.perf_counter()
-    running = RunningLab.start(spec, source.decode(), name=name, on_host=on_host)
+    try:
+        with Bar("building the lab", quiet=quiet) as bar:
+            running = RunningLab.start(
+                spec, source.decode(), name=name, on_host=on_host, progress=bar
+            )
+    except LabExistsError as error:
+        changing.change(spec, source.decode(), error.name, quiet=quiet)
+        return
     try:
         with undisturbed():
             running.detach()
             if not quiet:
                 took = (time.perf_counter() - begun) * 1000
-                words = f"{running.name} is up: {', '.join(running.nodes)} ({took:.0f} ms)"
+                words = f"{running.name} is up: {_listed(running.nodes)} ({took:.0f} ms)"
                 sys.stdout.write(f"{words}\n  enter it: hopscope shell {running.name}\n")
                 sys.stdout.flush()
         too_late()
@@ -163,10 +191,16 @@ def list_labs(*, json: bool) -> None:
     for lab in labs:
         age = _age((time.time_ns() - lab.started) // 1_000_000_000)
         note = "  (ends with its run)" if lab.temporary else ""
-        nodes = ", ".join(lab.nodes[:6]) + (" …" if len(lab.nodes) > 6 else "")
+        nodes = _listed(lab.nodes)
         sys.stdout.write(
             f"{lab.name:<{width}}  {lab.mode:<8}  {lab.pid:>7}  {age:>6}  {nodes}{note}\n"
         )
+
+
+def _listed(nodes: "Sequence[str]") -> str:
+    """Some, and how many there are where these are not all."""
+    shown = ", ".join(nodes[:_SHOWN])
+    return shown if len(nodes) <= _SHOWN else f"{shown} … ({len(nodes)} nodes)"
 
 
 def _age(seconds: int) -> str:

@@ -1,80 +1,161 @@
-"""How a call is parsed, and how its usage and its mistakes are written: typer's, made plain."""
+"""How a call is read: the command by name, its options by argparse, its arguments by place."""
 
 import re
-from collections.abc import Sequence
+import sys
+from argparse import ArgumentParser, BooleanOptionalAction
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from typing import Any, Final, NoReturn
 
-import typer
-from typer.core import TyperCommand
-
+from hopscope.cli.app import COMMANDS
+from hopscope.cli.words import Command, Option
 from hopscope.errors import ExitCode, UsageError
 
-__all__ = ["PlainCommand", "call"]
+__all__ = ["call", "read"]
 
-_KIND: Final = re.compile(r" <[^<>]+>$")
+_HELP: Final = ("--help", "-h")
+_VERSION: Final = "--version"
+_OUR_WORDS: Final = {
+    r"^argument ([^:/]+)[^:]*:": r"option \1:",
+    r"expected one argument$": "needs a value",
+    r"ignored explicit argument (.*)": r"has no value, but was given \1",
+}
+"""What argparse says, and what we say: its arguments are options and values too."""
 
-
-class PlainCommand(TyperCommand):
-    """A command whose usage names its arguments as its help does, without types of Python."""
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """``[OPTIONS] LAB [NODE]``: an argument is written as its metavar is."""
-        arguments = [one for one in self.get_params(ctx) if one.param_type_name == "argument"]
-        return ["[OPTIONS]", *(str(one.metavar or one.name) for one in arguments)]
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """The arguments with what they mean, then the options."""
-        told: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is not None and parameter.param_type_name == "argument":
-                meaning = record[1].removesuffix("[required]").strip()
-                told["Arguments"].append((_KIND.sub("", record[0]), meaning))
-            elif record is not None:
-                told["Options"].append(record)
-        for title, rows in told.items():
-            if rows:
-                with formatter.section(title):
-                    formatter.write_dl(rows)
+_BY_NAME: Final = {command.name: command for command in COMMANDS}
 
 
 def call(arguments: Sequence[str]) -> None:
-    """Parse and run; what the command raises passes through, as the parser's own main would not.
+    """Do what is asked.
 
-    Raises UsageError for a call that cannot be parsed.
+    Raises UsageError for a call that cannot be read.
     """
-    from hopscope.cli.app import app
+    name, *words = arguments or [""]
+    if name in ("", *_HELP):
+        from hopscope.cli.manual import overview
 
-    command = typer.main.get_command(app)
-    try:
-        with command.make_context("hopscope", _completed(arguments)) as context:
-            command.invoke(context)
-    except typer.Exit as error:
-        raise SystemExit(error.exit_code) from None
-    except Exception as error:
-        if hasattr(error, "format_message"):  # so the parser's own mistakes are known
-            _mistaken(error)
-        raise
+        (sys.stdout if name else sys.stderr).write(overview(COMMANDS))
+        if not name:
+            raise SystemExit(ExitCode.USAGE)
+    elif name == _VERSION:
+        from importlib.metadata import version
 
-
-def _completed(arguments: Sequence[str]) -> list[str]:
-    """``log --syslog`` may stand without an address, which the parser does not know of."""
-    found = list(arguments)
-    if found[:1] == ["log"] and "--syslog" in found:
-        following = found.index("--syslog") + 1
-        if not found[following : following + 1] or found[following].startswith("-"):
-            found.insert(following, "local")
-    return found
+        sys.stdout.write(f"hopscope {version('hopscope')}\n")
+    elif name in _BY_NAME:
+        _perform(_BY_NAME[name], words)
+    elif name.startswith("-"):
+        raise _mistake(_no_option(name, (*_HELP, _VERSION)))
+    else:
+        raise _mistake(f"no such command {name!r}{_near(name, _BY_NAME)}")
 
 
-def _mistaken(error: Any) -> NoReturn:
-    """In our words: what is wrong, how it is called, where to read more."""
-    if type(error).__name__ == "NoArgsIsHelpError":
-        typer.echo(error.format_message(), err=True)
-        raise SystemExit(ExitCode.USAGE)
-    message = error.format_message()
-    lines = [message[:1].lower() + message[1:].rstrip(".")]
-    context = getattr(error, "ctx", None)
-    if context is not None:
-        lines += [context.get_usage(), f"More: {context.command_path} --help"]
-    raise UsageError("\n".join(lines)) from None
+def _perform(command: Command, words: Sequence[str]) -> None:
+    places, options = read(command, words)
+    if options.pop("help"):
+        from hopscope.cli.manual import manual
+
+        sys.stdout.write(manual(command))
+        return
+    module, _, function = command.does.partition(".")
+    getattr(import_module(f"hopscope.cli.{module}"), function)(*places, **options)
+
+
+def read(command: Command, words: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments by place and the options by keyword, among them whether ``help`` is asked.
+
+    Raises UsageError.
+    """
+    ours, others = _parted(command, words)
+    found, rest = _parser(command).parse_known_args(ours)
+    options = vars(found)
+    if options["help"]:
+        return [], options
+    for word in rest:
+        if word.startswith("-") and word != "-":
+            known = [name for option in command.options for name in (*option.names, option.off)]
+            raise _mistake(_no_option(word, (*_HELP, *known)), command)
+    return _placed(command, [*rest, *others]), options
+
+
+def _parted(command: Command, words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """The words among which options may stand, and those that are taken as they are."""
+    missing = len(command.arguments)
+    for at, word in enumerate(words):
+        if word == "--":
+            return words[:at], words[at + 1 :]
+        missing -= not word.startswith("-")
+        if command.passes_on and not missing:
+            return words[:at], words[at:]
+    return words, ()
+
+
+def _placed(command: Command, words: Sequence[str]) -> list[Any]:
+    """What each argument is; argparse would close a list of them at the first option."""
+    places: list[Any] = []
+    left = list(words)
+    for argument in command.arguments:
+        given = left if argument.many else left[:1]
+        left = left[len(given) :]
+        if not given and argument.needed:
+            raise _mistake(f"missing argument {argument.metavar!r}", command)
+        if argument.many:
+            places.append(given or list(argument.default or ()))
+        else:
+            places.append(given[0] if given else argument.default)
+    if left:
+        raise _mistake(f"unexpected argument {left[0]!r}", command)
+    return places
+
+
+class _Parser(ArgumentParser):
+    """Of a command's options, whose mistakes are told as ours are."""
+
+    def __init__(self, command: Command) -> None:
+        super().__init__(prog="hopscope", usage="", add_help=False, allow_abbrev=False)
+        self.command = command
+
+    def error(self, message: str) -> NoReturn:
+        """Raise it, in our words."""
+        for theirs, our in _OUR_WORDS.items():
+            message = re.sub(theirs, our, message)
+        raise _mistake(message, self.command)
+
+
+def _parser(command: Command) -> _Parser:
+    parser = _Parser(command)
+    parser.add_argument(*_HELP, action="store_true", dest="help")
+    for option in command.options:
+        parser.add_argument(*option.names, dest=option.called, **_action(option))
+    return parser
+
+
+def _action(option: Option) -> dict[str, Any]:
+    """An option in argparse's words."""
+    if option.off:
+        return {"action": BooleanOptionalAction, "default": True}
+    if not option.metavar:
+        return {"action": "store_true"}
+    if option.several:
+        return {"action": "append", "default": []}
+    bare = {} if option.bare is None else {"nargs": "?", "const": option.bare}
+    return {"type": option.value, "default": option.default, **bare}
+
+
+def _mistake(said: str, command: Command | None = None) -> UsageError:
+    """What is wrong, how it is called, where to read more."""
+    from hopscope.cli.manual import USAGE, usage
+
+    how, name = (usage(command), f" {command.name}") if command else (USAGE, "")
+    return UsageError(f"{said}\n{how}\nMore: hopscope{name} --help")
+
+
+def _no_option(word: str, known: Iterable[str]) -> str:
+    name = word.partition("=")[0]
+    return f"no such option: {name}{_near(name, known)}"
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

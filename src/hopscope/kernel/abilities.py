@@ -17,7 +17,8 @@ from msgspec import Struct
 
 from hopscope.kernel.mending import as_root, install, load, namespace_knob
 from hopscope.kernel.state import privileged
-from hopscope.kernel.trial import NAMESPACES, Tried, tool_path, try_out
+from hopscope.kernel.tools import tool_path
+from hopscope.kernel.trial import NAMESPACES, Tried, try_out
 
 __all__ = ["Ability", "Feature", "State", "abilities", "can_run"]
 

@@ -1,34 +1,55 @@
 """Perform a plan in a sandbox: batches of netlink messages, and errors that name the lab's line."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
 from typing import Final, NoReturn
 
 from hopscope.errors import CannotError, KernelError, NotReadyError, Problem, SpecError
 from hopscope.kernel.absent import Absent, absent
-from hopscope.kernel.firewall import add_iptables, add_nft
+from hopscope.kernel.firewall import add_iptables, add_nft, reset
 from hopscope.kernel.mending import load
 from hopscope.kernel.messages import messages_of
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.waiting import wait_until
 from hopscope.model.vocab import DevRef, NodeName
-from hopscope.plan.ops import AddAddress, AddRules, AddTap, MakeNodes, Op, Plan, SetSysctl
+from hopscope.plan.ops import (
+    AddAddress,
+    AddRules,
+    AddTap,
+    AddVeth,
+    MakeNodes,
+    Op,
+    Plan,
+    RemoveNodes,
+    ResetRules,
+    SetSysctl,
+)
 from hopscope.wire import rtnl, rtnl_read
 
-__all__ = ["apply"]
+__all__ = ["Progress", "apply"]
+
+Progress = Callable[[int, int], None]
+"""Called with how much is done, and of how much."""
+
+_AT_ONCE: Final = 512
+"""Operations between two words on progress."""
 
 _DAD: Final = 5.0  # seconds; the kernel takes one or two
 
 
-def apply(plan: Plan, sandbox: Sandbox) -> None:
-    """Perform every operation in order.
+def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _all: None) -> None:
+    """Perform every operation in order. *progress* is told how many are done, and of how many.
 
     Raises KernelError (its note names the lab's line), SpecError for a refused rule,
     CannotError for a missing tool. What was made stays; the sandbox is let go as a whole.
     """
+    spoken_to = [node for op in plan.ops for node in _spoken_to(op)]
+    done = 0
     for group in _batches(plan.ops):
+        progress(done, len(plan.ops))
+        done += len(group)
         match group[0]:
             case MakeNodes(names=names, home=home):
                 sandbox.make_nodes(names, home=home)
@@ -38,7 +59,13 @@ def apply(plan: Plan, sandbox: Sandbox) -> None:
                 _add_rules(op, sandbox)
             case AddTap():
                 _add_taps(plan, [op for op in group if isinstance(op, AddTap)], sandbox)
+            case RemoveNodes(names=names):
+                sandbox.remove_nodes(names)
+            case ResetRules(node=node):
+                reset(sandbox, node)
             case _:
+                sandbox.prepare(spoken_to)
+                spoken_to = []
                 _send(plan, group, sandbox)
     for node in dict.fromkeys(op.node for op in plan.ops if isinstance(op, AddAddress) and op.dad):
         with suppress(NotReadyError):  # the lab stands; the address will follow, or never
@@ -55,15 +82,15 @@ def _doubted(sandbox: Sandbox, node: NodeName) -> bool:
 
 
 def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:
-    """Neighbouring operations that one request can carry: same node, same kind of request."""
+    """Neighbouring operations that one request can carry."""
 
     def carrier(op: Op) -> tuple[str, str]:
         match op:
-            case MakeNodes():
+            case MakeNodes() | RemoveNodes():
                 return "nodes", ""
             case SetSysctl():
-                return "sysctl", op.node
-            case AddRules():
+                return "sysctl", ""
+            case AddRules() | ResetRules():
                 return f"rules {id(op)}", op.node
             case AddTap():
                 return "taps", op.node
@@ -71,14 +98,27 @@ def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:
                 return "netlink", op.node
 
     for _key, group in groupby(ops, carrier):
-        yield list(group)
+        waiting = list(group)
+        for start in range(0, len(waiting), _AT_ONCE):
+            yield waiting[start : start + _AT_ONCE]
+
+
+def _spoken_to(op: Op) -> tuple[NodeName, ...]:
+    """The nodes whose netlink socket, or namespace, an operation needs."""
+    match op:
+        case MakeNodes() | RemoveNodes() | SetSysctl() | AddRules() | ResetRules():
+            return ()
+        case AddVeth(near=near, far=far):
+            return near.ref.node, far.ref.node
+        case _:
+            return (op.node,)
 
 
 def _set_sysctls(ops: Sequence[SetSysctl], sandbox: Sandbox) -> None:
     try:
-        sandbox.write_sysctls(ops[0].node, {op.path: op.value for op in ops})
+        sandbox.write_all_sysctls([(op.node, op.path, op.value) for op in ops])
     except KernelError as error:
-        refused = list({op.path: op for op in ops}.values())[error.index or 0]
+        refused = ops[error.index or 0]
         if refused.place is not None:
             _blame(error, refused)
         raise

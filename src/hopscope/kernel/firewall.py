@@ -6,13 +6,17 @@ what it does not like by line, and applies each table as a whole or not at all.
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from hopscope.errors import CannotError, Place, Problem, SpecError, ToolError
 from hopscope.kernel.protocol import Completed, Kernel
-from hopscope.model.vocab import NodeName
+from hopscope.model.vocab import Family, NodeName
+from hopscope.wire import ruleset
+from hopscope.wire.netlink import NETLINK_NETFILTER
+from hopscope.wire.nft import OUR_PREFIX
+from hopscope.wire.ruleset import IPTABLES_TABLES
 
-__all__ = ["add_iptables", "add_nft", "restore_form", "zero", "zero_marked"]
+__all__ = ["add_iptables", "add_nft", "reset", "restore_form", "saved", "zero", "zero_marked"]
 
 PACKAGE = {"iptables": "iptables", "ip6tables": "iptables", "nft": "nftables"}
 
@@ -56,15 +60,61 @@ def add_nft(kernel: Kernel, node: NodeName, script: str, place: Place | None = N
     raise ToolError("nft", f"{node}: applying rules", said)
 
 
+def reset(kernel: Kernel, node: NodeName) -> None:
+    """Remove every table of *node* but ours. Raises as `add_nft`."""
+    answers = kernel.ask(node, ruleset.dump_tables(), bus=NETLINK_NETFILTER)
+    tables = [found for answer in answers if (found := ruleset.table(answer)) is not None]
+    theirs = [(family, name) for family, name in tables if not name.startswith(OUR_PREFIX)]
+    if theirs:
+        add_nft(kernel, node, "".join(f"delete table {f} {name}\n" for f, name in theirs))
+
+
+def saved(kernel: Kernel, node: NodeName) -> dict[str, tuple[str, ...]]:
+    """Tool → what gives it the node's rules as they are now: lines, or one nft script.
+
+    Tables that iptables manages are told by ``iptables-save``, all others by nft.
+    """
+    answers = kernel.ask(node, ruleset.dump_tables(), bus=NETLINK_NETFILTER)
+    tables = [found for answer in answers if (found := ruleset.table(answer)) is not None]
+    kept: dict[str, tuple[str, ...]] = {}
+    for tool, family in (("iptables", Family.IP), ("ip6tables", Family.IP6)):
+        if any(f is family and name in IPTABLES_TABLES for f, name in tables):
+            kept[tool] = tuple(_lines(kernel.run(node, [f"{tool}-save"]).stdout.decode()))
+    script = "".join(
+        kernel.run(node, ["nft", "-s", "list", "table", f, name]).stdout.decode()
+        for f, name in tables
+        if not name.startswith(OUR_PREFIX)
+        and not (f in (Family.IP, Family.IP6) and name in IPTABLES_TABLES)
+    )
+    return kept | ({"nft": (script,)} if script else {})
+
+
+def _lines(text: str) -> Iterator[str]:
+    """What a ``-save`` tool prints, as lines of arguments."""
+    table = ""
+    for line in text.splitlines():
+        if line.startswith("*"):
+            table = line[1:]
+        elif line.startswith(":"):
+            chain, policy = line[1:].split()[:2]
+            if policy == "-":
+                yield f"-t {table} -N {chain}"
+            elif policy != "ACCEPT":  # the tool tells of chains that are not there, too
+                yield f"-t {table} -P {chain} {policy}"
+        elif line.startswith("-"):
+            yield f"-t {table} {line}"
+
+
 def zero(kernel: Kernel, node: NodeName) -> None:
     """Zero the counters of all iptables rules in *node*, as ``iptables -Z`` in each table."""
-    for tool in ("iptables", "ip6tables"):
-        saved = kernel.run(node, [f"{tool}-save"])
-        if saved.code == 127:
-            continue
-        for table in re.findall(r"^\*(\w+)", saved.stdout.decode(errors="replace"), re.MULTILINE):
-            done = kernel.run(node, [tool, "-w", "5", "-t", table, "-Z"])
-            if done.code:
+    answers = kernel.ask(node, ruleset.dump_tables(), bus=NETLINK_NETFILTER)
+    tables = [found for answer in answers if (found := ruleset.table(answer)) is not None]
+    for tool, family in (("iptables", Family.IP), ("ip6tables", Family.IP6)):
+        names = [name for of, name in tables if of is family and name in IPTABLES_TABLES]
+        if names:
+            text = "".join(f"*{name}\n-Z\nCOMMIT\n" for name in names)
+            done = kernel.run(node, [f"{tool}-restore", "--noflush", "-w", "5"], text.encode())
+            if done.code and b"incompatible" not in done.stderr:  # nft's own, of that name
                 raise ToolError(tool, f"{node}: zeroing counters", _said(tool, node, done))
 
 

@@ -15,6 +15,7 @@ to a listening socket. Nobody who asks it changes namespaces.
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import resource
@@ -27,6 +28,9 @@ import time
 from typing import Any
 
 from hopscope.kernel import letters
+from hopscope.kernel.births import make
+from hopscope.kernel.confine import freeze, lock, named_namespaces
+from hopscope.kernel.emptying import empty
 from hopscope.kernel.recorder import Recorder
 from hopscope.kernel.settle import isolate, settle, told
 from hopscope.kernel.syscalls import (
@@ -65,7 +69,7 @@ def main() -> None:
     guardian = os.pidfd_open(os.getpid()) if config["on_host"] else -1
     home = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     with told(control):
-        isolate(user=config["user"])
+        isolate(user=config["user"], nobody=config["confined"] and os.geteuid() == 0)
     pid = os.fork()
     if pid == 0:
         with told(control):
@@ -80,6 +84,16 @@ def main() -> None:
         setns(home, CLONE_NEWPID)  # a PID namespace that is dead can have no more processes
         keeper.guard(pid, config["folder"], config["lock"])
     os._exit(0)
+
+
+def written(path: str, text: str) -> int:
+    """Write a file; the errno, 0 when it went well."""
+    try:
+        with open(path, "w") as file:
+            file.write(text)
+    except OSError as error:
+        return error.errno or errno.EIO
+    return 0
 
 
 class Holder:
@@ -101,7 +115,11 @@ class Holder:
         self.room = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (self.room[1], self.room[1]))
         unshare(CLONE_NEWNS | CLONE_NEWUTS | (0 if config["on_host"] else CLONE_NEWNET))
+        if config["confined"]:
+            freeze()
         self.mount_all(config["name"])
+        if config["confined"]:
+            lock()
         self.home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
     def mount_all(self, name: str) -> None:
@@ -216,20 +234,28 @@ class Holder:
 
     def do_nodes(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """Make a network namespace per name; *home* is the holder's own."""
-        try:
-            for name in request["names"]:
-                target = f"{NETNS_DIR}/{name}"
-                os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
-                if name == request["home"]:
-                    setns(self.home)
-                    self.home_node = name
-                else:
-                    unshare(CLONE_NEWNET)
-                mount("/proc/self/ns/net", target, "none", MS_BIND)
-                self.names.append(name)
-        finally:
-            setns(self.home)
+        home = request["home"]
+        for name in (name for name in request["names"] if name == home):
+            target = f"{NETNS_DIR}/{name}"
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+            mount("/proc/self/ns/net", target, "none", MS_BIND)
+            self.home_node = home
+        make([f"{NETNS_DIR}/{name}" for name in request["names"] if name != home], self.home)
+        if not request.get("passing"):
+            self.names = list(dict.fromkeys([*self.names, *request["names"]]))
         return {}, []
+
+    def do_forget(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
+        """End what runs in these namespaces, and let them go; the log goes on counting them."""
+        for name in request["names"]:
+            empty(f"{NETNS_DIR}/{name}")
+        return {}, []
+
+    def do_adopt(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
+        """Take in the namespaces that programs of the lab have named meanwhile."""
+        names = [name for name in named_namespaces(NETNS_DIR) if name not in self.names]
+        self.names += names
+        return {"names": names}, []
 
     def do_sockets(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """Open sockets: [[node, family, type, protocol], …]."""
@@ -260,16 +286,11 @@ class Holder:
         return {}, [os.open(path, flags) for path in (*paths, f"{NETNS_DIR}/{request['node']}")]
 
     def do_write(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
-        """Write sysctl files as the node sees them; an errno each, 0 when it went well."""
-        codes = []
-        with self.inside(request["node"]):
-            for path, text in request["files"]:
-                try:
-                    with open(path, "w") as file:
-                        file.write(text)
-                    codes.append(0)
-                except OSError as error:
-                    codes.append(error.errno or errno.EIO)
+        """Write sysctl files as nodes see them: [[node, path, text], …]; an errno each, or 0."""
+        codes: list[int] = []
+        for node, some in itertools.groupby(request["files"], key=lambda file: file[0]):
+            with self.inside(node):
+                codes += [written(path, text) for _node, path, text in some]
         return {"codes": codes}, []
 
     def do_read(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:

@@ -27,6 +27,7 @@ from msgspec import Struct, field, to_builtins
 
 from hopscope.errors import CannotError, KernelError, OwnedByOthersError, ToolError, UsageError
 from hopscope.kernel.hostlimits import check_layer3, check_sysctl, follows
+from hopscope.kernel.tools import USUAL
 from hopscope.kernel.transport import Route
 from hopscope.model.lab import LabSpec
 from hopscope.model.vocab import DevName
@@ -41,7 +42,6 @@ _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 _RULE_FLAGS: Final = {"-A": "-D", "--append": "-D", "-I": "-D", "--insert": "-D"}
 _FAMILIES: Final = {"iptables": "ip", "ip6tables": "ip6"}
 _ONLY: Final = "\0hopscope-on-host"  # an abstract socket: one per network namespace
-_TOOLS: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 Holding = dict[str, int]
 """What a family's tables hold: ``filter``, ``filter FORWARD`` → how many things are in it."""
@@ -144,7 +144,7 @@ class HostChanges(Struct, kw_only=True):
         Raises UsageError for what is no single rule (a policy, a flush): it could not be
         taken back without touching what is not ours. CannotError without nft.
         """
-        if lines and shutil.which("nft", path=_TOOLS) is None:
+        if lines and shutil.which("nft", path=USUAL) is None:
             what = (
                 "without nft the tables that rules bring into being on this host cannot be removed"
             )
@@ -265,7 +265,7 @@ def _links() -> list[tuple[str, int, str]]:
 def _quietly(argv: Sequence[str]) -> str:
     """Run a tool whose object may be gone already; what it prints."""
     with contextlib.suppress(FileNotFoundError):
-        environment = {"PATH": _TOOLS, "LC_ALL": "C"}
+        environment = {"PATH": USUAL, "LC_ALL": "C"}
         done = subprocess.run(
             argv, capture_output=True, check=False, env=environment, stdin=subprocess.DEVNULL
         )

@@ -16,9 +16,15 @@ from hopscope.plan.ops import (
     AddRoute,
     AddVeth,
     AddVxlan,
+    ChangeBridge,
+    ChangeDevice,
     Mark,
     Op,
     Plan,
+    RemoveAddress,
+    RemoveDevice,
+    RemoveNeighbour,
+    RemoveRoute,
     SetPort,
     SetUp,
     SetVlans,
@@ -49,16 +55,8 @@ def messages_of(plan: Plan, op: Op, sandbox: Sandbox) -> list[Message]:
         case AddRemote():
             index = plan.indexes[DevRef(op.node, op.dev)]
             return [rtnl_links.add_remote(index, op.mac, op.remote)]
-        case SetPort():
-            index = plan.indexes[DevRef(op.node, op.dev)]
-            return [rtnl_bridge.set_port(index, op.options)]
-        case SetVlans():
-            return list(_vlans(plan, op))
-        case AddFdb():
-            return [rtnl_bridge.add_fdb(plan.indexes[DevRef(op.node, op.dev)], op.mac)]
-        case AddQdisc():
-            index = plan.indexes[DevRef(op.node, op.dev)]
-            return traffic.add_qdisc(index, parent=op.parent, handle=op.handle, options=op.options)
+        case SetPort() | SetVlans() | AddFdb() | AddQdisc():
+            return _setting(plan, op)
         case Mark():
             return [rtnl.set_link(plan.indexes[DevRef(op.node, op.dev)], alias=op.alias)]
         case AddAddress():
@@ -70,9 +68,52 @@ def messages_of(plan: Plan, op: Op, sandbox: Sandbox) -> list[Message]:
             return [rtnl_route.add_policy_rule(rule)]
         case AddNeighbour():
             return [rtnl.add_neighbour(plan.indexes[DevRef(op.node, op.dev)], op.ip, op.mac)]
+        case ChangeDevice() | ChangeBridge():
+            return [_change(plan, op)]
+        case RemoveDevice() | RemoveAddress() | RemoveRoute() | RemoveNeighbour():
+            return [_removal(plan, op)]
         case _:
             message = f"{op} is no netlink message"
             raise TypeError(message)
+
+
+def _setting(plan: Plan, op: SetPort | SetVlans | AddFdb | AddQdisc) -> list[Message]:
+    """What is set of a device that is there."""
+    index = plan.indexes[DevRef(op.node, op.dev)]
+    match op:
+        case SetPort(options=options):
+            return [rtnl_bridge.set_port(index, options)]
+        case SetVlans():
+            return list(_vlans(plan, op))
+        case AddFdb(mac=mac):
+            return [rtnl_bridge.add_fdb(index, mac)]
+        case AddQdisc(parent=parent, handle=handle, options=shaping):
+            return traffic.add_qdisc(index, parent=parent, handle=handle, options=shaping)
+
+
+def _change(plan: Plan, op: ChangeDevice | ChangeBridge) -> Message:
+    index = plan.indexes[DevRef(op.node, op.dev)]
+    if isinstance(op, ChangeBridge):
+        return rtnl_bridge.change_bridge(index, stp=op.stp, nf_call_iptables=op.nf_call_iptables)
+    master = None
+    if op.bridge is not None:
+        master = plan.indexes[DevRef(op.node, op.bridge)] if op.bridge else 0
+    return rtnl.set_link(index, up=op.up, master=master, mac=op.mac, mtu=op.mtu)
+
+
+def _removal(
+    plan: Plan, op: RemoveDevice | RemoveAddress | RemoveRoute | RemoveNeighbour
+) -> Message:
+    index = plan.indexes[DevRef(op.node, op.dev)] if op.dev else None
+    match op:
+        case RemoveRoute(to=to, via=via, metric=metric):
+            return rtnl_route.remove_route(to, via=via, dev=index, metric=metric)
+        case RemoveAddress(cidr=cidr):
+            return rtnl.remove_address(index or 0, cidr)
+        case RemoveNeighbour(ip=ip):
+            return rtnl.remove_neighbour(index or 0, ip)
+        case RemoveDevice():
+            return rtnl.delete_link(index or 0)
 
 
 def _bridge(plan: Plan, op: AddBridge) -> Message:

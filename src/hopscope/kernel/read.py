@@ -6,10 +6,11 @@ from typing import Final
 from hopscope.kernel.protocol import Kernel
 from hopscope.kernel.readfiles import snmp, sysctls
 from hopscope.kernel.readqdiscs import qdiscs_of
-from hopscope.kernel.readrules import read_chains
+from hopscope.kernel.readrules import Listings, read_chains
 from hopscope.model.devices import Vlan
 from hopscope.model.snapshot import (
     Address,
+    Chain,
     FdbEntry,
     LinkState,
     Neighbour,
@@ -34,8 +35,18 @@ End = tuple[NodeName, int]
 """A device by its index."""
 
 
-def read(kernel: Kernel, nodes: Sequence[NodeName], *, rules: bool = True) -> Snapshot:
+def read(
+    kernel: Kernel,
+    nodes: Sequence[NodeName],
+    *,
+    rules: bool = True,
+    files: bool = True,
+    listed: Listings | None = None,
+) -> Snapshot:
     """The nodes' state now; without *rules*, the firewall is left out.
+
+    Without *files*, what the kernel tells as files is: sysctls and protocol counters.
+    *listed* is what an earlier reading kept of it, and is kept up to date.
 
     The devices of all the lab's nodes are read, so that every veth end knows its peer.
     Raises KernelError when the kernel refuses, CannotError when the lab has ended.
@@ -43,16 +54,32 @@ def read(kernel: Kernel, nodes: Sequence[NodeName], *, rules: bool = True) -> Sn
     links = {node: _links(kernel, node) for node in kernel.nodes}
     peers = _Peers(kernel, links)
     return Snapshot(
-        nodes=tuple(_node(kernel, node, links[node], peers, rules=rules) for node in nodes)
+        nodes=tuple(
+            _node(
+                kernel,
+                node,
+                links[node],
+                peers,
+                read_chains(kernel, node, listed) if rules else ((), ()),
+                files=files,
+            )
+            for node in nodes
+        )
     )
 
 
 def _node(
-    kernel: Kernel, node: NodeName, links: Sequence[LinkPart], peers: "_Peers", *, rules: bool
+    kernel: Kernel,
+    node: NodeName,
+    links: Sequence[LinkPart],
+    peers: "_Peers",
+    firewall: tuple[tuple[Chain, ...], tuple[str, ...]],
+    *,
+    files: bool,
 ) -> NodeState:
     names = {link.index: DevName(link.name) for link in links}
     fdb, remotes = _forwarding(kernel, node, links, names)
-    chains, unread = read_chains(kernel, node) if rules else ((), ())
+    chains, unread = firewall
     return NodeState(
         name=node,
         links=_link_states(kernel, node, links, names, peers),
@@ -63,8 +90,8 @@ def _node(
         remotes=remotes,
         qdiscs=qdiscs_of(kernel, node, links),
         chains=chains,
-        sysctls=sysctls(kernel, node, list(names.values())),
-        counters=snmp(kernel, node),
+        sysctls=sysctls(kernel, node, list(names.values())) if files else {},
+        counters=snmp(kernel, node) if files else {},
         unread=unread,
     )
 
@@ -102,6 +129,7 @@ def _link_states(
             port_state=link.port_state,
             peer=peers.of(node, link),
             addresses=tuple(addresses.get(link.index, ())),
+            stp=link.stp,
             nf_call=link.nf_call,
             nf_call6=link.nf_call6,
             queues=link.queues,

@@ -5,19 +5,22 @@ is then listed by itself, and those of ours not at all: nft 1.0.6 writes memory 
 its own, or stops in the middle, for the JSON of a table that a process owns.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hopscope.errors import KernelError
 from hopscope.kernel.protocol import Kernel
-from hopscope.model.snapshot import Chain
+from hopscope.model.snapshot import Chain, Rule
 from hopscope.model.vocab import Family, NodeName
-from hopscope.wire import ruleset
+from hopscope.wire import nft, ruleset
 from hopscope.wire.netlink import NETLINK_NETFILTER
-from hopscope.wire.nft import OUR_PREFIX
+from hopscope.wire.nft import OUR_PREFIX, RuleKey
 from hopscope.wire.ruleset import Entry
 
-__all__ = ["read_chains"]
+__all__ = ["Listing", "Listings", "read_chains"]
 
 _SAVE: Final = {Family.IP: "iptables-save", Family.IP6: "ip6tables-save"}
 _LEGACY: Final = {
@@ -26,8 +29,54 @@ _LEGACY: Final = {
 }
 
 
-def read_chains(kernel: Kernel, node: NodeName) -> tuple[tuple[Chain, ...], tuple[str, ...]]:
-    """The chains, and in words what could not be read."""
+class Listing(Struct, frozen=True):
+    """What the tools told of a node's rules, and the generation of the ruleset that it is of."""
+
+    generation: int
+    chains: tuple[Chain, ...]
+
+
+Listings = dict[NodeName, Listing]
+"""What was listed before: as long as no rule changes, only the counters are asked for anew."""
+
+
+def read_chains(
+    kernel: Kernel, node: NodeName, listed: Listings | None = None
+) -> tuple[tuple[Chain, ...], tuple[str, ...]]:
+    """The chains, and in words what could not be read; *listed* is used, and kept up to date."""
+    before = _generation(kernel, node) if listed is not None else None
+    known = listed.get(node) if listed is not None else None
+    if known is not None and known.generation == before:
+        counted = nft.counters(kernel.ask(node, nft.dump_rules(), bus=NETLINK_NETFILTER))
+        if before == _generation(kernel, node):
+            return tuple(_counted(chain, counted) for chain in known.chains), ()
+    chains, unread = _listed_chains(kernel, node)
+    if listed is not None:
+        listed.pop(node, None)
+        if before is not None and not unread and before == _generation(kernel, node):
+            listed[node] = Listing(before, chains)
+    return chains, unread
+
+
+def _generation(kernel: Kernel, node: NodeName) -> int | None:
+    try:
+        answers = kernel.ask(node, nft.get_generation(), bus=NETLINK_NETFILTER)
+    except KernelError:
+        return None
+    return nft.generation(answers)
+
+
+def _counted(chain: Chain, counted: Mapping[RuleKey, tuple[int, int] | None]) -> Chain:
+    """With the counters as they are now."""
+
+    def now(rule: Rule) -> Rule:
+        counts = counted.get((chain.family, chain.table, chain.name, rule.handle))
+        return rule if counts is None else replace(rule, packets=counts[0], bytes=counts[1])
+
+    return replace(chain, rules=tuple(map(now, chain.rules)))
+
+
+def _listed_chains(kernel: Kernel, node: NodeName) -> tuple[tuple[Chain, ...], tuple[str, ...]]:
     unread = list(_legacy(kernel, node))
     try:
         answers = kernel.ask(node, ruleset.dump_tables(), bus=NETLINK_NETFILTER)

@@ -8,13 +8,12 @@ import contextlib
 import errno
 import json
 import os
-import resource
 import select
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -23,7 +22,9 @@ from hopscope.errors import CannotError, HopscopeError, KernelError, NoSuchLabEr
 from hopscope.kernel import letters
 from hopscope.kernel.letters import MOST_FDS
 from hopscope.kernel.protocol import Completed
+from hopscope.kernel.starting import START, first_letters, listen, make_room
 from hopscope.kernel.state import Claim, LabFile, find, privileged, running, state_home
+from hopscope.kernel.tools import tool_path
 from hopscope.kernel.transport import Route
 from hopscope.model.vocab import NodeName
 from hopscope.wire.netlink import Message
@@ -34,10 +35,10 @@ _HOLDER = (
     f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
     "from hopscope.kernel.holder import main; main()"
 )
+_FRESH: Final = NodeName(".fresh")
 _DEATH: Final = 5.0  # seconds that the kernel may take to end a killed holder
 _RESTORING: Final = 30.0  # … and that restoring the host may take: a few programs are run
 _ANSWERS: Final = 5.0  # … and in which a holder that we come to answers
-_START: Final = 60.0  # … and its start; it takes 30 ms
 
 
 class Sandbox:
@@ -56,25 +57,35 @@ class Sandbox:
         self._routes: dict[tuple[NodeName, int], Route] = {}
         self._namespaces: dict[NodeName, int] = {}
         self._lives = list(lives)
-        self._patience = _START
+        self._patience = START
         self.pid = pid
         self._nodes = tuple(nodes)
         self.notes: tuple[str, ...] = ()
 
     @classmethod
-    def start(cls, claim: Claim, *, on_host: bool = False, also: Sequence[int] = ()) -> Self:
+    def start(
+        cls,
+        claim: Claim,
+        *,
+        on_host: bool = False,
+        confined: bool = False,
+        also: Sequence[int] = (),
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Self:
         """Fork a holder that lives as long as this process, until `detach`.
 
-        It keeps *also*, descriptors, as long as it lives, and the claim's lock.
+        It keeps *also*, descriptors, as long as it lives, and the claim's lock. *confined*:
+        programs that run in it can change nothing outside it, whoever we are; see `confine`.
+        *meanwhile* is called while it starts, which takes some 40 ms.
         Raises CannotError when this machine forbids the namespaces it needs.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        _make_room()
+        make_room()
         with contextlib.ExitStack() as stack:
             undo = stack.enter_context(contextlib.ExitStack())
             undo.callback(ours.close)
             stack.enter_context(theirs)
-            listener = stack.enter_context(_listen(claim.folder))
+            listener = stack.enter_context(listen(claim.folder))
             log = os.open(claim.folder / "nflog", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             stack.callback(os.close, log)
             passed = (theirs.fileno(), listener.fileno(), log, claim.lock, *also)
@@ -86,7 +97,8 @@ class Sandbox:
                 "log": log,
                 "lock": claim.lock,
                 "ours": passed,
-                "user": not privileged(),
+                "user": confined or not privileged(),
+                "confined": confined,
                 "on_host": on_host,
             }
             with subprocess.Popen(
@@ -97,7 +109,8 @@ class Sandbox:
             ) as starter:
                 theirs.close()
                 try:
-                    told, lives = _first_letters(ours)
+                    meanwhile()
+                    told, lives = first_letters(ours)
                 except BaseException:
                     starter.kill()  # a stuck one would be waited for without end
                     raise
@@ -120,7 +133,7 @@ class Sandbox:
             control.connect(f"/proc/self/fd/{folder}/control")
             sandbox._patience = _ANSWERS
             _reply, sandbox._lives = sandbox._request("lives")
-            sandbox._patience = _START
+            sandbox._patience = START
         except (OSError, CannotError) as error:
             control.close()
             find(lab.name)  # raises NoSuchLabError when it ended meanwhile
@@ -145,6 +158,33 @@ class Sandbox:
         self._request("nodes", names=list(names), home=home)
         self._nodes += tuple(names)
 
+    def remove_nodes(self, names: Sequence[NodeName]) -> None:
+        """End the processes in these namespaces, and let the namespaces go."""
+        self._request("forget", names=list(names))
+        for name in names:
+            for key in [key for key in self._routes if key[0] == name]:
+                self._routes.pop(key).close()
+            if name in self._namespaces:
+                os.close(self._namespaces.pop(name))
+        self._nodes = tuple(node for node in self._nodes if node not in names)
+
+    @contextlib.contextmanager
+    def fresh_node(self) -> Iterator[NodeName]:
+        """A namespace in which nothing was done yet, for a while; it is none of the lab's nodes."""
+        self._request("nodes", names=[_FRESH], home=None, passing=True)
+        self._nodes = (*self._nodes, _FRESH)
+        try:
+            yield _FRESH
+        finally:
+            self.remove_nodes([_FRESH])
+
+    def adopt(self) -> tuple[NodeName, ...]:
+        """Make nodes of the namespaces that programs have named in it, as ``ip netns add`` does."""
+        reply, _fds = self._request("adopt")
+        found = tuple(map(NodeName, reply["names"]))
+        self._nodes += found
+        return found
+
     def open_socket(self, node: NodeName, family: int, kind: int, protocol: int) -> socket.socket:
         """A socket that was opened in *node*."""
         return self.open_sockets([(node, family, kind, protocol)])[0]
@@ -157,6 +197,22 @@ class Sandbox:
             _reply, fds = self._request("sockets", sockets=some)
             made.extend(socket.socket(fileno=fd) for fd in fds)
         return made
+
+    def prepare(
+        self, nodes: Sequence[NodeName], buses: Sequence[int] = (socket.NETLINK_ROUTE,)
+    ) -> None:
+        """Open at once what many nodes will need: `ns_fd`, and a socket for each of *buses*."""
+        unknown = [node for node in dict.fromkeys(nodes) if node not in self._namespaces]
+        for start in range(0, len(unknown), MOST_FDS):
+            some = unknown[start : start + MOST_FDS]
+            _reply, fds = self._request("namespaces", names=some)
+            self._namespaces |= zip(some, fds, strict=True)
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+        both = [(node, bus) for node in dict.fromkeys(nodes) for bus in buses]
+        closed = [key for key in both if key not in self._routes]
+        made = self.open_sockets([(node, socket.AF_NETLINK, kind, bus) for node, bus in closed])
+        for key, one in zip(closed, made, strict=True):
+            self._routes[key] = Route(one, str(key[0]))
 
     def ns_fd(self, node: NodeName) -> int:
         """A descriptor of the node's network namespace, kept open by this object."""
@@ -184,10 +240,14 @@ class Sandbox:
 
     def write_sysctls(self, node: NodeName, values: Mapping[str, str]) -> None:
         """Set sysctls, by path below /proc/sys. KernelError, with the index of the one refused."""
-        files = [[f"/proc/sys/{path}", text] for path, text in values.items()]
-        reply, _fds = self._request("write", node=node, files=files)
-        answers = zip(values.items(), reply["codes"], strict=True)
-        for number, ((path, text), code) in enumerate(answers):
+        self.write_all_sysctls([(node, path, text) for path, text in values.items()])
+
+    def write_all_sysctls(self, values: Sequence[tuple[NodeName, str, str]]) -> None:
+        """The same in several nodes: each with its path and value, in this order."""
+        files = [[node, f"/proc/sys/{path}", text] for node, path, text in values]
+        reply, _fds = self._request("write", files=files)
+        answers = zip(values, reply["codes"], strict=True)
+        for number, ((node, path, text), code) in enumerate(answers):
             if code:
                 said = "this kernel has no such sysctl here" if code == errno.ENOENT else ""
                 doing = f"{node}: setting {path.replace('/', '.')} = {text}"
@@ -218,7 +278,7 @@ class Sandbox:
             files = [stack.enter_context(_memory_file(name)) for name in ("in", "out", "err")]
             files[0].write(stdin)
             files[0].seek(0)
-            environment = {"PATH": _tool_path(), "LC_ALL": "C"}
+            environment = {"PATH": tool_path(), "LC_ALL": "C"}
             fds = [file.fileno() for file in files]
             what = {"node": node, "argv": list(argv), "env": environment, "sys": own_sys}
             reply, _fds = self._request("run", fds, **what)
@@ -313,32 +373,6 @@ class Sandbox:
         return reply, got
 
 
-def _first_letters(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """What the holder and its parent tell at the start, in whichever order."""
-    told: dict[str, Any] = {}
-    lives: list[int] = []
-    control.settimeout(_START)
-    try:
-        while not {"pid", "ready"} <= told.keys():
-            letter, fds = letters.receive(control)
-            lives += fds
-            if "error" in letter:
-                raise _forbidden(letter)
-            if not letter:
-                what = "the sandbox ended while it was being set up"
-                raise CannotError(what, mend="hopscope doctor")
-            told |= letter
-    except BaseException as error:
-        for fd in lives:
-            os.close(fd)
-        if isinstance(error, TimeoutError):
-            what = f"the sandbox was not ready within {_START:g} seconds"
-            raise CannotError(what, mend="hopscope doctor") from error
-        raise
-    control.settimeout(None)
-    return told, lives
-
-
 def _ended(process: int, within: float) -> bool:
     """Whether the process of that descriptor ends in time; select() knows no large descriptor."""
     poller = select.poll()
@@ -346,41 +380,5 @@ def _ended(process: int, within: float) -> bool:
     return bool(poller.poll(within * 1000))
 
 
-def _make_room() -> None:
-    """A lab of many nodes takes many descriptors, more than is usual and less than is allowed."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _listen(folder: Path) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    path = folder / "control"
-    path.unlink(missing_ok=True)
-    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-    try:
-        listener.bind(f"/proc/self/fd/{descriptor}/control")
-    finally:
-        os.close(descriptor)
-    listener.listen(16)
-    return listener
-
-
-def _forbidden(answer: Mapping[str, Any]) -> CannotError:
-    if answer["error"] not in (errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EUSERS):
-        what = f"the sandbox could not be set up: {answer['doing']}"
-        return CannotError(what, mend="hopscope doctor")
-    what = (
-        f"this machine does not let us make namespaces: {answer['doing']}. "
-        "Unprivileged user namespaces may be switched off"
-    )
-    return CannotError(what, mend="hopscope doctor   (names the knob; or run as root)")
-
-
 def _memory_file(name: str) -> Any:
     return os.fdopen(os.memfd_create(f"hopscope-{name}", os.MFD_CLOEXEC), "w+b", buffering=0)
-
-
-def _tool_path() -> str:
-    usual = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    return f"{usual}:{os.environ.get('PATH', '')}".rstrip(":")

@@ -4,6 +4,7 @@ Standard library only, as the holder.
 """
 
 import contextlib
+import ctypes
 import errno
 import os
 import signal
@@ -15,6 +16,9 @@ from hopscope.kernel import letters
 from hopscope.kernel.syscalls import CLONE_NEWPID, CLONE_NEWUSER, unshare
 
 __all__ = ["isolate", "settle", "told"]
+
+_NOBODY = 65534  # the kernel's own overflow user and group
+_PR_SET_DUMPABLE = 4
 
 
 def settle(inherited: Sequence[int]) -> None:
@@ -48,8 +52,14 @@ def told(control: socket.socket) -> Iterator[None]:
         os._exit(1)
 
 
-def isolate(*, user: bool) -> None:
-    """New namespaces that only a child will be in, or that it needs in order to make more."""
+def isolate(*, user: bool, nobody: bool = False) -> None:
+    """New namespaces that only a child will be in, or that it needs in order to make more.
+
+    *nobody*: root becomes a user to whom nothing on this machine belongs. A user namespace
+    alone would not do: root's files, devices and sysctls are root's there too.
+    """
+    if nobody:
+        _become_nobody()
     uid, gid = os.geteuid(), os.getegid()
     if not user:
         unshare(CLONE_NEWPID)
@@ -61,3 +71,10 @@ def isolate(*, user: bool) -> None:
         ("gid_map", f"0 {gid} 1"),
     ):
         Path(f"/proc/self/{name}").write_text(text)
+
+
+def _become_nobody() -> None:
+    os.setgroups([])
+    os.setresgid(_NOBODY, _NOBODY, _NOBODY)
+    os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1)  # or /proc/self stays root's

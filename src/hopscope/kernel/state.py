@@ -52,7 +52,13 @@ class LabFile(NamedTuple):
     started: int  # nanoseconds since 1970
     boot: int = 0  # the machine's, reckoned once, as a clock that is set moves it; 0: not known
     temporary: bool = False  # of a `run` or a test: ends with the process that made it
+    made: tuple[str, ...] = ()  # all nodes it ever had, in that order; (): those of *nodes*
     undo: str = ""  # on-host: what to restore, as JSON
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """The nodes as the record of LOG rules counts them."""
+        return self.made or self.nodes
 
 
 class Claim(NamedTuple):
@@ -186,7 +192,7 @@ def _alive(folder: Path) -> bool:
 def _read(folder: Path) -> LabFile | None:
     try:
         fields = json.loads((folder / "lab.json").read_text())
-        return LabFile(**{**fields, "nodes": tuple(fields["nodes"])})
+        return LabFile(**{**fields, "nodes": tuple(fields["nodes"]), "made": tuple(fields["made"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -16,10 +16,12 @@ __all__ = [
     "MS_NOSUID",
     "MS_PRIVATE",
     "MS_REC",
+    "freeze_mounts",
     "mount",
     "own_sys",
     "set_host_name",
     "setns",
+    "umount",
     "unshare",
 ]
 
@@ -30,6 +32,11 @@ CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 1 << 18
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
+
+_MNT_DETACH = 2
+_MOUNT_SETATTR = 442  # on every architecture
+_AT_RECURSIVE = 0x8000
+_MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID = 1, 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -59,6 +66,18 @@ def mount(source: str, target: str, kind: str | None, flags: int, data: str | No
     """Let *source* be seen at *target*."""
     encoded = [None if word is None else word.encode() for word in (source, target, kind)]
     _call("mount", *encoded, ctypes.c_ulong(flags), None if data is None else data.encode())
+
+
+def umount(target: str) -> None:
+    """Let what was mounted at *target* go, as soon as nobody uses it."""
+    _call("umount2", target.encode(), _MNT_DETACH)
+
+
+def freeze_mounts() -> None:
+    """Make every file system that this process sees read only (mount_setattr(), Linux 5.12)."""
+    attributes = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID, 0, 0, 0)
+    size = ctypes.c_size_t(ctypes.sizeof(attributes))
+    _call("syscall", _MOUNT_SETATTR, -1, b"/", _AT_RECURSIVE, ctypes.byref(attributes), size)
 
 
 def own_sys() -> None:

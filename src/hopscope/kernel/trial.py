@@ -28,6 +28,7 @@ from msgspec.structs import replace
 
 from hopscope.errors import KernelError
 from hopscope.kernel import syscalls
+from hopscope.kernel.tools import tool_path
 from hopscope.kernel.transport import Route
 from hopscope.wire.netlink import (
     NETLINK_NETFILTER,
@@ -47,7 +48,7 @@ from hopscope.wire.netlink import (
 )
 from hopscope.wire.nft import NFNLGRP_NFTABLES, NFNLGRP_NFTRACE, log_table, trace_table
 
-__all__ = ["KINDS", "NAMESPACES", "QUEUES", "Tried", "tool_path", "try_out"]
+__all__ = ["KINDS", "NAMESPACES", "QUEUES", "Tried", "try_out"]
 
 NAMESPACES: Final = {
     "user": syscalls.CLONE_NEWUSER,
@@ -328,10 +329,3 @@ def _bpf() -> None:
     if loaded < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     os.close(loaded)
-
-
-def tool_path() -> str:
-    """Where tools are looked for: an ordinary user's PATH often lacks the sbin folders."""
-    usual = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
-    own = [folder for folder in os.environ.get("PATH", "").split(":") if folder]
-    return ":".join(dict.fromkeys([*own, *usual]))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from hopscope.errors import UsageError
+from hopscope.lab.cache import remembered
 from hopscope.model.lab import LabSpec
 
 __all__ = ["built_in", "parse", "source_of", "sysctl_listing"]
@@ -47,9 +48,13 @@ def source_of(lab: str) -> tuple[bytes, str]:
 
 def parse(source: str | bytes, file: str) -> LabSpec:
     """The lab that a text declares; SpecError with every mistake in it."""
-    from hopscope import spec  # noqa: PLC0415 - pydantic is slow to load, and few commands parse
 
-    return spec.parse(source, file, listing=sysctl_listing)
+    def worked_out() -> LabSpec:
+        from hopscope import spec  # noqa: PLC0415 - pydantic is slow to load
+
+        return spec.parse(source, file, listing=sysctl_listing)
+
+    return remembered(source.encode() if isinstance(source, str) else source, file, worked_out)
 
 
 def sysctl_listing(folder: str) -> Collection[str] | None:

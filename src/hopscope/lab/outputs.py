@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from hopscope.lab.cache import cache_folder
 from hopscope.lab.folder import cannot_write
 from hopscope.model import codec
 from hopscope.model.events import FrameSeen
@@ -58,16 +59,9 @@ def _files(record: Record) -> Iterator[tuple[str, bytes]]:
 
 
 def _compiled() -> str | None:
-    """Where compiled templates are kept; None where this user has no place of their own."""
-    try:
-        home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-        folder = Path(home) / "hopscope" / "templates"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-    except (OSError, RuntimeError):  # the latter: this user has no home
-        return None
-    private = status.st_uid == os.geteuid() and not status.st_mode & 0o022
-    return str(folder) if private and os.access(folder, os.W_OK) else None
+    """Where compiled templates are kept."""
+    folder = cache_folder("templates")
+    return None if folder is None else str(folder)
 
 
 def _target(record: Record) -> DevRef | None:

@@ -3,31 +3,35 @@
 import os
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
 from msgspec.structs import replace
 
-from hopscope.errors import HopscopeError, KernelError, UsageError
+from hopscope.errors import HopscopeError, KernelError, LabExistsError, UsageError
 from hopscope.kernel import firewall, state
-from hopscope.kernel.apply import apply
+from hopscope.kernel.apply import Progress, apply
 from hopscope.kernel.host import HostChanges, reserve
 from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.protocol import Completed
 from hopscope.kernel.read import read
+from hopscope.kernel.readrules import Listings
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import LabFile, state_home
 from hopscope.lab import asked
 from hopscope.lab.declare import parse
 from hopscope.lab.ending import Made, sweep
+from hopscope.lab.reconcile import alone, compare, reconcile
+from hopscope.model.change import Change
 from hopscope.model.lab import LabSpec, NodeSpec, RuleLine
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import DevName, NodeName
 from hopscope.observe.loglines import listen
 from hopscope.observe.session import Scope, Session
 from hopscope.plan.compile import HOME, compile_lab, sysctl_path
+from hopscope.plan.converge import Convergence
 
 __all__ = ["RunningLab"]
 
@@ -43,31 +47,50 @@ class RunningLab:
     def __init__(self, spec: LabSpec | None, made: Made, *, ours: bool) -> None:
         self._spec = spec
         self._made = made
+        self._ours = ours
+        self._listed: Listings = {}
         self._lost = weakref.finalize(self, made.end if ours else made.sandbox.close)
 
     @classmethod
     def start(
-        cls, spec: LabSpec, source: str, *, name: str | None = None, on_host: bool = False
+        cls,
+        spec: LabSpec,
+        source: str,
+        *,
+        name: str | None = None,
+        on_host: bool = False,
+        meanwhile: Callable[[], None] = lambda: None,
+        progress: Progress = lambda _done, _all: None,
     ) -> Self:
         """Build the lab; on any failure, nothing of it stays.
 
+        *meanwhile*: see `Sandbox.start`; *progress*: see `kernel.apply`.
         Raises LabExistsError, SpecError, UsageError, CannotError, KernelError.
         """
-        spec = replace(spec, name=_checked(name or spec.name))
+        spec = replace(spec, name=_checked(name)) if name else spec
         with ExitStack() as stack:
             also = [stack.enter_context(reserve())] if on_host else []
             with suppress(*(() if on_host else (HopscopeError, OSError))):
                 sweep()
-            running = cls._begun(spec, source, on_host=on_host, also=[s.fileno() for s in also])
+            kept = [s.fileno() for s in also]
+            running = cls._begun(spec, source, on_host=on_host, also=kept, meanwhile=meanwhile)
             try:
-                running._build()  # noqa: SLF001 - its own class's
+                running._build(progress)  # noqa: SLF001 - its own class's
             except BaseException:
                 running.down()
                 raise
         return running
 
     @classmethod
-    def _begun(cls, spec: LabSpec, source: str, *, on_host: bool, also: Sequence[int]) -> Self:
+    def _begun(
+        cls,
+        spec: LabSpec,
+        source: str,
+        *,
+        on_host: bool,
+        also: Sequence[int],
+        meanwhile: Callable[[], None],
+    ) -> Self:
         """A lab of which there is the record, and the holder."""
         with undisturbed():
             claimed = state.claim(spec.name)
@@ -78,7 +101,7 @@ class RunningLab:
                 lab = _file(spec, source, host)
                 if host is not None:
                     claimed.write(lab)  # for the guardian
-                sandbox = Sandbox.start(claimed, on_host=on_host, also=also)
+                sandbox = Sandbox.start(claimed, on_host=on_host, also=also, meanwhile=meanwhile)
             except BaseException:
                 claimed.clear()
                 raise
@@ -90,7 +113,7 @@ class RunningLab:
                 claimed.close()  # the holder has a copy: the lock lives and dies with it
         return running
 
-    def _build(self) -> None:
+    def _build(self, progress: Progress) -> None:
         first = self._host.index if self._host else None
         plan = compile_lab(self.spec, on_host=self.on_host, first_host_index=first)
         namespaces, contents = plan.parted()
@@ -98,7 +121,7 @@ class RunningLab:
         ours = range(first, first + len(self._host.devices)) if self._host and first else ()
         limits = {HOME: tuple(ours)} if self._host else {}
         self.sandbox.notes += tuple(listen(self.sandbox, self._logging_nodes(), limits))
-        apply(contents, self.sandbox)
+        apply(contents, self.sandbox, progress=progress)
 
     @classmethod
     def attach(cls, name: str) -> Self:
@@ -149,6 +172,30 @@ class RunningLab:
         """Its nodes, in the order of the lab file."""
         return tuple(map(NodeName, self.file.nodes))
 
+    def change(self, spec: LabSpec, source: str) -> tuple[Change, ...]:
+        """Become the lab of *spec*, which *source* declares; returns what was changed.
+
+        What does not differ is not touched: processes in its nodes go on. On any failure the
+        state before is restored. Raises as `lab.reconcile.reconcile` does, and LabExistsError for
+        the lab of a run or a test that another process performs.
+        """
+        spec = replace(spec, name=self.name)
+        with alone(self.name):
+            self._made.file, self._spec = state.find(self.name), None
+            if self.file.temporary and not self._ours:  # it ends with the process that made it
+                raise LabExistsError(self.name)
+            changes = reconcile(self.sandbox, spec, self.spec, self.file)
+            nodes = tuple(node.name for node in spec.nodes)
+            made = tuple(dict.fromkeys((*self.file.recorded, *nodes)))
+            file = self.file._replace(source=source, file=spec.file or "<python>", nodes=nodes)
+            self._rewrite(file._replace(made=made))
+        self._spec = spec
+        return changes
+
+    def differences(self, spec: LabSpec | None = None) -> Convergence:
+        """How the lab differs from *spec*, or from what was declared; nothing is changed."""
+        return compare(self.sandbox, spec or self.spec, self.spec)
+
     def detach(self) -> None:
         """Let it stand when this process ends, until `down`."""
         self._rewrite(self.file._replace(temporary=False))
@@ -188,7 +235,7 @@ class RunningLab:
         """All forwarding state of the nodes, or of one, now."""
         names = asked.texts("nodes", nodes) if nodes else self.nodes
         chosen = [self.check_node(name) for name in names]
-        return read(self.sandbox, chosen, rules=rules)
+        return read(self.sandbox, chosen, rules=rules, listed=self._listed)
 
     def run(self, node: str, argv: Sequence[str], stdin: bytes = b"") -> Completed:
         """Run a program in a node to its end; code 127 when there is no such program.
@@ -254,7 +301,7 @@ class RunningLab:
             promiscuous=promiscuous,
             devices=self._host_devices(),
             log=state_home() / self.name / "nflog",
-            recorded=self.nodes,
+            recorded=tuple(map(NodeName, self.file.recorded)),
         )
         with Session(self.sandbox, scope) as session:
             yield session

@@ -56,8 +56,17 @@ Told = Callable[[StepResult], None]
 """Called with each step's result as soon as it is known."""
 
 
-def perform(lab: RunningLab, *, told: Told = lambda _: None, promiscuous: bool = True) -> Record:
-    """The whole story of a lab that stands; expectations are held, never raised."""
+def perform(
+    lab: RunningLab,
+    *,
+    told: Told = lambda _: None,
+    finished: Callable[[Record], None] = lambda _: None,
+    promiscuous: bool = True,
+) -> Record:
+    """The whole story of a lab that stands; expectations are held, never raised.
+
+    *finished* gets the record before the observers are closed, which takes a while.
+    """
     started = Nanos(time.time_ns())
     initial = lab.snapshot()
     steps: list[StepResult] = []
@@ -67,7 +76,15 @@ def perform(lab: RunningLab, *, told: Told = lambda _: None, promiscuous: bool =
             for result in _step(lab, session, step, numbers):
                 steps.append(result)
                 told(result)
-    done = Record(
+        record = conclude(_record(lab, started, initial, steps))
+        finished(record)
+    return record
+
+
+def _record(
+    lab: RunningLab, started: Nanos, initial: Snapshot, steps: Sequence[StepResult]
+) -> Record:
+    return Record(
         lab=lab.name,
         description=lab.spec.description,
         mode="on-host" if lab.on_host else "sandbox",
@@ -80,7 +97,6 @@ def perform(lab: RunningLab, *, told: Told = lambda _: None, promiscuous: bool =
         conclusion=(),
         notes=tuple(lab.sandbox.notes),
     )
-    return conclude(done)
 
 
 def _addresses(lab: RunningLab) -> list[str]:

@@ -10,9 +10,10 @@ import pickle
 import signal
 import socket
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from hopscope.errors import CannotError
 
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Writer"]
 
+_STDERR: Final = 2
+
 
 class Writer:
-    """Make it before the lab, as a context manager; `write` at the end."""
+    """Make it before the lab, as a context manager; `begin` when there is a record, then `end`."""
 
     def __enter__(self) -> Self:
         self._ours, theirs = socket.socketpair()
@@ -34,14 +37,17 @@ class Writer:
         theirs.close()
         return self
 
-    def write(self, record: "Record", folder: Path) -> list[Path]:
-        """Write every file; returns their paths. CannotError when the folder cannot be written."""
+    def begin(self, record: "Record", folder: Path) -> None:
+        """Have every file written, while the lab is taken down."""
+        with suppress(OSError), self._ours.makefile("wb") as stream:  # `end` tells why
+            pickle.dump((record, folder), stream)
+
+    def end(self) -> list[Path]:
+        """The paths of the files; CannotError when the folder could not be written."""
         try:
-            with self._ours.makefile("rwb") as stream:
-                pickle.dump((record, folder), stream)
-                stream.flush()
+            with self._ours.makefile("rb") as stream:
                 answer = pickle.load(stream)  # noqa: S301 - our own child's
-        except (EOFError, OSError):  # the latter: it ended before it read
+        except (EOFError, OSError):
             answer = ("the process that writes the folder was ended", "run it again")
         if isinstance(answer, tuple):
             raise CannotError(answer[0], mend=answer[1])
@@ -58,8 +64,17 @@ class Writer:
         os.waitpid(self._pid, 0)
 
 
+def _let_go(ours: int) -> None:
+    """Close what was inherited: the lab ends when the last descriptor of its control is closed."""
+    for descriptor in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
+        if descriptor > _STDERR and descriptor != ours:
+            with suppress(OSError):  # the one by which the folder was listed
+                os.close(descriptor)
+
+
 def _serve(theirs: socket.socket) -> None:
     """In the child: load, wait for a record, write it, answer, end."""
+    _let_go(theirs.fileno())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the run is told, and closes its end
     status = 1

@@ -15,6 +15,7 @@ __all__ = [
     "PRIORITY",
     "QUEUES",
     "RATE",
+    "REPLICAS",
     "RULE_PRIORITY",
     "SIZE",
     "TABLE",
@@ -60,3 +61,4 @@ UDP_PORT: Final = Limits(low=1, high=0xFFFF)
 RATE: Final = Limits(low=1000, high=10**12)  # bits a second
 BURST: Final = Limits(low=1, high=(1 << 31) - 1)  # bytes
 WAIT: Final = Limits(low=0, high=60 * 10**9)  # nanoseconds
+REPLICAS: Final = Limits(low=1, high=10_000)

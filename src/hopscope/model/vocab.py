@@ -5,6 +5,8 @@ from typing import NewType
 
 from msgspec import Struct
 
+from hopscope.model.tables import TABLES
+
 __all__ = [
     "TABLES",
     "Action",
@@ -26,12 +28,6 @@ __all__ = [
     "inferred",
     "seen",
 ]
-
-TABLES = (
-    *("links", "neighbours", "fdb", "routes", "policy", "qdiscs"),
-    *("rules", "sysctls", "topology"),
-)
-"""What ``show`` can show."""
 
 NodeName = NewType("NodeName", str)
 DevName = NewType("DevName", str)

@@ -99,4 +99,5 @@ class LogReader:
                 data = file.read(length)
                 self._at += RECORD.size + length
                 self.lost += not data
-                yield from self._traces[node].feed(data, at=Nanos(time_ns))
+                if node < len(self._traces):  # else of a node that was added since
+                    yield from self._traces[node].feed(data, at=Nanos(time_ns))

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
 from typing import Final, Self
 
 from msgspec import Struct, field
@@ -68,6 +69,7 @@ class Session:
     def __enter__(self) -> Self:
         with self._stack:  # on any failure, close what was opened
             self._stack.callback(self._selector.close)
+            self._stack.callback(_close_all, self._observers)
             for node in self._scope.nodes:
                 self._open(node)
             for _earlier in self._logged():  # what was logged before is not about this
@@ -104,7 +106,6 @@ class Session:
             self._blind.append(f"{node}: netfilter hooks are not watched: {error}")
 
     def _add(self, observer: Capture | NftTrace | Changes) -> None:
-        self._stack.callback(observer.close)
         self._observers.append(observer)
         self._selector.register(observer.socket, selectors.EVENT_READ, observer)
 
@@ -178,3 +179,12 @@ class Session:
         if self._log is not None:
             self._sandbox.flush()
             yield from self._log.read()
+
+
+def _close_all(observers: Sequence[Capture | NftTrace | Changes]) -> None:
+    """Side by side: the kernel lets some milliseconds pass before it closes a packet socket."""
+    closing = [Thread(target=observer.close) for observer in observers]
+    for one in closing:
+        one.start()
+    for one in closing:
+        one.join()

@@ -5,7 +5,7 @@ without IPv6 never sends IPv6; each veth pair in one message; then node by node 
 left, a bridge after its ports, so that it takes each of them up once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -62,6 +62,10 @@ LO: Final = DevName("lo")
 _MAIN_PRIORITY: Final = 32766  # of the rule that every namespace has for its main table
 
 
+_Ends = Mapping[NodeName, list[tuple[LinkEnd, bool]]]
+"""Node → its ends of links, in their order, and whether each is the far one."""
+
+
 def compile_lab(
     spec: LabSpec, *, on_host: bool = False, first_host_index: int | None = None
 ) -> Plan:
@@ -72,33 +76,36 @@ def compile_lab(
     """
     names = tuple(node.name for node in spec.nodes)
     home = HOME if HOME in names else None
+    ends = _ends(spec)
     return Plan(
         ops=(
             MakeNodes(names=names, home=home),
             *_early_sysctls(spec, on_host=on_host),
             *_devices(spec, on_host=on_host),
-            *_late_sysctls(spec, on_host=on_host),
-            *(op for group in _set_up(spec, on_host=on_host) for op in group),
+            *_late_sysctls(spec, ends, on_host=on_host),
+            *(op for group in _set_up(spec, ends, on_host=on_host) for op in group),
             *(op for node in spec.nodes for op in _rules(node)),
         ),
         indexes=_indexes(spec, first_host_index),
     )
 
 
-def _set_up(spec: LabSpec, *, on_host: bool) -> Iterator[Iterator[Op]]:
+def _set_up(spec: LabSpec, ends: _Ends, *, on_host: bool) -> Iterator[Iterator[Op]]:
     """Node by node what brings it up and what is set then.
 
     A macvlan comes up after the device that it lies over, which another node may hold: then
     all nodes come up first.
     """
+    mtus = {end.ref: link.mtu for link in spec.links if link.mtu for end in (link.a, link.b)}
 
     def raised(node: NodeSpec) -> Iterator[Op]:
-        return _bring_up(spec, node, on_host=on_host)
+        return _bring_up(node, ends[node.name], on_host=on_host)
 
     def rest(node: NodeSpec) -> Iterator[Op]:
         yield from macvlans_up(spec, node)
-        yield from port_ops(spec, node)
-        yield from traffic_ops(spec, node)
+        mine = [end for end, _far in ends[node.name]]
+        yield from port_ops(node, mine)
+        yield from traffic_ops(node, mine, mtus)
         yield from _layer3(node)
 
     if crosses_nodes(spec):
@@ -169,6 +176,16 @@ def _indexes(spec: LabSpec, first_host_index: int | None) -> Mapping[DevRef, int
     return indexes
 
 
+def _ends(spec: LabSpec) -> _Ends:
+    """In one pass: a lab may have as many links as nodes, and thousands of both."""
+    found: dict[NodeName, list[tuple[LinkEnd, bool]]] = {node.name: [] for node in spec.nodes}
+    for link in spec.links:
+        near, far = _near_and_far(link)
+        found[near.ref.node].append((near, False))
+        found[far.ref.node].append((far, True))
+    return found
+
+
 def _names_a_device(sysctl: SysctlSpec) -> bool:
     parts = sysctl_path(sysctl.key).split("/")
     per_device = len(parts) > 3 and parts[2] in ("conf", "neigh")
@@ -196,13 +213,17 @@ def _early_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
                 yield _set(node, sysctl)
 
 
-def _late_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
+def _late_sysctls(spec: LabSpec, ends: _Ends, *, on_host: bool) -> Iterator[Op]:
     """Per device: a port or bridge without an address of its own gets no link-local one."""
     asked = {(node.name, sysctl_path(sysctl.key)) for node in spec.nodes for sysctl in node.sysctls}
     six = uses_ipv6(spec)
     for node in spec.nodes:
         addressed = {address.dev for address in node.addresses if ":" in address.cidr}
-        silent = [*(bridge.name for bridge in node.bridges), *_ports(spec, node.name)]
+        silent = [
+            *(bridge.name for bridge in node.bridges),
+            *(end.ref.dev for end, _far in ends[node.name] if end.bridge),
+            *(device.ref.dev for device in node.devices if device.bridge),
+        ]
         for dev in silent:
             path = f"net/ipv6/conf/{dev}/disable_ipv6"
             wanted = six or (on_host and node.name == HOME)
@@ -211,12 +232,6 @@ def _late_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
         for sysctl in node.sysctls:
             if _names_a_device(sysctl):
                 yield _set(node, sysctl)
-
-
-def _ports(spec: LabSpec, node: NodeName) -> list[DevName]:
-    ends = [end for link in spec.links for end in (link.a, link.b)]
-    ports = [end.ref.dev for end in ends if end.ref.node == node and end.bridge]
-    return ports + [device.ref.dev for device in spec.node(node).devices if device.bridge]
 
 
 def _devices(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
@@ -235,8 +250,9 @@ def _devices(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
                 mtu=bridge.mtu,
                 place=bridge.place,
             )
+    down = {(node.name, dev) for node in spec.nodes for dev in node.down}
     for link in spec.links:
-        yield _veth(spec, link, on_host=on_host)
+        yield _veth(link, down, on_host=on_host)
     yield from device_ops(spec)
     if on_host:
         for ref in _indexes(spec, None):
@@ -244,12 +260,13 @@ def _devices(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
                 yield Mark(node=HOME, dev=ref.dev, alias=alias_of(spec.name))
 
 
-def _veth(spec: LabSpec, link: LinkSpec, *, on_host: bool) -> AddVeth:
+def _veth(link: LinkSpec, down: Container[tuple[NodeName, DevName]], *, on_host: bool) -> AddVeth:
     near, far = _near_and_far(link)
+    left_down = (near.ref.node, near.ref.dev) in down
     return AddVeth(
         near=_new_end(near),
         far=_new_end(far),
-        up=_comes_up(spec, near.ref) and not _is_real(near.ref, on_host=on_host),
+        up=not left_down and not _is_real(near.ref, on_host=on_host),
         mtu=link.mtu,
         place=link.place,
     )
@@ -265,28 +282,24 @@ def _new_end(end: LinkEnd) -> NewEnd:
     return NewEnd(ref=end.ref, mac=mac, bridge=end.bridge, queues=end.queues)
 
 
-def _comes_up(spec: LabSpec, ref: DevRef) -> bool:
-    return ref.dev not in spec.node(ref.node).down
-
-
 def _is_real(ref: DevRef, *, on_host: bool) -> bool:
     """A device of the machine's own namespace comes up only when its sysctls are set."""
     return on_host and ref.node == HOME
 
 
-def _bring_up(spec: LabSpec, node: NodeSpec, *, on_host: bool) -> Iterator[Op]:
+def _bring_up(
+    node: NodeSpec, ends: Sequence[tuple[LinkEnd, bool]], *, on_host: bool
+) -> Iterator[Op]:
     """Loopback, the ends that are not up yet, and last the bridges."""
     real = on_host and node.name == HOME
     if node.lo and not real:
         yield SetUp(node=node.name, dev=LO, place=node.place)
-    for link in spec.links:
-        near, far = _near_and_far(link)
-        for end in (near, far):
-            later = end is far or real
-            up = _comes_up(spec, end.ref)
-            bridge = far.bridge if end is far else None
-            if end.ref.node == node.name and later and (up or bridge):
-                yield SetUp(node=node.name, dev=end.ref.dev, up=up, bridge=bridge, place=end.place)
+    left_down = frozenset(node.down)
+    for end, far in ends:
+        up = end.ref.dev not in left_down
+        bridge = end.bridge if far else None
+        if (far or real) and (up or bridge):
+            yield SetUp(node=node.name, dev=end.ref.dev, up=up, bridge=bridge, place=end.place)
     yield from devices_up(node)
     for one in node.bridges:
         up = one.up and one.name not in node.down

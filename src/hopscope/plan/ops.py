@@ -6,10 +6,19 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from hopscope.errors import Place
-from hopscope.model.devices import PortOptions, Vlan, Vxlan
-from hopscope.model.lab import MAIN_TABLE, PolicySpec
-from hopscope.model.traffic import Shaping
+from hopscope.model.lab import MAIN_TABLE
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
+from hopscope.plan.moreops import (
+    AddFdb,
+    AddMacvlan,
+    AddPolicyRule,
+    AddQdisc,
+    AddRemote,
+    AddTap,
+    AddVxlan,
+    SetPort,
+    SetVlans,
+)
 
 __all__ = [
     "AddAddress",
@@ -25,11 +34,19 @@ __all__ = [
     "AddTap",
     "AddVeth",
     "AddVxlan",
+    "ChangeBridge",
+    "ChangeDevice",
     "MakeNodes",
     "Mark",
     "NewEnd",
     "Op",
     "Plan",
+    "RemoveAddress",
+    "RemoveDevice",
+    "RemoveNeighbour",
+    "RemoveNodes",
+    "RemoveRoute",
+    "ResetRules",
     "SetPort",
     "SetSysctl",
     "SetUp",
@@ -129,117 +146,6 @@ class SetUp(Struct, frozen=True, kw_only=True):
         return f"bringing {self.node}/{self.dev} {'up' if self.up else 'down'}"
 
 
-class AddMacvlan(Struct, frozen=True, kw_only=True):
-    """Make a macvlan over the device *over* of *node*; *ref* may be of another node."""
-
-    node: NodeName
-    over: DevName
-    ref: DevRef
-    mode: str
-    mac: Mac | None
-    mtu: int | None = None
-    queues: int = 1
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"making the macvlan {self.ref} over {self.node}/{self.over}"
-
-
-class AddVxlan(Struct, frozen=True, kw_only=True):
-    """Make a vxlan device, perhaps bound to the device *over* of its node."""
-
-    node: NodeName
-    name: DevName
-    vxlan: Vxlan
-    mac: Mac
-    over: DevName | None = None
-    mtu: int | None = None
-    queues: int = 1
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"making the vxlan {self.node}/{self.name}"
-
-
-class AddTap(Struct, frozen=True, kw_only=True):
-    """Make a tap that stays when no program has it open; the rest of it is set by `SetUp`."""
-
-    node: NodeName
-    name: DevName
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"making the tap {self.node}/{self.name}"
-
-
-class AddRemote(Struct, frozen=True, kw_only=True):
-    """Tell a vxlan device where frames for a MAC address go."""
-
-    node: NodeName
-    dev: DevName
-    mac: Mac
-    remote: str
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"{self.node}/{self.dev}: adding the remote {self.remote} of {self.mac}"
-
-
-class SetPort(Struct, frozen=True, kw_only=True):
-    """Set how its bridge treats a port."""
-
-    node: NodeName
-    dev: DevName
-    options: PortOptions
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"setting the bridge port {self.node}/{self.dev}"
-
-
-class SetVlans(Struct, frozen=True, kw_only=True):
-    """Make a port, or with *itself* the bridge's own stack, a member of exactly these VLANs.
-
-    It was in VLAN 1 from the start.
-    """
-
-    node: NodeName
-    dev: DevName
-    vlans: tuple[Vlan, ...]
-    itself: bool = False
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        told = ", ".join(map(str, self.vlans))
-        return f"making {self.node}/{self.dev} a member of the VLANs {told}"
-
-
-class AddFdb(Struct, frozen=True, kw_only=True):
-    """Add a static forwarding entry to the bridge of the port *dev*."""
-
-    node: NodeName
-    dev: DevName
-    mac: Mac
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"{self.node}: adding the forwarding entry {self.mac} at {self.dev}"
-
-
-class AddQdisc(Struct, frozen=True, kw_only=True):
-    """Have a device hold back what it sends: a queueing discipline, of htb with its class."""
-
-    node: NodeName
-    dev: DevName
-    options: Shaping
-    handle: str = "1:"
-    parent: str = "root"
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"{self.node}/{self.dev}: adding the queueing discipline {self.options.kind}"
-
-
 class Mark(Struct, frozen=True, kw_only=True):
     """Write our ownership mark on a device of the real host."""
 
@@ -286,18 +192,6 @@ class AddRoute(Struct, frozen=True, kw_only=True):
         return f"{self.node}: adding the {kind}route to {self.to}{via}{dev}{table}"
 
 
-class AddPolicyRule(Struct, frozen=True, kw_only=True):
-    """Add a routing policy rule; *rule* has its priority, and no place of its own."""
-
-    node: NodeName
-    rule: PolicySpec
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        does = f"lookup {self.rule.table}" if self.rule.table else self.rule.action
-        return f"{self.node}: adding the policy rule {self.rule.priority}: {does}"
-
-
 class AddNeighbour(Struct, frozen=True, kw_only=True):
     """Add a permanent neighbour entry."""
 
@@ -328,6 +222,106 @@ class AddRules(Struct, frozen=True, kw_only=True):
         return f"{self.node}: applying {self.tool} rules"
 
 
+class ChangeDevice(Struct, frozen=True, kw_only=True):
+    """Change what a device that exists is like; what is None stays as it is.
+
+    *bridge* "" takes a port out of its bridge.
+    """
+
+    node: NodeName
+    dev: DevName
+    up: bool | None = None
+    bridge: DevName | None = None
+    mac: Mac | None = None
+    mtu: int | None = None
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"changing {self.node}/{self.dev}"
+
+
+class ChangeBridge(Struct, frozen=True, kw_only=True):
+    """Change a bridge's options; what is None stays as it is."""
+
+    node: NodeName
+    dev: DevName
+    stp: bool | None = None
+    nf_call_iptables: bool | None = None
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"changing the bridge {self.node}/{self.dev}"
+
+
+class RemoveNodes(Struct, frozen=True, kw_only=True):
+    """End the processes of namespaces, and let the namespaces go."""
+
+    names: tuple[NodeName, ...]
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"removing the namespaces {', '.join(self.names)}"
+
+
+class RemoveDevice(Struct, frozen=True, kw_only=True):
+    """Remove a device; of a veth pair, both ends."""
+
+    node: NodeName
+    dev: DevName
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"removing {self.node}/{self.dev}"
+
+
+class RemoveAddress(Struct, frozen=True, kw_only=True):
+    """Take an address from a device."""
+
+    node: NodeName
+    dev: DevName
+    cidr: str
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"taking the address {self.cidr} from {self.node}/{self.dev}"
+
+
+class RemoveRoute(Struct, frozen=True, kw_only=True):
+    """Remove a route of the main table."""
+
+    node: NodeName
+    to: str
+    via: str | None
+    dev: DevName | None
+    metric: int | None
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"{self.node}: removing the route to {self.to}"
+
+
+class RemoveNeighbour(Struct, frozen=True, kw_only=True):
+    """Remove a neighbour entry."""
+
+    node: NodeName
+    dev: DevName
+    ip: str
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"{self.node}/{self.dev}: removing the neighbour {self.ip}"
+
+
+class ResetRules(Struct, frozen=True, kw_only=True):
+    """Remove all firewall tables of a node but those by which hopscope observes."""
+
+    node: NodeName
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"{self.node}: removing its firewall rules"
+
+
 Op = (
     MakeNodes
     | SetSysctl
@@ -348,6 +342,14 @@ Op = (
     | AddPolicyRule
     | AddNeighbour
     | AddRules
+    | ChangeDevice
+    | ChangeBridge
+    | RemoveNodes
+    | RemoveDevice
+    | RemoveAddress
+    | RemoveRoute
+    | RemoveNeighbour
+    | ResetRules
 )
 
 

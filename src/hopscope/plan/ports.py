@@ -1,17 +1,16 @@
 """The operations that set a node's bridges and ports, once all of them are joined."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hopscope.model.devices import PortOptions
-from hopscope.model.lab import DeviceSpec, LabSpec, LinkEnd, NodeSpec
+from hopscope.model.lab import DeviceSpec, LinkEnd, NodeSpec
 from hopscope.plan.ops import AddFdb, Op, SetPort, SetVlans
 
 __all__ = ["port_ops"]
 
 
-def port_ops(spec: LabSpec, node: NodeSpec) -> Iterator[Op]:
+def port_ops(node: NodeSpec, ends: Sequence[LinkEnd]) -> Iterator[Op]:
     """Port options, VLANs, and last the entries, which the kernel keeps for each VLAN."""
-    ends = [end for link in spec.links for end in (link.a, link.b) if end.ref.node == node.name]
     ports: list[LinkEnd | DeviceSpec] = [*ends, *node.devices]
     for port in ports:
         if port.bridge is None:

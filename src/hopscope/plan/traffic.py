@@ -1,9 +1,10 @@
 """The operations that hold back what a node's devices send."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
-from hopscope.model.lab import DeviceSpec, LabSpec, LinkEnd, NodeSpec
+from hopscope.model.lab import DeviceSpec, LinkEnd, NodeSpec
 from hopscope.model.traffic import Htb, RateLimit, Tbf
+from hopscope.model.vocab import DevRef
 from hopscope.plan.ops import AddQdisc, Op
 
 __all__ = ["least_burst", "shaped", "traffic_ops"]
@@ -12,12 +13,12 @@ _USUAL_MTU = 1500
 _HEADER = 18  # of Ethernet, with a VLAN's tag
 
 
-def traffic_ops(spec: LabSpec, node: NodeSpec) -> Iterator[Op]:
+def traffic_ops(
+    node: NodeSpec, ends: Sequence[LinkEnd], mtus: Mapping[DevRef, int]
+) -> Iterator[Op]:
     """Of a device with both, the line is the root, and the rate hangs below it."""
-    for link in spec.links:
-        for end in (link.a, link.b):
-            if end.ref.node == node.name:
-                yield from _held_back(end, link.mtu)
+    for end in ends:
+        yield from _held_back(end, mtus.get(end.ref))
     for device in node.devices:
         yield from _held_back(device, device.mtu)
 

@@ -1,6 +1,7 @@
 """A lab file, or a tree made in Python → a LabSpec that is sound, or every mistake in it.
 
-text ─ source ─▶ tree ─ misfit, schema, short ─▶ Lab ─ build ─▶ LabSpec ─ check ─▶ LabSpec
+text ─ source ─▶ tree ─ misfit, schema, short ─▶ Lab ─ build, replicas, addressing ─▶ LabSpec
+─ check, telling ─▶ LabSpec
 """
 
 from collections.abc import Collection, Sequence
@@ -14,6 +15,7 @@ from hopscope.spec.misfit import fitted
 from hopscope.spec.schema import json_schema
 from hopscope.spec.scope import Listing
 from hopscope.spec.source import read, unprintable
+from hopscope.spec.telling import told
 from hopscope.spec.tree import Mapping, locate
 
 __all__ = ["Listing", "json_schema", "parse", "parse_tree"]
@@ -47,17 +49,17 @@ def _judged(
     believed: Collection[str] = (),
 ) -> LabSpec:
     fit = fitted(tree)
-    where = partial(locate, fit.tree)
-    lab = build(fit.lab, where=where, file=file)
     names = fit.believed.union(believed)
+    built = build(fit.lab, where=partial(locate, fit.tree), file=file, believed=names)
     problems = [
         *earlier,
         *fit.problems,
-        *check(lab, where=where, believed=names, listing=listing),
+        *built.problems,
+        *check(built, believed=names | built.believed, listing=listing),
     ]
     if problems:
         raise SpecError(_sorted(problems))
-    return lab
+    return told(built.lab, built.replicas)
 
 
 def _sorted(problems: Sequence[Problem]) -> list[Problem]:

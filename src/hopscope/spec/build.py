@@ -1,14 +1,18 @@
-"""A lab that fits the schema → LabSpec, with defaults and places; judges nothing.
+"""A lab that fits the schema → LabSpec, with defaults and places, and its replicas made.
 
-What is malformed is handed on as written: `check` will say so.
+What is malformed is handed on as written: `check` will say so. The story is still told of
+counted nodes by their one name: see `telling`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
 from typing import Final
 
+from msgspec import Struct
+
+from hopscope.errors import Problem
 from hopscope.model.lab import (
     MAIN_TABLE,
     AddressSpec,
@@ -29,27 +33,58 @@ from hopscope.model.lab import (
     ZeroStep,
 )
 from hopscope.model.vocab import DevName, DevRef, NodeName
+from hopscope.spec.addressing import drawn
 from hopscope.spec.buildlinks import built_bridge, built_device, built_link, written_mac
 from hopscope.spec.names import ip_of
 from hopscope.spec.network import Policy, Route
+from hopscope.spec.origins import Origins
+from hopscope.spec.replicas import Replicas, counts_of, links_of, nodes_of
 from hopscope.spec.schema import Lab, Node, Ping, PingExpect, Step, TableExpect
 from hopscope.spec.tree import Locate, Path
 
-__all__ = ["address_meant", "build"]
+__all__ = ["Built", "address_meant", "build"]
 
 _DEFAULT: Final = {4: "0.0.0.0/0", 6: "::/0"}
 
 
-def build(lab: Lab, *, where: Locate, file: str) -> LabSpec:
+class Built(Struct, frozen=True, kw_only=True):
+    """A lab, the replicas of its counted nodes, and what is wrong with these.
+
+    *believed* are names of which nothing more is to be said, because of what is wrong.
+    """
+
+    lab: LabSpec
+    replicas: Replicas
+    where: Origins
+    problems: tuple[Problem, ...]
+    believed: frozenset[str]
+
+
+def build(lab: Lab, *, where: Locate, file: str, believed: Collection[str] = ()) -> Built:
     """The LabSpec of *lab*; *where* knows the places in *file*."""
-    nodes = tuple(_node(NodeName(name), node, where) for name, node in lab.nodes.items())
-    return LabSpec(
-        name=lab.name,
-        nodes=nodes,
-        links=tuple(built_link(link, ("links", n), where) for n, link in enumerate(lab.links)),
-        story=tuple(_step(step, nodes, ("story", n), where) for n, step in enumerate(lab.story)),
-        description=lab.description,
-        file=file,
+    written = [_node(NodeName(name), node, where) for name, node in lab.nodes.items()]
+    ends = [built_link(link, ("links", n), where) for n, link in enumerate(lab.links)]
+    counts, wrong = counts_of(lab, where)
+    numbered = nodes_of(written, counts, where)
+    links, numbers, unequal = links_of(ends, counts, where)
+    origins = Origins(where=where, nodes=numbered.owners, links=numbers)
+    made = drawn(lab, numbered.nodes, origins, believed)
+    known = {node.name: node for node in made.nodes}
+    return Built(
+        lab=LabSpec(
+            name=lab.name,
+            nodes=made.nodes,
+            links=tuple(links),
+            story=tuple(
+                _step(step, known, ("story", n), where) for n, step in enumerate(lab.story)
+            ),
+            description=lab.description,
+            file=file,
+        ),
+        replicas=numbered.replicas,
+        where=origins,
+        problems=(*wrong, *numbered.problems, *unequal, *made.problems),
+        believed=made.wanting.union({"count", *counts} if wrong else ()),
     )
 
 
@@ -110,10 +145,12 @@ def _node(name: NodeName, node: Node, where: Locate) -> NodeSpec:
 def _addresses(node: Node, path: Path, where: Locate) -> tuple[AddressSpec, ...]:
     return tuple(
         AddressSpec(
-            dev=DevName(dev), cidr=_cidr(cidr), place=where((*path, "addresses", dev, number))
+            dev=DevName(dev),
+            cidr=_cidr(address.cidr),
+            place=where((*path, "addresses", dev, number)),
         )
-        for dev, cidrs in node.addresses.items()
-        for number, cidr in enumerate(cidrs)
+        for dev, addresses in node.addresses.items()
+        for number, address in enumerate(addresses)
     )
 
 
@@ -207,7 +244,10 @@ def _lines(lines: Sequence[str], tool: str, path: Path, where: Locate) -> tuple[
     )
 
 
-def _step(step: Step, nodes: Sequence[NodeSpec], path: Path, where: Locate) -> StoryStep:
+_Nodes = Mapping[NodeName, NodeSpec]
+
+
+def _step(step: Step, nodes: _Nodes, path: Path, where: Locate) -> StoryStep:
     place = where(path)
     if step.ping is not None:
         return _ping(step.ping, nodes, path, where)
@@ -238,8 +278,7 @@ def _firewall(step: Step, path: Path, where: Locate) -> FirewallStep:
     return FirewallStep(tool=tool, lines=lines, place=where(path))
 
 
-def _ping(ping: Ping, nodes: Sequence[NodeSpec], path: Path, where: Locate) -> PingStep:
-    known = {node.name: node for node in nodes}
+def _ping(ping: Ping, known: _Nodes, path: Path, where: Locate) -> PingStep:
     source, target = NodeName(ping.source), NodeName(ping.target)
     meant = address_meant(known.get(source), known[target]) if target in known else _ip(target)
     inner: Path = (*path, "ping", "expect")

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 
 from hopscope.errors import Problem
-from hopscope.model.lab import LabSpec
 from hopscope.spec.bridging import bridging
+from hopscope.spec.build import Built
 from hopscope.spec.devicerules import devices
 from hopscope.spec.firewall import firewall
 from hopscope.spec.layer3 import layer3
@@ -14,20 +14,25 @@ from hopscope.spec.stories import story
 from hopscope.spec.sysctls import sysctls
 from hopscope.spec.topology import topology
 from hopscope.spec.trafficrules import traffic
-from hopscope.spec.tree import Locate
 
 __all__ = ["check"]
 
 
 def check(
-    lab: LabSpec, *, where: Locate, believed: Collection[str] = (), listing: Listing | None = None
+    built: Built, *, believed: Collection[str] = (), listing: Listing | None = None
 ) -> list[Problem]:
-    """Everything that is wrong with *lab*; see `Scope` and `Listing` for what it goes by.
+    """Everything that is wrong with a lab; see `Scope` and `Listing` for what it goes by.
 
     A lab that is broken on purpose is right: a missing address, a wrong subnet, a device that
     is down. What no kernel would take, and what nobody can mean, is a problem.
     """
-    scope = scope_of(lab, where=where, believed=believed, listing=listing)
+    scope = scope_of(
+        built.lab,
+        where=built.where,
+        replicas=built.replicas,
+        believed=believed,
+        listing=listing,
+    )
     return [
         *topology(scope),
         *devices(scope),
@@ -37,7 +42,7 @@ def check(
         *policy(scope),
         *(
             problem
-            for node in lab.nodes
+            for node in scope.alike()
             for problem in sysctls(scope, node.name, node.sysctls, ("nodes", node.name, "sysctls"))
         ),
         *firewall(scope),

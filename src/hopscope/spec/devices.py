@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from hopscope.model.limits import MTU, QUEUES, UDP_PORT, VNI
 from hopscope.spec import short
 from hopscope.spec.network import Port
-from hopscope.spec.parts import Part, Texts, within
+from hopscope.spec.part import Part, Texts, within
 from hopscope.spec.trafficparts import Sending
 
 __all__ = ["Device", "Over"]
@@ -29,9 +29,7 @@ class Over(Part):
     dev: str
 
 
-class Device(Port, Sending):
-    """A device of a node that is no end of a link."""
-
+class _Device(Part):
     kind: Literal["macvlan", "vxlan", "tap"] = Field(description="What it is.")
     over: Annotated[Over | None, BeforeValidator(short.over, json_schema_input_type=str | None)] = (
         Field(
@@ -85,6 +83,10 @@ class Device(Port, Sending):
     queues: int = Field(
         default=1, description="Queues for sending.", json_schema_extra=within(QUEUES)
     )
+
+
+class Device(Sending, Port, _Device):
+    """A device of a node that is no end of a link."""
 
     @model_validator(mode="after")
     def _keys_are_of_the_kind(self) -> "Device":

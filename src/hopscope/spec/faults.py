@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -26,7 +28,11 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """The one of *known* that *word* was probably meant to be, or None."""
     if len(word) > _LONGEST_GUESS:
         return None
-    candidates = list(known)[:_MOST_KNOWN]
+    return _nearest(word, tuple(islice(known, _MOST_KNOWN)))
+
+
+@lru_cache(256)  # a word that is wrong is often wrong in each of a thousand lines
+def _nearest(word: str, candidates: tuple[str, ...]) -> str | None:
     found = get_close_matches(word, candidates, n=1)
     if found:
         return found[0]

@@ -27,7 +27,7 @@ _SLIP: Final = 0.8  # so alike that nobody names two chains so
 
 def firewall(scope: Scope) -> Iterator[Problem]:
     """What is wrong with the firewalls of the nodes."""
-    for node in scope.lab.nodes:
+    for node in scope.alike():
         path: Path = ("nodes", node.name)
         yield from lines(scope, node.iptables, "iptables", (*path, "iptables"))
         yield from lines(scope, node.ip6tables, "ip6tables", (*path, "ip6tables"))

@@ -1,7 +1,8 @@
 """Rules about addresses, routes and neighbours: what the kernel takes, and what is there twice."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Address, ip_interface, ip_network
+from functools import partial
+from ipaddress import ip_interface, ip_network
 from typing import Final
 
 from hopscope.errors import Problem
@@ -9,40 +10,84 @@ from hopscope.model.lab import AddressSpec, NodeSpec, RouteSpec
 from hopscope.model.limits import METRIC, TABLE
 from hopscope.spec.faults import Fault, near
 from hopscope.spec.names import address_fault, ip_fault, ip_of, mac_fault, network_of
-from hopscope.spec.scope import LO, Scope, said
+from hopscope.spec.reach import Reach
+from hopscope.spec.scope import LO, Scope, first_of_each, said
 from hopscope.spec.topology import limit_fault
 from hopscope.spec.tree import Path
 
 __all__ = ["layer3"]
 
+_Owner = tuple[str, str, Path]
+"""A node, its device, and where this is said."""
+
 _DEFAULT_METRIC: Final = {4: 0, 6: 1024}  # IP6_RT_PRIO_USER
 _DEFAULTS: Final = ("0.0.0.0/0", "::/0")
 
 
+class _Seen:
+    """The addresses met so far. Few kinds of owner matter, so each is told at once."""
+
+    def __init__(self) -> None:
+        self._owners: dict[str, dict[tuple[str, ...], _Owner]] = {}
+
+    def used(self, scope: Scope, node: str, address: AddressSpec, path: Path) -> Fault | None:
+        """Whether the lab has the address already; from now on it has.
+
+        Link-local addresses belong to their link; one on lo may be shared by several nodes.
+        """
+        alone, dev = _alone(address), address.dev
+        owners = self._owners.setdefault(alone, {})
+        if len(owners) == 0:
+            earlier = None
+        elif (ip := ip_of(alone)) is not None and ip.is_link_local:
+            earlier = owners.get((node, dev))
+        else:
+            earlier = owners.get((node,)) or (owners.get(()) if dev != LO else None)
+        keys: list[tuple[str, ...]] = [(node, dev), (node,)]
+        for key in [*keys, ()] if dev != LO else keys:
+            owners.setdefault(key, (node, dev, path))
+        return None if earlier is None else _twice(scope, node, address, earlier)
+
+
+def _twice(scope: Scope, node: str, address: AddressSpec, earlier: _Owner) -> Fault:
+    alone, (owner, dev, path) = _alone(address), earlier
+    message = f"{alone} is an address of {owner}/{dev} already"
+    hint = scope.first(path)
+    written = scope.where.node(node)
+    if node not in (owner, written) and written == scope.where.node(owner):
+        message = f"each of {written} would have the address {alone}"
+        hint = f"draw one for each: {{{address.dev}: {{pool: {_subnet(address)}}}}}"
+    return Fault(rule="duplicate-address", message=message, text=address.cidr, hint=hint)
+
+
+def _subnet(address: AddressSpec) -> str:
+    return str(ip_interface(address.cidr).network)
+
+
 def layer3(scope: Scope) -> Iterator[Problem]:
     """What is wrong with addresses, routes and neighbours."""
-    yield from _addresses(scope)
-    for node in scope.lab.nodes:
-        yield from _routes(scope, node)
+    seen = _Seen()
+    for judge in (partial(_addresses, seen=seen), _routes):
+        yield from first_of_each(
+            (scope.where.node(node.name), judge(scope, node)) for node in scope.lab.nodes
+        )
+    for node in scope.alike():
         yield from _neighbours(scope, node)
 
 
-def _addresses(scope: Scope) -> Iterator[Problem]:
-    seen: dict[str, list[tuple[str, str, Path]]] = {}
-    for node in scope.lab.nodes:
-        number: dict[str, int] = {}
-        for address in node.addresses:
-            item = number.get(address.dev, 0)
-            number[address.dev] = item + 1
-            path: Path = ("nodes", node.name, "addresses", address.dev, item)
-            if (fault := scope.device_fault(node.name, address.dev)) is not None:
-                yield said(fault, scope.where(path[:-1], key=True))
-            fault = address_fault(address.cidr) or _loopback(node, address)
-            if fault is None:
-                fault = _used(scope, seen, node, address)
-                seen.setdefault(_alone(address), []).append((node.name, address.dev, path))
-            if fault is not None:
-                yield said(fault, scope.where(path))
+def _addresses(scope: Scope, node: NodeSpec, *, seen: _Seen) -> Iterator[Problem]:
+    number: dict[str, int] = {}
+    for address in node.addresses:
+        item = number.get(address.dev, 0)
+        number[address.dev] = item + 1
+        path: Path = ("nodes", node.name, "addresses", address.dev, item)
+        if (fault := scope.device_fault(node.name, address.dev)) is not None:
+            yield said(fault, scope.where(path[:-1], key=True))
+        fault = address_fault(address.cidr) or _loopback(node, address)
+        if fault is None:
+            fault = seen.used(scope, node.name, address, path)
+        if fault is not None:
+            yield said(fault, scope.where(path))
 
 
 def _alone(address: AddressSpec) -> str:
@@ -57,33 +102,14 @@ def _loopback(node: NodeSpec, address: AddressSpec) -> Fault | None:
     return Fault(rule="duplicate-address", message=message, text=address.cidr, hint="remove it")
 
 
-def _used(
-    scope: Scope,
-    seen: dict[str, list[tuple[str, str, Path]]],
-    node: NodeSpec,
-    address: AddressSpec,
-) -> Fault | None:
-    """Whether the lab has the address already.
-
-    Link-local addresses belong to their link; one on lo may be shared by several nodes.
-    """
-    alone = _alone(address)
-    ip = ip_of(alone)
-    for owner, dev, path in seen.get(alone, ()):
-        shared = owner != node.name and LO in (dev, address.dev)
-        local = ip is not None and ip.is_link_local and (owner, dev) != (node.name, address.dev)
-        if not shared and not local:
-            message = f"{alone} is an address of {owner}/{dev} already"
-            hint = scope.first(path)
-            return Fault(rule="duplicate-address", message=message, text=address.cidr, hint=hint)
-    return None
-
-
 def _routes(scope: Scope, node: NodeSpec) -> Iterator[Problem]:
     seen: dict[tuple[str, int, int], Path] = {}
+    if not node.routes:
+        return
+    reach = Reach(node)
     for number, route in enumerate(node.routes):
         path: Path = ("nodes", node.name, "routes", number)
-        wrong = list(_route(scope, node, route))
+        wrong = list(_route(scope, node, route, reach))
         for fault, part, piece in wrong:
             yield said(fault, scope.where((*path, part) if part else path, piece=piece))
         if wrong:
@@ -98,7 +124,9 @@ def _routes(scope: Scope, node: NodeSpec) -> Iterator[Problem]:
         seen.setdefault(key, path)
 
 
-def _route(scope: Scope, node: NodeSpec, route: RouteSpec) -> Iterator[tuple[Fault, str, str]]:
+def _route(
+    scope: Scope, node: NodeSpec, route: RouteSpec, reach: Reach
+) -> Iterator[tuple[Fault, str, str]]:
     """Faults of one route, the key that holds each, and the word that is wrong."""
     if (fault := network_of(route.to)) is not None:
         yield fault, "to", route.to
@@ -121,7 +149,7 @@ def _route(scope: Scope, node: NodeSpec, route: RouteSpec) -> Iterator[tuple[Fau
             hint = "write 'via' and a gateway, or 'dev' and a device"
             message = f"the route to {_shown(route)} says neither via nor dev"
             yield Fault(rule="bad-route", message=message, text=route.to, hint=hint), "", ""
-    elif (fault := _gateway(scope, node, route, route.via)) is not None:
+    elif (fault := _gateway(scope, node, route, route.via, reach)) is not None:
         yield fault, "via", route.via
 
 
@@ -140,7 +168,9 @@ def _shown(route: RouteSpec) -> str:
     return "default" if route.to in _DEFAULTS else route.to
 
 
-def _gateway(scope: Scope, node: NodeSpec, route: RouteSpec, via: str) -> Fault | None:
+def _gateway(
+    scope: Scope, node: NodeSpec, route: RouteSpec, via: str, reach: Reach
+) -> Fault | None:
     """Whether the kernel takes the gateway. Mirrors fib_check_nh(), net/ipv4/fib_semantics.c."""
     gateway = ip_of(via)
     if gateway is None:
@@ -159,34 +189,20 @@ def _gateway(scope: Scope, node: NodeSpec, route: RouteSpec, via: str) -> Fault 
         hint = "add 'dev' and the device"
         message = f"{via} exists on every link, so the route must say which one is meant"
         return None if route.dev is not None else fault(message, hint)
-    if node.name in scope.believed or _reached(node, route, gateway):
+    if node.name in scope.believed or reach.unsure or reach.holds(gateway, route.dev):
         return None
     through = f" of {route.dev}" if route.dev else ""
     message = f"the gateway {via} is in no subnet{through} of {node.name}"
     return fault(message, "the kernel refuses such a route: name a neighbour, or add an address")
 
 
-def _reached(node: NodeSpec, route: RouteSpec, gateway: IPv4Address | IPv6Address) -> bool:
-    """Whether an address or a route without a gateway leads straight to *gateway*."""
-    for address in node.addresses:
-        if address_fault(address.cidr) is not None:
-            return True  # it may be the one that was meant
-        if route.dev in (None, address.dev) and gateway in ip_interface(address.cidr).network:
-            return True
-    return any(
-        other.via is None
-        and route.dev in (None, other.dev)
-        and network_of(other.to) is None
-        and gateway in ip_network(other.to)
-        for other in node.routes
-    )
-
-
 def _neighbours(scope: Scope, node: NodeSpec) -> Iterator[Problem]:
-    seen: list[tuple[str, str]] = []
+    seen: set[tuple[str, str]] = set()
+    numbers: dict[str, int] = {}
     for entry in node.neighbours:
         path: Path = ("nodes", node.name, "neighbours", entry.dev)
-        number = sum(dev == entry.dev for dev, _ in seen)
+        number = numbers.get(entry.dev, 0)
+        numbers[entry.dev] = number + 1
         place = scope.where((*path, number), key=True)
         fault = scope.device_fault(node.name, entry.dev)
         if fault is not None:
@@ -196,6 +212,6 @@ def _neighbours(scope: Scope, node: NodeSpec) -> Iterator[Problem]:
         elif (entry.dev, entry.ip) in seen:
             message = f"{entry.dev} has the neighbour {entry.ip} already"
             yield said(Fault(rule="duplicate-neighbour", message=message, text=entry.ip), place)
-        seen.append((entry.dev, entry.ip))
+        seen.add((entry.dev, entry.ip))
         if (fault := mac_fault(entry.mac)) is not None:
             yield said(fault, scope.where((*path, number)))

@@ -44,6 +44,8 @@ _WANTED: Final = {
 _THINGS: Final = {
     "Lab": "a lab file",
     "Node": "a node",
+    "Pool": "a pool",
+    "Address": "an address",
     "Bridge": "a bridge",
     "Vlan": "a VLAN",
     "Route": "a route",

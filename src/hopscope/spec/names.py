@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from typing import Final
 
@@ -109,6 +110,7 @@ def address_fault(text: str) -> Fault | None:
     return None
 
 
+@lru_cache(256)
 def network_of(text: str) -> Fault | None:
     """The destination of a route: a network, or one address."""
     try:

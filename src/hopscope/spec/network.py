@@ -15,7 +15,7 @@ from hopscope.model.limits import (
     VID,
 )
 from hopscope.spec import short
-from hopscope.spec.parts import Part, within
+from hopscope.spec.part import Part, within
 from hopscope.spec.trafficparts import Sending
 
 __all__ = [
@@ -225,9 +225,7 @@ _EndText = Annotated[
 ]
 
 
-class End(Port, Sending):
-    """An end of a link, in its long form."""
-
+class _End(Part):
     end: Annotated[EndName, BeforeValidator(short.end_name, json_schema_input_type=_EndText)] = (
         Field(
             description="NODE:DEVICE, or NODE:DEVICE@BRIDGE for a port of a bridge.",
@@ -246,6 +244,10 @@ class End(Port, Sending):
     )
 
 
+class End(Sending, Port, _End):
+    """An end of a link, in its long form."""
+
+
 _AnyEnd = Annotated[End, BeforeValidator(short.link_end, json_schema_input_type=_EndText | End)]
 _TwoEnds = Annotated[list[_EndText | End], Field(min_length=2, max_length=2)]
 
@@ -257,9 +259,7 @@ def _two(ends: list[End]) -> list[End]:
     return ends
 
 
-class Link(Sending):
-    """A veth pair, in its long form."""
-
+class _Link(Part):
     ends: Annotated[
         list[_AnyEnd],
         AfterValidator(_two),
@@ -282,6 +282,10 @@ class Link(Sending):
         examples=[4],
         json_schema_extra=within(QUEUES),
     )
+
+
+class Link(Sending, _Link):
+    """A veth pair, in its long form."""
 
     @model_validator(mode="after")
     def _macs_are_of_ends(self) -> "Link":

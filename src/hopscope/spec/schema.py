@@ -5,11 +5,12 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from hopscope.model.lab import TABLES
-from hopscope.model.limits import COUNT, SIZE, TIMEOUT
+from hopscope.model.limits import COUNT, REPLICAS, SIZE, TIMEOUT
 from hopscope.spec import short
 from hopscope.spec.devices import Device
 from hopscope.spec.network import AnyBridge, AnyLink, AnyPolicy, AnyRoute, Bridge
-from hopscope.spec.parts import Part, Texts, within
+from hopscope.spec.part import Part, Texts, within
+from hopscope.spec.schemapools import Addresses, NamedPool
 
 __all__ = [
     "Lab",
@@ -49,6 +50,12 @@ _Table = Annotated[str, Field(json_schema_extra={"enum": list(TABLES)})]
 class Node(Part):
     """One network namespace. 'host' is by convention the one with the bridges."""
 
+    count: int | None = Field(
+        default=None,
+        description="Make so many of it: pod1, pod2 and so on, for a node named pod.",
+        examples=[200],
+        json_schema_extra=within(REPLICAS),
+    )
     bridges: Annotated[
         dict[str, AnyBridge],
         BeforeValidator(short.bridges, json_schema_input_type=list[str] | dict[str, Bridge | None]),
@@ -62,10 +69,11 @@ class Node(Part):
         description="Devices that are no end of a link: macvlan, vxlan, tap.",
         examples=[{"vx0": {"kind": "vxlan", "id": 42, "remote": "10.0.0.2", "bridge": "br0"}}],
     )
-    addresses: dict[str, Texts] = Field(
+    addresses: dict[str, Addresses] = Field(
         default={},
-        description="Device → its address, or a list of them, each with its prefix length.",
-        examples=[{"veth1a": "10.244.1.2/24"}],
+        description="Device → its address, or a list of them: each with its prefix length, "
+        "or {pool: …} to draw it.",
+        examples=[{"veth1a": "10.244.1.2/24"}, {"eth0": {"pool": "10.244.0.0/16"}}],
     )
     routes: list[AnyRoute] = Field(
         default=[],
@@ -215,6 +223,11 @@ class Lab(Part):
         json_schema_extra={"pattern": r"^[A-Za-z0-9_.][A-Za-z0-9._-]{0,62}$"},
     )
     description: str = Field(default="", description="What the lab shows, in a sentence.")
+    pools: dict[str, NamedPool] = Field(
+        default={},
+        description="Ranges that addresses are drawn from, by name.",
+        examples=[{"pods": {"range": "10.244.0.0/16", "reserved": ["10.244.0.1"]}}],
+    )
     nodes: dict[
         str,
         Annotated[Node, BeforeValidator(short.empty_when_null, json_schema_input_type=Node | None)],

@@ -1,6 +1,6 @@
 """Which names a lab declares, and what is said of one that it does not; judges no part."""
 
-from collections.abc import Callable, Collection, Mapping, Sized
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sized
 from functools import cache
 from typing import Final
 
@@ -8,10 +8,12 @@ from msgspec import Struct
 
 from hopscope.errors import Place, Problem
 from hopscope.model.lab import LabSpec, LinkEnd, NodeSpec
+from hopscope.model.vocab import NodeName
 from hopscope.spec.faults import Fault, near, nearest, shortened
-from hopscope.spec.tree import Locate, Path
+from hopscope.spec.origins import Origins
+from hopscope.spec.tree import Path
 
-__all__ = ["LO", "Listing", "Scope", "ends_of", "said", "scope_of"]
+__all__ = ["LO", "Listing", "Scope", "ends_of", "first_of_each", "said", "scope_of"]
 
 LO: Final = "lo"
 
@@ -30,20 +32,50 @@ class Scope(Struct, frozen=True, kw_only=True):
 
     lab: LabSpec
     nodes: Mapping[str, NodeSpec]
-    bridges: Mapping[str, tuple[str, ...]]  # node → its bridges
-    devices: Mapping[str, tuple[str, ...]]  # node → its bridges, devices and ends of links
-    ports: Mapping[tuple[str, str], tuple[str, ...]]  # node and bridge → ports
+    replicas: Mapping[str, tuple[NodeName, ...]]  # counted node → those it stands for
+    bridges: Mapping[str, Collection[str]]  # node → its bridges
+    devices: Mapping[str, Collection[str]]  # node → its bridges, devices and ends of links
+    ports: Mapping[tuple[str, str], Collection[str]]  # node and bridge → ports
     believed: frozenset[str]
-    where: Locate
+    where: Origins
     listing: Listing | None = None
 
     def node_fault(self, name: str) -> Fault | None:
         """Whether there is no such node."""
         if name in self.nodes or name in self.believed or self._left_out("nodes", self.nodes):
             return None
+        if name in self.replicas:
+            first, last, count = *self._ends(name), len(self.replicas[name])
+            message = f"{name} stands for {count} nodes, and one is needed here"
+            hint = f"did you mean {first!r}?" if count == 1 else f"write one of {first} to {last}"
+            return Fault(rule="counted-node", message=message, text=name, hint=hint)
+        stem = name.rstrip("0123456789")
+        if stem in self.believed and "count" in self.believed:
+            return None  # how many there are could not be read
         hint = near(name, self.nodes)
+        if stem in self.replicas:
+            hint = f"{stem} stands for {' to '.join(self._ends(stem))}"
         message = f"there is no node {shortened(name)}"
         return Fault(rule="unknown-node", message=message, text=name, hint=hint)
+
+    def _ends(self, name: str) -> tuple[str, str]:
+        """The first and the last of the replicas."""
+        return self.replicas[name][0], self.replicas[name][-1]
+
+    def nodes_fault(self, name: str) -> Fault | None:
+        """Whether *name* means no node, nor several that are counted."""
+        return None if name in self.replicas else self.node_fault(name)
+
+    def one_of(self, name: str) -> str:
+        """The node, or of one that is counted the first: in what is judged they are alike."""
+        return self.replicas[name][0] if name in self.replicas else name
+
+    def alike(self) -> Iterator[NodeSpec]:
+        """The nodes, and of those that are counted one: to judge what is the same for each."""
+        for node in self.lab.nodes:
+            written = self.where.node(node.name)
+            if written == node.name or self.one_of(written) == node.name:
+                yield node
 
     def device_fault(self, node: str, name: str, *, lo: bool = True) -> Fault | None:
         """Whether *node* has no such device; its absence is said before its devices'."""
@@ -89,35 +121,45 @@ class Scope(Struct, frozen=True, kw_only=True):
 
 
 def scope_of(
-    lab: LabSpec, *, where: Locate, believed: Collection[str] = (), listing: Listing | None = None
+    lab: LabSpec,
+    *,
+    where: Origins,
+    replicas: Mapping[str, tuple[NodeName, ...]],
+    believed: Collection[str] = (),
+    listing: Listing | None = None,
 ) -> Scope:
-    """The names of *lab*."""
-    bridges: dict[str, tuple[str, ...]] = {
-        node.name: tuple(bridge.name for bridge in node.bridges) for node in lab.nodes
+    """The names of *lab*. They are looked up by the thousand, so each is a key."""
+    bridges: dict[str, dict[str, None]] = {
+        node.name: {bridge.name: None for bridge in node.bridges} for node in lab.nodes
     }
-    devices: dict[str, list[str]] = {
-        node.name: [*bridges[node.name], *(device.ref.dev for device in node.devices)]
+    devices: dict[str, dict[str, None]] = {
+        node.name: {**bridges[node.name], **{one.ref.dev: None for one in node.devices}}
         for node in lab.nodes
     }
-    ports: dict[tuple[str, str], list[str]] = {}
+    ports: dict[tuple[str, str], dict[str, None]] = {}
+    node_meant = cache(lambda name: _meant(name, bridges))
+    bridge_meant = cache(lambda node, name: _meant(name, bridges.get(node, ())))
     for _, end in ends_of(lab):
-        node = _meant(end.ref.node, bridges)
-        devices.setdefault(node, []).append(end.ref.dev)
+        node = node_meant(end.ref.node)
+        devices.setdefault(node, {})[end.ref.dev] = None
         if end.bridge is not None:
-            bridge = _meant(end.bridge, bridges.get(node, ()))
-            ports.setdefault((node, bridge), []).append(end.ref.dev)
+            bridge = bridge_meant(node, end.bridge)
+            ports.setdefault((node, bridge), {})[end.ref.dev] = None
     for each in lab.nodes:
         for device in each.devices:
             if device.bridge is not None:
-                bridge = _meant(device.bridge, bridges[each.name])
-                ports.setdefault((each.name, bridge), []).append(device.ref.dev)
+                bridge = bridge_meant(each.name, device.bridge)
+                ports.setdefault((each.name, bridge), {})[device.ref.dev] = None
     return Scope(
         lab=lab,
         nodes={node.name: node for node in lab.nodes},
+        replicas=replicas,
         bridges=bridges,
-        devices={name: tuple(found) for name, found in devices.items()},
-        ports={bridge: tuple(found) for bridge, found in ports.items()},
-        believed=frozenset(believed),
+        devices=devices,
+        ports=ports,
+        believed=frozenset(
+            (*believed, *(one for name in believed for one in replicas.get(name, ())))
+        ),
         where=where,
         listing=None if listing is None else cache(listing),  # a lab asks the same again and again
     )
@@ -135,6 +177,20 @@ def ends_of(lab: LabSpec) -> list[tuple[Path, LinkEnd]]:
         for number, link in enumerate(lab.links)
         for side, end in enumerate((link.a, link.b))
     ]
+
+
+def first_of_each(judged: Iterable[tuple[Hashable, Iterator[Problem]]]) -> Iterator[Problem]:
+    """The problems of things, and of those with the same key only of the first that has any.
+
+    What is wrong with one replica is wrong with all of them, and is one mistake.
+    """
+    wrong: set[Hashable] = set()
+    for key, problems in judged:
+        if key in wrong:
+            continue
+        for problem in problems:
+            wrong.add(key)
+            yield problem
 
 
 def said(fault: Fault, place: Place) -> Problem:

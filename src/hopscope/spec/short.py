@@ -11,6 +11,8 @@ from pydantic_core import PydanticCustomError
 from hopscope.spec.faults import shortened
 
 __all__ = [
+    "address",
+    "addresses",
     "bridges",
     "device_text",
     "empty_when_null",
@@ -20,9 +22,11 @@ __all__ = [
     "mark",
     "one_key",
     "one_or_many",
+    "one_origin",
     "over",
     "ping",
     "policy",
+    "pool",
     "refusal",
     "route",
     "show",
@@ -84,6 +88,42 @@ def one_or_many(value: Any) -> Any:
     if not isinstance(value, list):
         raise wanted("a text, or a list of texts")
     return value
+
+
+def addresses(value: Any) -> Any:
+    """``a`` is ``[a]``, whether it is given or drawn."""
+    if isinstance(value, str | dict):
+        return [value]
+    if not isinstance(value, list):
+        raise wanted("a text, or a list of texts")
+    return value
+
+
+def address(value: Any) -> Any:
+    """``10.0.0.1/24`` is ``{cidr: 10.0.0.1/24}``."""
+    if isinstance(value, str):
+        return {"cidr": value}
+    if not isinstance(value, dict):
+        raise wanted("a text")
+    return value
+
+
+def one_origin(value: Any) -> Any:
+    """An address is given or drawn. Other keys pass: they are another mistake."""
+    if isinstance(value, dict) and value.keys() >= {"cidr", "pool"}:
+        message = "an address is given by 'cidr' or drawn from a 'pool', not both"
+        raise refusal("one-key", message, hint="make it two addresses, in a list")
+    if value == {}:
+        hint = "write 10.244.1.2/24, or {pool: 10.244.0.0/16} to draw one"
+        raise refusal("missing-key", "an address needs the key 'cidr' or 'pool'", hint=hint)
+    return value
+
+
+def pool(value: Any) -> Any:
+    """``10.244.0.0/16`` is ``{range: 10.244.0.0/16}``."""
+    if isinstance(value, str):
+        return {"range": value}
+    return _mapping_or(value, "a text like 10.244.0.0/16")
 
 
 def bridges(value: Any) -> Any:

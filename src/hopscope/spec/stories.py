@@ -47,7 +47,7 @@ def _step(scope: Scope, step: StoryStep, path: Path) -> Iterator[Problem]:
             for node, given in groupby(values, key=lambda pair: pair[0]):
                 inner: Path = (*path, "set", node)
                 yield from _node(scope, node, inner, key=True)
-                yield from sysctls(scope, node, [sysctl for _, sysctl in given], inner)
+                yield from sysctls(scope, scope.one_of(node), [pair[1] for pair in given], inner)
         case FirewallStep(tool=tool, lines=rules):
             for node, pairs in groupby(rules, key=lambda pair: pair[0]):
                 inner = (*path, tool, node)
@@ -62,7 +62,8 @@ def _step(scope: Scope, step: StoryStep, path: Path) -> Iterator[Problem]:
 
 
 def _node(scope: Scope, name: str, path: Path, *, key: bool = False) -> Iterator[Problem]:
-    if (fault := scope.node_fault(name)) is not None:
+    """One, or all that are counted under the name."""
+    if (fault := scope.nodes_fault(name)) is not None:
         yield said(fault, scope.where(path, key=key, piece="" if key else name))
 
 
@@ -86,7 +87,8 @@ def _show(scope: Scope, step: ShowStep, path: Path) -> Iterator[Problem]:
 
 
 def _ping(scope: Scope, step: PingStep, path: Path) -> Iterator[Problem]:
-    yield from _node(scope, step.source, (*path, "from"))
+    if (fault := scope.node_fault(step.source)) is not None:
+        yield said(fault, scope.where((*path, "from"), piece=step.source))
     if (fault := _target_fault(scope, step)) is not None:
         yield said(fault, scope.where((*path, "to"), piece=step.target))
     for what, key, number, limits in (
@@ -125,7 +127,7 @@ def _tables(scope: Scope, expect: Expect, path: Path) -> Iterator[Problem]:
     yield from _neighbours(scope, expect, (*path, "neighbours"))
     yield from _fdb(scope, expect, (*path, "fdb"))
     for number, ref in enumerate(expect.no_address):
-        if (fault := scope.device_fault(ref.node, ref.dev)) is not None:
+        if (fault := scope.device_fault(scope.one_of(ref.node), ref.dev)) is not None:
             yield said(fault, scope.where((*path, "no_address", number)))
 
 

@@ -8,7 +8,7 @@ from hopscope.model.lab import LinkEnd, NodeSpec
 from hopscope.model.limits import MTU, Limits
 from hopscope.spec.faults import Fault
 from hopscope.spec.names import device_fault, mac_fault, name_fault
-from hopscope.spec.scope import LO, Scope, ends_of, said
+from hopscope.spec.scope import LO, Scope, ends_of, first_of_each, said
 from hopscope.spec.tree import Path
 
 __all__ = ["limit_fault", "topology"]
@@ -19,14 +19,12 @@ _MOST_PORTS: Final = 1023  # BR_MAX_PORTS less port 0
 def topology(scope: Scope) -> Iterator[Problem]:
     """What is wrong with the nodes, bridges and links themselves."""
     yield from _name(scope)
-    for node in scope.lab.nodes:
-        yield from _node(scope, node)
+    nodes = scope.lab.nodes
+    yield from first_of_each((scope.where.node(node.name), _node(scope, node)) for node in nodes)
+    links = scope.lab.links
     yield from _ends(scope)
     yield from _ports(scope)
-    for number, link in enumerate(scope.lab.links):
-        path: Path = ("links", number)
-        if (fault := limit_fault("the MTU of a link", link.mtu, MTU)) is not None:
-            yield said(fault, scope.where((*path, "mtu")))
+    yield from first_of_each((scope.where.link(n), _link(scope, n)) for n in range(len(links)))
     yield from _macs(scope)
 
 
@@ -74,21 +72,35 @@ def _node(scope: Scope, node: NodeSpec) -> Iterator[Problem]:
             yield said(fault, scope.where((*path, "down", number)))
 
 
+def _link(scope: Scope, number: int) -> Iterator[Problem]:
+    mtu = scope.lab.links[number].mtu
+    if (fault := limit_fault("the MTU of a link", mtu, MTU)) is not None:
+        yield said(fault, scope.where(("links", number, "mtu")))
+
+
 def _ends(scope: Scope) -> Iterator[Problem]:
     seen: dict[tuple[str, str], Path] = {}
-    for path, end in ends_of(scope.lab):
-        node, dev = end.ref.node, end.ref.dev
-        for fault, piece in (
-            (scope.node_fault(node), node),
-            (device_fault(dev), dev),
-            (_taken(scope, seen, path, end), dev),
-        ):
-            if fault is not None:
-                yield said(fault, scope.where(path, piece=piece))
-        seen.setdefault((node, dev), path)
-        if end.bridge is not None and node in scope.nodes:
-            if (fault := scope.bridge_fault(node, end.bridge)) is not None:
-                yield said(fault, scope.where(path, piece=end.bridge))
+    return first_of_each(
+        (scope.where.written(path), _end(scope, seen, path, end))
+        for path, end in ends_of(scope.lab)
+    )
+
+
+def _end(
+    scope: Scope, seen: dict[tuple[str, str], Path], path: Path, end: LinkEnd
+) -> Iterator[Problem]:
+    node, dev = end.ref.node, end.ref.dev
+    for fault, piece in (
+        (scope.node_fault(node), node),
+        (device_fault(dev), dev),
+        (_taken(scope, seen, path, end), dev),
+    ):
+        if fault is not None:
+            yield said(fault, scope.where(path, piece=piece))
+    seen.setdefault((node, dev), path)
+    if end.bridge is not None and node in scope.nodes:
+        if (fault := scope.bridge_fault(node, end.bridge)) is not None:
+            yield said(fault, scope.where(path, piece=end.bridge))
 
 
 def _taken(
@@ -127,18 +139,28 @@ def _ports(scope: Scope) -> Iterator[Problem]:
 def _macs(scope: Scope) -> Iterator[Problem]:
     """A bridge may share the address of one of its ports, as it does when it has none chosen."""
     seen: dict[str, tuple[str, Path]] = {}
-    for mac, owner, bridge, path in _chosen(scope):
-        other, earlier = seen.get(mac, (bridge, path))
-        if (fault := mac_fault(mac, own=True)) is not None:
-            yield said(fault, scope.where(path))
-        elif other != bridge:
-            message = f"{owner} has the MAC address of {other}"
-            fault = Fault(
-                rule="duplicate-mac", message=message, text=mac, hint=scope.first(earlier)
-            )
-            yield said(fault, scope.where(path))
-        else:
-            seen[mac] = (owner, path)
+    return first_of_each(
+        (scope.where.written(path), _mac(scope, seen, mac, (owner, bridge, path)))
+        for mac, owner, bridge, path in _chosen(scope)
+    )
+
+
+def _mac(
+    scope: Scope, seen: dict[str, tuple[str, Path]], mac: str, whose: tuple[str, str, Path]
+) -> Iterator[Problem]:
+    owner, bridge, path = whose
+    other, earlier = seen.get(mac, (bridge, path))
+    if (fault := mac_fault(mac, own=True)) is not None:
+        yield said(fault, scope.where(path))
+    elif other != bridge:
+        message = f"{owner} has the MAC address of {other}"
+        hint = scope.first(earlier)
+        if scope.where(earlier) == scope.where(path):
+            hint = "leave it out: each replica then has one of its own"
+        fault = Fault(rule="duplicate-mac", message=message, text=mac, hint=hint)
+        yield said(fault, scope.where(path))
+    else:
+        seen[mac] = (owner, path)
 
 
 def _chosen(scope: Scope) -> Iterator[tuple[str, str, str, Path]]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from hopscope.spec import units
-from hopscope.spec.parts import Part
+from hopscope.spec.part import Part
 
 __all__ = ["Rate", "Sending"]
 

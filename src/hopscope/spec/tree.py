@@ -173,11 +173,11 @@ def locate(tree: Tree, path: Path, *, key: bool = False, piece: str = "") -> Pla
     """
     spot: Tree = tree
     label: Scalar | None = None
-    for part in path:
-        position = _position(spot, part)
+    for number, part in enumerate(path, 1):
+        position = _position(spot, part, last=number == len(path))
         if position is not None:
             label, spot = _child(spot, position)
-        elif not isinstance(spot, Listing):  # a list's short form only leaves a part out
+        elif not _skips(spot, part):
             label = None
             break
     if key and label is not None:
@@ -189,12 +189,12 @@ def trail(tree: Tree, path: Path) -> Trail:
     """The positions that lead to the value at *path*, as far as the tree goes."""
     spot: Tree = tree
     found: list[int] = []
-    for part in path:
-        position = _position(spot, part)
+    for number, part in enumerate(path, 1):
+        position = _position(spot, part, last=number == len(path))
         if position is not None:
             found.append(position)
             spot = _child(spot, position)[1]
-        elif not isinstance(spot, Listing):
+        elif not _skips(spot, part):
             break
     return tuple(found)
 
@@ -299,12 +299,20 @@ def words(tree: Tree) -> Iterator[str]:
             assert_never(tree)
 
 
-def _position(tree: Tree, part: str | int) -> int | None:
+def _skips(tree: Tree, part: str | int) -> bool:
+    """Whether *part* is one that a short form leaves out: of a list, or a list of one mapping."""
+    return isinstance(tree, Listing) or (isinstance(tree, Mapping) and isinstance(part, int))
+
+
+def _position(tree: Tree, part: str | int, *, last: bool) -> int | None:
+    """Where *part* stands; a mapping's parts have an index only at the end of a path."""
     match tree:
         case Mapping(index=index) if isinstance(part, str):
             return index.get(part)
         case Listing(index=index) if isinstance(part, str):
             return index.get(part)
+        case Mapping() if not last:
+            return None
         case Listing(items=parts) | Mapping(entries=parts) if isinstance(part, int):
             return part if part < len(parts) else None
         case _:

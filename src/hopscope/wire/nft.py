@@ -35,7 +35,12 @@ __all__ = [
     "NFNLGRP_NFTRACE",
     "OUR_PREFIX",
     "WITNESSED",
+    "RuleKey",
+    "counters",
+    "dump_rules",
     "dumps_passed_over",
+    "generation",
+    "get_generation",
     "log_table",
     "passed_over",
     "rule_hits",
@@ -80,7 +85,7 @@ _PRIORITY: Final = -1000
 """Before all the lab's chains, whose lowest usual priority is raw's -300."""
 
 _SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
-_NEWTABLE, _NEWCHAIN, _NEWRULE, _GETRULE, _TRACE = 0, 3, 6, 7, 17
+_NEWTABLE, _NEWCHAIN, _NEWRULE, _GETRULE, _NEWGEN, _GETGEN, _TRACE = 0, 3, 6, 7, 15, 16, 17
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _CREATE, _APPEND, _EXCLUSIVE = 0x400, 0x800, 0x200
 _META_PROTOCOL, _META_NFTRACE, _META_NFPROTO = 1, 12, 15
@@ -101,6 +106,9 @@ _VERDICTS: Final = {
     -4: Verdict.GOTO,
     -5: Verdict.RETURN,
 }
+RuleKey = tuple[Family, str, str, int]
+"""Family, table, chain and handle."""
+
 _KINDS: Final = {1: "policy", 2: "return", 3: "rule"}
 
 
@@ -166,11 +174,49 @@ def passed_over(answers: Sequence[Message]) -> int:
 
 def _counted(expressions: bytes) -> int:
     """The packets of a rule's counter."""
+    counts = _counter_of(expressions)
+    return counts[0] if counts else 0
+
+
+def _counter_of(expressions: bytes) -> tuple[int, int] | None:
+    """Packets and bytes of a rule's first counter; None when it has none."""
     for _kind, expression in attribute_list(expressions):
         found = attributes(expression)
         if _string(found.get(1)) == "counter":
-            return _number(attributes(found.get(2, b"")).get(2))
-    return 0
+            counts = attributes(found.get(2, b""))
+            return _number(counts.get(2)), _number(counts.get(1))
+    return None
+
+
+def get_generation() -> Message:
+    """Ask a netfilter socket which generation of the ruleset there is."""
+    return Message(_SUBSYSTEM | _GETGEN, 0, _nfgen(0, 0))
+
+
+def generation(answers: Sequence[Message]) -> int | None:
+    """The number in the answer to `get_generation`: each change of rules makes it another."""
+    for answer in answers:
+        if answer.type == _SUBSYSTEM | _NEWGEN:
+            return _number(attributes(answer.payload[4:]).get(1))
+    return None
+
+
+def dump_rules() -> Message:
+    """Ask a netfilter socket for all rules of all families, for `counters`."""
+    return Message(_SUBSYSTEM | _GETRULE, NLM_F_DUMP, _nfgen(0, 0))
+
+
+def counters(answers: Sequence[Message]) -> dict[RuleKey, tuple[int, int] | None]:
+    """Each rule's packets and bytes, by family, table, chain and handle; None: not counted."""
+    counted: dict[RuleKey, tuple[int, int] | None] = {}
+    for answer in answers:
+        family = FAMILY_OF.get(answer.payload[0]) if len(answer.payload) >= 4 else None
+        if answer.type != _SUBSYSTEM | _NEWRULE or family is None:
+            continue
+        found = attributes(answer.payload[4:])
+        key = (family, _string(found.get(1)), _string(found.get(2)), _number(found.get(3)))
+        counted[key] = _counter_of(found.get(4, b""))
+    return counted
 
 
 def _table(name: str, family: Family, hooks: Mapping[Hook, int]) -> Iterator[Message]:

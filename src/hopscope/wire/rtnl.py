@@ -35,6 +35,8 @@ __all__ = [
     "dump_policy_rules",
     "dump_routes",
     "get_nsid",
+    "remove_address",
+    "remove_neighbour",
     "set_link",
 ]
 
@@ -43,9 +45,9 @@ AF_INET6: Final = 10
 AF_BRIDGE: Final = 7
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
-RTM_NEWADDR, RTM_GETADDR = 20, 22
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_GETROUTE: Final = 26
-RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
+RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
 RTM_GETRULE: Final = 34
 RTM_GETNSID: Final = 90
 
@@ -110,7 +112,7 @@ def set_link(
     mac: Mac | None = None,
     mtu: int | None = None,
 ) -> Message:
-    """Change a device; what is None stays as it is."""
+    """Change a device; what is None stays as it is, and a *master* of 0 frees it of its bridge."""
     body = ifinfo(index=index, up=up)
     if master is not None:
         body += u32(IFLA_MASTER, master)
@@ -139,6 +141,14 @@ def add_address(index: int, cidr: str, *, nodad: bool = True) -> Message:
     return Message(RTM_NEWADDR, _NEW, body)
 
 
+def remove_address(index: int, cidr: str) -> Message:
+    """Take an address from a device."""
+    interface = ip_interface(cidr)
+    family = AF_INET if interface.version == 4 else AF_INET6
+    body = struct.pack("=BBBBI", family, interface.network.prefixlen, 0, 0, index)
+    return Message(RTM_DELADDR, 0, body + attr(IFA_LOCAL, interface.ip.packed))
+
+
 def add_neighbour(index: int, ip: str, mac: Mac) -> Message:
     """A permanent ARP or ND entry."""
     address = ip_address(ip)
@@ -146,6 +156,14 @@ def add_neighbour(index: int, ip: str, mac: Mac) -> Message:
     body = struct.pack("=BBHiHBB", family, 0, 0, index, NUD_PERMANENT, 0, 0)
     body += attr(NDA_DST, address.packed) + attr(NDA_LLADDR, octets(mac))
     return Message(RTM_NEWNEIGH, _NEW, body)
+
+
+def remove_neighbour(index: int, ip: str) -> Message:
+    """Remove an ARP or ND entry."""
+    address = ip_address(ip)
+    family = AF_INET if address.version == 4 else AF_INET6
+    body = struct.pack("=BBHiHBB", family, 0, 0, index, 0, 0, 0)
+    return Message(RTM_DELNEIGH, 0, body + attr(NDA_DST, address.packed))
 
 
 def dump_links() -> Message:

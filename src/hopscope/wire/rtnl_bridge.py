@@ -26,6 +26,7 @@ __all__ = [
     "add_bridge",
     "add_fdb",
     "add_vlan",
+    "change_bridge",
     "dump_vlans",
     "remove_vlan",
     "set_port",
@@ -79,6 +80,16 @@ def add_bridge(
         options += u8(IFLA_BR_NF_CALL_IPTABLES, 1)
     body = ifinfo(index=index) + text(IFLA_IFNAME, name) + common(mac, mtu)
     return Message(RTM_NEWLINK, _NEW, body + linkinfo("bridge", options))
+
+
+def change_bridge(
+    index: int, *, stp: bool | None = None, nf_call_iptables: bool | None = None
+) -> Message:
+    """Change a bridge's options; what is None stays as it is."""
+    options = b"" if stp is None else u32(IFLA_BR_STP_STATE, int(stp))
+    if nf_call_iptables is not None:
+        options += u8(IFLA_BR_NF_CALL_IPTABLES, int(nf_call_iptables))
+    return Message(RTM_NEWLINK, 0, ifinfo(index=index) + linkinfo("bridge", options))
 
 
 def set_port(index: int, options: PortOptions) -> Message:

@@ -10,10 +10,10 @@ from typing import Final
 from hopscope.model.lab import MAIN_TABLE, PolicySpec
 from hopscope.wire.netlink import NLM_F_CREATE, NLM_F_EXCL, Message, attr, text, u32
 
-__all__ = ["ROUTE_TYPES", "add_policy_rule", "add_route"]
+__all__ = ["ROUTE_TYPES", "add_policy_rule", "add_route", "remove_route"]
 
 AF_INET, AF_INET6 = 2, 10
-RTM_NEWROUTE, RTM_NEWRULE = 24, 32
+RTM_NEWROUTE, RTM_DELROUTE, RTM_NEWRULE = 24, 25, 32
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 6, 7, 15
 RTPROT_STATIC: Final = 4
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
@@ -38,13 +38,35 @@ def add_route(
     table: int = MAIN_TABLE,
 ) -> Message:
     """A route; *to* is CIDR."""
+    return Message(
+        RTM_NEWROUTE, _NEW, _route(to, type, via, dev, source, metric, table, RTPROT_STATIC)
+    )
+
+
+def remove_route(
+    to: str, *, via: str | None = None, dev: int | None = None, metric: int | None = None
+) -> Message:
+    """Remove a unicast route of the main table, whoever added it."""
+    body = _route(to, "unicast", via, dev, None, metric, MAIN_TABLE, 0)
+    return Message(RTM_DELROUTE, 0, body)
+
+
+def _route(
+    to: str,
+    kind: str,
+    via: str | None,
+    dev: int | None,
+    source: str | None,
+    metric: int | None,
+    table: int,
+    protocol: int,
+) -> bytes:
     network = ip_network(to)
     four = network.version == 4
-    near = four and via is None and type == "unicast"
+    near = four and via is None and kind == "unicast"
     scope = RT_SCOPE_LINK if near else RT_SCOPE_UNIVERSE
     family, length = AF_INET if four else AF_INET6, network.prefixlen
-    kind = ROUTE_TYPES[type]
-    body = _header(family, length, 0, table, RTPROT_STATIC, scope, kind)
+    body = _header(family, length, 0, table, protocol, scope, ROUTE_TYPES[kind])
     if length:
         body += attr(RTA_DST, network.network_address.packed)
     if via is not None:
@@ -55,7 +77,7 @@ def add_route(
         body += attr(RTA_PREFSRC, ip_address(source).packed)
     if metric is not None:
         body += u32(RTA_PRIORITY, metric)
-    return Message(RTM_NEWROUTE, _NEW, body + _large(RTA_TABLE, table))
+    return body + _large(RTA_TABLE, table)
 
 
 def add_policy_rule(rule: PolicySpec) -> Message:

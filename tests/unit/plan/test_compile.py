@@ -31,6 +31,7 @@ from hopscope.plan.ops import (
     Mark,
     NewEnd,
     Op,
+    RemoveNodes,
     SetSysctl,
     SetUp,
 )
@@ -476,7 +477,7 @@ def test_every_device_has_one_index_and_every_operation_a_node(
     assert declared == {one for one in plan.indexes if one.dev != "lo"}
     made: set[DevRef] = {one for one in plan.indexes if one.dev == "lo"}
     for op in plan.ops[1:]:
-        assert not isinstance(op, MakeNodes)
+        assert not isinstance(op, MakeNodes | RemoveNodes)
         assert op.node in {node.name for node in spec.nodes}
         match op:
             case AddBridge(node=name, name=dev):

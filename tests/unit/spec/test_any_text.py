@@ -10,10 +10,22 @@ from hopscope import spec
 from hopscope.errors import Place, Problem, SpecError
 from hopscope.spec.source import read
 from hopscope.spec.tree import Mapping, grown, plain
-from labtexts import FILE, PAIR, SYSCTLS
+from labtexts import FILE, SYSCTLS, changed
 
+NODES = """\
+pools: {pods: {range: 10.0.0.0/24, reserved: [10.0.0.1, 10.0.0.64/28], prefix: 16}}
+nodes:
+  pod: {count: 3, addresses: {eth0: [{pool: pods}, {pool: 'fd00::/64'}], lo: 10.9.9.9/32}}
+  web: {count: 3, addresses: {eth0: {pool: pods}}}"""
+LINKS = """\
+links:
+  - [pod:eth0, host:p@br0]
+  - {ends: [pod:eth1, web:eth0], mtu: 1400}"""
 RICH = f"""\
-{PAIR}  - show: [neighbours, fdb]
+{changed("nodes:", NODES, changed("links:", LINKS))}  - show: {{what: links, nodes: [pod, web3]}}
+  - zero: pod
+  - set: {{web: {{net.ipv4.ip_forward: 1}}}}
+  - show: [neighbours, fdb]
   - ping: {{from: ns1, to: ns2, count: 2, expect: {{reply: true, avoids: [host/nat/OUTPUT]}}}}
   - set: {{host: {{net.ipv4.ip_forward: 1, net.ipv4.conf.br0.rp_filter: 0}}}}
   - iptables: {{host: ["-t nat -I PREROUTING -j LOG"]}}

@@ -17,7 +17,7 @@ ONE = [
         "name: pair\n▸vesion: 1",
         "unknown-key",
         "'vesion' is not a key of a lab file",
-        "known: name, description, nodes, links, story",
+        "known: name, description, pools, nodes, links, story",
     ),
     (
         "links:",
@@ -31,7 +31,7 @@ ONE = [
         "{veth1a: 10.244.1.2/24}\n    ▸color: red",
         "unknown-key",
         "'color' is not a key of a node",
-        "known: bridges, devices, addresses",
+        "known: count, bridges, devices",
     ),
     (
         "    addresses: {veth1a",
@@ -161,10 +161,10 @@ ONE = [
     ("{br0: {}}", "[br0, ▸br0]", "duplicate-device", "the bridge 'br0' is named twice", ""),
     (
         "10.244.1.2/24}",
-        "▸{x: y}}",
-        "wrong-type",
-        "'veth1a' must be a text, or a list of texts, not a mapping",
-        "",
+        "{▸x: y}}",
+        "unknown-key",
+        "'x' is not a key of an address",
+        "known: cidr, pool",
     ),
     (
         "10.244.1.2/24}",

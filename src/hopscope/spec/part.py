@@ -1,4 +1,4 @@
-"""What every part of the lab file's schema is made from: the base of them, and common values."""
+"""What every part of the schema is made of; knows none of them."""
 
 from typing import Annotated, Any
 
@@ -10,8 +10,14 @@ from hopscope.spec import short
 __all__ = ["Part", "Texts", "within"]
 
 
+def within(limits: Limits) -> dict[str, Any]:
+    """For editors; the rule itself is `check`'s, so that labs made in Python obey it too."""
+    low = "exclusiveMinimum" if limits.above else "minimum"
+    return {low: limits.low, "maximum": limits.high}
+
+
 class Part(BaseModel):
-    """A mapping of the lab file; no other keys than those named."""
+    """A mapping of known keys, each of its type."""
 
     # built as parts of Lab, not each on its own: importing takes half the time
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
@@ -20,10 +26,4 @@ class Part(BaseModel):
 Texts = Annotated[
     list[str], BeforeValidator(short.one_or_many, json_schema_input_type=str | list[str])
 ]
-"""A text, or a list of them."""
-
-
-def within(limits: Limits) -> dict[str, Any]:
-    """For editors; the rule itself is `check`'s, so that labs made in Python obey it too."""
-    low = "exclusiveMinimum" if limits.above else "minimum"
-    return {low: limits.low, "maximum": limits.high}
+"""One text, or a list of them."""

@@ -1,0 +1,87 @@
+"""plan, diff, and up on a lab that stands: what differs from what is declared."""
+
+import json as jsonlib
+import sys
+import time
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hopscope.model.change import Change
+    from hopscope.model.lab import LabSpec
+
+__all__ = ["change", "diff", "plan"]
+
+
+def plan(lab: str, name: str | None, *, json: bool) -> None:
+    """What `up` would do, and why; nothing is changed."""
+    from hopscope.kernel.state import running as standing
+    from hopscope.lab.declare import parse, source_of
+    from hopscope.lab.reconcile import from_nothing
+    from hopscope.lab.running import RunningLab
+
+    spec = parse(*source_of(lab))
+    name = name or spec.name
+    up = any(one.name == name for one in standing())
+    found = RunningLab.attach(name).differences(spec) if up else from_nothing(spec)
+    if json:
+        _print_json(name, found.changes, up=up)
+        return
+    _print(found.changes)
+    state = "is up" if up else "is not up"
+    sys.stdout.write(f"{name} {state}; {_summary(found.changes)}\n")
+
+
+def diff(name: str, *, json: bool) -> NoReturn:
+    """How a running lab differs from what it declares; exit 1 when it does."""
+    from hopscope.errors import ExitCode
+    from hopscope.lab.running import RunningLab
+
+    found = RunningLab.attach(name).differences().changes
+    if json:
+        _print_json(name, found, up=True)
+    else:
+        _print(found)
+        same = f"{name} is as declared\n"
+        sys.stdout.write(f"{name}: {_summary(found)} by hopscope up\n" if found else same)
+    sys.exit(ExitCode.EXPECTATION_FAILED if found else ExitCode.OK)
+
+
+def change(spec: "LabSpec", source: str, name: str, *, quiet: bool) -> None:
+    """A lab that is up becomes what is declared now."""
+    from hopscope.lab.running import RunningLab
+    from hopscope.render import planned
+
+    begun = time.perf_counter()
+    running = RunningLab.attach(name)
+    with running.sandbox:
+        done = running.change(spec, source)
+    if quiet:
+        return
+    took = (time.perf_counter() - begun) * 1000
+    _print(done)
+    told = planned.summary(done, done=True)
+    sys.stdout.write(f"{name} is up already; {told}" + (f" ({took:.0f} ms)\n" if done else "\n"))
+
+
+def _print(changes: "Sequence[Change]") -> None:
+    from hopscope.cli import printing
+    from hopscope.render import planned
+
+    console = printing.console()
+    for line in planned.lines(changes):
+        console.print(line, soft_wrap=True)
+
+
+def _summary(changes: "Sequence[Change]") -> str:
+    from hopscope.render import planned
+
+    return planned.summary(changes)
+
+
+def _print_json(name: str, changes: "Sequence[Change]", *, up: bool) -> None:
+    from hopscope.model import codec
+
+    told = {"lab": name, "up": up, "changes": [codec.dump_part(one) for one in changes]}
+    sys.stdout.write(jsonlib.dumps(told, indent=2) + "\n")

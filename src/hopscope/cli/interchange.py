@@ -1,0 +1,91 @@
+"""export, import: labs to and from what others read and write."""
+
+import sys
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
+from pathlib import Path, PurePath
+
+from hopscope.errors import NoSuchLabError, UsageError
+from hopscope.lab.declare import parse, source_of
+from hopscope.model.lab import LabSpec
+
+__all__ = ["export", "import_lab"]
+
+
+def export(lab: str, *, form: str | None, out: str | None, image: str | None) -> None:
+    """The lab in another form, on standard output or in a file."""
+    from hopscope.render import exports
+
+    form = form or exports.SUFFIXES.get(PurePath(out or "").suffix, "sh")
+    _check("write", form, exports.FORMATS)
+    _put(exports.export(_declared(lab), form, image=image or exports.IMAGE), out)
+
+
+def import_lab(
+    file: str,
+    arguments: Sequence[str],
+    *,
+    form: str | None,
+    out: str | None,
+    name: str | None,
+    seconds: float,
+) -> None:
+    """A lab file on standard output, or in a file; what it lacks on standard error."""
+    from hopscope.lab import imports
+
+    if form is not None:
+        _check("read", form, imports.FORMATS)
+    text, named = _read(file)
+    lab, notes = imports.import_lab(
+        text, named, form=form, name=name, arguments=arguments, seconds=seconds
+    )
+    for note in notes:
+        sys.stderr.write(f"{note}\n")
+    _put(lab, out)
+
+
+def _check(do: str, form: str, known: Collection[str]) -> None:
+    if form not in known:
+        near = get_close_matches(form, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"one of: {', '.join(known)}"
+        message = f"cannot {do} the format {form!r}; {hint}"
+        raise UsageError(message)
+
+
+def _declared(lab: str) -> LabSpec:
+    """What a lab file, or a running lab's record, declares."""
+    from hopscope.kernel import state
+
+    try:
+        source, file = source_of(lab)
+    except UsageError as error:
+        try:
+            found = state.find(lab)
+        except NoSuchLabError:
+            raise error from None
+        said = f"{lab} is up: this is what {found.file} declares, not what was changed since"
+        sys.stderr.write(f"{said}\n")
+        source, file = found.source.encode(), found.file
+    return parse(source, file)
+
+
+def _read(file: str) -> tuple[str, str]:
+    """The text of a file, or of standard input, and its name for messages."""
+    if file == "-":
+        return sys.stdin.buffer.read().decode(errors="replace"), "<stdin>"
+    try:
+        return Path(file).read_text(encoding="utf-8", errors="replace"), PurePath(file).name
+    except OSError as error:
+        message = f"cannot read {file!r}: {error.strerror}"
+        raise UsageError(message) from error
+
+
+def _put(text: str, out: str | None) -> None:
+    if out is None:
+        sys.stdout.write(text)
+        return
+    try:
+        Path(out).write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"cannot write {out!r}: {error.strerror}"
+        raise UsageError(message) from error

@@ -1,0 +1,90 @@
+"""What keeps the programs of a sandbox from changing anything outside it; for the holder.
+
+Namespaces bound what they can do to networks and processes. Here their files are bounded:
+all that there is, is read only, but for a few folders of their own that end with the sandbox.
+Standard library only, as the holder.
+"""
+
+import contextlib
+import os
+import re
+from pathlib import Path
+
+from hopscope.kernel.syscalls import (
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWUSER,
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_REC,
+    freeze_mounts,
+    mount,
+    unshare,
+)
+
+__all__ = ["freeze", "lock", "named_namespaces"]
+
+_OWN_FOLDERS = ("/tmp", "/var/tmp")  # noqa: S108 - they are the sandbox's own
+_DEVICES = ("null", "zero", "full", "random", "urandom", "net/tun")
+
+
+def freeze() -> None:
+    """Make all that this process sees read only, in its own mount namespace, but own folders.
+
+    Sockets lie in /run, which the holder covers anyway. Devices are left out but for those
+    that change nothing: a file system that is read only does not protect them.
+    """
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
+    freeze_mounts()
+    _own_devices()
+    for folder in _OWN_FOLDERS:
+        if os.path.isdir(folder):  # noqa: PTH112 - as the holder
+            mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+
+
+def lock() -> None:
+    """Let nobody uncover what was covered: to a user namespace within, mounts are one piece.
+
+    See lock_mnt_tree(), fs/namespace.c. The network namespace belongs to the inner one, so
+    that everything about it may still be changed.
+    """
+    unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET)
+    Path("/proc/self/uid_map").write_text("0 0 1")
+    Path("/proc/self/gid_map").write_text("0 0 1")
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
+    with contextlib.suppress(PermissionError):  # a container may forbid it: the old one stays
+        mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+
+def _own_devices() -> None:
+    """A /dev of few devices; they are reached through descriptors, as the new one covers them."""
+    held = {}
+    for name in _DEVICES:
+        with contextlib.suppress(OSError):
+            held[name] = os.open(f"/dev/{name}", os.O_PATH | os.O_CLOEXEC)
+    mount("tmpfs", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755")
+    for name, descriptor in held.items():
+        target = Path("/dev", name)
+        target.parent.mkdir(exist_ok=True)
+        target.touch()
+        mount(f"/proc/self/fd/{descriptor}", str(target), None, MS_BIND)
+        os.close(descriptor)
+    for name, meant in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1")):
+        Path("/dev", name).symlink_to(meant)
+    Path("/dev/stderr").symlink_to("fd/2")
+    Path("/dev/shm").mkdir(mode=0o1777)  # noqa: S108 - the sandbox's own
+
+
+def named_namespaces(folder: str) -> list[str]:
+    """The names that network namespaces have in *folder*, in the order in which they got them."""
+    found: dict[str, None] = {}
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields = line.split()
+        path = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[4])
+        above, _, name = path.rpartition("/")
+        if above == folder and " - nsfs " in line:
+            found[name] = None
+    return list(found)

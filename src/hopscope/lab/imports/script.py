@@ -1,0 +1,124 @@
+"""A shell script of ip, bridge, sysctl and iptables commands → the lab that it builds.
+
+Nobody can read what a script does, so it is run, in a sandbox; what then stands is read.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath
+from typing import Final
+
+from msgspec import Struct
+
+from hopscope.errors import Place, UsageError
+from hopscope.kernel.protocol import Completed
+from hopscope.lab.imports.imported import Imported
+from hopscope.lab.imports.recover import recover
+from hopscope.lab.imports.renaming import Renaming
+from hopscope.lab.imports.workshop import HERE, Workshop, opened
+from hopscope.plan.compile import HOME
+from hopscope.spec.foreign import Note
+
+__all__ = ["SECONDS", "from_script"]
+
+SECONDS: Final = 60.0
+_SHELLS: Final = ("sh", "bash", "dash", "ash", "ksh", "zsh")
+_FOLDER: Final = "/run/hopscope/"
+_TRACE: Final = "+hopscope ${LINENO:-0}: "
+_TRACED: Final = re.compile(r"\++hopscope (\d+): (.*)")
+_KILLED: Final = 137  # by timeout
+_MOST_SAID: Final = 20  # notes of what commands said; a loop may say a thing a thousand times
+
+
+class _Said(Struct, frozen=True):
+    """A command of the script, and what it wrote to standard error."""
+
+    line: int
+    command: str
+    words: tuple[str, ...]
+
+
+def from_script(
+    text: str, file: str, *, name: str, arguments: Sequence[str] = (), seconds: float = SECONDS
+) -> Imported:
+    """Run the script, for *seconds* at most. UsageError when it left nothing behind."""
+    with opened(home=True) as workshop:
+        done = _run(workshop, text, file, arguments, seconds)
+        found = workshop.sandbox.adopt()
+        facts = workshop.facts([HERE, *found])
+        fresh = workshop.fresh
+    notes = list(_notes(done, file, seconds))
+    renaming = Renaming(facts, {HERE: HOME})
+    tree, left = recover(renaming.facts, fresh, name=name, description=f"Imported from {file}.")
+    if tree["nodes"][HOME] in ({}, {"lo": False}):  # the script only began there
+        del tree["nodes"][HOME]
+    if not tree["nodes"]:
+        why = f": {notes[-1]}" if notes else ""
+        message = f"{file} left no namespace and no device behind{why}"
+        raise UsageError(message)
+    whole = Place(file, 0, 0)
+    notes += [Note(place=whole, text=one) for one in (*renaming.notes, *left)]
+    return Imported(tree=tree, notes=tuple(notes))
+
+
+def _run(
+    workshop: Workshop, text: str, file: str, arguments: Sequence[str], seconds: float
+) -> Completed:
+    """With a trace, so that it is known which line said what."""
+    path = f"{_FOLDER}{PurePath(file).name or 'script'}"
+    workshop.put(path, text)
+    shell = _shell(text)
+    traced = [shell, "-x", path]
+    if shell in ("sh", "bash") and workshop.has("bash"):  # it knows its lines, dash does not
+        options = ["--posix", "-O", "xpg_echo"] if shell == "sh" else []
+        traced = ["bash", *options, "-c", f"PS4='{_TRACE}'; set -x; . \"$0\"", path]
+    argv = workshop.prepared([*traced, *arguments], seconds, PS4=_TRACE)
+    return workshop.sandbox.run(HERE, argv)
+
+
+def _shell(text: str) -> str:
+    """What the first line asks for, of the shells that there are."""
+    first = text.partition("\n")[0]
+    match = re.match(r"#!\s*(?:/usr/bin/env\s+(?:-S\s+)?)?(\S+)", first)
+    wanted = PurePath(match[1]).name if match else "sh"
+    if match and wanted not in _SHELLS:
+        message = f"this is a program for {wanted}, and only shell scripts are imported"
+        raise UsageError(message)
+    return wanted
+
+
+def _notes(done: Completed, file: str, seconds: float) -> Iterator[Note]:
+    """What commands complained of, and how it ended."""
+    said = list(_said(done.stderr.decode(errors="replace")))
+    for one in [one for one in said if one.words][:_MOST_SAID]:
+        yield Note(place=Place(file, one.line, 0), text=f"{one.command}: {'; '.join(one.words)}")
+    if done.code == 0:
+        return
+    last = said[-1] if said else _Said(0, "", ())
+    ended = (
+        f"was stopped after {seconds:g} s"
+        if done.code in (_KILLED, -9)
+        else f"ended with exit status {done.code}"
+    )
+    where = f" at: {last.command}" if last.command else ""
+    yield Note(place=Place(file, last.line, 0), text=f"the script {ended}{where}")
+    printed = filter(None, done.stdout.decode(errors="replace").splitlines())
+    for line in list(printed)[-_MOST_SAID:]:
+        yield Note(place=Place(file, last.line, 0), text=f"it had printed: {line}")
+
+
+def _said(text: str) -> Iterator[_Said]:
+    """The commands in the order in which they were run, but for ours that begins it all."""
+    line, command, words = 0, "", list[str]()
+    for each in text.splitlines():
+        match = _TRACED.fullmatch(each)
+        if match is not None and match[2].startswith(f". {_FOLDER}"):
+            continue
+        if match is None:
+            words.append(each)
+            continue
+        if command or words:
+            yield _Said(line, command, tuple(words))
+        line, command, words = int(match[1]), match[2], []
+    if command or words:
+        yield _Said(line, command, tuple(words))

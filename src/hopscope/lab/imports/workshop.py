@@ -1,0 +1,83 @@
+"""A sandbox in which something foreign is tried out: it can change nothing outside, and it ends."""
+
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from hopscope.kernel import state
+from hopscope.kernel.sandbox import Sandbox
+from hopscope.lab.imports.facts import NodeFacts, facts_of
+from hopscope.model.vocab import NodeName
+
+__all__ = ["FRESH", "HERE", "Workshop", "opened"]
+
+HERE: Final = NodeName(".sandbox")
+"""The namespace in which programs begin; named so that no script makes one of that name."""
+
+FRESH: Final = NodeName(".fresh")
+"""A namespace that nobody touches, to compare with."""
+
+TOOLS: Final = "/run/hopscope/bin"
+_SHIMS: Final = {
+    "sudo": 'while [ "${1#-}" != "$1" ]; do shift; done\nexec env "$@"',
+    "modprobe": "exit 0",
+    "sleep": "exit 0",
+}
+"""Programs that mean nothing here, and would stop a script."""
+
+
+class Workshop:
+    """The sandbox, and what a fresh namespace in it is like."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self._provide()
+        self.fresh: NodeFacts = facts_of(sandbox, [FRESH])[0]
+
+    def facts(self, nodes: Sequence[NodeName]) -> list[NodeFacts]:
+        """All of these nodes, now."""
+        return facts_of(self.sandbox, nodes)
+
+    def put(self, path: str, text: str, *, run: bool = False) -> None:
+        """A file of the sandbox's own."""
+        script = f'mkdir -p "$(dirname "$1")" && cat > "$1" && chmod {"755" if run else "644"} "$1"'
+        done = self.sandbox.run(HERE, ["sh", "-c", script, "sh", path], text.encode())
+        if done.code:
+            raise OSError(done.stderr.decode(errors="replace"))
+
+    def has(self, program: str) -> bool:
+        """Whether there is such a program."""
+        return self.sandbox.run(HERE, [program, "--version"]).code != 127
+
+    def _provide(self) -> None:
+        for name, body in _SHIMS.items():
+            self.put(f"{TOOLS}/{name}", f"#!/bin/sh\n{body}\n", run=True)
+
+    @staticmethod
+    def prepared(argv: Sequence[str], seconds: float, **variables: str) -> list[str]:
+        """The command with a limit of time, in a folder and an environment of the sandbox's own."""
+        given = {"HOME": "/tmp", "USER": "root", **variables}  # noqa: S108 - the sandbox's own
+        named = " ".join(f"{key}={shlex.quote(value)}" for key, value in given.items())
+        limit = ["timeout", "-s", "KILL", f"{seconds:g}"]
+        script = f'cd /tmp; PATH={TOOLS}:$PATH {named} exec "$@"'
+        return ["sh", "-c", script, "sh", *limit, *argv]
+
+
+@contextmanager
+def opened(*, home: bool = False) -> Iterator[Workshop]:
+    """A sandbox of this process's own; *home*: `HERE` is its own namespace, and no other will be.
+
+    Raises CannotError when this machine forbids it.
+    """
+    claimed = state.claim(f"import-{os.getpid()}")
+    try:
+        sandbox = Sandbox.start(claimed, confined=True)
+        try:
+            sandbox.make_nodes([HERE, FRESH], home=HERE if home else None)
+            yield Workshop(sandbox)
+        finally:
+            sandbox.stop()
+    finally:
+        claimed.clear()

@@ -1,0 +1,238 @@
+"""A lab that stands becomes the one that is declared: by what differs, and by nothing else.
+
+Read, compare, remove, make, and read again, until nothing differs. Whatever fails on the
+way, an interruption too, leads back to the state before: that is read off the kernel, told
+as a plan, and reconciled in the same manner.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from msgspec import Struct
+
+from hopscope.errors import CannotError, HopscopeError, UsageError
+from hopscope.kernel import firewall
+from hopscope.kernel.apply import apply
+from hopscope.kernel.interrupts import undisturbed
+from hopscope.kernel.read import read
+from hopscope.kernel.readrules import read_chains
+from hopscope.kernel.sandbox import Sandbox
+from hopscope.kernel.state import LabFile, state_home
+from hopscope.model.change import Change, Subject
+from hopscope.model.lab import LabSpec
+from hopscope.model.snapshot import Chain, Snapshot
+from hopscope.model.vocab import DevRef, NodeName
+from hopscope.observe.loglines import listen
+from hopscope.plan.compare import differences
+from hopscope.plan.compile import HOME, compile_lab
+from hopscope.plan.converge import Convergence, converge
+from hopscope.plan.ops import AddRules, MakeNodes, Plan
+from hopscope.plan.restore import plan_of
+from hopscope.plan.wanted import Wanted, wanted
+from hopscope.plan.world import World, default_path
+from hopscope.wire.netlink import NETLINK_NETFILTER, NETLINK_ROUTE
+
+__all__ = ["alone", "compare", "from_nothing", "reconcile"]
+
+_ROUNDS: Final = 4
+"""A change may undo another: taking a device down drops its routes. Two rounds are usual."""
+
+Paths = Mapping[NodeName, Sequence[str]]
+
+
+def from_nothing(spec: LabSpec) -> Convergence:
+    """All that is made for a lab that is not up."""
+    plan = compile_lab(spec)
+    nothing = World(Snapshot(nodes=()), sysctls={}, defaults={}, expected_rules={})
+    goal = wanted(plan)
+    found = differences(goal, nothing)
+    return converge(plan, found, nothing)
+
+
+def compare(sandbox: Sandbox, spec: LabSpec, earlier: LabSpec) -> Convergence:
+    """How what there is differs from *spec*; *earlier* is what was declared before. Reads only."""
+    return _Reconciliation(sandbox, compile_lab(spec), _paths(spec, earlier)).difference()
+
+
+def reconcile(
+    sandbox: Sandbox, spec: LabSpec, earlier: LabSpec, file: LabFile
+) -> tuple[Change, ...]:
+    """Make the lab what *spec* declares; returns what was changed, () when it was so already.
+
+    Raises as `kernel.apply` does, after the state before is restored; UsageError when the
+    lab cannot become that.
+    """
+    if file.undo:
+        message = f"lab {file.name!r} stands on this host: change it by hopscope down, and up"
+        raise UsageError(message)
+    if HOME in file.nodes and HOME not in {node.name for node in spec.nodes}:
+        message = f"the node {HOME!r} is the lab's own namespace and stays: hopscope down, and up"
+        raise UsageError(message)
+    return _Reconciliation(sandbox, compile_lab(spec), _paths(spec, earlier)).perform()
+
+
+@contextmanager
+def alone(lab: str) -> Iterator[None]:
+    """One at a time changes a lab; others wait."""
+    lock = os.open(state_home() / lab / "changing", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _paths(spec: LabSpec, earlier: LabSpec) -> Paths:
+    """The sysctls that are declared, or were."""
+    found: dict[NodeName, dict[str, None]] = {}
+    for one in (spec, earlier):
+        for node, path in wanted(compile_lab(one)).sysctls:
+            found.setdefault(node, {})[path] = None
+    return {node: list(paths) for node, paths in found.items()}
+
+
+class _Before(Struct, frozen=True):
+    """What there was, as a plan, and the devices that no plan makes."""
+
+    plan: Plan
+    chains: Mapping[NodeName, tuple[Chain, ...]]
+    strangers: frozenset[DevRef]
+
+
+class _Reconciliation:
+    """A plan, and a lab that is to become what it leads to."""
+
+    def __init__(self, sandbox: Sandbox, plan: Plan, paths: Paths) -> None:
+        self._sandbox = sandbox
+        self._plan = plan
+        self._wanted = wanted(plan)
+        self._paths = paths
+        self._defaults: Mapping[str, str | None] = {}
+        self._rules: Mapping[NodeName, tuple[Chain, ...]] = {}
+        self._look_at_fresh(self._wanted)
+
+    def _look_at_fresh(self, goal: Wanted) -> None:
+        """What a namespace is like at first, and what the declared rules are listed as.
+
+        A rule that its tool refuses is told here, before anything is touched.
+        """
+        asked = {(node, path) for node, paths in self._paths.items() for path in paths}
+        left = sorted({default_path(path) or path for _node, path in asked - goal.sysctls.keys()})
+        if not left and not goal.rules:
+            return
+        with self._sandbox.fresh_node() as fresh:
+            texts = self._sandbox.read_files(fresh, [f"/proc/sys/{path}" for path in left])
+            self._defaults = {path: _value(texts[f"/proc/sys/{path}"]) for path in left}
+            self._rules = {
+                node: self._listed(fresh, tuple(ops)) for node, ops in goal.rules.items()
+            }
+
+    def _listed(self, fresh: NodeName, ops: Sequence[AddRules]) -> tuple[Chain, ...]:
+        for op in ops:
+            add = firewall.add_nft if op.tool == "nft" else None
+            if add is not None:
+                add(self._sandbox, fresh, op.lines[0], op.place)
+            else:
+                firewall.add_iptables(self._sandbox, fresh, op.tool, op.lines, op.places)
+        chains, unread = read_chains(self._sandbox, fresh)
+        if unread:
+            raise CannotError(unread[0].replace(fresh, "the firewall"), mend="hopscope doctor")
+        firewall.reset(self._sandbox, fresh)
+        return chains
+
+    def world(self, ignored: frozenset[DevRef] = frozenset()) -> World:
+        """What there is now."""
+        nodes = self._sandbox.nodes
+        self._sandbox.prepare(nodes, (NETLINK_ROUTE, NETLINK_NETFILTER))
+        sysctls: dict[tuple[NodeName, str], str | None] = {}
+        for node in nodes:
+            paths = self._paths.get(node, ())
+            if paths:
+                texts = self._sandbox.read_files(node, [f"/proc/sys/{path}" for path in paths])
+                sysctls |= {(node, path): _value(texts[f"/proc/sys/{path}"]) for path in paths}
+        return World(
+            read(self._sandbox, nodes, files=False),
+            sysctls=sysctls,
+            defaults=self._defaults,
+            expected_rules=self._rules,
+            ignored=ignored,
+        )
+
+    def difference(self) -> Convergence:
+        """How what there is differs."""
+        return self._between(self.world())
+
+    def _between(self, world: World) -> Convergence:
+        return converge(self._plan, differences(self._wanted, world), world)
+
+    def perform(self) -> tuple[Change, ...]:
+        """Round by round; on any failure, back to what there was."""
+        world = self.world()
+        first = self._between(world)
+        if not first.changes:
+            return ()
+        before = self._remember(world, first.changes)
+        try:
+            self._rounds(first)
+        except BaseException as error:
+            with undisturbed():
+                self._go_back(before, error)
+            raise
+        return first.changes
+
+    def _rounds(self, first: Convergence) -> None:
+        following = first
+        for _round in range(_ROUNDS):
+            self._apply(following)
+            following = self.difference()
+            if not following.changes:
+                return
+        left = ", ".join(f"{one.node} {one.name} {one.attribute}" for one in following.changes[:3])
+        what = f"the lab does not become what is declared; what differs again and again: {left}"
+        raise CannotError(what, mend="hopscope down, and up")
+
+    def _apply(self, work: Convergence) -> None:
+        apply(work.removal, self._sandbox)
+        nodes, contents = work.making.parted()
+        apply(nodes, self._sandbox)
+        made = [name for op in nodes.ops if isinstance(op, MakeNodes) for name in op.names]
+        if made:
+            self._sandbox.notes += tuple(listen(self._sandbox, made))
+        apply(contents, self._sandbox)
+        apply(work.letting_go, self._sandbox)
+
+    def _remember(self, world: World, changes: Sequence[Change]) -> _Before:
+        changed = {change.node for change in changes if change.subject is Subject.RULES}
+        saved = {node: firewall.saved(self._sandbox, node) for node in changed & world.nodes.keys()}
+        rules = {
+            node: tuple(
+                AddRules(node=node, tool=tool, lines=lines, places=())
+                for tool, lines in tools.items()
+            )
+            for node, tools in saved.items()
+        }
+        plan = plan_of(world.snapshot, world.sysctls, rules)
+        strangers = world.links.keys() - wanted(plan).devices.keys()
+        chains = {name: node.chains for name, node in world.nodes.items()}
+        return _Before(plan, chains, frozenset(strangers))
+
+    def _go_back(self, before: _Before, because: BaseException) -> None:
+        """What cannot be restored is told with the error that made it necessary."""
+        self._plan, self._wanted = before.plan, wanted(before.plan)
+        self._rules = before.chains
+        try:
+            for _round in range(_ROUNDS):
+                world = self.world(before.strangers)
+                back = converge(self._plan, differences(self._wanted, world), world)
+                if not back.changes:
+                    return
+                self._apply(back)
+        except (HopscopeError, OSError) as error:
+            because.add_note(f"the state before could not be restored: {error}")
+
+
+def _value(text: str | None) -> str | None:
+    return None if text is None else text.strip()

@@ -1,0 +1,133 @@
+"""What a lab declares against what there is: each difference, and the operations that end it.
+
+Nothing that is as declared is touched. A device that cannot become what is declared, because
+it is of another kind or its other end is elsewhere, is removed and made anew, and what was
+on it with it.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from hopscope.model.change import Action, Subject
+from hopscope.model.vocab import DevName, DevRef, NodeName
+from hopscope.plan.compare_devices import devices
+from hopscope.plan.compare_layer3 import addresses, neighbours, routes
+from hopscope.plan.compile import HOME
+from hopscope.plan.difference import NOT_DECLARED, Difference, stays, told
+from hopscope.plan.ops import MakeNodes, Op, RemoveNodes, ResetRules, SetSysctl
+from hopscope.plan.wanted import Wanted
+from hopscope.plan.world import World, default_path, rules_text
+
+__all__ = ["differences"]
+
+
+def differences(wanted: Wanted, world: World) -> list[Difference]:
+    """All of them; none when the lab is as declared."""
+    return [
+        *_nodes(wanted, world),
+        *_sysctls(wanted, world),
+        *devices(wanted, world),
+        *addresses(wanted, world),
+        *routes(wanted, world),
+        *neighbours(wanted, world),
+        *_rules(wanted, world),
+    ]
+
+
+def _nodes(wanted: Wanted, world: World) -> Iterator[Difference]:
+    for name in wanted.nodes:
+        if name not in world.nodes:
+            yield Difference(
+                change=told(Action.CREATE, Subject.NODE, name, name),
+                makes=(
+                    MakeNodes(names=(name,), home=name if name == HOME else None),
+                    *wanted.set_up.get(DevRef(name, DevName("lo")), ()),
+                ),
+            )
+    for name in world.nodes:
+        if name not in wanted.nodes:
+            yield Difference(
+                change=told(Action.REMOVE, Subject.NODE, name, name),
+                goes=(RemoveNodes(names=(name,)),),
+            )
+
+
+def _sysctls(wanted: Wanted, world: World) -> Iterator[Difference]:
+    """Those declared, and those of *world* that were declared before: back to what is usual."""
+    for (node, path), op in wanted.sysctls.items():
+        now = world.sysctls.get((node, path))
+        if node not in world.nodes or now is None or now.split() != op.value.split():
+            yield _sysctl(op, now, also=_on_devices(wanted, world, op))
+    for (node, path), now in world.sysctls.items():
+        usual = _usual(wanted, world, node, path)
+        left = (node, path) not in wanted.sysctls and _lasts(wanted, world, node, path)
+        if left and now is not None and usual is not None and now != usual:
+            op = SetSysctl(node=node, path=path, value=usual)
+            also = _on_devices(wanted, world, op)
+            yield _sysctl(op, now, why=NOT_DECLARED, also=also)
+
+
+def _lasts(wanted: Wanted, world: World, node: NodeName, path: str) -> bool:
+    """Whether the sysctl will still be there: a device's goes with it."""
+    if default_path(path) is None:
+        return node in wanted.nodes
+    return stays(wanted, world, DevRef(node, DevName(path.split("/")[3])))
+
+
+def _usual(wanted: Wanted, world: World, node: NodeName, path: str) -> str | None:
+    """What it would be had it never been set: a device's takes after the node's default."""
+    default = default_path(path)
+    if default is None:
+        return world.defaults.get(path)
+    op = wanted.sysctls.get((node, default))
+    return op.value if op is not None else world.defaults.get(default)
+
+
+def _on_devices(wanted: Wanted, world: World, op: SetSysctl) -> list[Op]:
+    """A default is for devices to come; those that are there are given it as if they came now."""
+    family, kind, which, key = (*op.path.split("/"), "", "", "", "")[1:5]
+    if (kind, which) != ("conf", "default"):
+        return []
+    paths = (
+        f"net/{family}/conf/{ref.dev}/{key}"
+        for ref, link in world.links.items()
+        if ref.node == op.node and link.kind != "loopback" and stays(wanted, world, ref)
+    )
+    return [
+        SetSysctl(node=op.node, path=path, value=op.value, place=op.place)
+        for path in paths
+        if (op.node, path) not in wanted.sysctls
+    ]
+
+
+def _sysctl(
+    op: SetSysctl, now: str | None, why: str = "", *, also: Sequence[Op] = ()
+) -> Difference:
+    change = told(
+        Action.CREATE if now is None else Action.CHANGE,
+        Subject.SYSCTL,
+        op.node,
+        op.path.replace("/", "."),
+        before=now,
+        after=op.value,
+        place=op.place,
+        why=why,
+    )
+    return Difference(change=change, makes=(op, *also))
+
+
+def _rules(wanted: Wanted, world: World) -> Iterator[Difference]:
+    """A node's rules are one whole: where any differs, all are given to their tools again."""
+    for name in wanted.nodes:
+        ops: Sequence[Op] = wanted.rules.get(name, ())
+        node = world.nodes.get(name)
+        now = rules_text(node.chains) if node is not None else ()
+        same = now == rules_text(world.expected_rules.get(name, ()))
+        if same and (node is not None or not ops):
+            continue
+        action = Action.CREATE if not now else Action.CHANGE if ops else Action.REMOVE
+        place = next((op.place for op in ops), None)
+        yield Difference(
+            change=told(action, Subject.RULES, name, "firewall rules", place=place),
+            removes=(ResetRules(node=name),) if now else (),
+            makes=tuple(ops),
+        )

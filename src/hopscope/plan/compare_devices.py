@@ -1,0 +1,101 @@
+"""The devices that are declared against those that there are."""
+
+from collections.abc import Iterator
+
+from hopscope.model.change import Action, Subject
+from hopscope.model.lookup import is_group
+from hopscope.model.snapshot import LinkState
+from hopscope.model.vocab import DevName, DevRef
+from hopscope.plan.difference import Difference, same, told
+from hopscope.plan.ops import ChangeBridge, ChangeDevice, Op, RemoveDevice
+from hopscope.plan.wanted import Device, Wanted
+from hopscope.plan.world import World
+
+__all__ = ["devices"]
+
+
+def devices(wanted: Wanted, world: World) -> Iterator[Difference]:
+    """Made, changed, and left over."""
+    met: set[DevRef] = set()
+    for ref, device in wanted.devices.items():
+        link = world.links.get(ref)
+        if link is not None and (device.kind == "loopback" or same(device, link)):
+            yield from _changed(ref, device, link)
+        elif ref not in met and device.kind != "loopback":
+            met |= {ref, *((device.peer,) if device.peer else ())}
+            yield _made(wanted, world, ref, device)
+    yield from _left_over(wanted, world)
+
+
+def _made(wanted: Wanted, world: World, ref: DevRef, device: Device) -> Difference:
+    """With what stands in its way removed: at its own name, and at its other end's."""
+    op = wanted.made_by[ref]
+    ends = [one for one in (ref, device.peer) if one is not None]
+    then = [later for one in ends for later in wanted.set_up.get(one, ())]
+    in_the_way = [
+        RemoveDevice(node=one.node, dev=one.dev)
+        for one in ends
+        if one in world.links and one.node in wanted.nodes
+    ]
+    subject = Subject.DEVICE if device.peer is None else Subject.LINK
+    name = str(ref.dev) if device.peer is None else f"{ref.dev} – {device.peer}"
+    why = "what has that name is another device, and is removed" if in_the_way else ""
+    change = told(Action.CREATE, subject, ref.node, name, place=op.place, why=why)
+    return Difference(change=change, removes=tuple(in_the_way), makes=(op, *then))
+
+
+def _left_over(wanted: Wanted, world: World) -> Iterator[Difference]:
+    met: set[DevRef] = set()
+    for ref, link in world.links.items():
+        if ref in wanted.devices or ref.node not in wanted.nodes or ref in met:
+            continue
+        met |= {ref, *((link.peer,) if link.peer else ())}
+        if link.peer in wanted.devices and link.peer in world.links:
+            continue  # its other end is declared, with another end: that one's making removes it
+        name = f"{ref.dev} – {link.peer}" if link.peer else str(ref.dev)
+        subject = Subject.LINK if link.peer else Subject.DEVICE
+        yield Difference(
+            change=told(Action.REMOVE, subject, ref.node, name),
+            removes=(RemoveDevice(node=ref.node, dev=ref.dev),),
+        )
+
+
+def _changed(ref: DevRef, device: Device, link: LinkState) -> Iterator[Difference]:
+    """The attributes in which a device differs, each with the operation that changes it."""
+    node, dev, place = ref.node, ref.dev, device.place
+
+    def one(attribute: str, before: object, after: object, op: Op) -> Difference:
+        change = told(
+            Action.CHANGE,
+            Subject.DEVICE,
+            node,
+            str(dev),
+            attribute=attribute,
+            before=str(before),
+            after=str(after),
+            place=place,
+        )
+        return Difference(change=change, makes=(op,))
+
+    if device.mac is not None and device.mac != link.mac and not is_group(device.mac):
+        op: Op = ChangeDevice(node=node, dev=dev, mac=device.mac, place=place)
+        yield one("mac", link.mac, device.mac, op)
+    if device.mtu is not None and device.mtu != link.mtu:
+        op = ChangeDevice(node=node, dev=dev, mtu=device.mtu, place=place)
+        yield one("mtu", link.mtu, device.mtu, op)
+    if device.master != link.master:
+        op = ChangeDevice(node=node, dev=dev, bridge=device.master or DevName(""), place=place)
+        yield one("bridge", link.master or "none", device.master or "none", op)
+    if device.kind == "bridge" and device.stp != link.stp:
+        op = ChangeBridge(node=node, dev=dev, stp=device.stp, place=place)
+        yield one("stp", _switch(link.stp), _switch(device.stp), op)
+    if device.kind == "bridge" and device.nf_call != link.nf_call:
+        op = ChangeBridge(node=node, dev=dev, nf_call_iptables=device.nf_call, place=place)
+        yield one("nf_call_iptables", _switch(link.nf_call), _switch(device.nf_call), op)
+    if device.up != link.up:
+        op = ChangeDevice(node=node, dev=dev, up=device.up, place=place)
+        yield one("state", "up" if link.up else "down", "up" if device.up else "down", op)
+
+
+def _switch(on: bool) -> str:  # noqa: FBT001 - it is what it says
+    return "on" if on else "off"

@@ -1,0 +1,129 @@
+"""Addresses, routes and neighbours that are declared against those that there are."""
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Final
+
+from hopscope.model.change import Action, Subject
+from hopscope.model.snapshot import NodeState, Route
+from hopscope.model.vocab import DevName, DevRef, NeighbourState
+from hopscope.plan.difference import Difference, stays, told
+from hopscope.plan.ops import AddRoute, RemoveAddress, RemoveNeighbour, RemoveRoute
+from hopscope.plan.wanted import Wanted, interface
+from hopscope.plan.world import World
+
+__all__ = ["addresses", "neighbours", "routes"]
+
+_MAIN: Final = 254
+_BY_HAND: Final = ("static", "boot")
+"""The protocols of routes that someone added; all others are the kernel's own."""
+_METRIC_6: Final = 1024  # IP6_RT_PRIO_USER: that of an IPv6 route for which none was given
+
+
+def addresses(wanted: Wanted, world: World) -> Iterator[Difference]:
+    """Of devices that stay; those of a device that is removed go with it."""
+    there = {
+        (ref, interface(str(address)))
+        for ref, link in world.links.items()
+        for address in link.addresses
+        if stays(wanted, world, ref)
+    }
+    for (ref, cidr), op in wanted.addresses.items():
+        if (ref, cidr) not in there:
+            change = told(
+                Action.CREATE, Subject.ADDRESS, ref.node, f"{cidr} on {ref.dev}", place=op.place
+            )
+            yield Difference(change=change, makes=(op,))
+    for ref, cidr in sorted(there - wanted.addresses.keys()):
+        if not _natural(cidr, ref.dev):
+            yield Difference(
+                change=told(Action.REMOVE, Subject.ADDRESS, ref.node, f"{cidr} on {ref.dev}"),
+                removes=(RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr),),
+            )
+
+
+def _natural(cidr: str, dev: DevName) -> bool:
+    """What the kernel gives by itself: loopback's addresses, and link-local ones."""
+    return cidr.startswith("fe80:") or (dev == "lo" and cidr in ("127.0.0.1/8", "::1/128"))
+
+
+def routes(wanted: Wanted, world: World) -> Iterator[Difference]:
+    """Routes that someone added to the main table."""
+    there = [
+        (node.name, route)
+        for node in world.snapshot.nodes
+        for route in node.routes
+        if node.name in wanted.nodes and _added(route) and _held(wanted, world, node, route)
+    ]
+    for op in wanted.routes:
+        found = next(((n, r) for n, r in there if n == op.node and _is(op, r)), None)
+        if found is not None:
+            there.remove(found)
+            continue
+        change = told(Action.CREATE, Subject.ROUTE, op.node, _words(op), place=op.place)
+        yield Difference(change=change, makes=(op,))
+    for name, route in there:
+        gone = RemoveRoute(
+            node=name, to=route.destination, via=route.via, dev=route.dev, metric=route.metric
+        )
+        change = told(Action.REMOVE, Subject.ROUTE, name, _words(gone))
+        yield Difference(change=change, removes=(gone,))
+
+
+def _added(route: Route) -> bool:
+    return route.table == _MAIN and route.type == "unicast" and route.protocol in _BY_HAND
+
+
+def _held(wanted: Wanted, world: World, node: NodeState, route: Route) -> bool:
+    """Whether it will still be there when the devices are as declared."""
+    return route.dev is None or stays(wanted, world, DevRef(node.name, route.dev))
+
+
+def _is(op: AddRoute, route: Route) -> bool:
+    six = ":" in op.to
+    return (
+        op.to == route.destination
+        and _ip(op.via) == _ip(route.via)
+        and (op.dev is None or op.dev == route.dev)
+        and (op.metric or (_METRIC_6 if six else 0)) == route.metric
+    )
+
+
+def _ip(text: str | None) -> str | None:
+    return None if text is None else str(ip_address(text))
+
+
+def _words(op: AddRoute | RemoveRoute) -> str:
+    via = f" via {op.via}" if op.via else ""
+    dev = f" dev {op.dev}" if op.dev else ""
+    return f"{op.to}{via}{dev}" + (f" metric {op.metric}" if op.metric else "")
+
+
+def neighbours(wanted: Wanted, world: World) -> Iterator[Difference]:
+    """Permanent entries; what was learnt is nobody's declaration."""
+    there = {
+        (DevRef(node.name, entry.dev), str(ip_address(entry.ip))): entry.mac
+        for node in world.snapshot.nodes
+        for entry in node.neighbours
+        if entry.state is NeighbourState.PERMANENT
+        and stays(wanted, world, DevRef(node.name, entry.dev))
+    }
+    for (ref, ip), op in wanted.neighbours.items():
+        now = there.get((ref, ip))
+        if now != op.mac:
+            change = told(
+                Action.CREATE if now is None else Action.CHANGE,
+                Subject.NEIGHBOUR,
+                ref.node,
+                f"{ip} on {ref.dev}",
+                before=now,
+                after=op.mac,
+                place=op.place,
+            )
+            gone = () if now is None else (RemoveNeighbour(node=ref.node, dev=ref.dev, ip=ip),)
+            yield Difference(change=change, removes=gone, makes=(op,))
+    for ref, ip in sorted(there.keys() - wanted.neighbours.keys()):
+        yield Difference(
+            change=told(Action.REMOVE, Subject.NEIGHBOUR, ref.node, f"{ip} on {ref.dev}"),
+            removes=(RemoveNeighbour(node=ref.node, dev=ref.dev, ip=ip),),
+        )

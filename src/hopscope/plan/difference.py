@@ -1,0 +1,69 @@
+"""One difference between what is declared and what there is, and what makes it go away."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from hopscope.errors import Place
+from hopscope.model.change import Action, Change, Subject
+from hopscope.model.snapshot import LinkState
+from hopscope.model.vocab import DevRef, NodeName
+from hopscope.plan.ops import Op
+from hopscope.plan.wanted import Device, Wanted
+from hopscope.plan.world import World
+
+__all__ = ["NOT_DECLARED", "Difference", "same", "stays", "told"]
+
+NOT_DECLARED: Final = "not declared"
+
+
+class Difference(Struct, frozen=True, kw_only=True):
+    """A change, and how it is made: *removes* before anything is made, *makes* in the plan's order.
+
+    *goes* is what is done last: letting namespaces go ends processes, and cannot be undone.
+    """
+
+    change: Change
+    removes: tuple[Op, ...] = ()
+    makes: tuple[Op, ...] = ()
+    goes: tuple[Op, ...] = ()
+
+
+def told(
+    action: Action,
+    subject: Subject,
+    node: NodeName,
+    name: str,
+    *,
+    attribute: str = "",
+    before: str | None = None,
+    after: str | None = None,
+    place: Place | None = None,
+    why: str = "",
+) -> Change:
+    """The change, with the usual reason where none is given."""
+    usual = NOT_DECLARED if action is Action.REMOVE else "declared"
+    return Change(
+        action=action,
+        subject=subject,
+        node=node,
+        name=name,
+        attribute=attribute,
+        before=before,
+        after=after,
+        place=place,
+        why=why or usual,
+    )
+
+
+def same(device: Device, link: LinkState) -> bool:
+    """Whether the one may become the other."""
+    return device.kind == link.kind and device.peer == link.peer
+
+
+def stays(wanted: Wanted, world: World, ref: DevRef) -> bool:
+    """Whether a device of *world* is kept, and with it what is on it."""
+    device, link = wanted.devices.get(ref), world.links.get(ref)
+    if device is None or link is None:
+        return False
+    return device.kind == "loopback" or same(device, link)

@@ -1,0 +1,80 @@
+"""What there is, as a reconciliation asks about it: a Snapshot, and what a fresh node holds."""
+
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from typing import Final
+
+from hopscope.model.snapshot import Chain, LinkState, NodeState, Snapshot
+from hopscope.model.vocab import DevRef, NodeName
+
+__all__ = ["Sysctls", "World", "default_path", "rules_text"]
+
+_NATURAL: Final = frozenset(
+    ("tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0")
+)
+"""Devices that a module puts into every namespace (net.core.fb_tunnels_only_for_init_net)."""
+
+_NO_DEVICES: Final = ("all", "default", "lo")
+
+Rules = Mapping[NodeName, tuple[Chain, ...]]
+Sysctls = Mapping[tuple[NodeName, str], str | None]
+"""Node and path below /proc/sys → the value; None where there is no such file."""
+
+
+class World:
+    """The state of a lab that stands."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        sysctls: Sysctls,
+        defaults: Mapping[str, str | None],
+        expected_rules: Rules,
+        ignored: Collection[DevRef] = (),
+    ) -> None:
+        """*snapshot* with the rules of the nodes that have any, or should.
+
+        *defaults* (by path) are of a namespace in which nothing was done yet;
+        *expected_rules* is what the declared rules would be listed as; devices of *ignored*
+        are left as they are.
+        """
+        self.snapshot = snapshot
+        self.sysctls = sysctls
+        self.defaults = defaults
+        self.expected_rules = expected_rules
+        self._ignored = ignored
+
+    @cached_property
+    def nodes(self) -> Mapping[NodeName, NodeState]:
+        """By name."""
+        return {node.name: node for node in self.snapshot.nodes}
+
+    @cached_property
+    def links(self) -> Mapping[DevRef, LinkState]:
+        """The devices that a reconciliation is about, with loopback."""
+        return {
+            ref: link
+            for node in self.snapshot.nodes
+            for link in node.links
+            if (ref := DevRef(node.name, link.name)) not in self._ignored
+            and link.name not in _NATURAL
+        }
+
+
+def default_path(path: str) -> str | None:
+    """The sysctl that a device's takes after: ``net/ipv4/conf/default/…``; None of any other."""
+    match path.split("/"):
+        case ["net", family, "conf" | "neigh" as kind, dev, key] if dev not in _NO_DEVICES:
+            return f"net/{family}/{kind}/default/{key}"
+    return None
+
+
+def rules_text(chains: tuple[Chain, ...]) -> tuple[str, ...]:
+    """Chains as texts to compare: without handles and counts, ours, and those that do nothing."""
+    return tuple(
+        f"{chain.family} {chain.table} {chain.name} {chain.hook} {chain.priority} "
+        f"{chain.policy}: {[rule.text for rule in chain.rules if not rule.ours]}"
+        for chain in sorted(chains, key=lambda one: (one.family, one.table, one.name))
+        if not chain.ours and (chain.rules or not chain.hook or chain.policy != "accept")
+    )

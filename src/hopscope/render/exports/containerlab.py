@@ -1,0 +1,170 @@
+"""A lab as a topology of containerlab: containers of kind linux, and bridges of the host.
+
+containerlab attaches links to bridges of the host, and makes and sets up nothing there. What
+the node ``host`` of a lab has is told in the file's head, as commands.
+"""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from hopscope.model.lab import BridgeSpec, LabSpec, LinkEnd, LinkSpec, NodeSpec
+from hopscope.model.vocab import DevName, NodeName
+from hopscope.plan.compile import HOME
+from hopscope.plan.ops import (
+    AddAddress,
+    AddBridge,
+    AddNeighbour,
+    AddRules,
+    AddVeth,
+    MakeNodes,
+    Mark,
+    SetSysctl,
+    SetUp,
+)
+from hopscope.render.exports import commands
+from hopscope.render.exports.commands import Building
+from hopscope.render.exports.words import command
+from hopscope.render.exports.yamltext import dumped
+
+__all__ = ["IMAGE", "topology"]
+
+IMAGE: Final = "ghcr.io/srl-labs/network-multitool"
+"""containerlab's own image of network tools: ip, bridge, iptables, tcpdump."""
+
+
+def topology(lab: LabSpec, image: str = IMAGE) -> str:
+    """The topology file: nodes and their commands, bridges, links."""
+    links = [_link(lab, link) for link in lab.links if not _is_hosts_own(lab, link)]
+    tree: dict[str, Any] = {
+        "name": lab.name,
+        "topology": {
+            "defaults": {"kind": "linux", "image": image, "network-mode": "none"},
+            "nodes": {**dict(_bridges(lab)), **dict(_nodes(lab))},
+            **({"links": links} if links else {}),
+        },
+    }
+    return dumped(tree, head=list(_head(lab)), tall=4, lists=("exec",))
+
+
+def _head(lab: LabSpec) -> Iterator[str]:
+    yield f"{lab.name}: {lab.description}" if lab.description else lab.name
+    before, after = _of_host(lab)
+    for when, ops in (("Before it deploys this", before), ("When it has", after)):
+        lines = [line for op in ops for line in commands.lines_of(op)]
+        if lines:
+            yield ""
+            yield f"containerlab sets up nothing on the host. {when}, as root:"
+            yield from (f"  {line}" for line in lines)
+
+
+def _of_host(lab: LabSpec) -> tuple[list[Building], list[Building]]:
+    """What prepares the host: before there are links, and what is about their ends."""
+    ends = {
+        end.ref.dev
+        for link in lab.links
+        for end in (link.a, link.b)
+        if end.ref.node == HOME and not _is_hosts_own(lab, link)
+    }
+    before: list[Building] = []
+    after: list[Building] = []
+    for op in commands.building(lab):
+        if isinstance(op, MakeNodes) or op.node != HOME or _goes_without_saying(lab, op):
+            continue
+        if isinstance(op, AddVeth) and (op.far.ref.node != HOME or op.far.ref.dev in ends):
+            continue
+        (after if _names_one_of(op, ends) else before).append(op)
+    return before, after
+
+
+def _names_one_of(op: Building, ends: set[DevName]) -> bool:
+    match op:
+        case AddAddress(dev=dev) | SetUp(dev=dev) | AddNeighbour(dev=dev) | Mark(dev=dev):
+            return dev in ends
+        case SetSysctl(path=path):
+            return bool(ends & set(path.split("/")))
+        case AddBridge() | AddVeth() | AddRules() | MakeNodes():
+            return False
+        case _:  # a route may need an address that is there only then
+            return bool(ends)
+
+
+def _goes_without_saying(lab: LabSpec, op: Building) -> bool:
+    """What containerlab, or the machine, has done anyway."""
+    if isinstance(op, SetSysctl):
+        return op.place is None
+    if not isinstance(op, SetUp):
+        return False
+    is_bridge = any(op.dev == bridge.name for bridge in lab.node(op.node).bridges)
+    return op.dev == "lo" or (op.up and not is_bridge and (op.bridge is None or op.node == HOME))
+
+
+def _is_hosts_own(lab: LabSpec, link: LinkSpec) -> bool:
+    """A link within the host that no bridge node of containerlab can carry."""
+    ends = (link.a, link.b)
+    return all(e.ref.node == HOME for e in ends) and not all(_bridge_node(lab, e) for e in ends)
+
+
+def _bridges(lab: LabSpec) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The bridges of the host that ports name."""
+    for node in lab.nodes:
+        for bridge in node.bridges if node.name == HOME else ():
+            if _can_be_node(lab, bridge):
+                yield bridge.name, {"kind": "bridge"}
+
+
+def _can_be_node(lab: LabSpec, bridge: BridgeSpec) -> bool:
+    """Unless a namespace has the name."""
+    return str(bridge.name) not in {str(node.name) for node in lab.nodes}
+
+
+def _bridge_node(lab: LabSpec, end: LinkEnd) -> str | None:
+    if end.ref.node != HOME:
+        return None
+    named = {bridge.name for bridge in lab.node(HOME).bridges if _can_be_node(lab, bridge)}
+    return end.bridge if end.bridge in named else None
+
+
+def _link(lab: LabSpec, link: LinkSpec) -> dict[str, Any]:
+    named = [(_bridge_node(lab, end) or end.ref.node, end) for end in (link.a, link.b)]
+    mtu = {} if link.mtu is None else {"mtu": link.mtu}
+    if not any(end.mac for _node, end in named):
+        return {"endpoints": [f"{node}:{end.ref.dev}" for node, end in named], **mtu}
+    ends = [
+        {"node": node, "interface": end.ref.dev, **({"mac": end.mac} if end.mac else {})}
+        for node, end in named
+    ]
+    return {"type": "veth", "endpoints": ends, **mtu}
+
+
+def _nodes(lab: LabSpec) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for node in lab.nodes:
+        if node.name != HOME:
+            lines = list(_exec(lab, node))
+            yield node.name, {"exec": lines} if lines else {}
+
+
+def _exec(lab: LabSpec, node: NodeSpec) -> Iterator[str]:
+    """What is done inside a container once its links are there. No shell reads the lines."""
+    for op in commands.building(lab):
+        if isinstance(op, MakeNodes) or op.node != node.name or _goes_without_saying(lab, op):
+            continue
+        match op:
+            case AddVeth(near=near) if near.bridge:
+                yield command(["ip", "link", "set", near.ref.dev, "master", near.bridge])
+            case AddVeth():
+                continue
+            case AddRules(tool="nft", lines=lines):
+                for text in lines:
+                    script = f"printf %s {shlex.quote(text)} | nft -f -"
+                    yield command(["sh", "-c", script])
+            case _:
+                yield from commands.lines_of(commands.moved(op, HOME))
+    yield from _downs(lab, node.name)
+
+
+def _downs(lab: LabSpec, node: NodeName) -> Iterator[str]:
+    """The near ends that stay down; containerlab brings every end up."""
+    for op in commands.building(lab):
+        if isinstance(op, AddVeth) and op.near.ref.node == node and not op.up:
+            yield command(["ip", "link", "set", op.near.ref.dev, "down"])

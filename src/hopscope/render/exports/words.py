@@ -1,0 +1,29 @@
+"""How a word, or a line of rules, is written for a POSIX shell."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Final
+
+__all__ = ["command", "comment", "rule_words"]
+
+_AS_WRITTEN: Final = re.compile(r"[A-Za-z0-9_.,:/=+@%!\" \t-]*")
+"""What a shell leaves alone, also within double quotes; such lines stay as they were written."""
+
+
+def command(words: Sequence[str]) -> str:
+    """A command line; words are quoted where a shell would read more into them."""
+    return " ".join(map(shlex.quote, words))
+
+
+def rule_words(line: str) -> str:
+    """A line of iptables arguments, as its writer wrote it if a shell reads it the same way."""
+    line = line.strip()
+    if _AS_WRITTEN.fullmatch(line):
+        return line
+    return command(shlex.split(line))
+
+
+def comment(text: str) -> list[str]:
+    """A text of any lines as lines of comment."""
+    return [f"# {line}".rstrip() for line in text.splitlines()]

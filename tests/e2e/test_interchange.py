@@ -1,0 +1,103 @@
+"""hopscope export and import: formats by name and by file, what is said where, exit statuses."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = "#!/bin/sh\nip netns add a\nip netns add b\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "begins"),
+    [
+        ("x.sh", "#!/bin/sh"),
+        ("x.mmd", "%% bridge"),
+        ("x.dot", "// Two namespaces"),
+        ("x.svg", "<svg "),
+        ("x.yml", "# bridge:"),
+        ("x.txt", "#!/bin/sh"),
+    ],
+)
+def test_a_files_name_tells_the_format(
+    hopscope: Any, tmp_path: Path, file: str, begins: str
+) -> None:
+    """And sh is meant when it does not."""
+    done = hopscope("export", "bridge", "--out", file, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / file).read_text().startswith(begins)
+
+
+def test_a_format_may_be_named(hopscope: Any) -> None:
+    """Then it counts; one that there is not is refused."""
+    assert hopscope("export", "bridge", "--format", "mermaid").stdout.startswith("%% bridge")
+    image = hopscope("export", "bridge", "--format", "containerlab", "--image", "mine:1").stdout
+    assert "image: mine:1" in image
+    done = hopscope("export", "bridge", "--format", "mermade")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "did you mean 'mermaid'?" in done.stderr
+
+
+@pytest.mark.kernel
+def test_a_running_lab_is_exported_as_declared(hopscope: Any, tmp_path: Path) -> None:
+    """And that is said."""
+    (tmp_path / "mine.yaml").write_text("name: mine\nnodes: {a: {}, b: {}}\nlinks: [[a:x, b:y]]\n")
+    assert hopscope("up", "mine.yaml", "--name", "mine", cwd=tmp_path).returncode == 0
+    done = hopscope("export", "mine")
+    assert hopscope("down", "mine").returncode == 0
+    assert "peer name x" in done.stdout
+    assert done.stderr.startswith("mine is up: this is what mine.yaml declares")
+    assert hopscope("export", "mine").returncode == 2
+
+
+@pytest.mark.kernel
+def test_a_script_comes_in(hopscope: Any, tmp_path: Path) -> None:
+    """From a file or from standard input, to standard output or to a file that is right."""
+    (tmp_path / "two.sh").write_text(SCRIPT)
+    done = hopscope("import", "two.sh", "--out", "two.yaml", "--name", "pair", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "lab 'pair' is right: 2 nodes" in hopscope("check", "two.yaml", cwd=tmp_path).stdout
+    done = hopscope("import", "-", stdin=SCRIPT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "  b: {lo: false}" in done.stdout
+
+
+@pytest.mark.kernel
+def test_an_ordinary_user_imports_as_root_does(hopscope: Any, ordinary: Any) -> None:
+    """The same lab from the same script."""
+    script = hopscope("export", "router").stdout
+    own = ordinary("import", "-", stdin=script)
+    assert (own.returncode, own.stderr) == (0, "")
+    assert own.stdout == hopscope("import", "-", stdin=script).stdout
+
+
+@pytest.mark.kernel
+def test_what_is_left_out_is_told_and_no_failure(hopscope: Any) -> None:
+    """Exit status 0: something useful came out."""
+    done = hopscope("import", "-", stdin=f"{SCRIPT}ip -n a route add blackhole 10.0.0.0/8\nfalse\n")
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        "<stdin>:5: the script ended with exit status 1 at: false",
+        "<stdin>: a: the route to 10.0.0.0/8 is left out: it is of type blackhole",
+    ]
+    assert all(f"#   {line}" in done.stdout for line in done.stderr.splitlines())
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("text", ["hello\n", "#!/bin/sh\ntrue\n", "a: [", "topology: {}\n"])
+def test_what_gives_nothing_exits_with_2(hopscope: Any, text: str) -> None:
+    """Nothing is printed but why."""
+    done = hopscope("import", "-", stdin=text)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("hopscope: <stdin>")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("import", "none.sh"), ("export", "none"), ("export", "bridge", "--out", "no/such/file")],
+)
+def test_files_that_are_not_there(hopscope: Any, arguments: tuple[str, ...]) -> None:
+    """Are named."""
+    done = hopscope(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert arguments[-1] in done.stderr

@@ -1,0 +1,294 @@
+"""Labs that leave as a script and come back: each way, the kernel holds the same."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from hopscope.kernel.read import read
+from hopscope.lab.declare import built_in, parse
+from hopscope.lab.imports import import_lab
+from hopscope.lab.imports.workshop import HERE, opened
+from hopscope.lab.running import RunningLab
+from hopscope.model.lab import LabSpec
+from hopscope.model.snapshot import Snapshot
+from hopscope.plan.compile import HOME
+from hopscope.render.exports import export
+from hopscope.render.exports.yamltext import dumped
+from randomlabs import random_labs
+from samestate import comparable, renamed, settled
+
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("records")]
+
+Same = dict[str, dict[str, object]]
+
+
+def built(lab: LabSpec) -> Same:
+    """What hopscope itself makes of the lab."""
+    with RunningLab.start(lab, "") as running:
+        return comparable(settled(running.snapshot))
+
+
+def typed(lab: LabSpec, *arguments: str) -> Snapshot:
+    """What the exported script makes of the sandbox in which it is run."""
+    with opened(home=True) as workshop:
+        workshop.put("/run/lab.sh", export(lab, "sh"))
+        done = workshop.sandbox.run(HERE, ["sh", "/run/lab.sh", *arguments])
+        assert done.code == 0, done.stderr.decode()
+        workshop.sandbox.adopt()
+        nodes = [HERE, *(node.name for node in lab.nodes if node.name != HOME)]
+        return renamed(settled(lambda: read(workshop.sandbox, nodes)), HERE, HOME)
+
+
+def by_hand(lab: LabSpec) -> Same:
+    """The nodes of the lab as its script makes them."""
+    found = comparable(typed(lab))
+    return {node.name: found[node.name] for node in lab.nodes}
+
+
+@pytest.mark.parametrize("name", built_in())
+def test_the_script_of_a_built_in_lab_builds_the_same(name: str) -> None:
+    """Links, addresses, routes, rules, sysctls: as hopscope up makes them."""
+    lab = parse(built_in()[name], name)
+    assert by_hand(lab) == built(lab)
+
+
+@pytest.mark.parametrize("name", built_in())
+def test_a_built_in_lab_comes_back_from_its_script(name: str) -> None:
+    """Its import builds the same, and nothing needs attention."""
+    lab = parse(built_in()[name], name)
+    text, notes = import_lab(export(lab, "sh"), f"{name}.sh")
+    assert not notes
+    assert built(parse(text, name)) == built(lab)
+
+
+@given(random_labs())
+@settings(
+    max_examples=8,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_random_labs_leave_and_come_back(tree: dict[str, Any]) -> None:
+    """The script builds the same, and so does what is imported from the script."""
+    text = dumped(tree)
+    lab = parse(text, "random.yaml")
+    wanted = built(lab)
+    assert by_hand(lab) == wanted
+    back, _notes = import_lab(export(lab, "sh"), "random.sh")
+    again = built(parse(back, "back.yaml"))
+    assert {name: again[name] for name in wanted} == wanted
+
+
+def test_down_takes_everything_down() -> None:
+    """What the script made of the namespace it ran in is gone, but for what it says stays."""
+    lab = parse(
+        built_in()["firewall-drop"].replace("DROP\n", "DROP\n      - -A INPUT -j DROP\n"), ""
+    )
+    with opened(home=True) as workshop:
+        workshop.put("/run/lab.sh", export(lab, "sh"))
+        for arguments in ([], ["down"], ["down"], []):
+            done = workshop.sandbox.run(HERE, ["sh", "/run/lab.sh", *arguments])
+            assert (done.code, done.stderr) == (0, b"")
+            here = read(workshop.sandbox, [HERE]).nodes[0]
+            devices = {link.name for link in here.links if link.kind in ("veth", "bridge")}
+            rules = [rule for chain in here.chains for rule in chain.rules]
+            assert bool(devices) == bool(rules) == (not arguments)
+
+
+def test_the_machines_own_namespace_keeps_its_ipv6() -> None:
+    """Where something is up already, the script sets no sysctl that the lab does not ask for."""
+    lab = parse(built_in()["bridge"], "")
+    with opened(home=True) as workshop:
+        workshop.put("/run/lab.sh", export(lab, "sh"))
+        script = "ip link set lo up; sh /run/lab.sh; cat /proc/sys/net/ipv6/conf/*/disable_ipv6"
+        done = workshop.sandbox.run(HERE, ["sh", "-c", script])
+        assert done.code == 0
+        assert b"1" not in done.stdout.split()[:2]  # all, which a glob puts first
+
+
+def imported(script: str, **options: Any) -> tuple[LabSpec, list[str]]:
+    """The lab of a script, and the notes."""
+    text, notes = import_lab(script, "made.sh", **options)
+    return parse(text, "made.yaml"), [str(note) for note in notes]
+
+
+PAIR = """#!/bin/sh
+sudo ip netns add left
+sudo ip netns add right
+ip link add eth0 netns left type veth peer name eth0 netns right
+ip -n left addr add 10.0.0.1/24 dev eth0
+ip -n left link set eth0 up
+ip -n right link set eth0 up
+"""
+
+
+def test_a_script_that_a_person_wrote() -> None:
+    """MAC addresses that the kernel chose are not told, and a bare host is left out."""
+    lab, notes = imported(PAIR)
+    assert [node.name for node in lab.nodes] == ["left", "right"]
+    assert [str(end.ref) for end in (lab.links[0].a, lab.links[0].b)] == ["left/eth0", "right/eth0"]
+    assert lab.links[0].a.mac is lab.links[0].b.mac is None
+    assert not lab.node("right").lo
+    assert notes == []
+
+
+def test_mac_addresses_that_matter_are_told() -> None:
+    """One that was chosen, and one that a neighbour entry names."""
+    more = """
+ip -n left link set eth0 address 02:12:34:56:78:9a
+mac=$(ip netns exec right cat /sys/class/net/eth0/address)
+ip -n left neigh add 10.0.0.2 lladdr $mac dev eth0 nud permanent
+"""
+    lab, _notes = imported(PAIR + more)
+    assert lab.links[0].a.mac == "02:12:34:56:78:9a"
+    assert lab.links[0].b.mac == lab.node("left").neighbours[0].mac
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("ip -n left rule add from 10.0.0.0/8 table 7", "policy rule"),
+        ("ip -n left route add blackhole 10.6.0.0/16", "blackhole"),
+        ("ip -n left link set eth0 mtu 1300", "differ in MTU"),
+        ("ip link add x type veth peer name y; unshare -n sh -c 'ip link set y netns 1'", ""),
+        ("ip netns add 'o d d'", "is called o-d-d"),
+        ("ip -n left link add m0 link eth0 type macvlan", "a device of kind macvlan"),
+        ("ip link show nothing || true", "made.sh:9: ip link show nothing:"),
+    ],
+)
+def test_what_a_lab_cannot_hold_is_told(more: str, told: str) -> None:
+    """One note each; the rest is imported all the same."""
+    lab, notes = imported(f"{PAIR}\n{more}\n")
+    assert lab.node("left").addresses
+    assert told in "\n".join(notes)
+
+
+def test_a_script_that_stops_is_told_with_its_line() -> None:
+    """What stood until then is imported."""
+    script = PAIR + "set -e\necho so far\nip link add br0 type nonsense\nip netns add never\n"
+    lab, notes = imported(script)
+    assert [node.name for node in lab.nodes] == ["left", "right"]
+    assert any(note.startswith("made.sh:10: the script ended with exit status 2") for note in notes)
+    assert any("it had printed: so far" in note for note in notes)
+
+
+def test_a_script_that_does_not_end_is_ended() -> None:
+    """Its line is told, and its limit."""
+    _lab, notes = imported(PAIR + "while :; do :; done\n", seconds=0.5)
+    assert any("was stopped after 0.5 s" in note for note in notes)
+
+
+def test_arguments_reach_the_script() -> None:
+    """As $1 and so on."""
+    lab, _notes = imported(
+        '#!/bin/bash\nip netns add "$1"; ip netns add "$2"\n', arguments=["a", "b"]
+    )
+    assert [node.name for node in lab.nodes] == ["a", "b"]
+
+
+def test_a_script_can_change_nothing_outside(tmp_path: Path) -> None:
+    """Neither files, nor processes, nor what covers them; it may do as it likes in its own /tmp."""
+    mine = tmp_path / "mine"
+    mine.write_text("as it was")
+    mine.chmod(0o666)
+    tmp_path.chmod(0o777)
+    script = f"""
+echo changed > {mine}
+rm -f {mine}
+umount -l /tmp && echo UNCOVERED
+umount -l /run && echo UNCOVERED
+mount -o remount,rw / && echo UNCOVERED
+echo 1 > /proc/sys/vm/drop_caches && echo WROTE
+ls /dev > /tmp/devices && grep -E '^(sd|vd|nvme|mem|kmsg)' /tmp/devices && echo DEVICE
+ip netns add done
+exit 3
+"""
+    _lab, notes = imported(script)
+    assert mine.read_text() == "as it was"
+    assert not [
+        note for note in notes if "UNCOVERED" in note or "WROTE" in note or "DEVICE" in note
+    ]
+    assert any("exit status 3" in note for note in notes)
+
+
+def test_nothing_of_a_sandbox_is_left(records: Path) -> None:
+    """No record, and no process."""
+    imported(PAIR)
+    assert list(records.iterdir()) == []
+
+
+Clab = Callable[[str], tuple[LabSpec, list[str]]]
+
+
+def clab(text: str) -> tuple[LabSpec, list[str]]:
+    """The lab of a topology, and the notes."""
+    made, notes = import_lab(text, "made.clab.yml")
+    return parse(made, "made.yaml"), [str(note) for note in notes]
+
+
+def test_commands_of_a_topology_are_run_and_read() -> None:
+    """Addresses, routes, sysctls, rules; through a shell too; the rest is told."""
+    lab, notes = clab("""
+name: t
+topology:
+  defaults: {kind: linux}
+  nodes:
+    a:
+      exec:
+        - ip address add 10.0.0.1/24 dev eth1
+        - sh -c "echo 1 > /proc/sys/net/ipv4/ip_forward && ip route add default via 10.0.0.2"
+        - touch /tmp/something
+        - sh -c "ip link set eth1 up; rm -rf /nowhere"
+        - ip route del default via 10.9.9.9
+    b:
+      sysctls: {net.ipv4.conf.all.rp_filter: 2}
+      exec: [iptables -A INPUT -p icmp -j DROP]
+  links:
+    - endpoints: ["a:eth1", "b:eth1"]
+      mtu: 1400
+""")
+    a, b = lab.node("a"), lab.node("b")
+    assert [address.cidr for address in a.addresses] == ["10.0.0.1/24"]
+    assert [(route.to, route.via) for route in a.routes] == [("0.0.0.0/0", "10.0.0.2")]
+    assert [(s.key, s.value) for s in a.sysctls] == [("net.ipv4.ip_forward", "1")]
+    assert [(s.key, s.value) for s in b.sysctls] == [("net.ipv4.conf.all.rp_filter", "2")]
+    assert [rule.text for rule in b.iptables] == ["-A INPUT -p icmp -j DROP"]
+    assert lab.links[0].mtu == 1400
+    assert "made.clab.yml:10: not run: touch /tmp/something" in "\n".join(notes)
+    assert "made.clab.yml:11: not run: sh -c" in "\n".join(notes)
+    assert "made.clab.yml:12: a: ip route del default via 10.9.9.9: RTNETLINK" in "\n".join(notes)
+
+
+@pytest.mark.parametrize("name", sorted(set(built_in()) - {"ipv6"}))
+def test_nodes_come_back_from_containerlab(name: str) -> None:
+    """All but what host has, which a topology file cannot hold."""
+    lab = parse(built_in()[name], name)
+    back, _notes = clab(export(lab, "containerlab"))
+    wanted = [node for node in lab.nodes if node.name != "host"]
+    for node in wanted:
+        other = back.node(node.name)
+        assert {a.cidr for a in other.addresses} == {a.cidr for a in node.addresses}
+        assert {(r.to, r.via) for r in other.routes} == {(r.to, r.via) for r in node.routes}
+    ends = {frozenset((str(x.a.ref), str(x.b.ref), x.b.bridge)) for x in lab.links}
+    assert {frozenset((str(x.a.ref), str(x.b.ref), x.b.bridge)) for x in back.links} == ends
+
+
+TOPOLOGIES = sorted((Path(__file__).parents[1] / "interchange").glob("*.clab.yml"))
+
+
+@pytest.mark.parametrize("path", TOPOLOGIES, ids=lambda path: path.name)
+def test_topologies_as_others_write_them_are_imported_and_stand(path: Path) -> None:
+    """See tests/interchange: each is a lab file without mistakes, and what it declares is there."""
+    text, notes = import_lab(path.read_text(), path.name)
+    assert not [note for note in notes if "in the lab file" in note.text]
+    lab = parse(text, path.name)
+    same = built(lab)
+    for node in lab.nodes:
+        links = same[node.name]["links"]
+        assert isinstance(links, dict)
+        told = {str(a) for link in links.values() for a in link.addresses}
+        assert {address.cidr for address in node.addresses} <= told
+    assert path.read_text().count("endpoints:") <= len(lab.links)

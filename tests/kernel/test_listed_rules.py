@@ -1,0 +1,80 @@
+"""Rules that were listed before are not listed again, and are told as they are now all the same."""
+
+from pathlib import Path
+
+import pytest
+
+from hopscope.kernel.sandbox import Sandbox
+from hopscope.lab.declare import parse
+from hopscope.lab.running import RunningLab
+from hopscope.model.snapshot import Chain
+from hopscope.model.vocab import Family
+
+pytestmark = pytest.mark.kernel
+
+LAB = """
+name: lab
+nodes:
+  ns1:
+    addresses: {a: 10.9.0.1/24}
+    iptables: [-A OUTPUT -p icmp -j ACCEPT, -t nat -A POSTROUTING -p icmp -j RETURN]
+    ip6tables: [-A OUTPUT -p tcp -j ACCEPT]
+    nft: |
+      table inet own { chain c {
+        type filter hook output priority 5
+        icmp type echo-request counter
+      }; }
+  ns2: {addresses: {b: 10.9.0.2/24}}
+links: [[ns1:a, ns2:b]]
+"""
+
+
+def chains(lab: RunningLab) -> tuple[Chain, ...]:
+    """Of ns1, without ours."""
+    return tuple(chain for chain in lab.snapshot("ns1").nodes[0].chains if not chain.ours)
+
+
+def anew(lab: RunningLab) -> tuple[Chain, ...]:
+    """The same, asked of the tools."""
+    lab._listed.clear()
+    return chains(lab)
+
+
+def test_counters_are_read_anew(records: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a program being run."""
+    with RunningLab.start(parse(LAB, "lab.yaml"), LAB) as lab:
+        before = chains(lab)
+        assert lab.run("ns1", ["ping", "-c2", "-i0.01", "10.9.0.2"]).code == 0
+        with monkeypatch.context() as patch:
+            patch.setattr(Sandbox, "run", None)
+            after = chains(lab)
+        assert before != after
+        assert after == anew(lab)
+        counts = {(c.family, c.table): [r.packets for r in c.rules] for c in after if c.rules}
+        assert counts[Family.IP, "filter"] == [2]
+        assert counts[Family.INET, "own"] == [2]
+        lab.zero("ns1")
+        zeroed = chains(lab)
+        assert {r.packets for c in zeroed if c.table != "own" for r in c.rules} == {0}
+        assert zeroed == anew(lab)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "iptables -A OUTPUT -j LOG --log-prefix x",
+        "iptables -t nat -F",
+        "iptables -P FORWARD DROP",
+        "nft delete table inet own",
+        "nft insert rule inet own c counter",
+        "ip6tables -t raw -A PREROUTING -p tcp -j ACCEPT",
+    ],
+)
+def test_a_change_is_noticed(records: Path, command: str) -> None:
+    """Whoever made it."""
+    with RunningLab.start(parse(LAB, "lab.yaml"), LAB) as lab:
+        before = chains(lab)
+        done = lab.run("ns1", command.split())
+        assert done.code == 0, done.stderr
+        assert chains(lab) != before
+        assert chains(lab) == anew(lab)

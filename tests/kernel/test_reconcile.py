@@ -1,0 +1,357 @@
+"""A lab that stands becomes what is declared now, by what differs alone, or stays as it was."""
+
+import errno
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from essence import essence
+from hopscope.errors import KernelError, LabExistsError, SpecError, UsageError
+from hopscope.kernel import state
+from hopscope.kernel.sandbox import Sandbox
+from hopscope.lab.declare import built_in, parse
+from hopscope.lab.running import RunningLab
+from hopscope.model.change import Action, Subject
+from hopscope.model.lab import LabSpec
+from hopscope.model.snapshot import Snapshot
+from hopscope.model.vocab import NodeName
+from hopscope.wire.netlink import Message
+
+pytestmark = pytest.mark.kernel
+
+OLD = """
+name: lab
+nodes:
+  host:
+    bridges: {br0: {}}
+    sysctls: {net.bridge.bridge-nf-call-iptables: 0}
+    iptables: [-A FORWARD -p icmp -j ACCEPT]
+  ns1: {addresses: {veth1a: 10.244.1.2/24}, sysctls: {net.ipv4.conf.veth1a.arp_ignore: 1}}
+  ns2:
+    addresses: {veth2a: 10.244.1.4/24}
+    neighbours: {veth2a: {10.244.1.9: "02:00:00:00:00:09"}}
+links:
+  - [ns1:veth1a, host:veth1b@br0]
+  - [ns2:veth2a, host:veth2b@br0]
+"""
+NEW = """
+name: lab
+nodes:
+  host:
+    bridges: {br0: {stp: true}, br1: {nf_call_iptables: true}}
+    addresses: {br0: 10.244.1.1/24}
+    iptables: [-A FORWARD -p icmp -j ACCEPT, -A FORWARD -j DROP]
+    nft: "table inet t { chain c { type filter hook input priority 0; policy accept; }; }"
+  ns1:
+    addresses: {veth1a: [10.244.1.3/24, fd00::1/64]}
+    routes: [default via 10.244.1.1]
+    ip6tables: [-A INPUT -p ipv6-icmp -j ACCEPT]
+  ns3: {addresses: {eth0: 10.244.1.5/24}, down: [eth0]}
+links:
+  - {ends: [ns1:veth1a, host:veth1b@br1], mtu: 1400}
+  - [ns3:eth0, host:veth2b@br0]
+"""
+LABS = {**built_in(), "old": OLD, "new": NEW}
+
+
+def declared(text: str) -> LabSpec:
+    """The lab of a text."""
+    return parse(text, "lab.yaml")
+
+
+def indexes(snapshot: Snapshot) -> list[int]:
+    """Of all devices: one that was made anew has another."""
+    return [link.index for node in snapshot.nodes for link in node.links]
+
+
+@contextmanager
+def standing(text: str) -> Iterator[RunningLab]:
+    """A lab that stands, for a while."""
+    with RunningLab.start(declared(text), text, name="lab") as lab:
+        yield lab
+
+
+def become(lab: RunningLab, text: str) -> list[tuple[str, str, str]]:
+    """Change it, and tell what was changed."""
+    return [(c.action, c.subject, c.name) for c in lab.change(declared(text), text)]
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_a_lab_that_is_as_declared_is_not_touched(
+    records: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one message, file or tool changes anything in its nodes."""
+    with standing(LABS[name]) as lab:
+        writes: list[object] = []
+        for what in ("send", "write_all_sysctls", "make_nodes", "remove_nodes"):
+            monkeypatch.setattr(lab.sandbox, what, _noted(writes, getattr(lab.sandbox, what)))
+        assert become(lab, LABS[name]) == []
+        assert [node for node in writes if node != ".fresh"] == []
+
+
+def _noted(into: list[object], real: Callable[..., Any]) -> Callable[..., Any]:
+    def noted(node: object, *rest: object, **more: object) -> object:
+        into.append(node[0] if isinstance(node, list) else node)
+        return real(node, *rest, **more)
+
+    return noted
+
+
+def _hosted(name: str) -> bool:
+    return any(node.name == "host" for node in declared(LABS[name]).nodes)
+
+
+PAIRS = [
+    (first, then)
+    for first in LABS
+    for then in ("old", "new", "bridge", "router", "ipv6")
+    if _hosted(then) or not _hosted(first)  # a lab keeps its host
+]
+
+
+@pytest.mark.parametrize(("first", "then"), PAIRS)
+def test_what_a_lab_becomes_is_what_it_would_be(records: Path, first: str, then: str) -> None:
+    """No trace of the one before."""
+    with standing(LABS[then]) as lab:
+        wanted = essence(lab.snapshot())
+    with standing(LABS[first]) as lab:
+        lab.change(declared(LABS[then]), LABS[then])
+        assert essence(lab.snapshot()) == wanted
+        assert lab.differences().changes == ()
+        assert state.find("lab").nodes == tuple(wanted)
+
+
+DRIFT = {
+    "a device taken down": ("ns1", "ip link set veth1a down"),
+    "an address taken away": ("ns1", "ip address del 10.244.1.2/24 dev veth1a"),
+    "an address added": ("ns2", "ip address add 10.9.9.9/24 dev veth2a"),
+    "a port taken out of its bridge": ("host", "ip link set veth1b nomaster"),
+    "a bridge removed": ("host", "ip link del br0"),
+    "a link removed": ("ns2", "ip link del veth2a"),
+    "a device added": ("ns2", "ip link add extra type bridge"),
+    "a neighbour removed": ("ns2", "ip neighbour del 10.244.1.9 dev veth2a"),
+    "a neighbour made another": (
+        "ns2",
+        "ip neighbour replace 10.244.1.9 lladdr 02:00:00:00:00:77 dev veth2a",
+    ),
+    "a neighbour added": ("ns1", "ip neighbour add 10.244.1.8 lladdr 02:00:00:00:00:08 dev veth1a"),
+    "a route added": ("ns1", "ip route add 10.77.0.0/16 dev veth1a"),
+    "another MTU": ("host", "ip link set veth2b mtu 1300"),
+    "another MAC": ("ns1", "ip link set veth1a address 02:00:00:00:00:55"),
+    "loopback taken down": ("ns1", "ip link set lo down"),
+    "rules flushed": ("host", "iptables -F"),
+    "a rule added": ("host", "iptables -t nat -A POSTROUTING -j MASQUERADE"),
+    "a sysctl set": ("ns1", "sysctl -q -w net.ipv4.conf.veth1a.arp_ignore=0"),
+}
+
+
+@pytest.mark.parametrize("drift", DRIFT)
+def test_what_was_changed_inside_is_seen_and_mended(records: Path, drift: str) -> None:
+    """By diff, and by up; all else stays."""
+    node, command = DRIFT[drift]
+    with standing(OLD) as lab:
+        before = essence(lab.snapshot())
+        done = lab.run(node, command.split())
+        assert done.code == 0, done.stderr
+        seen = lab.differences().changes
+        assert seen
+        assert {change.node for change in seen} <= {node, "host", "ns1", "ns2"}
+        assert lab.change(declared(OLD), OLD) == seen
+        assert essence(lab.snapshot()) == before
+
+
+def test_processes_of_nodes_that_stay_go_on(records: Path) -> None:
+    """And those of a node that is removed are ended."""
+    with standing(OLD) as lab:
+        pids = {
+            node: lab.run(node, ["sh", "-c", "sleep 1000 >/dev/null & echo $!"]).stdout.decode()
+            for node in ("ns1", "ns2")
+        }
+        become(lab, NEW)
+        alive = lab.run("host", ["kill", "-0", pids["ns1"].strip()])
+        ended = lab.run("host", ["kill", "-0", pids["ns2"].strip()])
+        assert (alive.code, ended.code) == (0, 1)
+
+
+def test_few_things_are_done(records: Path) -> None:
+    """One address more is one operation."""
+    more = OLD.replace("veth2a: 10.244.1.4/24", "veth2a: [10.244.1.4/24, 10.244.1.5/24]")
+    with standing(OLD) as lab:
+        planned = lab.differences(declared(more))
+        assert planned.operations == 1
+        assert become(lab, more) == [(Action.CREATE, Subject.ADDRESS, "10.244.1.5/24 on veth2a")]
+
+
+class Fault:
+    """Lets *budget* single steps through, fails one, and lets all others through."""
+
+    def __init__(self, sandbox: Sandbox, budget: int) -> None:
+        self._left = budget
+        self.struck = False
+        self._real = {name: getattr(sandbox, name) for name in ("send", "write_all_sysctls", "run")}
+        self._nodes = {name: getattr(sandbox, name) for name in ("make_nodes", "remove_nodes")}
+
+    def send(self, node: NodeName, messages: Sequence[Message]) -> None:
+        """Of a batch, as many as are let through."""
+        allowed = self._take(len(messages))
+        self._real["send"](node, messages[:allowed])
+        if allowed < len(messages):
+            raise self._error(node, allowed)
+
+    def write_all_sysctls(self, values: Sequence[tuple[NodeName, str, str]]) -> None:
+        """One by one."""
+        allowed = self._take(len(values))
+        self._real["write_all_sysctls"](list(values)[:allowed])
+        if allowed < len(values):
+            raise self._error(values[0][0], allowed)
+
+    def run(self, node: NodeName, argv: Sequence[str], stdin: bytes = b"") -> Any:
+        """Only what changes rules is a step."""
+        if (stdin or "-f" in argv) and node != ".fresh" and not self._take(1):
+            raise self._error(node, 0)
+        return self._real["run"](node, argv, stdin)
+
+    def make_nodes(self, names: Sequence[NodeName], **more: Any) -> None:
+        """All or none."""
+        if not self._take(1):
+            raise self._error(names[0], 0)
+        self._nodes["make_nodes"](names, **more)
+
+    def remove_nodes(self, names: Sequence[NodeName]) -> None:
+        """All or none."""
+        if names != [".fresh"] and not self._take(1):
+            raise self._error(names[0], 0)
+        self._nodes["remove_nodes"](names)
+
+    def _take(self, wanted: int) -> int:
+        if self.struck or self._left >= wanted:
+            self._left -= wanted
+            return wanted
+        self.struck = True
+        return self._left
+
+    def _error(self, node: str, index: int) -> KernelError:
+        error = KernelError(errno.EIO, node, "injected")
+        error.index = index
+        return error
+
+
+def struck(lab: RunningLab, monkeypatch: pytest.MonkeyPatch, budget: int) -> Fault:
+    """The lab's kernel fails after so many steps."""
+    fault = Fault(lab.sandbox, budget)
+    for name in ("send", "write_all_sysctls", "run", "make_nodes", "remove_nodes"):
+        monkeypatch.setattr(lab.sandbox, name, getattr(fault, name))
+    return fault
+
+
+@pytest.mark.parametrize(("first", "then"), [("old", "new"), ("new", "old"), ("bridge", "ipv6")])
+def test_a_failure_at_any_step_leads_back(records: Path, first: str, then: str) -> None:
+    """Each single step fails once; the lab is as before, and the next change works."""
+    with standing(LABS[first]) as lab:
+        before = essence(lab.snapshot())
+        told: list[str] = []
+        for budget in range(1000):
+            with pytest.MonkeyPatch.context() as patch:
+                fault = struck(lab, patch, budget)
+                try:
+                    lab.change(declared(LABS[then]), LABS[then])
+                except (KernelError, SpecError) as error:
+                    told = [str(error), str(error.__cause__), *getattr(error, "__notes__", [])]
+            if not fault.struck:
+                break
+            assert "injected" in "".join(told), told
+            assert "could not be restored" not in "".join(told), told
+            assert essence(lab.snapshot()) == before, f"after {budget} steps"
+        assert budget > 20
+        assert lab.differences(declared(LABS[then])).changes == ()
+
+
+def test_an_interruption_leads_back(records: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C too."""
+    with standing(OLD) as lab:
+        before = essence(lab.snapshot())
+        real = lab.sandbox.send
+
+        def interrupted(node: NodeName, messages: Sequence[Message]) -> None:
+            monkeypatch.setattr(lab.sandbox, "send", real)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(lab.sandbox, "send", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            lab.change(declared(NEW), NEW)
+        assert essence(lab.snapshot()) == before
+
+
+def test_a_rule_that_is_refused_touches_nothing(records: Path) -> None:
+    """It is tried elsewhere first."""
+    wrong = NEW.replace("-A FORWARD -j DROP", "-A FORWARD -j NOSUCH")
+    with standing(OLD) as lab:
+        before = lab.snapshot()
+        with pytest.raises(SpecError, match="refuses this rule"):
+            lab.change(declared(wrong), wrong)
+        after = lab.snapshot()
+        assert essence(after) == essence(before)
+        assert indexes(after) == indexes(before)
+
+
+def test_the_labs_own_namespace_stays(records: Path) -> None:
+    with standing(OLD) as lab:
+        alone = "name: lab\nnodes:\n  ns1: {}\n"
+        with pytest.raises(UsageError, match="the node 'host' is the lab's own namespace"):
+            lab.change(declared(alone), alone)
+
+
+def test_a_lab_of_another_process_that_ends_with_it_is_left_alone(records: Path) -> None:
+    with standing(OLD), pytest.raises(LabExistsError), RunningLab.attach("lab").sandbox:
+        RunningLab.attach("lab").change(declared(NEW), NEW)
+
+
+devices = st.sampled_from(["a", "b", "c"])
+
+
+@st.composite
+def labs(draw: st.DrawFn) -> str:
+    """Small labs that share names, so that one becomes another in every way."""
+    nodes = draw(st.lists(st.sampled_from(["n1", "n2", "n3"]), unique=True, min_size=1))
+    bridges = draw(st.lists(st.sampled_from(["br0", "br1"]), unique=True, min_size=1))
+    lines = ["name: lab", "nodes:", "  host:", "    bridges:"]
+    lines += [f"      {one}: {{stp: {str(draw(st.booleans())).lower()}}}" for one in bridges]
+    if draw(st.booleans()):
+        lines.append("    sysctls: {net.ipv4.ip_forward: 1}")
+    if draw(st.booleans()):
+        lines.append("    iptables: [-A FORWARD -j ACCEPT]")
+    links = []
+    for number, node in enumerate(nodes):
+        dev = draw(devices)
+        nets = draw(st.lists(st.sampled_from([0, 1, 2]), unique=True, max_size=2))
+        given = [f"10.244.{net}.{number + 1}/24" for net in nets]
+        six = draw(st.sampled_from(["", f", 'fd00::{number + 1}/64'"]))
+        listed = ", ".join(given) + six if given else six.removeprefix(", ")
+        down = f", down: [{dev}]" if draw(st.booleans()) else ""
+        lines.append(f"  {node}: {{addresses: {{{dev}: [{listed}]}}{down}}}")
+        port = draw(st.sampled_from([f"p{number}", f"q{number}"]))
+        mtu = draw(st.sampled_from([1500, 1400]))
+        bridge = draw(st.sampled_from(["", *(f"@{one}" for one in bridges)]))
+        links.append(f"  - {{ends: ['{node}:{dev}', 'host:{port}{bridge}'], mtu: {mtu}}}")
+    return "\n".join([*lines, "links:", *links, ""])
+
+
+@given(first=labs(), then=labs())
+@settings(
+    max_examples=15,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_any_lab_becomes_any_other(records: Path, first: str, then: str) -> None:
+    """As if there had never been another."""
+    with standing(then) as lab:
+        wanted = essence(lab.snapshot())
+    with standing(first) as lab:
+        lab.change(declared(then), then)
+        assert essence(lab.snapshot()) == wanted
