@@ -4,6 +4,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from hypothesis import strategies as st
 
+from hopscope.model.devices import BridgeState, PortOptions, Vlan
 from hopscope.model.events import (
     Event,
     FdbChanged,
@@ -61,6 +62,7 @@ from hopscope.model.snapshot import (
     Snapshot,
 )
 from hopscope.model.vocab import (
+    TABLES,
     Action,
     Basis,
     BasisKind,
@@ -92,6 +94,7 @@ __all__ = [
     "nanos",
     "node_names",
     "ping_results",
+    "port_options",
     "records",
     "rule_hits",
     "snapshots",
@@ -103,6 +106,7 @@ __all__ = [
     "u8",
     "u16",
     "u32",
+    "vlans",
 ]
 
 u8 = st.integers(0, 0xFF)
@@ -158,12 +162,27 @@ headers = st.builds(
 
 # Snapshots
 
+port_options = st.builds(
+    PortOptions,
+    hairpin=st.booleans(),
+    isolated=st.booleans(),
+    learning=st.booleans(),
+    flood=st.booleans(),
+    cost=st.none() | st.integers(1, 0xFFFF),
+)
+vlans = st.builds(Vlan, vid=st.integers(1, 4094), pvid=st.booleans(), untagged=st.booleans())
+
 _links = st.builds(
     LinkState,
     name=dev_names,
     kind=st.sampled_from(("veth", "bridge", "loopback", "")),
     mac=_or_none(macs),
     master=_or_none(dev_names),
+    bridge=_or_none(
+        st.builds(BridgeState, stp=st.booleans(), ageing=st.sampled_from((0.0, 300.0)))
+    ),
+    port=_or_none(port_options),
+    vlans=some(vlans),
     peer=_or_none(dev_refs),
     addresses=some(st.builds(Address, ip=_addresses, prefix=st.integers(0, 128))),
     counters=_counters,
@@ -207,7 +226,15 @@ _nodes = st.builds(
     links=some(_links),
     routes=some(_routes, 1),
     policy_rules=some(
-        st.builds(PolicyRule, family=st.sampled_from(Family), source=_or_none(texts)), 1
+        st.builds(
+            PolicyRule,
+            family=st.sampled_from(Family),
+            source=_or_none(texts),
+            conditions=some(st.sampled_from(("iif", "fwmark", "not"))),
+            action=st.sampled_from(("lookup", "prohibit")),
+            values=st.dictionaries(st.sampled_from(("iif", "fwmark")), texts, max_size=1),
+        ),
+        1,
     ),
     neighbours=some(_neighbours, 1),
     fdb=some(_fdb, 1),
@@ -443,7 +470,7 @@ ping_results = st.builds(
     reason=_or_none(_reasons),
     notes=some(texts, 1),
 )
-_SHOWABLE = ("links", "neighbours", "fdb", "routes", "rules", "sysctls", "topology")
+_SHOWABLE = TABLES
 results: st.SearchStrategy[StepResult] = st.one_of(
     st.builds(
         ShowResult,

@@ -27,7 +27,7 @@ from hopscope.spec.schema import json_schema
 
 DOCS = Path(__file__).parents[1] / "docs"
 PART = re.compile(r"(<!-- (cli|lab|journeys): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
-MODULES = ("record", "journey", "flow", "events", "snapshot", "vocab")
+MODULES = ("record", "journey", "flow", "events", "snapshot", "devices", "traffic", "vocab")
 
 
 def main() -> None:

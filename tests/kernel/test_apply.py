@@ -26,20 +26,26 @@ LAB = """
 name: whole
 nodes:
   host:
-    bridges: {br0: {stp: true, mtu: 1400}}
+    bridges: {br0: {stp: true, mtu: 1400, fdb: {"02:00:00:00:00:77": p1}}}
+    devices:
+      t0: {kind: tap, bridge: br0, rate: 1mbit}
+      vx0: {kind: vxlan, id: 7, fdb: {"02:00:00:00:00:78": 10.9.0.1}}
     addresses: {br0: [10.9.0.254/24, fd00:9::fe/64]}
     routes: [10.77.0.0/16 via 10.9.0.1]
     sysctls: {net.ipv4.ip_forward: 1}
     iptables: [-A FORWARD -p icmp -j ACCEPT]
   ns1:
     addresses: {a: [10.9.0.1/24, fd00:9::1/64]}
+    devices: {mv0: {kind: macvlan, over: "ns2:low"}}
     routes: [default via 10.9.0.254]
+    policy: [from 10.8.0.0/16 prohibit]
     neighbours: {a: {10.9.0.254: "02:00:00:00:00:fe"}}
     nft: "table inet t { chain c { type filter hook input priority 0; }; }"
   ns2: {addresses: {b: 10.9.0.2/24}}
 links:
-  - {ends: [ns1:a, host:p1@br0], mtu: 1400}
+  - {ends: [ns1:a, {end: host:p1@br0, isolated: true}], mtu: 1400}
   - {ends: [ns2:b, host:p2@br0], mtu: 1400}
+  - [ns2:low, ns2:end]
 """
 
 
@@ -83,7 +89,7 @@ def refused(op: ops.Op) -> tuple[ops.Op, ...] | None:
             return (replace(op, lines=("nonsense",)),)
         case ops.AddRules():
             return (replace(op, lines=("-A NOSUCH -p icmp -j ACCEPT",)),)
-        case ops.SetUp() | ops.Mark():
+        case ops.SetUp() | ops.SetPort() | ops.Mark():
             return None
         case _:
             return op, op  # it exists already

@@ -190,7 +190,13 @@ def test_policy_rules_are_those_that_were_made(lab: RunningLab) -> None:
     assert six == [(0, 255), (42, 1000), (32766, 254)]
     assert [r for r in rules if r.source or r.destination or r.conditions] == [
         PolicyRule(family=Family.IP, priority=40, table=1000, source="10.244.1.2/32"),
-        PolicyRule(family=Family.IP, priority=41, table=1000, conditions=("fwmark",)),
+        PolicyRule(
+            family=Family.IP,
+            priority=41,
+            table=1000,
+            conditions=("fwmark",),
+            values={"fwmark": "0x5"},
+        ),
         PolicyRule(family=Family.IP6, priority=42, table=1000, destination="fd00:7::/64"),
     ]
 

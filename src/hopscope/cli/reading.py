@@ -19,8 +19,10 @@ __all__ = ["ping", "set_sysctls", "show"]
 _PARTS = {
     "links": ("links",),
     "neighbours": ("neighbours",),
-    "fdb": ("fdb",),
+    "fdb": ("fdb", "remotes"),
     "routes": ("routes", "policy_rules"),
+    "policy": ("policy_rules",),
+    "qdiscs": ("qdiscs",),
     "rules": ("chains",),
     "sysctls": ("sysctls",),
     "topology": ("links",),

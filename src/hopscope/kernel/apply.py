@@ -2,37 +2,31 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
-from typing import Final
+from typing import Final, NoReturn
 
-from hopscope.errors import KernelError, Problem, SpecError
+from hopscope.errors import CannotError, KernelError, NotReadyError, Problem, SpecError
+from hopscope.kernel.absent import Absent, absent
 from hopscope.kernel.firewall import add_iptables, add_nft, reset
+from hopscope.kernel.mending import load
+from hopscope.kernel.messages import messages_of
 from hopscope.kernel.sandbox import Sandbox
+from hopscope.kernel.waiting import wait_until
 from hopscope.model.vocab import DevRef, NodeName
 from hopscope.plan.ops import (
     AddAddress,
-    AddBridge,
-    AddNeighbour,
-    AddRoute,
     AddRules,
+    AddTap,
     AddVeth,
-    ChangeBridge,
-    ChangeDevice,
     MakeNodes,
-    Mark,
     Op,
     Plan,
-    RemoveAddress,
-    RemoveDevice,
-    RemoveNeighbour,
     RemoveNodes,
-    RemoveRoute,
     ResetRules,
     SetSysctl,
-    SetUp,
 )
-from hopscope.wire import rtnl
-from hopscope.wire.netlink import Message
+from hopscope.wire import rtnl, rtnl_read
 
 __all__ = ["Progress", "apply"]
 
@@ -41,6 +35,8 @@ Progress = Callable[[int, int], None]
 
 _AT_ONCE: Final = 512
 """Operations between two words on progress."""
+
+_DAD: Final = 5.0  # seconds; the kernel takes one or two
 
 
 def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _all: None) -> None:
@@ -61,6 +57,8 @@ def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _a
                 _set_sysctls([op for op in group if isinstance(op, SetSysctl)], sandbox)
             case AddRules() as op:
                 _add_rules(op, sandbox)
+            case AddTap():
+                _add_taps(plan, [op for op in group if isinstance(op, AddTap)], sandbox)
             case RemoveNodes(names=names):
                 sandbox.remove_nodes(names)
             case ResetRules(node=node):
@@ -69,6 +67,18 @@ def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _a
                 sandbox.prepare(spoken_to)
                 spoken_to = []
                 _send(plan, group, sandbox)
+    for node in dict.fromkeys(op.node for op in plan.ops if isinstance(op, AddAddress) and op.dad):
+        with suppress(NotReadyError):  # the lab stands; the address will follow, or never
+            told = f"{node}: looking for duplicates of its addresses"
+            wait_until(lambda node=node: not _doubted(sandbox, node), told, within=_DAD)  # type: ignore[misc]
+
+
+def _doubted(sandbox: Sandbox, node: NodeName) -> bool:
+    """Whether an address is still tentative on a device that can look for duplicates."""
+    links = [rtnl_read.link(one) for one in sandbox.ask(node, rtnl.dump_links())]
+    able = {link.index for link in links if link is not None and link.carrier}
+    addresses = [rtnl_read.address(one) for one in sandbox.ask(node, rtnl.dump_addresses())]
+    return any(one is not None and one.tentative and one.index in able for one in addresses)
 
 
 def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:
@@ -82,6 +92,8 @@ def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:
                 return "sysctl", ""
             case AddRules() | ResetRules():
                 return f"rules {id(op)}", op.node
+            case AddTap():
+                return "taps", op.node
             case _:
                 return "netlink", op.node
 
@@ -119,18 +131,29 @@ def _add_rules(op: AddRules, sandbox: Sandbox) -> None:
         add_iptables(sandbox, op.node, op.tool, op.lines, op.places)
 
 
+def _add_taps(plan: Plan, ops: Sequence[AddTap], sandbox: Sandbox) -> None:
+    for op in ops:
+        try:
+            sandbox.make_tap(op.node, op.name, plan.indexes[DevRef(op.node, op.name)])
+        except KernelError as error:
+            _blame(error, op)
+            raise
+
+
 def _send(plan: Plan, ops: Sequence[Op], sandbox: Sandbox) -> None:
-    messages = [_message(plan, op, sandbox) for op in ops]
+    messages = [(op, one) for op in ops for one in messages_of(plan, op, sandbox)]
     try:
-        sandbox.send(ops[0].node, messages)  # type: ignore[union-attr]  # a batch has a node
+        sandbox.send(ops[0].node, [one for _op, one in messages])  # type: ignore[union-attr]  # a batch has a node
     except KernelError as error:
-        _blame(error, ops[error.index or 0])
+        _blame(error, messages[error.index or 0][0])
         raise
 
 
 def _blame(error: KernelError, op: Op) -> None:
     """Say which line of the lab asked for it; a line in a lab file makes it that file's error."""
     doing = str(op)
+    if (lacks := absent(op, error.code)) is not None:
+        _lacking(op, lacks, error)
     if op.place is not None:
         said = f" ({error.said})" if error.said else ""
         message = f"{doing}: the kernel says: {os.strerror(error.code)}{said}"
@@ -141,81 +164,11 @@ def _blame(error: KernelError, op: Op) -> None:
     error.args = (f"{doing}: {error}",)
 
 
-def _message(plan: Plan, op: Op, sandbox: Sandbox) -> Message:
-    match op:
-        case AddVeth():
-            return _veth(plan, op, sandbox)
-        case AddBridge():
-            return rtnl.add_bridge(
-                op.name,
-                index=plan.indexes[DevRef(op.node, op.name)],
-                mac=op.mac,
-                mtu=op.mtu,
-                stp=op.stp,
-                nf_call_iptables=op.nf_call_iptables,
-            )
-        case SetUp():
-            master = plan.indexes[DevRef(op.node, op.bridge)] if op.bridge else None
-            index = plan.indexes[DevRef(op.node, op.dev)]
-            return rtnl.set_link(index, up=op.up, master=master, mtu=op.mtu)
-        case Mark():
-            return rtnl.set_link(plan.indexes[DevRef(op.node, op.dev)], alias=op.alias)
-        case AddAddress():
-            index = plan.indexes[DevRef(op.node, op.dev)]
-            return rtnl.add_address(index, op.cidr, nodad=True)
-        case AddRoute():
-            dev = plan.indexes[DevRef(op.node, op.dev)] if op.dev else None
-            return rtnl.add_route(op.to, via=op.via, dev=dev, metric=op.metric)
-        case AddNeighbour():
-            return rtnl.add_neighbour(plan.indexes[DevRef(op.node, op.dev)], op.ip, op.mac)
-        case ChangeDevice() | ChangeBridge():
-            return _change(plan, op)
-        case RemoveDevice() | RemoveAddress() | RemoveRoute() | RemoveNeighbour():
-            return _removal(plan, op)
-        case MakeNodes() | RemoveNodes() | SetSysctl() | AddRules() | ResetRules():
-            message = f"{op} is no netlink message"
-            raise TypeError(message)
-
-
-def _change(plan: Plan, op: ChangeDevice | ChangeBridge) -> Message:
-    index = plan.indexes[DevRef(op.node, op.dev)]
-    if isinstance(op, ChangeBridge):
-        return rtnl.change_bridge(index, stp=op.stp, nf_call_iptables=op.nf_call_iptables)
-    master = None
-    if op.bridge is not None:
-        master = plan.indexes[DevRef(op.node, op.bridge)] if op.bridge else 0
-    return rtnl.set_link(index, up=op.up, master=master, mac=op.mac, mtu=op.mtu)
-
-
-def _removal(
-    plan: Plan, op: RemoveDevice | RemoveAddress | RemoveRoute | RemoveNeighbour
-) -> Message:
-    index = plan.indexes[DevRef(op.node, op.dev)] if op.dev else None
-    match op:
-        case RemoveRoute(to=to, via=via, metric=metric):
-            return rtnl.remove_route(to, via=via, dev=index, metric=metric)
-        case RemoveAddress(cidr=cidr):
-            return rtnl.remove_address(index or 0, cidr)
-        case RemoveNeighbour(ip=ip):
-            return rtnl.remove_neighbour(index or 0, ip)
-        case RemoveDevice():
-            return rtnl.delete_link(index or 0)
-
-
-def _veth(plan: Plan, op: AddVeth, sandbox: Sandbox) -> Message:
-    near, far = op.near, op.far
-    return rtnl.add_veth(
-        near.ref.dev,
-        index=plan.indexes[near.ref],
-        master=plan.indexes[DevRef(near.ref.node, near.bridge)] if near.bridge else None,
-        mac=near.mac,
-        mtu=op.mtu,
-        up=op.up,
-        peer=rtnl.VethPeer(
-            name=far.ref.dev,
-            index=plan.indexes[far.ref],
-            ns_fd=sandbox.ns_fd(far.ref.node),
-            mac=far.mac,
-            mtu=op.mtu,
-        ),
-    )
+def _lacking(op: Op, lacks: Absent, error: KernelError) -> NoReturn:
+    """The kernel was built without what the lab asks for: say what it would come with."""
+    what, mend = f"{op}: this kernel has no {lacks.what}", load(lacks.module, lacks.config)
+    if op.place is None:
+        raise CannotError(what, mend=mend) from error
+    hint = f"it takes {mend}, or leave this out"
+    problem = Problem(place=op.place, rule="absent-in-kernel", message=what, hint=hint)
+    raise SpecError([problem]) from error

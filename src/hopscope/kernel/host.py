@@ -29,9 +29,9 @@ from hopscope.errors import CannotError, KernelError, OwnedByOthersError, ToolEr
 from hopscope.kernel.hostlimits import check_layer3, check_sysctl, follows
 from hopscope.kernel.tools import USUAL
 from hopscope.kernel.transport import Route
-from hopscope.model.lab import LabSpec, NodeSpec
+from hopscope.model.lab import LabSpec
 from hopscope.model.vocab import DevName
-from hopscope.plan.compile import HOME, alias_of, sysctl_path
+from hopscope.plan.compile import HOME, alias_of, device_refs, sysctl_path
 from hopscope.wire import rtnl
 from hopscope.wire.netlink import attributes
 
@@ -100,7 +100,7 @@ class HostChanges(Struct, kw_only=True):
         made = cls(
             lab=spec.name,
             boot=_BOOT.read_text().strip(),
-            devices=_devices(spec, host),
+            devices=_devices(spec),
             index=(1 << 20) + secrets.randbelow(1 << 29),
         )
         made._refuse_foreign()
@@ -231,13 +231,9 @@ class HostChanges(Struct, kw_only=True):
                         _quietly(["nft", "delete", kind, family, *what.split()])
 
 
-def _devices(spec: LabSpec, host: NodeSpec) -> list[DevName]:
+def _devices(spec: LabSpec) -> list[DevName]:
     """Our devices on the host, in the order in which the plan numbers them."""
-    ends = [end.ref for link in spec.links for end in (link.a, link.b)]
-    return [
-        *(bridge.name for bridge in host.bridges),
-        *(ref.dev for ref in ends if ref.node == HOME),
-    ]
+    return [ref.dev for ref in device_refs(spec) if ref.node == HOME]
 
 
 @contextlib.contextmanager

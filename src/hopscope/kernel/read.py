@@ -5,7 +5,9 @@ from typing import Final
 
 from hopscope.kernel.protocol import Kernel
 from hopscope.kernel.readfiles import snmp, sysctls
+from hopscope.kernel.readqdiscs import qdiscs_of
 from hopscope.kernel.readrules import Listings, read_chains
+from hopscope.model.devices import Vlan
 from hopscope.model.snapshot import (
     Address,
     Chain,
@@ -14,11 +16,13 @@ from hopscope.model.snapshot import (
     Neighbour,
     NodeState,
     PolicyRule,
+    RemoteEntry,
     Route,
     Snapshot,
 )
 from hopscope.model.vocab import DevName, DevRef, NeighbourState, NodeName
-from hopscope.wire import rtnl, rtnl_read
+from hopscope.wire import rtnl, rtnl_bridge, rtnl_options, rtnl_read
+from hopscope.wire.netlink import Message
 from hopscope.wire.rtnl_read import LinkPart
 
 __all__ = ["read"]
@@ -74,6 +78,7 @@ def _node(
     files: bool,
 ) -> NodeState:
     names = {link.index: DevName(link.name) for link in links}
+    fdb, remotes = _forwarding(kernel, node, links, names)
     chains, unread = firewall
     return NodeState(
         name=node,
@@ -81,7 +86,9 @@ def _node(
         routes=tuple(_routes(kernel, node, names)),
         policy_rules=tuple(_policy_rules(kernel, node)),
         neighbours=tuple(_neighbours(kernel, node, names)),
-        fdb=tuple(_fdb(kernel, node, names)) if _has_bridge(links) else (),
+        fdb=fdb,
+        remotes=remotes,
+        qdiscs=qdiscs_of(kernel, node, links),
         chains=chains,
         sysctls=sysctls(kernel, node, list(names.values())) if files else {},
         counters=snmp(kernel, node) if files else {},
@@ -94,10 +101,6 @@ def _links(kernel: Kernel, node: NodeName) -> list[LinkPart]:
     return [part for answer in answers if (part := rtnl_read.link(answer)) is not None]
 
 
-def _has_bridge(links: Sequence[LinkPart]) -> bool:
-    return any(link.kind == "bridge" for link in links)
-
-
 def _link_states(
     kernel: Kernel,
     node: NodeName,
@@ -108,7 +111,10 @@ def _link_states(
     addresses: dict[int, list[Address]] = {}
     for answer in kernel.ask(node, rtnl.dump_addresses()):
         if (part := rtnl_read.address(answer)) is not None:
-            addresses.setdefault(part.index, []).append(Address(ip=part.ip, prefix=part.prefix))
+            addresses.setdefault(part.index, []).append(
+                Address(ip=part.ip, prefix=part.prefix, nodad=part.nodad)
+            )
+    vlans = _vlans(kernel, node, links)
     return tuple(
         LinkState(
             name=DevName(link.name),
@@ -126,10 +132,27 @@ def _link_states(
             stp=link.stp,
             nf_call=link.nf_call,
             nf_call6=link.nf_call6,
+            queues=link.queues,
+            bridge=link.bridge,
+            port=link.port,
+            over=peers.below(node, link),
+            macvlan=link.macvlan,
+            vxlan=link.vxlan,
+            vlans=vlans.get(link.index, ()),
             counters=link.counters,
         )
         for link in links
     )
+
+
+def _vlans(
+    kernel: Kernel, node: NodeName, links: Sequence[LinkPart]
+) -> dict[int, tuple[Vlan, ...]]:
+    """By index; asked for only where a bridge keeps VLANs apart."""
+    if not any(link.bridge is not None and link.bridge.vlan_filtering for link in links):
+        return {}
+    answers = kernel.ask(node, rtnl_bridge.dump_vlans())
+    return dict(part for answer in answers if (part := rtnl_options.vlans(answer)) is not None)
 
 
 class _Peers:
@@ -141,6 +164,9 @@ class _Peers:
         self._names: dict[End, DevName] = {}
         self._known: dict[End, End | None] = {}
         self._numbers: dict[tuple[NodeName, NodeName], int | None] = {}
+        self._all = {
+            node: {link.index: DevName(link.name) for link in some} for node, some in links.items()
+        }
         for node, some in links.items():
             for link in some:
                 if link.kind == "veth" and link.peer is not None:
@@ -159,6 +185,19 @@ class _Peers:
                 self._known[there] = here
         peer = self._known[here]
         return None if peer is None else DevRef(peer[0], self._names[peer])
+
+    def below(self, node: NodeName, link: LinkPart) -> DevRef | None:
+        """The device that a macvlan or vxlan lies over; None when no node of this lab has it."""
+        if link.kind not in ("macvlan", "vxlan") or not link.peer:
+            return None
+        if link.peer_nsid is None:
+            name = self._all[node].get(link.peer)
+            return None if name is None else DevRef(node, name)
+        for other, names in self._all.items():
+            if other != node and link.peer in names:
+                if self._number(node, other) == link.peer_nsid:
+                    return DevRef(other, names[link.peer])
+        return None
 
     def _find(self, node: NodeName, link: LinkPart) -> End | None:
         """Of the ends with the right indexes, the one in the namespace that is meant."""
@@ -213,6 +252,8 @@ def _policy_rules(kernel: Kernel, node: NodeName) -> Iterator[PolicyRule]:
                     source=part.source,
                     destination=part.destination,
                     conditions=part.conditions,
+                    action=part.action,
+                    values=part.values,
                 )
 
 
@@ -226,9 +267,26 @@ def _neighbours(
                 yield Neighbour(dev=names[part.index], ip=part.ip, mac=part.mac, state=part.state)
 
 
-def _fdb(kernel: Kernel, node: NodeName, names: Mapping[int, DevName]) -> Iterator[FdbEntry]:
+def _forwarding(
+    kernel: Kernel, node: NodeName, links: Sequence[LinkPart], names: Mapping[int, DevName]
+) -> tuple[tuple[FdbEntry, ...], tuple[RemoteEntry, ...]]:
+    """What bridges and vxlan devices know; one dump tells both."""
+    if not any(link.kind in ("bridge", "vxlan") for link in links):
+        return (), ()
+    answers = kernel.ask(node, rtnl.dump_fdb())
+    tunnels = {link.index: DevName(link.name) for link in links if link.kind == "vxlan"}
+    parts = [part for one in answers if (part := rtnl_options.remote(one)) is not None]
+    remotes = tuple(
+        RemoteEntry(dev=tunnels[one.index], mac=one.mac, remote=one.remote, static=one.static)
+        for one in parts
+        if one.index in tunnels
+    )
+    return tuple(_fdb(answers, names)), remotes
+
+
+def _fdb(answers: Sequence[Message], names: Mapping[int, DevName]) -> Iterator[FdbEntry]:
     told: set[FdbEntry] = set()  # one that a VLAN repeats is one
-    for answer in kernel.ask(node, rtnl.dump_fdb()):
+    for answer in answers:
         part = rtnl_read.fdb_event(answer)
         if part is None or part.index not in names or (part.master or 0) not in names:
             continue

@@ -269,6 +269,10 @@ class Sandbox:
                 error.index = number
                 raise error
 
+    def make_tap(self, node: NodeName, name: str, index: int) -> None:
+        """Make a tap device in *node*; KernelError when the kernel refuses."""
+        self._request("tap", node=node, name=name, index=index)
+
     def read_files(self, node: NodeName, paths: Sequence[str]) -> dict[str, str | None]:
         """/proc files as the node sees them; None for what is absent."""
         texts: dict[str, str | None] = {}

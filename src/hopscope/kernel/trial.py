@@ -41,6 +41,7 @@ from hopscope.wire.netlink import (
     nest,
     pack,
     text,
+    u8,
     u16,
     u32,
     unpack,
@@ -62,6 +63,7 @@ _LOOPBACK: Final = 1  # its index in every namespace
 _ON_LOOPBACK: Final = u32(5, _LOOPBACK)  # IFLA_LINK
 KINDS: Final[Mapping[str, tuple[bytes, bytes]]] = {
     "bridge": (b"", b""),
+    "bridge vlans": (b"", u8(7, 1)),  # IFLA_BR_VLAN_FILTERING
     "veth": (b"", b""),
     "vlan": (_ON_LOOPBACK, u16(1, 10)),  # IFLA_VLAN_ID
     "macvlan": (_ON_LOOPBACK, b""),
@@ -233,8 +235,10 @@ def _write(path: str, value: str) -> None:
 
 def _add_device(route: Route, kind: str) -> None:
     more, options = KINDS[kind]
-    info = text(1, kind) + (nest(2, options) if options else b"")  # IFLA_INFO_KIND, _DATA
-    body = bytes(16) + text(3, f"trial-{kind}") + more + nest(18, info)  # IFLA_IFNAME, _LINKINFO
+    word, *_rest = kind.split()
+    name = f"trial-{kind.replace(' ', '')}"[:15]
+    info = text(1, word) + (nest(2, options) if options else b"")  # IFLA_INFO_KIND, _DATA
+    body = bytes(16) + text(3, name) + more + nest(18, info)  # IFLA_IFNAME, _LINKINFO
     try:
         route.send([Message(16, NLM_F_CREATE | NLM_F_EXCL, body)])  # RTM_NEWLINK
     except KernelError as error:

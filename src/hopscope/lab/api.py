@@ -61,37 +61,73 @@ class Lab:
         name: str,
         *,
         bridges: Sequence[str] | Mapping[str, Mapping[str, object]] = (),
+        devices: Mapping[str, Mapping[str, object]] | None = None,
         addresses: Mapping[str, str | Sequence[str]] | None = None,
-        routes: Sequence[str] = (),
+        routes: Sequence[str | Mapping[str, object]] = (),
+        policy: Sequence[str | Mapping[str, object]] = (),
         neighbours: Mapping[str, Mapping[str, str]] | None = None,
         sysctls: Mapping[str, str | int] | None = None,
         iptables: Sequence[str] = (),
         ip6tables: Sequence[str] = (),
         nft: str | None = None,
         lo: bool = True,
+        dad: bool = False,
         down: Sequence[str] = (),
     ) -> Self:
         """Add a network namespace; the arguments are the keys of a node in a lab file."""
         body = _given(
             bridges=bridges,
+            devices=devices,
             addresses=addresses,
             routes=routes,
+            policy=policy,
             neighbours=neighbours,
             sysctls=sysctls,
             iptables=iptables,
             ip6tables=ip6tables,
             nft=nft,
             lo=None if lo else False,
+            dad=dad or None,
             down=down,
         )
         self._add(self._nodes, (name, body, _caller()))
         return self
 
     def link(
-        self, one: str, other: str, *, mtu: int | None = None, mac: Mapping[str, str] | None = None
+        self,
+        one: str | Mapping[str, object],
+        other: str | Mapping[str, object],
+        *,
+        mtu: int | None = None,
+        mac: Mapping[str, str] | None = None,
+        queues: int | None = None,
+        rate: str | Mapping[str, object] | None = None,
+        delay: str | None = None,
+        jitter: str | None = None,
+        loss: str | None = None,
+        duplicate: str | None = None,
+        corrupt: str | None = None,
+        reorder: str | None = None,
     ) -> Self:
-        """Join two nodes by a veth pair: ``lab.link("ns1:eth0", "host:p1@br0")``."""
-        self._add(self._links, (_given(ends=[one, other], mtu=mtu, mac=mac), _caller()))
+        """Join two nodes by a veth pair: ``lab.link("ns1:eth0", "host:p1@br0")``.
+
+        An end that is set in a way of its own is a mapping, as in a lab file:
+        ``{"end": "host:p1@br0", "isolated": True}``.
+        """
+        body = _given(
+            ends=[one, other],
+            mtu=mtu,
+            mac=mac,
+            queues=queues,
+            rate=rate,
+            delay=delay,
+            jitter=jitter,
+            loss=loss,
+            duplicate=duplicate,
+            corrupt=corrupt,
+            reorder=reorder,
+        )
+        self._add(self._links, (body, _caller()))
         return self
 
     def step(self, **step: object) -> Self:

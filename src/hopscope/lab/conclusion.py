@@ -98,7 +98,8 @@ def _layer_two(record: Record) -> Iterator[Finding]:
     )
     passed = list(_way(ping))
     bare = [ref for ref in passed if not _addresses(snapshot.link(ref))]
-    if not same or bare != passed:
+    tunnelled = any(link is not None and link.vxlan for link in map(snapshot.link, passed))
+    if not same or bare != passed or tunnelled:  # a tunnel's own packets are routed
         return
     names = ", ".join(str(ref) for ref in bare)
     yield Finding(

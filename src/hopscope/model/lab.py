@@ -5,19 +5,25 @@ knows its *place* in the lab file, so that a refusal of the kernel can name the 
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec import Struct, field
 
 from hopscope.errors import Place
+from hopscope.model.devices import PortOptions, Vlan, Vxlan
 from hopscope.model.kind import Kind
+from hopscope.model.traffic import Traffic
 from hopscope.model.vocab import TABLES, DevName, DevRef, Mac, NodeName
 
 __all__ = [
+    "MAIN_TABLE",
     "TABLES",
     "AddressSpec",
     "BridgeSpec",
+    "DeviceSpec",
     "Expect",
     "ExpectStep",
+    "FdbSpec",
     "FirewallStep",
     "LabSpec",
     "LinkEnd",
@@ -25,6 +31,8 @@ __all__ = [
     "NeighbourSpec",
     "NodeSpec",
     "PingStep",
+    "PolicySpec",
+    "RemoteSpec",
     "RouteSpec",
     "RuleLine",
     "SetStep",
@@ -33,6 +41,8 @@ __all__ = [
     "SysctlSpec",
     "ZeroStep",
 ]
+
+MAIN_TABLE: Final = 254  # RT_TABLE_MAIN
 
 
 class AddressSpec(Struct, frozen=True, kw_only=True):
@@ -43,26 +53,103 @@ class AddressSpec(Struct, frozen=True, kw_only=True):
     place: Place | None = None
 
 
+class FdbSpec(Struct, frozen=True, kw_only=True):
+    """A forwarding entry of a bridge that is there from the start: frames for *mac* leave there."""
+
+    mac: Mac
+    port: DevName
+    place: Place | None = None
+
+
 class BridgeSpec(Struct, frozen=True, kw_only=True):
-    """A bridge of a node. *nf_call_iptables* is its own switch, beside the node's sysctl."""
+    """A bridge of a node. *nf_call_iptables* is its own switch, beside the node's sysctl.
+
+    *ageing* and *forward_delay* are seconds; None is what the kernel takes by itself.
+    *vlans* are those of the bridge's own stack; () leaves it in the default one.
+    """
 
     name: DevName
     nf_call_iptables: bool = False
     stp: bool = False
+    ageing: float | None = None
+    forward_delay: float | None = None
+    priority: int | None = None
+    vlan_filtering: bool = False
+    vlans: tuple[Vlan, ...] = ()
+    fdb: tuple[FdbSpec, ...] = ()
     mac: Mac | None = None
     mtu: int | None = None
     up: bool = True
     place: Place | None = None
 
 
+class RemoteSpec(Struct, frozen=True, kw_only=True):
+    """Where a vxlan device sends frames for *mac*; all zeros stand for every other address."""
+
+    mac: Mac
+    remote: str
+    place: Place | None = None
+
+
+class DeviceSpec(Struct, frozen=True, kw_only=True):
+    """A device that is no end of a link: ``macvlan``, ``vxlan`` or ``tap``.
+
+    It lies *over* another: a macvlan always, and that one may be of another node.
+    """
+
+    ref: DevRef
+    kind: str
+    over: DevRef | None = None
+    mode: str = "bridge"  # of a macvlan
+    vxlan: Vxlan | None = None
+    remotes: tuple[RemoteSpec, ...] = ()
+    bridge: DevName | None = None
+    port: PortOptions = PortOptions()
+    vlans: tuple[Vlan, ...] = ()
+    mac: Mac | None = None
+    mtu: int | None = None
+    queues: int = 1
+    traffic: Traffic = Traffic()
+    place: Place | None = None
+
+
 class RouteSpec(Struct, frozen=True, kw_only=True):
-    """A route; *to* is CIDR (``0.0.0.0/0`` or ``::/0`` for ``default``)."""
+    """A route; *to* is CIDR (``0.0.0.0/0`` or ``::/0`` for ``default``).
+
+    *type* is ``unicast``, or what becomes of the packets instead: ``blackhole`` …
+    """
 
     to: str
+    type: str = "unicast"
     via: str | None = None
     dev: DevName | None = None
+    source: str | None = None  # the address that the node itself then sends from
     metric: int | None = None
+    table: int = MAIN_TABLE
     place: Place | None = None
+
+
+class PolicySpec(Struct, frozen=True, kw_only=True):
+    """A routing policy rule; what is None is not asked.
+
+    *action* is ``lookup``, which asks *table*, or what becomes of the packets.
+    """
+
+    action: str = "lookup"
+    table: int = 0  # to look up
+    source: str | None = None  # CIDR, as *destination*
+    destination: str | None = None
+    iif: DevName | None = None
+    oif: DevName | None = None
+    fwmark: int | None = None
+    fwmask: int | None = None  # the bits of the mark that count; None: all
+    priority: int | None = None
+    place: Place | None = None
+
+    @property
+    def six(self) -> bool:
+        """Whether it is of IPv6: a rule that names no address is of IPv4."""
+        return ":" in (self.source or "") + (self.destination or "")
 
 
 class NeighbourSpec(Struct, frozen=True, kw_only=True):
@@ -94,24 +181,34 @@ class NodeSpec(Struct, frozen=True, kw_only=True):
 
     name: NodeName
     bridges: tuple[BridgeSpec, ...] = ()
+    devices: tuple[DeviceSpec, ...] = ()
     addresses: tuple[AddressSpec, ...] = ()
     routes: tuple[RouteSpec, ...] = ()
+    policy: tuple[PolicySpec, ...] = ()
     neighbours: tuple[NeighbourSpec, ...] = ()
     sysctls: tuple[SysctlSpec, ...] = ()
     iptables: tuple[RuleLine, ...] = ()
     ip6tables: tuple[RuleLine, ...] = ()
     nft: RuleLine | None = None  # a whole nft script
     lo: bool = True  # bring up the loopback device
+    dad: bool = False  # detect duplicates of its IPv6 addresses, which takes a second or two
     down: tuple[DevName, ...] = ()
     place: Place | None = None
 
 
 class LinkEnd(Struct, frozen=True, kw_only=True):
-    """One end of a veth pair; a port of *bridge* when that is given."""
+    """One end of a veth pair; a port of *bridge* when that is given.
+
+    *vlans* are all that the port is a member of; () leaves it in the bridge's default one.
+    """
 
     ref: DevRef
     bridge: DevName | None = None
+    port: PortOptions = PortOptions()
+    vlans: tuple[Vlan, ...] = ()
     mac: Mac | None = None
+    queues: int = 1
+    traffic: Traffic = Traffic()
     place: Place | None = None
 
 

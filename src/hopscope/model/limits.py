@@ -4,7 +4,28 @@ from typing import Final
 
 from msgspec import Struct
 
-__all__ = ["COUNT", "METRIC", "MTU", "REPLICAS", "SIZE", "TIMEOUT", "Limits"]
+__all__ = [
+    "AGEING",
+    "BURST",
+    "COST",
+    "COUNT",
+    "FORWARD_DELAY",
+    "METRIC",
+    "MTU",
+    "PRIORITY",
+    "QUEUES",
+    "RATE",
+    "REPLICAS",
+    "RULE_PRIORITY",
+    "SIZE",
+    "TABLE",
+    "TIMEOUT",
+    "UDP_PORT",
+    "VID",
+    "VNI",
+    "WAIT",
+    "Limits",
+]
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -27,4 +48,17 @@ COUNT: Final = Limits(low=1, high=10_000)
 SIZE: Final = Limits(low=12, high=65_507)  # our stamp, to what an IPv4 packet holds
 TIMEOUT: Final = Limits(low=0, high=60, above=True)
 METRIC: Final = Limits(low=0, high=0xFFFF_FFFF)
+AGEING: Final = Limits(low=0, high=1_000_000)  # seconds
+FORWARD_DELAY: Final = Limits(low=2, high=30)  # seconds: BR_MIN_FORWARD_DELAY, BR_MAX_…
+PRIORITY: Final = Limits(low=0, high=0xFFFF)  # of a bridge
+COST: Final = Limits(low=1, high=0xFFFF)  # BR_MIN_PATH_COST, BR_MAX_PATH_COST
+VID: Final = Limits(low=1, high=4094)
+QUEUES: Final = Limits(low=1, high=64)  # the kernel takes 4096; each costs memory in each node
+TABLE: Final = Limits(low=1, high=0xFFFF_FFFF)  # of routes
+RULE_PRIORITY: Final = Limits(low=0, high=0xFFFF_FFFF)  # of a policy rule
+VNI: Final = Limits(low=0, high=(1 << 24) - 1)
+UDP_PORT: Final = Limits(low=1, high=0xFFFF)
+RATE: Final = Limits(low=1000, high=10**12)  # bits a second
+BURST: Final = Limits(low=1, high=(1 << 31) - 1)  # bytes
+WAIT: Final = Limits(low=0, high=60 * 10**9)  # nanoseconds
 REPLICAS: Final = Limits(low=1, high=10_000)

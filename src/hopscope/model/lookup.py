@@ -13,7 +13,16 @@ from ipaddress import (
 )
 from typing import Final
 
-from hopscope.model.snapshot import FdbEntry, LinkState, Neighbour, NodeState, Route, Snapshot
+from hopscope.model.policy import rules_for
+from hopscope.model.snapshot import (
+    FdbEntry,
+    LinkState,
+    Neighbour,
+    NodeState,
+    PolicyRule,
+    Route,
+    Snapshot,
+)
 from hopscope.model.vocab import DevName, DevRef, Family, Mac
 
 __all__ = [
@@ -34,6 +43,7 @@ __all__ = [
     "uses_conntrack",
 ]
 
+_FORBIDDING: Final = ("blackhole", "unreachable", "prohibit")
 _MAIN_TABLES: Final = (255, 254, 253)  # local, main, default: the default rules' order
 
 
@@ -93,48 +103,75 @@ def is_local(node: NodeState, ip: str) -> bool:
     return local_device(node, ip) is not None or (wanted is not None and wanted.is_multicast)
 
 
-def route_to(node: NodeState, ip: str, *, out: DevName | None = None) -> Route | None:
+def route_to(
+    node: NodeState,
+    ip: str,
+    *,
+    out: DevName | None = None,
+    source: str | None = None,
+    came_in: DevName | None = None,
+) -> Route | None:
     """The route for a destination: longest prefix, lowest metric, table by table.
 
     *out* is the device that a sender chose, which decides for multicast and link-local
-    destinations: every device has such a route.
+    destinations: every device has such a route. Policy rules that select by *source* or by
+    the device it *came_in* by hold only when that is known.
 
-    Mirrors fib_lookup() with the default rules, include/net/ip_fib.h; policy rules that
-    select by source, mark or device are not evaluated.
+    Mirrors fib_lookup(), include/net/ip_fib.h, and fib_rules_lookup(), net/core/fib_rules.c.
     """
     wanted = _parsed(ip)
     if wanted is None:
         return None
     family = Family.IP if wanted.version == 4 else Family.IP6
-    asked = [
-        rule.table
-        for rule in sorted(node.policy_rules, key=lambda rule: rule.priority)
-        if rule.family is family and not (rule.source or rule.destination or rule.conditions)
-    ]
-    for table in asked or _MAIN_TABLES:
-        matching = [
-            route
-            for route in node.routes
-            if route.family is family
-            and route.table == table
-            and wanted in _network(route.destination)
-        ]
-        if out is not None and (wanted.is_multicast or wanted.is_link_local):
-            matching = [route for route in matching if route.dev == out]
-        if matching:
-            return max(
-                matching,
-                key=lambda route: (
-                    _network(route.destination).prefixlen,
-                    -route.metric,
-                ),
-            )
+    addresses = [str(one) for one in (wanted, _parsed(source) if source else None) if one]
+    asked = rules_for(
+        node.policy_rules,
+        family,
+        addresses[0],
+        source=addresses[1] if len(addresses) > 1 else None,
+        came_in=came_in,
+    )
+    usual = [PolicyRule(family=family, priority=0, table=table) for table in _MAIN_TABLES]
+    for rule in asked if node.policy_rules else usual:
+        if rule.action in _FORBIDDING:
+            return _forbidden_by(rule)
+        best = _best(node, family, rule.table, wanted, out)
+        if best is not None and best.type != "throw":
+            return best
     return None
 
 
-def next_hop(node: NodeState, ip: str) -> tuple[DevName, str] | None:
+def _best(
+    node: NodeState,
+    family: Family,
+    table: int,
+    wanted: IPv4Address | IPv6Address,
+    out: DevName | None,
+) -> Route | None:
+    matching = [
+        route
+        for route in node.routes
+        if route.family is family and route.table == table and wanted in _network(route.destination)
+    ]
+    if out is not None and (wanted.is_multicast or wanted.is_link_local):
+        matching = [route for route in matching if route.dev == out]
+    return max(
+        matching,
+        key=lambda route: (_network(route.destination).prefixlen, -route.metric),
+        default=None,
+    )
+
+
+def _forbidden_by(rule: PolicyRule) -> Route:
+    """A rule's own verdict, as the route that it stands for."""
+    everything = "0.0.0.0/0" if rule.family is Family.IP else "::/0"
+    destination = rule.destination or everything
+    return Route(family=rule.family, destination=destination, table=0, type=rule.action)
+
+
+def next_hop(node: NodeState, ip: str, *, source: str | None = None) -> tuple[DevName, str] | None:
     """The device and the address to resolve for a destination; None without a route."""
-    route = route_to(node, ip)
+    route = route_to(node, ip, source=source)
     if route is None or route.dev is None or route.type not in ("unicast", "local"):
         return None
     return route.dev, route.via or ip

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from hopscope.model.devices import BridgeState, PortOptions, Vlan, Vxlan
+from hopscope.model.traffic import Qdisc
 from hopscope.model.vocab import DevName, DevRef, Family, Hook, Mac, NeighbourState, NodeName
 
 __all__ = [
@@ -14,6 +16,7 @@ __all__ = [
     "Neighbour",
     "NodeState",
     "PolicyRule",
+    "RemoteEntry",
     "Route",
     "Rule",
     "Snapshot",
@@ -25,6 +28,7 @@ class Address(Struct, frozen=True, kw_only=True):
 
     ip: str
     prefix: int
+    nodad: bool = False  # of IPv6: usable at once, no duplicate was looked for
 
     def __str__(self) -> str:
         return f"{self.ip}/{self.prefix}"
@@ -35,7 +39,7 @@ class LinkState(Struct, frozen=True, kw_only=True):
 
     name: DevName
     index: int
-    kind: str  # "veth", "bridge", "loopback", "" for a physical device
+    kind: str  # "veth", "bridge", "macvlan", "vxlan", "tap", "loopback", "" for a physical device
     mac: Mac | None
     mtu: int
     up: bool
@@ -44,7 +48,14 @@ class LinkState(Struct, frozen=True, kw_only=True):
     master: DevName | None = None  # the bridge that this device is a port of
     port_state: str | None = None  # of a bridge port: "disabled", "forwarding" …
     peer: DevRef | None = None  # the other end of a veth pair
+    queues: int = 1  # for sending
     addresses: tuple[Address, ...] = ()
+    bridge: BridgeState | None = None  # of a bridge: what it is set to
+    port: PortOptions | None = None  # of a bridge port: how the bridge treats it
+    over: DevRef | None = None  # of a macvlan or vxlan: the device that carries its frames
+    macvlan: str | None = None  # of a macvlan: its mode
+    vxlan: Vxlan | None = None
+    vlans: tuple[Vlan, ...] = ()  # of a port or bridge, where the bridge filters VLANs
     stp: bool = False  # whether a bridge runs the spanning tree protocol
     nf_call: bool = False  # a bridge's own nf_call_iptables
     nf_call6: bool = False  # … and nf_call_ip6tables
@@ -75,6 +86,8 @@ class PolicyRule(Struct, frozen=True, kw_only=True):
     source: str | None = None
     destination: str | None = None
     conditions: tuple[str, ...] = ()  # what else it asks, as ``ip rule`` names it: "fwmark"
+    action: str = "lookup"  # or "blackhole", "unreachable", "prohibit" …
+    values: Mapping[str, str] = field(default_factory=dict)  # of conditions: "iif" → "eth0"
 
 
 class Neighbour(Struct, frozen=True, kw_only=True):
@@ -93,6 +106,15 @@ class FdbEntry(Struct, frozen=True, kw_only=True):
     mac: Mac
     port: DevName
     local: bool = False  # the bridge's own address: up the stack
+    static: bool = False
+
+
+class RemoteEntry(Struct, frozen=True, kw_only=True):
+    """Where the vxlan device *dev* sends frames for *mac*; all zeros: for every other address."""
+
+    dev: DevName
+    mac: Mac
+    remote: str
     static: bool = False
 
 
@@ -131,6 +153,8 @@ class NodeState(Struct, frozen=True, kw_only=True):
     policy_rules: tuple[PolicyRule, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
     fdb: tuple[FdbEntry, ...] = ()
+    remotes: tuple[RemoteEntry, ...] = ()
+    qdiscs: tuple[Qdisc, ...] = ()
     chains: tuple[Chain, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)  # SNMP: "Icmp.InEchos" …

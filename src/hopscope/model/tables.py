@@ -2,4 +2,7 @@
 
 __all__ = ["TABLES"]
 
-TABLES = ("links", "neighbours", "fdb", "routes", "rules", "sysctls", "topology")
+TABLES = (
+    *("links", "neighbours", "fdb", "routes", "policy", "qdiscs"),
+    *("rules", "sysctls", "topology"),
+)

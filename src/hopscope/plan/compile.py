@@ -5,26 +5,32 @@ without IPv6 never sends IPv6; each veth pair in one message; then node by node 
 left, a bridge after its ports, so that it takes each of them up once.
 """
 
-import hashlib
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from hopscope.model.lab import (
+    DeviceSpec,
     FirewallStep,
     LabSpec,
     LinkEnd,
     LinkSpec,
     NodeSpec,
     PingStep,
+    PolicySpec,
     SetStep,
     StoryStep,
     SysctlSpec,
 )
-from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
+from hopscope.model.vocab import DevName, DevRef, NodeName
+from hopscope.plan.devices import crosses_nodes, device_ops, devices_up, macvlans_up
+from hopscope.plan.macs import mac_of
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
     AddNeighbour,
+    AddPolicyRule,
     AddRoute,
     AddRules,
     AddVeth,
@@ -36,13 +42,28 @@ from hopscope.plan.ops import (
     SetSysctl,
     SetUp,
 )
+from hopscope.plan.ports import port_ops
+from hopscope.plan.traffic import traffic_ops
 
-__all__ = ["HOME", "alias_of", "compile_lab", "mac_of", "sysctl_path", "uses_ipv6"]
+__all__ = [
+    "HOME",
+    "alias_of",
+    "compile_lab",
+    "device_refs",
+    "mac_of",
+    "sysctl_path",
+    "uses_ipv6",
+]
 
 HOME: Final = NodeName("host")
 """The node that is the sandbox's own namespace, or with --on-host the real one."""
 
 LO: Final = DevName("lo")
+_MAIN_PRIORITY: Final = 32766  # of the rule that every namespace has for its main table
+
+
+_Ends = Mapping[NodeName, list[tuple[LinkEnd, bool]]]
+"""Node → its ends of links, in their order, and whether each is the far one."""
 
 
 def compile_lab(
@@ -62,26 +83,50 @@ def compile_lab(
             *_early_sysctls(spec, on_host=on_host),
             *_devices(spec, on_host=on_host),
             *_late_sysctls(spec, ends, on_host=on_host),
-            *(
-                op
-                for node in spec.nodes
-                for op in (*_bring_up(node, ends[node.name], on_host=on_host), *_layer3(node))
-            ),
+            *(op for group in _set_up(spec, ends, on_host=on_host) for op in group),
             *(op for node in spec.nodes for op in _rules(node)),
         ),
         indexes=_indexes(spec, first_host_index),
     )
 
 
+def _set_up(spec: LabSpec, ends: _Ends, *, on_host: bool) -> Iterator[Iterator[Op]]:
+    """Node by node what brings it up and what is set then.
+
+    A macvlan comes up after the device that it lies over, which another node may hold: then
+    all nodes come up first.
+    """
+    mtus = {end.ref: link.mtu for link in spec.links if link.mtu for end in (link.a, link.b)}
+
+    def raised(node: NodeSpec) -> Iterator[Op]:
+        return _bring_up(node, ends[node.name], on_host=on_host)
+
+    def rest(node: NodeSpec) -> Iterator[Op]:
+        yield from macvlans_up(spec, node)
+        mine = [end for end, _far in ends[node.name]]
+        yield from port_ops(node, mine)
+        yield from traffic_ops(node, mine, mtus)
+        yield from _layer3(node)
+
+    if crosses_nodes(spec):
+        yield from map(raised, spec.nodes)
+        yield from map(rest, spec.nodes)
+    else:
+        for node in spec.nodes:
+            yield raised(node)
+            yield rest(node)
+
+
+def device_refs(spec: LabSpec) -> list[DevRef]:
+    """Every device of the lab but the loopbacks, in the order in which they are numbered."""
+    bridges = [DevRef(node.name, bridge.name) for node in spec.nodes for bridge in node.bridges]
+    ends = [end.ref for link in spec.links for end in (link.a, link.b)]
+    return bridges + ends + [device.ref for node in spec.nodes for device in node.devices]
+
+
 def alias_of(lab: str) -> str:
     """The ownership mark of a lab's devices on the real host."""
     return f"hopscope:{lab}"
-
-
-def mac_of(ref: DevRef) -> Mac:
-    """A stable, locally administered address, so that every run of a lab reads the same."""
-    digest = hashlib.sha256(str(ref).encode()).digest()
-    return Mac(":".join(f"{byte:02x}" for byte in (2, *digest[:5])))
 
 
 def sysctl_path(key: str) -> str:
@@ -96,10 +141,17 @@ def uses_ipv6(spec: LabSpec) -> bool:
         or (node.nft is not None and "ip6" in node.nft.text)
         or any(":" in address.cidr for address in node.addresses)
         or any(":" in route.to or ":" in (route.via or "") for route in node.routes)
+        or any(rule.six for rule in node.policy)
+        or any(map(_tunnels_over_ipv6, node.devices))
         or any(":" in neighbour.ip for neighbour in node.neighbours)
         or any("ipv6" in s.key and "disable_ipv6" not in s.key for s in node.sysctls)
         for node in spec.nodes
     )
+
+
+def _tunnels_over_ipv6(device: DeviceSpec) -> bool:
+    ends = (device.vxlan.local or "", device.vxlan.remote or "") if device.vxlan else ()
+    return any(":" in ip for ip in (*ends, *(one.remote for one in device.remotes)))
 
 
 def _speaks_ipv6(step: StoryStep) -> bool:
@@ -118,16 +170,10 @@ def _indexes(spec: LabSpec, first_host_index: int | None) -> Mapping[DevRef, int
     indexes = {DevRef(node.name, LO): 1 for node in spec.nodes}
     if first_host_index is not None and HOME in following:
         following[HOME] = first_host_index
-    bridges = [DevRef(node.name, bridge.name) for node in spec.nodes for bridge in node.bridges]
-    ends = [end.ref for link in spec.links for end in (link.a, link.b)]
-    for ref in bridges + ends:
+    for ref in device_refs(spec):
         indexes[ref] = following[ref.node]
         following[ref.node] += 1
     return indexes
-
-
-_Ends = Mapping[NodeName, list[tuple[LinkEnd, bool]]]
-"""Node → its ends of links, in their order, and whether each is the far one."""
 
 
 def _ends(spec: LabSpec) -> _Ends:
@@ -153,8 +199,10 @@ def _set(node: NodeSpec, sysctl: SysctlSpec) -> SetSysctl:
 
 
 def _early_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
-    quiet = {"disable_ipv6": "1"} if not uses_ipv6(spec) else {"accept_dad": "0"}
+    six = uses_ipv6(spec)
     for node in spec.nodes:
+        undoubted = {} if node.dad else {"accept_dad": "0"}
+        quiet = undoubted if six else {"disable_ipv6": "1"}
         if not (on_host and node.name == HOME):
             for which in ("all", "default"):
                 for key, value in quiet.items():
@@ -174,6 +222,7 @@ def _late_sysctls(spec: LabSpec, ends: _Ends, *, on_host: bool) -> Iterator[Op]:
         silent = [
             *(bridge.name for bridge in node.bridges),
             *(end.ref.dev for end, _far in ends[node.name] if end.bridge),
+            *(device.ref.dev for device in node.devices if device.bridge),
         ]
         for dev in silent:
             path = f"net/ipv6/conf/{dev}/disable_ipv6"
@@ -193,6 +242,10 @@ def _devices(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
                 name=bridge.name,
                 nf_call_iptables=bridge.nf_call_iptables,
                 stp=bridge.stp,
+                ageing=bridge.ageing,
+                forward_delay=bridge.forward_delay,
+                priority=bridge.priority,
+                vlan_filtering=bridge.vlan_filtering,
                 mac=bridge.mac,
                 mtu=bridge.mtu,
                 place=bridge.place,
@@ -200,6 +253,7 @@ def _devices(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
     down = {(node.name, dev) for node in spec.nodes for dev in node.down}
     for link in spec.links:
         yield _veth(link, down, on_host=on_host)
+    yield from device_ops(spec)
     if on_host:
         for ref in _indexes(spec, None):
             if ref.node == HOME and ref.dev != LO:
@@ -224,7 +278,8 @@ def _near_and_far(link: LinkSpec) -> tuple[LinkEnd, LinkEnd]:
 
 
 def _new_end(end: LinkEnd) -> NewEnd:
-    return NewEnd(ref=end.ref, mac=end.mac or mac_of(end.ref), bridge=end.bridge)
+    mac = end.mac or mac_of(end.ref)
+    return NewEnd(ref=end.ref, mac=mac, bridge=end.bridge, queues=end.queues)
 
 
 def _is_real(ref: DevRef, *, on_host: bool) -> bool:
@@ -245,6 +300,7 @@ def _bring_up(
         bridge = end.bridge if far else None
         if (far or real) and (up or bridge):
             yield SetUp(node=node.name, dev=end.ref.dev, up=up, bridge=bridge, place=end.place)
+    yield from devices_up(node)
     for one in node.bridges:
         up = one.up and one.name not in node.down
         if up or one.mtu is not None:
@@ -253,7 +309,13 @@ def _bring_up(
 
 def _layer3(node: NodeSpec) -> Iterator[Op]:
     for address in node.addresses:
-        yield AddAddress(node=node.name, dev=address.dev, cidr=address.cidr, place=address.place)
+        yield AddAddress(
+            node=node.name,
+            dev=address.dev,
+            cidr=address.cidr,
+            dad=node.dad and ":" in address.cidr,
+            place=address.place,
+        )
     for route in node.routes:
         yield AddRoute(
             node=node.name,
@@ -261,10 +323,26 @@ def _layer3(node: NodeSpec) -> Iterator[Op]:
             via=route.via,
             dev=route.dev,
             metric=route.metric,
+            type=route.type,
+            source=route.source,
+            table=route.table,
             place=route.place,
         )
+    for rule in _with_priorities(node.policy):
+        yield AddPolicyRule(node=node.name, rule=replace(rule, place=None), place=rule.place)
     for near in node.neighbours:
         yield AddNeighbour(node=node.name, dev=near.dev, ip=near.ip, mac=near.mac, place=near.place)
+
+
+def _with_priorities(rules: Sequence[PolicySpec]) -> Iterator[PolicySpec]:
+    """Those that say none are asked in their order, just before the main table."""
+    left = sum(rule.priority is None for rule in rules)
+    for rule in rules:
+        if rule.priority is None:
+            yield replace(rule, priority=_MAIN_PRIORITY - left)
+            left -= 1
+        else:
+            yield rule
 
 
 def _rules(node: NodeSpec) -> Iterator[Op]:

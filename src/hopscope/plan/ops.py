@@ -6,15 +6,34 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from hopscope.errors import Place
+from hopscope.model.lab import MAIN_TABLE
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
+from hopscope.plan.moreops import (
+    AddFdb,
+    AddMacvlan,
+    AddPolicyRule,
+    AddQdisc,
+    AddRemote,
+    AddTap,
+    AddVxlan,
+    SetPort,
+    SetVlans,
+)
 
 __all__ = [
     "AddAddress",
     "AddBridge",
+    "AddFdb",
+    "AddMacvlan",
     "AddNeighbour",
+    "AddPolicyRule",
+    "AddQdisc",
+    "AddRemote",
     "AddRoute",
     "AddRules",
+    "AddTap",
     "AddVeth",
+    "AddVxlan",
     "ChangeBridge",
     "ChangeDevice",
     "MakeNodes",
@@ -28,8 +47,10 @@ __all__ = [
     "RemoveNodes",
     "RemoveRoute",
     "ResetRules",
+    "SetPort",
     "SetSysctl",
     "SetUp",
+    "SetVlans",
 ]
 
 
@@ -63,6 +84,10 @@ class AddBridge(Struct, frozen=True, kw_only=True):
     name: DevName
     nf_call_iptables: bool = False
     stp: bool = False
+    ageing: float | None = None
+    forward_delay: float | None = None
+    priority: int | None = None
+    vlan_filtering: bool = False
     mac: Mac | None = None
     mtu: int | None = None
     place: Place | None = None
@@ -77,6 +102,7 @@ class NewEnd(Struct, frozen=True, kw_only=True):
     ref: DevRef
     mac: Mac
     bridge: DevName | None
+    queues: int = 1
 
 
 class AddVeth(Struct, frozen=True, kw_only=True):
@@ -104,13 +130,15 @@ class AddVeth(Struct, frozen=True, kw_only=True):
 class SetUp(Struct, frozen=True, kw_only=True):
     """Bring a device up, or down; *bridge* also makes it that bridge's port.
 
-    *mtu* is for a bridge: until it is set once, each new port changes it.
+    *mtu* is for a bridge: until it is set once, each new port changes it. *mac* and *mtu*
+    are for a tap, too, which is born without.
     """
 
     node: NodeName
     dev: DevName
     up: bool = True
     bridge: DevName | None = None
+    mac: Mac | None = None
     mtu: int | None = None
     place: Place | None = None
 
@@ -131,11 +159,12 @@ class Mark(Struct, frozen=True, kw_only=True):
 
 
 class AddAddress(Struct, frozen=True, kw_only=True):
-    """Give a device an address, without duplicate address detection."""
+    """Give a device an address; with *dad*, duplicates of an IPv6 one are looked for."""
 
     node: NodeName
     dev: DevName
     cidr: str
+    dad: bool = False
     place: Place | None = None
 
     def __str__(self) -> str:
@@ -150,12 +179,17 @@ class AddRoute(Struct, frozen=True, kw_only=True):
     via: str | None
     dev: DevName | None
     metric: int | None
+    type: str = "unicast"
+    source: str | None = None
+    table: int = MAIN_TABLE
     place: Place | None = None
 
     def __str__(self) -> str:
+        kind = "" if self.type == "unicast" else f"{self.type} "
         via = f" via {self.via}" if self.via else ""
         dev = f" dev {self.dev}" if self.dev else ""
-        return f"{self.node}: adding the route to {self.to}{via}{dev}"
+        table = "" if self.table == MAIN_TABLE else f" in the table {self.table}"
+        return f"{self.node}: adding the {kind}route to {self.to}{via}{dev}{table}"
 
 
 class AddNeighbour(Struct, frozen=True, kw_only=True):
@@ -293,10 +327,19 @@ Op = (
     | SetSysctl
     | AddBridge
     | AddVeth
+    | AddMacvlan
+    | AddVxlan
+    | AddTap
+    | AddRemote
     | SetUp
+    | SetPort
+    | SetVlans
+    | AddFdb
+    | AddQdisc
     | Mark
     | AddAddress
     | AddRoute
+    | AddPolicyRule
     | AddNeighbour
     | AddRules
     | ChangeDevice

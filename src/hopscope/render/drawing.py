@@ -46,6 +46,10 @@ def _device(snapshot: Snapshot, link: LinkState) -> Text:
 def _remarks(link: LinkState) -> Iterator[tuple[str, str]]:
     for address in link.addresses:
         yield str(address), "green"
+    if link.over is not None:
+        yield f"{link.kind} over {link.over}", "dim"
+    if link.vxlan is not None:
+        yield f"vxlan {link.vxlan.id} to {link.vxlan.remote or 'its remotes'}", "dim"
     if link.kind == "bridge" and not link.addresses:
         yield "no address", "dim"
     if not link.up:

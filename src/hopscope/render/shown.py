@@ -5,15 +5,18 @@ from typing import Final
 
 from msgspec import Struct
 
-from hopscope.model.lookup import owner_of_mac, route_text, silent_nat
+from hopscope.model.lookup import owner_of_mac, silent_nat
 from hopscope.model.snapshot import LinkState, Snapshot
 from hopscope.model.vocab import Mac
 from hopscope.render.changes import entry_owner
+from hopscope.render.settings import asks, route_row, settings, shaping
 from hopscope.render.words import routing_table
 
 __all__ = ["Table", "shown"]
 
 Row = tuple[str, ...]
+_SET: Final = "Set"
+"""A column that is left out where it would be empty."""
 
 
 class Table(Struct, frozen=True, kw_only=True):
@@ -27,9 +30,12 @@ class Table(Struct, frozen=True, kw_only=True):
 
 def shown(what: str, snapshot: Snapshot) -> Table:
     """The table that a ``show`` step asks for by that word."""
-    title, columns, rows = _SHOWN[what]
+    title, columns, made = _SHOWN[what]
     notes = tuple(_notes(what, snapshot))
-    return Table(title=title, columns=columns, rows=tuple(rows(snapshot)), notes=notes)
+    rows = tuple(made(snapshot))
+    if columns[-1] == _SET and all(row[-1] == "—" for row in rows):
+        columns, rows = columns[:-1], tuple(row[:-1] for row in rows)
+    return Table(title=title, columns=columns, rows=rows, notes=notes)
 
 
 def _notes(what: str, snapshot: Snapshot) -> Iterator[str]:
@@ -57,6 +63,10 @@ def _fdb(snapshot: Snapshot) -> Iterator[Row]:
             how = "local" if entry.local else "static" if entry.static else "learnt"
             owner = _owner(snapshot, entry.mac)
             yield f"{node.name}/{entry.bridge}", entry.mac, entry.port, how, owner
+        for remote in node.remotes:
+            how = "static" if remote.static else "learnt"
+            owner = _owner(snapshot, remote.mac)
+            yield f"{node.name}/{remote.dev}", remote.mac, f"to {remote.remote}", how, owner
 
 
 def _owner(snapshot: Snapshot, mac: Mac | None) -> str:
@@ -76,6 +86,7 @@ def _links(snapshot: Snapshot) -> Iterator[Row]:
                 link.master or "—",
                 str(link.peer or "—"),
                 ", ".join(str(address) for address in link.addresses) or "none",
+                settings(link) or "—",
             )
 
 
@@ -91,10 +102,25 @@ def _routes(snapshot: Snapshot) -> Iterator[Row]:
             if route.table != 255:  # the local table repeats the addresses
                 yield (
                     node.name,
-                    route_text(route),
+                    route_row(route),
                     routing_table(route.table),
                     route.protocol or "—",
                 )
+
+
+def _policy(snapshot: Snapshot) -> Iterator[Row]:
+    for node in snapshot.nodes:
+        for rule in sorted(node.policy_rules, key=lambda rule: rule.priority):
+            does = f"lookup {routing_table(rule.table)}" if rule.table else rule.action
+            yield node.name, rule.family, str(rule.priority), asks(rule), does
+
+
+def _qdiscs(snapshot: Snapshot) -> Iterator[Row]:
+    for node in snapshot.nodes:
+        for one in node.qdiscs:
+            told = shaping(one.options) if one.options is not None else "—"
+            where = f"{node.name}/{one.dev}"
+            yield where, f"{one.kind} {one.handle}", one.parent, told, f"{one.sent}/{one.dropped}"
 
 
 def _rules(snapshot: Snapshot) -> Iterator[Row]:
@@ -121,6 +147,8 @@ def _topology(snapshot: Snapshot) -> Iterator[Row]:
             if link.kind == "bridge":
                 ports = ", ".join(one.name for one in node.links if one.master == link.name)
                 yield here, "bridge of", ports or "no port"
+            elif link.over is not None:
+                yield here, f"{link.kind} over", str(link.over)
             elif link.peer is not None and str(link.peer) not in told:
                 told.add(here)
                 yield here, "joined to", str(link.peer)
@@ -129,7 +157,7 @@ def _topology(snapshot: Snapshot) -> Iterator[Row]:
 _SHOWN: Final[dict[str, tuple[str, Row, Callable[[Snapshot], Iterator[Row]]]]] = {
     "links": (
         "Devices",
-        ("Device", "Kind", "State", "MAC", "MTU", "Bridge", "Peer", "Addresses"),
+        ("Device", "Kind", "State", "MAC", "MTU", "Bridge", "Peer", "Addresses", _SET),
         _links,
     ),
     "neighbours": (
@@ -143,6 +171,16 @@ _SHOWN: Final[dict[str, tuple[str, Row, Callable[[Snapshot], Iterator[Row]]]]] =
         _fdb,
     ),
     "routes": ("Routes", ("Node", "Route", "Table", "Protocol"), _routes),
+    "policy": (
+        "Policy rules: which table is asked",
+        ("Node", "Family", "Priority", "For", "Does"),
+        _policy,
+    ),
+    "qdiscs": (
+        "Queueing disciplines: how what is sent is held back",
+        ("Device", "Kind", "Below", "Set", "Sent/dropped"),
+        _qdiscs,
+    ),
     "rules": ("Firewall rules", ("Node", "Chain", "Packets", "Rule"), _rules),
     "sysctls": ("Switches (sysctls)", ("Node", "Key", "Value"), _sysctls),
     "topology": ("Links and bridges", ("End", "", "Other end"), _topology),

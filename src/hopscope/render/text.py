@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hopscope.model.journey import HookStep, Hop, Journey, Step
-from hopscope.model.lookup import owner_of_mac, route_text, silent_nat
+from hopscope.model.lookup import owner_of_mac, silent_nat
 from hopscope.model.record import (
     Check,
     ExpectResult,
@@ -26,6 +26,8 @@ from hopscope.model.record import (
 from hopscope.model.snapshot import NodeState, Snapshot
 from hopscope.model.vocab import Fate, Mac
 from hopscope.render.drawing import drawing
+from hopscope.render.settings import route_row, settings
+from hopscope.render.shown import shown
 from hopscope.render.words import (
     counted,
     duration,
@@ -267,11 +269,22 @@ def _fdb(snapshot: Snapshot, whole: Snapshot) -> RenderableType:
             f"{node.name}/{entry.bridge}",
             entry.mac,
             _owner(whole, entry.mac),
-            entry.port,
+            str(entry.port),
             "local" if entry.local else "static" if entry.static else "learnt",
         )
         for node in snapshot.nodes
         for entry in node.fdb
+    ]
+    rows += [
+        (
+            f"{node.name}/{entry.dev}",
+            entry.mac,
+            _owner(whole, entry.mac),
+            f"to {entry.remote}",
+            "static" if entry.static else "learnt",
+        )
+        for node in snapshot.nodes
+        for entry in node.remotes
     ]
     return _table("fdb", ("bridge", "MAC", "is", "port", "how"), rows)
 
@@ -287,22 +300,34 @@ def _links(snapshot: Snapshot) -> RenderableType:
             link.master or "",
             str(link.peer or ""),
             ", ".join(str(address) for address in link.addresses),
+            settings(link),
         )
         for node in snapshot.nodes
         for link in node.links
     ]
-    columns = ("device", "kind", "state", "MAC", "MTU", "bridge", "peer", "addresses")
-    return _table("links", columns, rows)
+    columns = ("device", "kind", "state", "MAC", "MTU", "bridge", "peer", "addresses", "set")
+    told = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
+    return _table("links", columns[:told], [row[:told] for row in rows])
 
 
 def _routes(snapshot: Snapshot) -> RenderableType:
     rows = [
-        (node.name, route_text(route), routing_table(route.table), route.protocol)
+        (node.name, route_row(route), routing_table(route.table), route.protocol)
         for node in snapshot.nodes
         for route in node.routes
         if route.table != 255
     ]
     return _table("routes", ("node", "route", "table", "protocol"), rows)
+
+
+def _as_shown(what: str) -> Callable[[Snapshot], RenderableType]:
+    """A table that says the same in a terminal as in the report."""
+
+    def made(snapshot: Snapshot) -> RenderableType:
+        table = shown(what, snapshot)
+        return _table(what, [column.lower() for column in table.columns], table.rows)
+
+    return made
 
 
 def _rules(snapshot: Snapshot) -> RenderableType:
@@ -350,6 +375,8 @@ def _topology(snapshot: Snapshot) -> RenderableType:
 _SHOWN: dict[str, Callable[[Snapshot], RenderableType]] = {
     "links": _links,
     "routes": _routes,
+    "policy": _as_shown("policy"),
+    "qdiscs": _as_shown("qdiscs"),
     "rules": _rules,
     "sysctls": _sysctls,
     "topology": _topology,

@@ -14,17 +14,16 @@ from msgspec import Struct
 
 from hopscope.errors import Problem
 from hopscope.model.lab import (
+    MAIN_TABLE,
     AddressSpec,
-    BridgeSpec,
     Expect,
     ExpectStep,
     FirewallStep,
     LabSpec,
-    LinkEnd,
-    LinkSpec,
     NeighbourSpec,
     NodeSpec,
     PingStep,
+    PolicySpec,
     RouteSpec,
     RuleLine,
     SetStep,
@@ -33,22 +32,14 @@ from hopscope.model.lab import (
     SysctlSpec,
     ZeroStep,
 )
-from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
+from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.spec.addressing import drawn
-from hopscope.spec.names import ip_of, is_mac
+from hopscope.spec.buildlinks import built_bridge, built_device, built_link, written_mac
+from hopscope.spec.names import ip_of
+from hopscope.spec.network import Policy, Route
 from hopscope.spec.origins import Origins
 from hopscope.spec.replicas import Replicas, counts_of, links_of, nodes_of
-from hopscope.spec.schema import (
-    End,
-    Lab,
-    Link,
-    Node,
-    Ping,
-    PingExpect,
-    Route,
-    Step,
-    TableExpect,
-)
+from hopscope.spec.schema import Lab, Node, Ping, PingExpect, Step, TableExpect
 from hopscope.spec.tree import Locate, Path
 
 __all__ = ["Built", "address_meant", "build"]
@@ -72,7 +63,7 @@ class Built(Struct, frozen=True, kw_only=True):
 def build(lab: Lab, *, where: Locate, file: str, believed: Collection[str] = ()) -> Built:
     """The LabSpec of *lab*; *where* knows the places in *file*."""
     written = [_node(NodeName(name), node, where) for name, node in lab.nodes.items()]
-    ends = [_link(link, ("links", n), where) for n, link in enumerate(lab.links)]
+    ends = [built_link(link, ("links", n), where) for n, link in enumerate(lab.links)]
     counts, wrong = counts_of(lab, where)
     numbered = nodes_of(written, counts, where)
     links, numbers, unequal = links_of(ends, counts, where)
@@ -125,20 +116,19 @@ def _node(name: NodeName, node: Node, where: Locate) -> NodeSpec:
     return NodeSpec(
         name=name,
         bridges=tuple(
-            BridgeSpec(
-                name=DevName(dev),
-                nf_call_iptables=bridge.nf_call_iptables,
-                stp=bridge.stp,
-                mac=_mac(bridge.mac),
-                mtu=bridge.mtu,
-                up=bridge.up,
-                place=where((*path, "bridges", dev), key=True),
-            )
+            built_bridge(dev, bridge, (*path, "bridges", dev), where)
             for dev, bridge in node.bridges.items()
+        ),
+        devices=tuple(
+            built_device(DevRef(name, DevName(dev)), device, (*path, "devices", dev), where)
+            for dev, device in node.devices.items()
         ),
         addresses=_addresses(node, path, where),
         routes=tuple(
             _route(route, (*path, "routes", n), where) for n, route in enumerate(node.routes)
+        ),
+        policy=tuple(
+            _policy(rule, (*path, "policy", n), where) for n, rule in enumerate(node.policy)
         ),
         neighbours=_neighbours(node, path, where),
         sysctls=_sysctls(node.sysctls, (*path, "sysctls"), where),
@@ -146,6 +136,7 @@ def _node(name: NodeName, node: Node, where: Locate) -> NodeSpec:
         ip6tables=_lines(node.ip6tables, "ip6tables", (*path, "ip6tables"), where),
         nft=None if node.nft is None else RuleLine(text=node.nft, place=where((*path, "nft"))),
         lo=node.lo,
+        dad=node.dad,
         down=tuple(map(DevName, node.down)),
         place=where(path, key=True),
     )
@@ -180,11 +171,43 @@ def _route(route: Route, path: Path, where: Locate) -> RouteSpec:
             to = str(ip_network(to))
     return RouteSpec(
         to=to,
+        type=route.type,
         via=route.via,
         dev=None if route.dev is None else DevName(route.dev),
+        source=None if route.src is None else _ip(route.src),
         metric=route.metric,
+        table=MAIN_TABLE if route.table is None else route.table,
         place=where(path),
     )
+
+
+def _policy(rule: Policy, path: Path, where: Locate) -> PolicySpec:
+    mark, _, mask = (rule.fwmark or "").partition("/")
+    return PolicySpec(
+        action=rule.action or "lookup",
+        table=rule.lookup or 0,
+        source=_network(rule.source),
+        destination=_network(rule.to),
+        iif=None if rule.iif is None else DevName(rule.iif),
+        oif=None if rule.oif is None else DevName(rule.oif),
+        fwmark=_integer(mark) if mark else None,
+        fwmask=_integer(mask) if mask else None,
+        priority=rule.priority,
+        place=where(path),
+    )
+
+
+def _integer(text: str) -> int:
+    return int(text, 16 if text.startswith("0x") else 10)
+
+
+def _network(text: str | None) -> str | None:
+    """CIDR; ``all`` asks nothing."""
+    if text in (None, "all", "default"):
+        return None
+    with suppress(ValueError):
+        return str(ip_network(text))
+    return text
 
 
 def _neighbours(node: Node, path: Path, where: Locate) -> tuple[NeighbourSpec, ...]:
@@ -192,7 +215,7 @@ def _neighbours(node: Node, path: Path, where: Locate) -> tuple[NeighbourSpec, .
         NeighbourSpec(
             dev=DevName(dev),
             ip=_ip(ip),
-            mac=_lower(mac),
+            mac=written_mac(mac),
             place=where((*path, "neighbours", dev, ip), key=True),
         )
         for dev, entries in node.neighbours.items()
@@ -202,14 +225,6 @@ def _neighbours(node: Node, path: Path, where: Locate) -> tuple[NeighbourSpec, .
 
 def _ip(text: str) -> str:
     return str(ip_of(text) or text)
-
-
-def _lower(text: str) -> Mac:
-    return Mac(text.lower() if is_mac(text) else text)
-
-
-def _mac(text: str | None) -> Mac | None:
-    return None if text is None else _lower(text)
 
 
 def _sysctls(given: dict[str, str], path: Path, where: Locate) -> tuple[SysctlSpec, ...]:
@@ -226,23 +241,6 @@ def _lines(lines: Sequence[str], tool: str, path: Path, where: Locate) -> tuple[
         for number, line in enumerate(lines)
         for named in (re.match(rf"\s*{tool}\s", line),)
         for place in (where((*path, number)),)
-    )
-
-
-def _link(link: Link, path: Path, where: Locate) -> LinkSpec:
-    a, b = (
-        _end(end, link.mac.get(f"{end.node}:{end.dev}"), (*path, "ends", number), where)
-        for number, end in enumerate(link.ends)
-    )
-    return LinkSpec(a=a, b=b, mtu=link.mtu, place=where(path))
-
-
-def _end(end: End, mac: str | None, path: Path, where: Locate) -> LinkEnd:
-    return LinkEnd(
-        ref=DevRef(NodeName(end.node), DevName(end.dev)),
-        bridge=None if end.bridge is None else DevName(end.bridge),
-        mac=_mac(mac),
-        place=where(path),
     )
 
 

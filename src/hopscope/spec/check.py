@@ -3,13 +3,17 @@
 from collections.abc import Collection
 
 from hopscope.errors import Problem
+from hopscope.spec.bridging import bridging
 from hopscope.spec.build import Built
+from hopscope.spec.devicerules import devices
 from hopscope.spec.firewall import firewall
 from hopscope.spec.layer3 import layer3
+from hopscope.spec.policy import policy
 from hopscope.spec.scope import Listing, scope_of
 from hopscope.spec.stories import story
 from hopscope.spec.sysctls import sysctls
 from hopscope.spec.topology import topology
+from hopscope.spec.trafficrules import traffic
 
 __all__ = ["check"]
 
@@ -31,7 +35,11 @@ def check(
     )
     return [
         *topology(scope),
+        *devices(scope),
+        *bridging(scope),
+        *traffic(scope),
         *layer3(scope),
+        *policy(scope),
         *(
             problem
             for node in scope.alike()

@@ -7,8 +7,8 @@ from typing import Final
 
 from hopscope.errors import Problem
 from hopscope.model.lab import AddressSpec, NodeSpec, RouteSpec
-from hopscope.model.limits import METRIC
-from hopscope.spec.faults import Fault
+from hopscope.model.limits import METRIC, TABLE
+from hopscope.spec.faults import Fault, near
 from hopscope.spec.names import address_fault, ip_fault, ip_of, mac_fault, network_of
 from hopscope.spec.reach import Reach
 from hopscope.spec.scope import LO, Scope, first_of_each, said
@@ -103,7 +103,7 @@ def _loopback(node: NodeSpec, address: AddressSpec) -> Fault | None:
 
 
 def _routes(scope: Scope, node: NodeSpec) -> Iterator[Problem]:
-    seen: dict[tuple[str, int], Path] = {}
+    seen: dict[tuple[str, int, int], Path] = {}
     if not node.routes:
         return
     reach = Reach(node)
@@ -114,10 +114,11 @@ def _routes(scope: Scope, node: NodeSpec) -> Iterator[Problem]:
             yield said(fault, scope.where((*path, part) if part else path, piece=piece))
         if wrong:
             continue
-        key = (route.to, route.metric or _DEFAULT_METRIC[ip_network(route.to).version])
+        metric = route.metric or _DEFAULT_METRIC[ip_network(route.to).version]
+        key = (route.to, metric, route.table)
         if key in seen:
             message = f"{node.name} has a route to {_shown(route)} of that metric already"
-            hint = f"{scope.first(seen[key])}; give one another metric"
+            hint = f"{scope.first(seen[key])}; give one another metric or table"
             fault = Fault(rule="duplicate-route", message=message, text=route.to, hint=hint)
             yield said(fault, scope.where(path))
         seen.setdefault(key, path)
@@ -133,13 +134,34 @@ def _route(
         yield fault, "dev", route.dev
     if (fault := limit_fault("the metric of a route", route.metric, METRIC)) is not None:
         yield fault, "metric", str(route.metric)
-    if route.via is None:
+    if (fault := limit_fault("the number of a table", route.table, TABLE)) is not None:
+        yield fault, "table", str(route.table)
+    if route.source is not None and (fault := _source(node, route.source)) is not None:
+        yield fault, "src", route.source
+    if route.type != "unicast":
+        for key, text in (("via", route.via), ("dev", route.dev), ("src", route.source)):
+            if text is not None:
+                message = f"a {route.type} route leads nowhere, and this one says {key}"
+                hint = f"write '{route.type} {_shown(route)}'"
+                yield Fault(rule="bad-route", message=message, text=text, hint=hint), key, text
+    elif route.via is None:
         if route.dev is None:
             hint = "write 'via' and a gateway, or 'dev' and a device"
             message = f"the route to {_shown(route)} says neither via nor dev"
             yield Fault(rule="bad-route", message=message, text=route.to, hint=hint), "", ""
     elif (fault := _gateway(scope, node, route, route.via, reach)) is not None:
         yield fault, "via", route.via
+
+
+def _source(node: NodeSpec, source: str) -> Fault | None:
+    """Whether the node can send from there (fib_valid_prefsrc(), net/ipv4/fib_semantics.c)."""
+    if (fault := ip_fault(source, "the src of a route")) is not None:
+        return fault
+    own = [_alone(address) for address in node.addresses]
+    if any(ip_of(one) == ip_of(source) for one in own):
+        return None
+    message = f"{source} is no address of {node.name}, so it cannot send from there"
+    return Fault(rule="bad-route", message=message, text=source, hint=near(source, own))
 
 
 def _shown(route: RouteSpec) -> str:
@@ -177,19 +199,19 @@ def _gateway(
 def _neighbours(scope: Scope, node: NodeSpec) -> Iterator[Problem]:
     seen: set[tuple[str, str]] = set()
     numbers: dict[str, int] = {}
-    for near in node.neighbours:
-        path: Path = ("nodes", node.name, "neighbours", near.dev)
-        number = numbers.get(near.dev, 0)
-        numbers[near.dev] = number + 1
+    for entry in node.neighbours:
+        path: Path = ("nodes", node.name, "neighbours", entry.dev)
+        number = numbers.get(entry.dev, 0)
+        numbers[entry.dev] = number + 1
         place = scope.where((*path, number), key=True)
-        fault = scope.device_fault(node.name, near.dev)
+        fault = scope.device_fault(node.name, entry.dev)
         if fault is not None:
             yield said(fault, scope.where(path, key=True))
-        if (fault := ip_fault(near.ip, "a neighbour")) is not None:
+        if (fault := ip_fault(entry.ip, "a neighbour")) is not None:
             yield said(fault, place)
-        elif (near.dev, near.ip) in seen:
-            message = f"{near.dev} has the neighbour {near.ip} already"
-            yield said(Fault(rule="duplicate-neighbour", message=message, text=near.ip), place)
-        seen.add((near.dev, near.ip))
-        if (fault := mac_fault(near.mac)) is not None:
+        elif (entry.dev, entry.ip) in seen:
+            message = f"{entry.dev} has the neighbour {entry.ip} already"
+            yield said(Fault(rule="duplicate-neighbour", message=message, text=entry.ip), place)
+        seen.add((entry.dev, entry.ip))
+        if (fault := mac_fault(entry.mac)) is not None:
             yield said(fault, scope.where((*path, number)))

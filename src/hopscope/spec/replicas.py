@@ -55,7 +55,7 @@ def _parts(lab: schema.Lab) -> Iterator[str]:
     for name, node in lab.nodes.items():
         yield from [name] * (1 + sum(map(len, node.addresses.values())))
     for link in lab.links:
-        yield from (end.node for end in link.ends)
+        yield from (one.end.node for one in link.ends)
     for step in lab.story:
         yield from (*(step.zero or ()), *(step.show.nodes if step.show else ()))
         of_nodes = [step.set_, step.iptables, step.ip6tables]
@@ -92,7 +92,7 @@ def nodes_of(written: Sequence[NodeSpec], counts: Counts, where: Locate) -> Numb
             taken = next(name for name in names if name in owners)
             fault = _collision(taken, node.name, owners[taken], where)
             problems.append(said(fault, where(("nodes", node.name), key=True)))
-        found += [replace(node, name=name) for name in free]
+        found += [_replica(node, name) for name in free]
         owners |= dict.fromkeys(free, node.name)
     return Numbered(
         nodes=tuple(found),
@@ -100,6 +100,19 @@ def nodes_of(written: Sequence[NodeSpec], counts: Counts, where: Locate) -> Numb
         owners={name: owner for name, owner in owners.items() if owner in counts},
         problems=tuple(problems),
     )
+
+
+def _replica(node: NodeSpec, name: NodeName) -> NodeSpec:
+    """Its devices are its own, and lie over its own."""
+
+    def own(ref: DevRef) -> DevRef:
+        return DevRef(name, ref.dev) if ref.node == node.name else ref
+
+    devices = tuple(
+        replace(one, ref=own(one.ref), over=None if one.over is None else own(one.over))
+        for one in node.devices
+    )
+    return replace(node, name=name, devices=devices)
 
 
 def _numbers(count: int) -> range:

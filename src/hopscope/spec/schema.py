@@ -5,22 +5,18 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from hopscope.model.lab import TABLES
-from hopscope.model.limits import COUNT, MTU, REPLICAS, SIZE, TIMEOUT
+from hopscope.model.limits import COUNT, REPLICAS, SIZE, TIMEOUT
 from hopscope.spec import short
-from hopscope.spec.part import Part as _Part
-from hopscope.spec.part import Texts as _Texts
-from hopscope.spec.part import within as _within
+from hopscope.spec.devices import Device
+from hopscope.spec.network import AnyBridge, AnyLink, AnyPolicy, AnyRoute, Bridge
+from hopscope.spec.part import Part, Texts, within
 from hopscope.spec.schemapools import Addresses, NamedPool
 
 __all__ = [
-    "Bridge",
-    "End",
     "Lab",
-    "Link",
     "Node",
     "Ping",
     "PingExpect",
-    "Route",
     "Show",
     "Step",
     "TableExpect",
@@ -51,63 +47,27 @@ _Chains = list[Annotated[str, Field(examples=["host/filter/FORWARD"])]]
 _Table = Annotated[str, Field(json_schema_extra={"enum": list(TABLES)})]
 
 
-class Bridge(_Part):
-    """A Linux bridge of a node."""
-
-    nf_call_iptables: bool = Field(
-        default=False,
-        description="This bridge's own switch: bridged IPv4 packets pass iptables, "
-        "whatever net.bridge.bridge-nf-call-iptables says.",
-    )
-    stp: bool = Field(default=False, description="Run the spanning tree protocol.")
-    mac: str | None = Field(
-        default=None,
-        description="MAC address; the lowest of its ports' when left out.",
-        examples=["02:00:00:00:00:01"],
-    )
-    mtu: int | None = Field(
-        default=None, description="MTU in bytes.", examples=[1400], json_schema_extra=_within(MTU)
-    )
-    up: bool = Field(default=True, description="Bring the bridge up.")
-
-
-class Route(_Part):
-    """A route, in its long form."""
-
-    to: str = Field(description="'default', or a network.", examples=["default", "10.1.0.0/16"])
-    via: str | None = Field(default=None, description="The gateway.", examples=["10.244.1.1"])
-    dev: str | None = Field(default=None, description="The device.", examples=["veth1a"])
-    metric: int | None = Field(default=None, description="Lower wins.")
-
-
-_Bridge = Annotated[
-    Bridge, BeforeValidator(short.empty_when_null, json_schema_input_type=Bridge | None)
-]
-_Route = Annotated[
-    Route,
-    BeforeValidator(
-        short.route,
-        json_schema_input_type=Annotated[str, Field(examples=["default via 10.244.1.1"])] | Route,
-    ),
-]
-
-
-class Node(_Part):
+class Node(Part):
     """One network namespace. 'host' is by convention the one with the bridges."""
 
     count: int | None = Field(
         default=None,
         description="Make so many of it: pod1, pod2 and so on, for a node named pod.",
         examples=[200],
-        json_schema_extra=_within(REPLICAS),
+        json_schema_extra=within(REPLICAS),
     )
     bridges: Annotated[
-        dict[str, _Bridge],
+        dict[str, AnyBridge],
         BeforeValidator(short.bridges, json_schema_input_type=list[str] | dict[str, Bridge | None]),
     ] = Field(
         default={},
         description="Its bridges; a bridge without an address forwards in layer 2 only.",
         examples=[["br0"], {"br0": {"stp": True}}],
+    )
+    devices: dict[str, Device] = Field(
+        default={},
+        description="Devices that are no end of a link: macvlan, vxlan, tap.",
+        examples=[{"vx0": {"kind": "vxlan", "id": 42, "remote": "10.0.0.2", "bridge": "br0"}}],
     )
     addresses: dict[str, Addresses] = Field(
         default={},
@@ -115,10 +75,15 @@ class Node(_Part):
         "or {pool: …} to draw it.",
         examples=[{"veth1a": "10.244.1.2/24"}, {"eth0": {"pool": "10.244.0.0/16"}}],
     )
-    routes: list[_Route] = Field(
+    routes: list[AnyRoute] = Field(
         default=[],
         description="Routes beyond those that the addresses bring along.",
         examples=[["default via 10.244.1.1"]],
+    )
+    policy: list[AnyPolicy] = Field(
+        default=[],
+        description="Routing policy rules: which table is asked for which packets.",
+        examples=[["from 10.0.0.0/24 lookup 100 priority 1000"]],
     )
     neighbours: dict[str, dict[str, str]] = Field(
         default={},
@@ -138,83 +103,24 @@ class Node(_Part):
     )
     nft: str | None = Field(default=None, description="A whole nft script.")
     lo: bool = Field(default=True, description="Bring up the loopback device.")
+    dad: bool = Field(
+        default=False,
+        description="Detect duplicates of its IPv6 addresses, as hosts do; it takes two seconds.",
+    )
     down: list[str] = Field(default=[], description="Devices to leave down.", examples=[["veth1a"]])
 
 
-class End(_Part):
-    """One end of a link, in its parts."""
-
-    node: str
-    dev: str
-    bridge: str | None = None
-
-
-_EndText = Annotated[
-    str,
-    Field(
-        description="NODE:DEVICE, or NODE:DEVICE@BRIDGE for a port of a bridge.",
-        pattern=r"^[^:@/\s]+:[^:@\s]+(@[^:@\s]+)?$",
-        examples=["ns1:veth1a", "host:veth1b@br0"],
-    ),
-]
-_End = Annotated[End, BeforeValidator(short.link_end, json_schema_input_type=_EndText)]
-_TwoEnds = Annotated[list[_EndText], Field(min_length=2, max_length=2)]
-
-
-def _two(ends: list[End]) -> list[End]:
-    if len(ends) != 2:
-        hint = "write [ns1:veth1a, host:veth1b@br0]"
-        raise short.refusal("bad-link", f"a link has two ends, and this has {len(ends)}", hint=hint)
-    return ends
-
-
-class Link(_Part):
-    """A veth pair, in its long form."""
-
-    ends: Annotated[
-        list[_End],
-        AfterValidator(_two),
-        Field(json_schema_extra={"minItems": 2, "maxItems": 2}),
-    ] = Field(description="The two devices.", examples=[["ns1:veth1a", "host:veth1b@br0"]])
-    mtu: int | None = Field(
-        default=None,
-        description="MTU of both ends, in bytes.",
-        examples=[1400],
-        json_schema_extra=_within(MTU),
-    )
-    mac: dict[str, str] = Field(
-        default={},
-        description="MAC addresses, by end; chosen from the names when left out.",
-        examples=[{"ns1:veth1a": "02:00:00:00:00:02"}],
-    )
-
-    @model_validator(mode="after")
-    def _macs_are_of_ends(self) -> "Link":
-        names = [f"{end.node}:{end.dev}" for end in self.ends]
-        for name in self.mac:
-            if name not in names:
-                hint = f"the ends are {' and '.join(names)}"
-                message = f"{name!r} is not an end of this link"
-                raise short.refusal(
-                    "unknown-device", message, text=name, hint=hint, at=("mac", name), key=True
-                )
-        return self
-
-
-_Link = Annotated[Link, BeforeValidator(short.link, json_schema_input_type=_TwoEnds | Link)]
-
-
-class Show(_Part):
+class Show(Part):
     """Print tables, in the long form."""
 
     what: Annotated[
         list[_Table],
         BeforeValidator(short.one_or_many, json_schema_input_type=_Table | list[_Table]),
     ] = Field(description="Which tables.", examples=[["neighbours", "fdb"]])
-    nodes: _Texts = Field(default=[], description="Of which nodes; all when left out.")
+    nodes: Texts = Field(default=[], description="Of which nodes; all when left out.")
 
 
-class PingExpect(_Part):
+class PingExpect(Part):
     """What must be true of this ping."""
 
     reply: bool | None = Field(
@@ -233,28 +139,26 @@ class PingExpect(_Part):
     )
 
 
-class Ping(_Part):
+class Ping(Part):
     """Send echo requests and trace them, in the long form."""
 
     source: str = Field(alias="from", description="The node that sends.", examples=["ns1"])
     target: str = Field(
         alias="to", description="A node, or an IP address.", examples=["ns2", "10.244.1.4"]
     )
-    count: int = Field(
-        default=1, description="How many requests.", json_schema_extra=_within(COUNT)
-    )
+    count: int = Field(default=1, description="How many requests.", json_schema_extra=within(COUNT))
     size: int = Field(
-        default=56, description="Payload of each, in bytes.", json_schema_extra=_within(SIZE)
+        default=56, description="Payload of each, in bytes.", json_schema_extra=within(SIZE)
     )
     timeout: float = Field(
         default=1.0,
         description="Seconds to wait for each reply.",
-        json_schema_extra=_within(TIMEOUT),
+        json_schema_extra=within(TIMEOUT),
     )
     expect: PingExpect | None = Field(default=None, description="What must be true of it.")
 
 
-class TableExpect(_Part):
+class TableExpect(Part):
     """What must be true of the tables now."""
 
     neighbours: dict[str, dict[str, str]] = Field(
@@ -285,7 +189,7 @@ _Ping = Annotated[Ping, BeforeValidator(short.ping, json_schema_input_type=_Ping
 _RulesOf = dict[str, _LINES]
 
 
-class Step(_Part):
+class Step(Part):
     """One step of the story; exactly one of these keys."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
@@ -297,7 +201,7 @@ class Step(_Part):
     )
     iptables: _RulesOf | None = Field(default=None, description="Add rules: node → lines.")
     ip6tables: _RulesOf | None = Field(default=None, description="Add rules: node → lines.")
-    zero: _Texts | None = Field(default=None, description="Zero the rule counters of nodes.")
+    zero: Texts | None = Field(default=None, description="Zero the rule counters of nodes.")
     expect: TableExpect | None = Field(default=None, description="Check tables as they are now.")
 
     @model_validator(mode="before")
@@ -306,7 +210,7 @@ class Step(_Part):
         return short.one_key(given)
 
 
-class Lab(_Part):
+class Lab(Part):
     """A lab: namespaces, what joins them, and what is done with them."""
 
     # a lab without them is refused by `check`, in the words that suit Python as well
@@ -332,7 +236,7 @@ class Lab(_Part):
         description="The network namespaces, by name.",
         json_schema_extra={"minProperties": 1},
     )
-    links: list[_Link] = Field(
+    links: list[AnyLink] = Field(
         default=[],
         description="veth pairs; a device exists because a link names it.",
         examples=[[["ns1:veth1a", "host:veth1b@br0"]]],

@@ -34,7 +34,7 @@ class Scope(Struct, frozen=True, kw_only=True):
     nodes: Mapping[str, NodeSpec]
     replicas: Mapping[str, tuple[NodeName, ...]]  # counted node → those it stands for
     bridges: Mapping[str, Collection[str]]  # node → its bridges
-    devices: Mapping[str, Collection[str]]  # node → its bridges and ends of links
+    devices: Mapping[str, Collection[str]]  # node → its bridges, devices and ends of links
     ports: Mapping[tuple[str, str], Collection[str]]  # node and bridge → ports
     believed: frozenset[str]
     where: Origins
@@ -132,7 +132,10 @@ def scope_of(
     bridges: dict[str, dict[str, None]] = {
         node.name: {bridge.name: None for bridge in node.bridges} for node in lab.nodes
     }
-    devices: dict[str, dict[str, None]] = {name: {**own} for name, own in bridges.items()}
+    devices: dict[str, dict[str, None]] = {
+        node.name: {**bridges[node.name], **{one.ref.dev: None for one in node.devices}}
+        for node in lab.nodes
+    }
     ports: dict[tuple[str, str], dict[str, None]] = {}
     node_meant = cache(lambda name: _meant(name, bridges))
     bridge_meant = cache(lambda node, name: _meant(name, bridges.get(node, ())))
@@ -142,6 +145,11 @@ def scope_of(
         if end.bridge is not None:
             bridge = bridge_meant(node, end.bridge)
             ports.setdefault((node, bridge), {})[end.ref.dev] = None
+    for each in lab.nodes:
+        for device in each.devices:
+            if device.bridge is not None:
+                bridge = bridge_meant(each.name, device.bridge)
+                ports.setdefault((each.name, bridge), {})[device.ref.dev] = None
     return Scope(
         lab=lab,
         nodes={node.name: node for node in lab.nodes},
@@ -163,9 +171,9 @@ def _meant(name: str, known: Collection[str]) -> str:
 
 
 def ends_of(lab: LabSpec) -> list[tuple[Path, LinkEnd]]:
-    """Every end of a link, and the path that leads to it."""
+    """Every end of a link, and the path that leads to its name."""
     return [
-        (("links", number, "ends", side), end)
+        (("links", number, "ends", side, "end"), end)
         for number, link in enumerate(lab.links)
         for side, end in enumerate((link.a, link.b))
     ]

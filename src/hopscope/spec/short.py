@@ -16,23 +16,41 @@ __all__ = [
     "bridges",
     "device_text",
     "empty_when_null",
+    "end_name",
     "link",
     "link_end",
+    "mark",
     "one_key",
     "one_or_many",
     "one_origin",
+    "over",
     "ping",
+    "policy",
     "pool",
     "refusal",
     "route",
     "show",
     "sysctl_value",
+    "table",
+    "vlan",
     "wanted",
 ]
 
 _END: Final = re.compile(r"(?P<node>[^:@/\s]+):(?P<dev>[^:@\s]+)(?:@(?P<bridge>[^:@\s]+))?")
+_MARK: Final = re.compile(r"(0x[0-9a-fA-F]{1,8}|[0-9]{1,9})(/(0x[0-9a-fA-F]{1,8}|[0-9]{1,9}))?")
+_OVER: Final = re.compile(r"((?P<node>[^:@/\s]+):)?(?P<dev>[^:@/\s]+)")
 _PING: Final = re.compile(r"\s*(?P<source>[^\s>]+)\s*->\s*(?P<target>[^\s>]+)\s*")
-_ROUTE_WORDS: Final = ("via", "dev", "metric")
+_ROUTE_WORDS: Final = ("via", "dev", "src", "metric", "table")
+_ROUTE_TYPES: Final = ("unicast", "blackhole", "unreachable", "prohibit", "throw")
+_POLICY_WORDS: Final = {
+    **{word: word for word in ("from", "to", "iif", "oif", "fwmark", "lookup", "priority")},
+    "table": "lookup",
+    "pref": "priority",
+    "preference": "priority",
+    "order": "priority",
+}
+_POLICY_ACTIONS: Final = ("blackhole", "unreachable", "prohibit")
+_NUMBERS: Final = ("metric", "table", "lookup", "priority", "fwmark")
 
 
 def refusal(
@@ -125,6 +143,14 @@ def bridges(value: Any) -> Any:
 
 
 def link_end(value: Any) -> Any:
+    """``host:veth1b@br0`` is ``{end: host:veth1b@br0}``."""
+    if isinstance(value, dict):
+        return value
+    end_name(value)  # so that it is refused as what it is
+    return {"end": value}
+
+
+def end_name(value: Any) -> Any:
     """``host:veth1b@br0`` is its three parts."""
     if not isinstance(value, str):
         raise wanted("a text like ns1:veth1a")
@@ -138,6 +164,24 @@ def link_end(value: Any) -> Any:
     return {key: part for key, part in match.groupdict().items() if part is not None}
 
 
+def over(value: Any) -> Any:
+    """``eth0`` is a device of the same node, ``host:eth0`` one of another."""
+    if not isinstance(value, str):
+        raise wanted("a text like eth0 or host:eth0")
+    match = _OVER.fullmatch(value)
+    if match is None:
+        hint = "write DEVICE, or NODE:DEVICE for a device of another node"
+        raise refusal("bad-end", f"{shortened(value)} names no device", text=value, hint=hint)
+    return match.groupdict()
+
+
+def vlan(value: Any) -> Any:
+    """``10`` is ``{vid: 10}``."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"vid": value}
+    return _mapping_or(value, "the number of a VLAN")
+
+
 def link(value: Any) -> Any:
     """``[a, b]`` is ``{ends: [a, b]}``."""
     if isinstance(value, list):
@@ -149,16 +193,56 @@ def route(value: Any) -> Any:
     """``default via 10.0.0.1`` is ``{to: default, via: 10.0.0.1}``, as ``ip route`` reads it."""
     if not isinstance(value, str):
         return _mapping_or(value, "a text like 'default via 10.0.0.1'")
-    to, *rest = value.split() or [""]
-    found: dict[str, Any] = {"to": to}
+    words = value.split() or [""]
+    kind = words.pop(0) if words[0] in _ROUTE_TYPES and len(words) > 1 else None
+    to, *rest = words
+    found: dict[str, Any] = {"to": to} if kind is None else {"to": to, "type": kind}
     for word, argument in zip(rest[::2], [*rest[1::2], ""], strict=False):
         if word not in _ROUTE_WORDS or word in found or not argument:
             hint = "write 'default via 10.0.0.1' or '10.1.0.0/16 dev eth0 metric 5'"
             message = f"{shortened(value)} is not a route: {shortened(word)} does not fit there"
             raise refusal("bad-route", message, text=value, hint=hint)
-        number = word == "metric" and re.fullmatch(r"[0-9]{1,10}", argument)
-        found[word] = int(argument) if number else argument
+        found[word] = _number_or_text(word, argument)
     return found
+
+
+def policy(value: Any) -> Any:
+    """``from 10.0.0.0/24 lookup 100`` is its parts, as ``ip rule`` reads it."""
+    if not isinstance(value, str):
+        return _mapping_or(value, "a text like 'from 10.0.0.0/24 lookup 100'")
+    found: dict[str, Any] = {}
+    words = iter(value.split())
+    for word in words:
+        key = "action" if word in _POLICY_ACTIONS else _POLICY_WORDS.get(word)
+        argument = word if key == "action" else next(words, "")
+        if key is None or key in found or not argument:
+            hint = "write 'from 10.0.0.0/24 lookup 100 priority 1000'"
+            message = f"{shortened(value)} is no rule: {shortened(word)} does not fit there"
+            raise refusal("bad-policy", message, text=value, hint=hint)
+        found[key] = _number_or_text(key, argument)
+    return found
+
+
+def _number_or_text(word: str, argument: str) -> int | str:
+    number = word in _NUMBERS and re.fullmatch(r"[0-9]{1,10}", argument)
+    return int(argument) if number else argument
+
+
+def table(value: Any) -> Any:
+    """``main`` is the number that it stands for."""
+    names = {"main": 254, "default": 253, "local": 255}
+    if isinstance(value, bool) or not (isinstance(value, int) or value in names):
+        raise wanted("a table's number, or main, default or local")
+    return names.get(value, value)
+
+
+def mark(value: Any) -> Any:
+    """``0x10/0xff`` is a mark and the bits of it that count; ``16`` a mark alone."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not (isinstance(value, str) and _MARK.fullmatch(value)):
+        raise wanted("a mark, such as 1 or 0x10/0xff")
+    return value
 
 
 def show(value: Any) -> Any:

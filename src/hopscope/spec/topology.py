@@ -170,8 +170,15 @@ def _chosen(scope: Scope) -> Iterator[tuple[str, str, str, Path]]:
             if bridge.mac is not None:
                 path: Path = ("nodes", node.name, "bridges", bridge.name, "mac")
                 yield bridge.mac, f"{node.name}/{bridge.name}", "", path
+        for device in node.devices:
+            if device.mac is not None:
+                bridge_of = f"{node.name}/{device.bridge}" if device.bridge else ""
+                path = ("nodes", node.name, "devices", device.ref.dev, "mac")
+                yield device.mac, str(device.ref), bridge_of, path
     for path, end in ends_of(scope.lab):
         if end.mac is not None:
-            key = f"{end.ref.node}:{end.ref.dev}"
             bridge_of = f"{end.ref.node}/{end.bridge}" if end.bridge else ""
-            yield end.mac, str(end.ref), bridge_of, (*path[:2], "mac", key)
+            own: Path = (*path[:-1], "mac")
+            if scope.where(own) == scope.where(path[:-1]):  # it stands at the link
+                own = (*path[:2], "mac", f"{end.ref.node}:{end.ref.dev}")
+            yield end.mac, str(end.ref), bridge_of, own

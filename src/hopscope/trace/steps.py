@@ -13,6 +13,7 @@ from hopscope.model.journey import (
     RouteStep,
     Step,
     TransmitStep,
+    UnrecognisedStep,
 )
 from hopscope.model.lookup import (
     is_group,
@@ -23,7 +24,7 @@ from hopscope.model.lookup import (
     route_text,
     route_to,
 )
-from hopscope.model.snapshot import NodeState
+from hopscope.model.snapshot import LinkState, NodeState
 from hopscope.model.vocab import (
     Basis,
     DevName,
@@ -34,6 +35,7 @@ from hopscope.model.vocab import (
     PktType,
     Verdict,
     computed,
+    inferred,
     seen,
 )
 from hopscope.trace.identify import Sighting
@@ -42,6 +44,7 @@ __all__ = [
     "LOOPBACK",
     "blocked_port",
     "dropped",
+    "encapsulated",
     "for_the_capture",
     "looped",
     "neighbour_step",
@@ -84,6 +87,16 @@ def transmit_step(frame: Sighting) -> TransmitStep:
     )
 
 
+def encapsulated(link: LinkState, arrived: Sighting) -> UnrecognisedStep:
+    """A vxlan device sends the frame on inside a UDP packet, which is a packet of its own."""
+    network = link.vxlan.id if link.vxlan is not None else 0
+    return UnrecognisedStep(
+        what=f"{link.name} carries it on inside UDP, as a frame of the vxlan {network}; "
+        "the outer packet is not followed",
+        basis=inferred(f"packet socket on {arrived.event.dev}, where the same frame came out"),
+    )
+
+
 def looped(node: NodeName) -> tuple[TransmitStep, ReceiveStep]:
     """Out through the loopback device and in again: no packet socket shows its frames."""
     basis = seen(f"nf_tables trace in {node}: out and in through {LOOPBACK}")
@@ -93,10 +106,26 @@ def looped(node: NodeName) -> tuple[TransmitStep, ReceiveStep]:
     )
 
 
-def route_step(state: NodeState, destination: str, *, out: DevName | None = None) -> RouteStep:
-    """The route that the node's tables have for a destination, or none; *out* as in `route_to`."""
+def route_step(
+    state: NodeState,
+    destination: str,
+    *,
+    out: DevName | None = None,
+    source: str | None = None,
+    came_in: DevName | None = None,
+) -> RouteStep:
+    """The route that the node's tables have for a destination, or none; see `route_to`.
+
+    A sender asks before it has chosen its address, and then perhaps again: of two routes,
+    the one is meant that leads to where the frame was seen.
+    """
     local = local_device(state, destination)
-    route = route_to(state, destination, out=out)
+    routes = [
+        route_to(state, destination, out=out, source=source, came_in=came_in),
+        route_to(state, destination, out=out),
+    ]
+    seen_there = (one for one in routes if one is not None and one.dev == out)
+    route = next(seen_there, routes[0])
     text = route_text(route) if route else (f"local {destination}" if local else None)
     return RouteStep(
         destination=destination,
@@ -124,7 +153,8 @@ def neighbour_step(state: NodeState, frame: Sighting) -> Iterator[NeighbourStep]
     ip, mac, dev = frame.headers.ip, frame.headers.dst_mac, frame.event.dev.dev
     if ip is None or is_group(mac):
         return
-    hop = next_hop(state, ip.dst)
+    hops = (next_hop(state, ip.dst, source=ip.src), next_hop(state, ip.dst))
+    hop = next((one for one in hops if one is not None and one[0] == dev), hops[0])
     target = hop[1] if hop else ip.dst
     entry = neighbour(state, dev, target)
     known = NeighbourState.REACHABLE

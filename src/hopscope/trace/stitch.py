@@ -28,6 +28,7 @@ from hopscope.model.vocab import (
 )
 from hopscope.trace import steps as make
 from hopscope.trace.arrival import arrival
+from hopscope.trace.carried import lies_over, ways_in
 from hopscope.trace.hooks import Traversal, hook_step
 from hopscope.trace.identify import Sighting
 from hopscope.trace.scene import Packet, Scene
@@ -143,7 +144,7 @@ class _Weaver:
         ip = self.packet.headers.ip
         if ip is not None:
             out = frame.event.dev.dev if frame is not None else None
-            steps.append(make.route_step(state, ip.dst, out=out))
+            steps.append(make.route_step(state, ip.dst, out=out, source=ip.src))
         device = frame.event.dev.dev if frame is not None else None
         steps += self.hooks(
             node,
@@ -193,6 +194,15 @@ class _Weaver:
         link = self.scene.before.link(frame.event.dev)
         if link is not None and link.master is not None:
             out = self.bridge(node, link.master, frame, frame, steps)
+        elif taken := self.above(frame):
+            onward = [self.enter(self.take(one), came_in) for one in taken]
+            return Hop(
+                node=node,
+                came_in=came_in,
+                came_from=came_from,
+                steps=tuple(steps),
+                onward=tuple(onward),
+            )
         elif frame.event.pkttype is PktType.OTHERHOST:
             out = []
             steps.append(make.not_for_us(frame, link.mac if link else None))
@@ -210,17 +220,15 @@ class _Weaver:
     ) -> Hop:
         """Close a hop: follow each frame that left through a device."""
         onward: list[Hop] = []
-        for sent in out:
-            link = self.scene.before.link(sent.event.dev)
-            peer = link.peer if link is not None else None
-            arrived = self.received(peer, sent) if peer is not None else None
-            if arrived is None:
-                continue
+        for arrived, came_by in self.follow(out, steps):
             if self.hops >= MOST_HOPS:
                 what = f"more than {MOST_HOPS} hops: a loop; the rest is not told"
                 steps.append(UnrecognisedStep(what=what, basis=seen("packet sockets")))
                 break
-            onward.append(self.enter(self.take(arrived), sent.event.dev.dev))
+            if arrived.event.direction is Direction.RECEIVE:
+                onward.append(self.enter(self.take(arrived), came_by))
+            else:
+                onward.append(self.below(self.take(arrived), came_by))
         return Hop(
             node=node,
             came_in=came_in,
@@ -228,6 +236,38 @@ class _Weaver:
             steps=tuple(steps),
             onward=tuple(onward),
         )
+
+    def follow(
+        self, out: Sequence[Sighting], steps: list[Step]
+    ) -> Iterator[tuple[Sighting, DevName]]:
+        """The frames that came of those that left, and the device by which each left."""
+        for sent in out:
+            ref = sent.event.dev
+            link = self.scene.before.link(ref)
+            if link is None:
+                continue
+            if link.over is not None and link.macvlan is not None:
+                lower = link.over
+                passing = self.leaving(lower.node, sent, lambda one, to=lower: one.name == to.dev)  # type: ignore[misc]
+                yield from [(frame, ref.dev) for frame in passing]
+            for way in ways_in(self.scene.before, link, ref):
+                if (arrived := self.received(way, sent)) is not None:
+                    if link.vxlan is not None:
+                        steps.append(make.encapsulated(link, arrived))
+                    yield arrived, ref.dev
+
+    def below(self, frame: Sighting, came_from: DevName) -> Hop:
+        """A macvlan's frame as it leaves by the device below; it is placed already."""
+        self.hops += 1
+        steps: list[Step] = []
+        out = self.transmit(frame, steps)
+        return self.hop(frame.event.dev.node, None, came_from, steps, out)
+
+    def above(self, frame: Sighting) -> list[Sighting]:
+        """What macvlan devices over a device took of a frame that it received."""
+        over = lies_over(self.scene.before, frame.event.dev, frame.headers.dst_mac)
+        found = (self.received(ref, frame) for ref in over)
+        return [one for one in found if one is not None]
 
     # -- a bridge --------------------------------------------------------------------
 
@@ -397,10 +437,12 @@ class _Weaver:
         rewritten = list(make.translation(headers, sent[0])) if sent else []
         # the destination is rewritten at PREROUTING, the source at POSTROUTING
         steps += (step for step in rewritten if step.field == "destination")
-        if goal is not None:
-            steps.append(make.route_step(state, goal.dst))
-        steps += through
         out = sent[0].event.dev.dev if sent else None
+        if goal is not None:
+            came = through[0].iif if through else None
+            step = make.route_step(state, goal.dst, out=out, source=goal.src, came_in=came)
+            steps.append(step)
+        steps += through
         steps += self.hooks(
             node,
             lambda w: (

@@ -5,7 +5,7 @@ interface indexes, as `int`, always of the namespace that the message is sent to
 """
 
 import struct
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import ip_address, ip_interface
 from typing import Final
 
 from msgspec import Struct
@@ -17,20 +17,16 @@ from hopscope.wire.netlink import (
     NLM_F_EXCL,
     Message,
     attr,
-    nest,
     text,
-    u8,
     u32,
 )
+from hopscope.wire.rtnl_parts import common, ifinfo, linkinfo, octets, queue_counts
 
 __all__ = [
     "VethPeer",
     "add_address",
-    "add_bridge",
     "add_neighbour",
-    "add_route",
     "add_veth",
-    "change_bridge",
     "delete_link",
     "dump_addresses",
     "dump_fdb",
@@ -41,7 +37,6 @@ __all__ = [
     "get_nsid",
     "remove_address",
     "remove_neighbour",
-    "remove_route",
     "set_link",
 ]
 
@@ -51,24 +46,16 @@ AF_BRIDGE: Final = 7
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
-RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_GETROUTE: Final = 26
 RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
 RTM_GETRULE: Final = 34
 RTM_GETNSID: Final = 90
 
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER = 1, 3, 4, 10
-IFLA_LINKINFO, IFLA_IFALIAS, IFLA_NET_NS_FD = 18, 20, 28
-IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES = 31, 32
-IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
-IFLA_BR_STP_STATE, IFLA_BR_NF_CALL_IPTABLES = 5, 36
+IFLA_IFNAME, IFLA_MASTER, IFLA_IFALIAS, IFLA_NET_NS_FD = 3, 10, 20, 28
 VETH_INFO_PEER: Final = 1
-IFF_UP: Final = 1
 
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS = 1, 2, 4, 8
 IFA_F_NODAD: Final = 0x02
-RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY = 1, 4, 5, 6
-RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST = 254, 4, 1
-RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
 NDA_DST, NDA_LLADDR = 1, 2
 NUD_PERMANENT: Final = 0x80
 NETNSA_FD: Final = 3
@@ -84,6 +71,7 @@ class VethPeer(Struct, frozen=True, kw_only=True):
     ns_fd: int
     mac: Mac
     mtu: int | None
+    queues: int = 1
 
 
 def add_veth(
@@ -95,39 +83,24 @@ def add_veth(
     mtu: int | None,
     up: bool,
     peer: VethPeer,
+    queues: int = 1,
 ) -> Message:
     """A veth pair; the near end joins its bridge and comes up in the same message.
 
     The far end cannot: veth_open(), drivers/net/veth.c, wants the near one to exist.
     """
     far = (
-        _ifinfo(index=peer.index)
+        ifinfo(index=peer.index)
         + text(IFLA_IFNAME, peer.name)
         + u32(IFLA_NET_NS_FD, peer.ns_fd)
-        + _common(peer.mac, peer.mtu)
-        + _one_queue()
+        + common(peer.mac, peer.mtu)
+        + queue_counts(peer.queues)
     )
-    near = _ifinfo(index=index, up=up) + text(IFLA_IFNAME, name) + _common(mac, mtu) + _one_queue()
+    near = ifinfo(index=index, up=up) + text(IFLA_IFNAME, name)
+    near += common(mac, mtu) + queue_counts(queues)
     if master is not None:
         near += u32(IFLA_MASTER, master)
-    return Message(RTM_NEWLINK, _NEW, near + _linkinfo("veth", attr(VETH_INFO_PEER | 0x8000, far)))
-
-
-def add_bridge(
-    name: DevName,
-    *,
-    index: int,
-    mac: Mac | None,
-    mtu: int | None,
-    stp: bool,
-    nf_call_iptables: bool,
-) -> Message:
-    """A bridge, still down."""
-    options = u32(IFLA_BR_STP_STATE, int(stp))
-    if nf_call_iptables:
-        options += u8(IFLA_BR_NF_CALL_IPTABLES, 1)
-    body = _ifinfo(index=index) + text(IFLA_IFNAME, name) + _common(mac, mtu)
-    return Message(RTM_NEWLINK, _NEW, body + _linkinfo("bridge", options))
+    return Message(RTM_NEWLINK, _NEW, near + linkinfo("veth", attr(VETH_INFO_PEER | 0x8000, far)))
 
 
 def set_link(
@@ -140,31 +113,17 @@ def set_link(
     mtu: int | None = None,
 ) -> Message:
     """Change a device; what is None stays as it is, and a *master* of 0 frees it of its bridge."""
-    body = _ifinfo(index=index, up=up)
-    if mac is not None:
-        body += attr(IFLA_ADDRESS, _octets(mac))
+    body = ifinfo(index=index, up=up)
     if master is not None:
         body += u32(IFLA_MASTER, master)
     if alias is not None:
         body += text(IFLA_IFALIAS, alias)
-    if mtu is not None:
-        body += u32(IFLA_MTU, mtu)
-    return Message(RTM_NEWLINK, 0, body)
-
-
-def change_bridge(
-    index: int, *, stp: bool | None = None, nf_call_iptables: bool | None = None
-) -> Message:
-    """Change a bridge's options; what is None stays as it is."""
-    options = b"" if stp is None else u32(IFLA_BR_STP_STATE, int(stp))
-    if nf_call_iptables is not None:
-        options += u8(IFLA_BR_NF_CALL_IPTABLES, int(nf_call_iptables))
-    return Message(RTM_NEWLINK, 0, _ifinfo(index=index) + _linkinfo("bridge", options))
+    return Message(RTM_NEWLINK, 0, body + common(mac, mtu))
 
 
 def delete_link(index: int) -> Message:
     """Remove a device; of a veth pair, both ends."""
-    return Message(RTM_DELLINK, 0, _ifinfo(index=index))
+    return Message(RTM_DELLINK, 0, ifinfo(index=index))
 
 
 def add_address(index: int, cidr: str, *, nodad: bool = True) -> Message:
@@ -190,55 +149,12 @@ def remove_address(index: int, cidr: str) -> Message:
     return Message(RTM_DELADDR, 0, body + attr(IFA_LOCAL, interface.ip.packed))
 
 
-def add_route(
-    to: str, *, via: str | None = None, dev: int | None = None, metric: int | None = None
-) -> Message:
-    """A unicast route in the main table; *to* is CIDR."""
-    return Message(RTM_NEWROUTE, _NEW, _route(to, via, dev, metric, protocol=RTPROT_STATIC))
-
-
-def remove_route(
-    to: str, *, via: str | None = None, dev: int | None = None, metric: int | None = None
-) -> Message:
-    """Remove a unicast route of the main table, whoever added it."""
-    return Message(RTM_DELROUTE, 0, _route(to, via, dev, metric, protocol=0))
-
-
-def _route(
-    to: str, via: str | None, dev: int | None, metric: int | None, *, protocol: int
-) -> bytes:
-    network = ip_network(to)
-    four = network.version == 4
-    scope = RT_SCOPE_LINK if four and via is None else RT_SCOPE_UNIVERSE
-    body = struct.pack(
-        "=BBBBBBBBI",
-        AF_INET if four else AF_INET6,
-        network.prefixlen,
-        0,
-        0,
-        RT_TABLE_MAIN,
-        protocol,
-        scope,
-        RTN_UNICAST,
-        0,
-    )
-    if network.prefixlen:
-        body += attr(RTA_DST, network.network_address.packed)
-    if via is not None:
-        body += attr(RTA_GATEWAY, ip_address(via).packed)
-    if dev is not None:
-        body += u32(RTA_OIF, dev)
-    if metric is not None:
-        body += u32(RTA_PRIORITY, metric)
-    return body
-
-
 def add_neighbour(index: int, ip: str, mac: Mac) -> Message:
     """A permanent ARP or ND entry."""
     address = ip_address(ip)
     family = AF_INET if address.version == 4 else AF_INET6
     body = struct.pack("=BBHiHBB", family, 0, 0, index, NUD_PERMANENT, 0, 0)
-    body += attr(NDA_DST, address.packed) + attr(NDA_LLADDR, _octets(mac))
+    body += attr(NDA_DST, address.packed) + attr(NDA_LLADDR, octets(mac))
     return Message(RTM_NEWNEIGH, _NEW, body)
 
 
@@ -252,7 +168,7 @@ def remove_neighbour(index: int, ip: str) -> Message:
 
 def dump_links() -> Message:
     """All devices of the namespace."""
-    return Message(RTM_GETLINK, NLM_F_DUMP, _ifinfo(index=0))
+    return Message(RTM_GETLINK, NLM_F_DUMP, ifinfo(index=0))
 
 
 def dump_addresses() -> Message:
@@ -283,28 +199,3 @@ def dump_fdb() -> Message:
 def get_nsid(ns_fd: int) -> Message:
     """The number by which this namespace knows another (IFLA_LINK_NETNSID speaks in these)."""
     return Message(RTM_GETNSID, 0, struct.pack("=B3x", 0) + u32(NETNSA_FD, ns_fd))
-
-
-def _ifinfo(*, index: int, up: bool | None = None) -> bytes:
-    """The struct ifinfomsg; *up* None leaves the state alone."""
-    flags = IFF_UP if up else 0
-    change = 0 if up is None else IFF_UP
-    return struct.pack("=BBHiII", 0, 0, 0, index, flags, change)
-
-
-def _common(mac: Mac | None, mtu: int | None) -> bytes:
-    body = b"" if mac is None else attr(IFLA_ADDRESS, _octets(mac))
-    return body if mtu is None else body + u32(IFLA_MTU, mtu)
-
-
-def _one_queue() -> bytes:
-    """More queues, one per core by default, cost memory and bring a lab nothing."""
-    return u32(IFLA_NUM_TX_QUEUES, 1) + u32(IFLA_NUM_RX_QUEUES, 1)
-
-
-def _linkinfo(kind: str, data: bytes) -> bytes:
-    return nest(IFLA_LINKINFO, text(IFLA_INFO_KIND, kind) + nest(IFLA_INFO_DATA, data))
-
-
-def _octets(mac: Mac) -> bytes:
-    return bytes.fromhex(mac.replace(":", ""))

@@ -5,6 +5,7 @@ What is too short, or no address where one should be, gives None: it never raise
 
 import struct
 import sys
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Final
 
@@ -12,6 +13,7 @@ from msgspec import Struct, field
 
 from hopscope.model.vocab import Family, Mac, NeighbourState
 from hopscope.wire.netlink import Message, attributes
+from hopscope.wire.rtnl_link_read import LinkPart, as_int, as_mac, as_text, link
 
 __all__ = [
     "AddressPart",
@@ -29,11 +31,9 @@ __all__ = [
     "route",
 ]
 
-RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWNEIGH, RTM_DELNEIGH = 16, 20, 24, 28, 29
+RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWNEIGH, RTM_DELNEIGH = 20, 24, 28, 29
 RTM_NEWRULE, RTM_NEWNSID = 32, 88
 AF_INET, AF_INET6, AF_BRIDGE = 2, 10, 7
-IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
-ARPHRD_LOOPBACK: Final = 772
 
 _FAMILIES: Final = {AF_INET: Family.IP, AF_INET6: Family.IP6}
 _SIZES: Final = {AF_INET: 4, AF_INET6: 16}  # of an address
@@ -48,14 +48,12 @@ _STATES: Final = {
     0x80: NeighbourState.PERMANENT,
 }
 _NUD_NOARP, _NUD_PERMANENT = 0x40, 0x80
-_PORT_STATES: Final = ("disabled", "listening", "learning", "forwarding", "blocking")
 _ROUTE_TYPES: Final = (
     *("unspecified", "unicast", "local", "broadcast", "anycast", "multicast", "blackhole"),
     *("unreachable", "prohibit", "throw", "nat"),
 )
 _SCOPES: Final = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 _PROTOCOLS: Final = {1: "redirect", 2: "kernel", 3: "boot", 4: "static", 9: "ra", 16: "dhcp"}
-_IFINFO: Final = struct.Struct("=BxHiII")
 _IFADDR: Final = struct.Struct("=BBBBI")
 _RTMSG: Final = struct.Struct("=BBBBBBBBI")  # struct fib_rule_hdr has the same layout
 _NDMSG: Final = struct.Struct("=B3xiHBB")
@@ -73,33 +71,17 @@ _CONDITIONS: Final = {
     24: "dport",
 }
 """FRA_*: what a policy rule may ask beside source and destination, as ``ip rule`` names it."""
+_ACTIONS: Final = {
+    1: "lookup",
+    2: "goto",
+    3: "nop",
+    6: "blackhole",
+    7: "unreachable",
+    8: "prohibit",
+}
+"""FR_ACT_* of linux/fib_rules.h."""
+_IFA_F_NODAD, _IFA_F_TENTATIVE = 0x02, 0x40
 _FRA_SUPPRESS_PREFIXLEN, _FIB_RULE_INVERT = 14, 2
-_COUNTERS: Final = (
-    *("rx_packets", "tx_packets", "rx_bytes", "tx_bytes"),
-    *("rx_errors", "tx_errors", "rx_dropped", "tx_dropped"),
-)
-"""The first fields of struct rtnl_link_stats64, in its order."""
-
-
-class LinkPart(Struct, frozen=True, kw_only=True):
-    """A device. *peer* is IFLA_LINK, an index in the namespace that *peer_nsid* stands for."""
-
-    index: int
-    name: str
-    kind: str
-    mac: Mac | None
-    mtu: int
-    up: bool
-    carrier: bool
-    promiscuity: int
-    master: int | None
-    port_state: str | None
-    peer: int | None
-    peer_nsid: int | None
-    stp: bool
-    nf_call: bool
-    nf_call6: bool
-    counters: dict[str, int] = field(default_factory=dict)
 
 
 class AddressPart(Struct, frozen=True, kw_only=True):
@@ -108,6 +90,8 @@ class AddressPart(Struct, frozen=True, kw_only=True):
     index: int
     ip: str
     prefix: int
+    nodad: bool = False
+    tentative: bool = False  # nobody may use it before duplicates were looked for
 
 
 class RoutePart(Struct, frozen=True, kw_only=True):
@@ -134,6 +118,8 @@ class PolicyRulePart(Struct, frozen=True, kw_only=True):
     source: str | None
     destination: str | None
     conditions: tuple[str, ...]
+    action: str = "lookup"
+    values: dict[str, str] = field(default_factory=dict)
 
 
 class NeighbourPart(Struct, frozen=True, kw_only=True):
@@ -157,37 +143,6 @@ class FdbPart(Struct, frozen=True, kw_only=True):
     removed: bool
 
 
-def link(message: Message) -> LinkPart | None:
-    """A device (rtnl_fill_ifinfo, net/core/rtnetlink.c); None for any other message."""
-    if message.type != RTM_NEWLINK or len(message.payload) < _IFINFO.size:
-        return None
-    _family, hardware, index, flags, _change = _IFINFO.unpack_from(message.payload)
-    found = attributes(message.payload[_IFINFO.size :])
-    info = attributes(found.get(18, b""))
-    data = attributes(info.get(2, b""))
-    kind = _string(info.get(1))
-    port = attributes(info.get(5, b"")) if _string(info.get(4)) == "bridge" else {}
-    up = bool(flags & IFF_UP)
-    return LinkPart(
-        index=index,
-        name=_string(found.get(3)),
-        kind="loopback" if hardware == ARPHRD_LOOPBACK else kind,
-        mac=_mac(found.get(1)),
-        mtu=_int(found.get(4)) or 0,
-        up=up,
-        carrier=bool(flags & IFF_LOWER_UP),
-        promiscuity=_int(found.get(30)) or 0,
-        master=_int(found.get(10)),
-        port_state=_port_state(port),
-        peer=_int(found.get(5)),
-        peer_nsid=_int(found.get(37)),
-        stp=kind == "bridge" and bool(_int(data.get(5))),
-        nf_call=kind == "bridge" and bool(_int(data.get(36))),
-        nf_call6=kind == "bridge" and bool(_int(data.get(37))),
-        counters=_counters(found.get(23, b"")),
-    )
-
-
 def address(message: Message) -> AddressPart | None:
     """An address (inet_fill_ifaddr); the local end of a point-to-point one."""
     if message.type != RTM_NEWADDR or len(message.payload) < _IFADDR.size:
@@ -197,7 +152,14 @@ def address(message: Message) -> AddressPart | None:
     ip = _ip(family, found.get(2) or found.get(1))
     if ip is None or prefix > 8 * _SIZES[family]:
         return None
-    return AddressPart(index=index, ip=ip, prefix=prefix)
+    bits = as_int(found.get(8)) or 0
+    return AddressPart(
+        index=index,
+        ip=ip,
+        prefix=prefix,
+        nodad=bool(bits & _IFA_F_NODAD),
+        tentative=bool(bits & _IFA_F_TENTATIVE),
+    )
 
 
 def route(message: Message) -> RoutePart | None:
@@ -214,12 +176,12 @@ def route(message: Message) -> RoutePart | None:
     return RoutePart(
         family=_FAMILIES[family],
         destination=destination,
-        table=_int(found.get(15)) or table,
+        table=as_int(found.get(15)) or table,
         type=_ROUTE_TYPES[kind] if kind < len(_ROUTE_TYPES) else f"type {kind}",
-        dev=_int(found.get(4)),
+        dev=as_int(found.get(4)),
         via=_ip(family, found.get(5)) or _other_family(found.get(18)),
         source=_ip(family, found.get(7)),
-        metric=_int(found.get(6)) or 0,
+        metric=as_int(found.get(6)) or 0,
         scope=_SCOPES.get(scope, str(scope)),
         protocol=_PROTOCOLS.get(protocol, str(protocol)),
     )
@@ -245,7 +207,7 @@ def policy_rule(message: Message) -> PolicyRulePart | None:
     """A policy rule (fib_nl_fill_rule)."""
     if message.type != RTM_NEWRULE or len(message.payload) < _RTMSG.size:
         return None
-    family, to_length, from_length, tos, table, *_reserved, flags = _RTMSG.unpack_from(
+    family, to_length, from_length, tos, table, _, _, action, flags = _RTMSG.unpack_from(
         message.payload
     )
     if family not in _FAMILIES:
@@ -254,16 +216,28 @@ def policy_rule(message: Message) -> PolicyRulePart | None:
     asked = [word for kind, word in _CONDITIONS.items() if kind in found]
     asked += ["tos"] if tos else []
     asked += ["not"] if flags & _FIB_RULE_INVERT else []
-    if _int(found.get(_FRA_SUPPRESS_PREFIXLEN, b"\xff" * 4)) != 0xFFFFFFFF:
+    if as_int(found.get(_FRA_SUPPRESS_PREFIXLEN, b"\xff" * 4)) != 0xFFFFFFFF:
         asked.append("suppress_prefixlength")
     return PolicyRulePart(
         family=_FAMILIES[family],
-        priority=_int(found.get(6)) or 0,
-        table=_int(found.get(15)) or table,
+        priority=as_int(found.get(6)) or 0,
+        table=as_int(found.get(15)) or table,
         source=_network(family, found.get(2), from_length) if 2 in found else None,
         destination=_network(family, found.get(1), to_length) if 1 in found else None,
         conditions=tuple(asked),
+        action=_ACTIONS.get(action, f"action {action}"),
+        values=dict(_asked_for(found)),
     )
+
+
+def _asked_for(found: Mapping[int, bytes]) -> Iterator[tuple[str, str]]:
+    """The values of those conditions that a lab can declare."""
+    for kind, word in ((3, "iif"), (17, "oif")):
+        if kind in found:
+            yield word, as_text(found[kind])
+    if (mark := as_int(found.get(10))) is not None:
+        mask = as_int(found.get(16, b"\xff" * 4))
+        yield "fwmark", f"{mark:#x}" if mask == 0xFFFFFFFF else f"{mark:#x}/{mask:#x}"
 
 
 def neighbour_event(message: Message) -> NeighbourPart | None:
@@ -278,7 +252,7 @@ def neighbour_event(message: Message) -> NeighbourPart | None:
     return NeighbourPart(
         index=index,
         ip=ip,
-        mac=_mac(found.get(2)),
+        mac=as_mac(found.get(2)),
         state=_STATES.get(state, NeighbourState.NONE),
         removed=message.type == RTM_DELNEIGH,
     )
@@ -290,12 +264,12 @@ def fdb_event(message: Message) -> FdbPart | None:
     if told is None:
         return None
     family, index, state, found = told
-    mac = _mac(found.get(2))
+    mac = as_mac(found.get(2))
     if family != AF_BRIDGE or mac is None or 9 not in found:
         return None
     return FdbPart(
         index=index,
-        master=_int(found[9]),
+        master=as_int(found[9]),
         mac=mac,
         local=bool(state & _NUD_PERMANENT),
         static=bool(state & _NUD_NOARP),
@@ -321,10 +295,6 @@ def _ndmsg(message: Message) -> tuple[int, int, int, dict[int, bytes]] | None:
     return family, index, state, attributes(message.payload[_NDMSG.size :])
 
 
-def _int(data: bytes | None) -> int | None:
-    return None if data is None else int.from_bytes(data[:4], sys.byteorder)
-
-
 def _ip(family: int, data: bytes | None) -> str | None:
     """None where there is no address of that family."""
     if data is None or len(data) != _SIZES.get(family):
@@ -337,24 +307,3 @@ def _network(family: int, data: bytes | None, length: int) -> str | None:
     size = _SIZES.get(family, 0)
     ip = _ip(family, bytes(size) if data is None else data)
     return None if ip is None or length > 8 * size else f"{ip}/{length}"
-
-
-def _mac(data: bytes | None) -> Mac | None:
-    return Mac(data.hex(":")) if data is not None and len(data) == 6 else None
-
-
-def _string(data: bytes | None) -> str:
-    return (data or b"").rstrip(b"\0").decode(errors="replace")
-
-
-def _port_state(port: dict[int, bytes]) -> str | None:
-    number = _int(port.get(1))
-    if number is None:
-        return None
-    return _PORT_STATES[number] if number < len(_PORT_STATES) else f"state {number}"
-
-
-def _counters(data: bytes) -> dict[str, int]:
-    if len(data) < 8 * len(_COUNTERS):
-        return {}
-    return dict(zip(_COUNTERS, struct.unpack_from(f"={len(_COUNTERS)}Q", data), strict=True))

@@ -1,10 +1,12 @@
 """What a snapshot answers, by the kernel's own rules."""
 
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hopscope.model.lookup import (
     fdb_entry,
@@ -204,6 +206,52 @@ def test_tables_are_asked_in_the_order_of_the_rules() -> None:
     assert route_to(routing(main, own, rules=asked), "10.1.1.1") == own
     assert route_to(routing(main, own, rules=asked), "192.0.2.1") == main
     assert route_to(routing(own), "10.1.1.1") is None  # without a rule nobody asks table 100
+
+
+def rule(priority: int, table: int, **asks: Any) -> PolicyRule:
+    return PolicyRule(family=Family.IP, priority=priority, table=table, **asks)
+
+
+def test_a_rule_holds_for_what_it_names() -> None:
+    """By source, destination and device; what is not known is taken not to match."""
+    main, own = route("0.0.0.0/0"), route("10.0.0.0/8", table=100)
+    usual = rule(32766, 254)
+    by_source = routing(main, own, rules=(usual, rule(5, 100, source="10.1.0.0/16")))
+    assert route_to(by_source, "10.9.9.9", source="10.1.2.3") == own
+    assert route_to(by_source, "10.9.9.9", source="10.2.2.3") == main
+    assert route_to(by_source, "10.9.9.9", source="fd00::1") == main
+    assert route_to(by_source, "10.9.9.9") == main
+    by_goal = routing(main, own, rules=(usual, rule(5, 100, destination="10.9.0.0/16")))
+    assert route_to(by_goal, "10.9.9.9") == own
+    assert route_to(by_goal, "10.8.9.9") == main
+    asks = {"conditions": ("iif",), "values": {"iif": "eth0"}}
+    by_device = routing(main, own, rules=(usual, rule(5, 100, **asks)))
+    assert route_to(by_device, "10.9.9.9", came_in=DevName("eth0")) == own
+    assert route_to(by_device, "10.9.9.9", came_in=DevName("eth1")) == main
+    marked = {"conditions": ("iif", "fwmark"), "values": {"iif": "eth0", "fwmark": "0x1"}}
+    by_mark = routing(main, own, rules=(usual, rule(5, 100, **marked)))
+    assert route_to(by_mark, "10.9.9.9", came_in=DevName("eth0")) == main
+
+
+def test_a_rule_may_decide_by_itself() -> None:
+    """As a route of its kind does, whatever the tables hold."""
+    forbids = rule(5, 0, action="prohibit", source="10.1.0.0/16")
+    node = routing(route("0.0.0.0/0"), rules=(rule(32766, 254), forbids))
+    found = route_to(node, "192.0.2.1", source="10.1.0.1")
+    assert found is not None
+    assert (found.type, found.table) == ("prohibit", 0)
+    assert next_hop(node, "192.0.2.1", source="10.1.0.1") is None
+    assert next_hop(node, "192.0.2.1", source="10.2.0.1") is not None
+
+
+def test_a_throw_route_ends_its_table_alone() -> None:
+    """The next table is asked, even where this one has a wider route."""
+    main = route("0.0.0.0/0")
+    wide = route("0.0.0.0/0", table=100)
+    thrown = replace(route("10.0.0.0/8", table=100), type="throw")
+    node = routing(main, wide, thrown, rules=(rule(5, 100), rule(32766, 254)))
+    assert route_to(node, "10.1.1.1") == main
+    assert route_to(node, "192.0.2.1") == wide
 
 
 @given(

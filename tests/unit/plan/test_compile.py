@@ -23,6 +23,7 @@ from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
     AddNeighbour,
+    AddPolicyRule,
     AddRoute,
     AddRules,
     AddVeth,
@@ -170,6 +171,7 @@ PING = "  - ping: ns1 -> ns2"
         (NS2_HAS, NS2_HAS + "ip6tables: [-A INPUT -j ACCEPT]\n    "),
         (NS2_HAS, NS2_HAS + 'nft: "table ip6 t { }"\n    '),
         ("10.244.1.4/24", "fd00::4/64"),
+        (NS2_HAS, NS2_HAS + "policy: [to fd00::/64 prohibit]\n    "),
         (
             "10.244.1.4/24}\n",
             '10.244.1.4/24}\n    neighbours: {veth2a: {"fd00::9": "02:00:00:00:00:09"}}\n',
@@ -289,6 +291,54 @@ links:
         AddRoute(node=NS1, to="10.9.0.0/16", via=None, dev=dev, metric=7),
         AddNeighbour(node=NS1, dev=dev, ip="10.0.0.9", mac=Mac("02:00:00:00:00:09")),
     ]
+
+
+def test_routes_and_policy_rules_reach_the_operations() -> None:
+    """Rules that say no priority are asked in their order, just before the main table."""
+    text = changed(
+        "{veth1a: 10.244.1.2/24}",
+        """{veth1a: 10.244.1.2/24}
+    routes: [blackhole 10.9.0.0/16, default via 10.244.1.1 src 10.244.1.2 table 100]
+    policy:
+      - from 10.0.0.0/8 lookup 100
+      - from 10.1.0.0/16 lookup 100 priority 7
+      - fwmark 1 prohibit""",
+    )
+    found = ops(text)
+    assert [op for op in found if isinstance(op, AddRoute)] == [
+        AddRoute(node=NS1, to="10.9.0.0/16", via=None, dev=None, metric=None, type="blackhole"),
+        AddRoute(
+            node=NS1,
+            to="0.0.0.0/0",
+            via="10.244.1.1",
+            dev=None,
+            metric=None,
+            source="10.244.1.2",
+            table=100,
+        ),
+    ]
+    rules = [op for op in compile_lab(parsed(text)).ops if isinstance(op, AddPolicyRule)]
+    assert [(op.rule.source, op.rule.priority) for op in rules] == [
+        ("10.0.0.0/8", 32764),
+        ("10.1.0.0/16", 7),
+        (None, 32765),
+    ]
+    assert [str(op) for op in rules[::2]] == [
+        "ns1: adding the policy rule 32764: lookup 100",
+        "ns1: adding the policy rule 32765: prohibit",
+    ]
+    assert rules[0].place is not None
+    assert rules[0].place.line == 9
+
+
+def test_a_node_that_detects_duplicates_is_left_to_it() -> None:
+    """Neither its sysctls nor its addresses say otherwise."""
+    text = changed("10.244.1.2/24}", "fd00::2/64}\n    dad: true")
+    found = ops(text)
+    assert not [op for op in found if op in quiet(NS1, key="accept_dad", value="0")]
+    assert all(one in found for one in quiet(HOST, NS2, key="accept_dad", value="0"))
+    given = AddAddress(node=NS1, dev=DevName("veth1a"), cidr="fd00::2/64", dad=True)
+    assert given in found
 
 
 def test_rules_come_last_each_for_its_own_tool() -> None:

@@ -188,7 +188,7 @@ def test_routes_that_the_kernel_takes(routes: list[str]) -> None:
 def test_two_routes_to_one_network(first: str, second: str) -> None:
     (found,) = wrong(routed(first, "▸" + second), "duplicate-route")
     assert "of that metric already" in found.message
-    assert found.hint == "the first is in line 8; give one another metric"
+    assert found.hint == "the first is in line 8; give one another metric or table"
 
 
 def test_a_gateway_is_not_missed_while_the_addresses_are_in_doubt() -> None:

@@ -31,7 +31,7 @@ ONE = [
         "{veth1a: 10.244.1.2/24}\n    ▸color: red",
         "unknown-key",
         "'color' is not a key of a node",
-        "known: count, bridges, addresses",
+        "known: count, bridges, devices",
     ),
     (
         "    addresses: {veth1a",

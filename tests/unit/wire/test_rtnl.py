@@ -1,6 +1,6 @@
 """rtnetlink requests: pyroute2 decodes our bytes to what we meant."""
 
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import ip_interface
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.nsidmsg import nsidmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
+from decoding import decoded
 from hopscope.model.vocab import DevName, Mac
 from hopscope.wire import rtnl
 from hopscope.wire.netlink import (
@@ -31,34 +32,16 @@ mtus = st.none() | st.integers(68, 65535)
 masters = st.none() | indexes
 
 
-def decoded(message: Message, layout: type[Any]) -> dict[str, Any]:
-    """Header fields and attributes, nested ones as dictionaries, as pyroute2 reads them."""
-    read = layout(pack(message))
-    read.decode()
-    assert read["header"]["length"] == len(message.payload) + 16
-    fields = {name: read[name] for name, _ in layout.fields if not name.startswith("_")}
-    return {**fields, **_plain(read["attrs"])}
-
-
-def _plain(attrs: Any) -> dict[str, Any]:
-    return {
-        name: _plain(value["attrs"])
-        if isinstance(value, dict) and "attrs" in value
-        else str(ip_address(value))  # pyroute2 writes some IPv6 addresses in a way of its own
-        if name in ("IFA_LOCAL", "IFA_ADDRESS", "RTA_DST", "RTA_GATEWAY", "NDA_DST")
-        else value
-        for name, value in attrs
-    }
-
-
-ends = st.fixed_dictionaries({"name": dev_names, "index": indexes, "mac": macs})
+ends = st.fixed_dictionaries(
+    {"name": dev_names, "index": indexes, "mac": macs, "queues": st.integers(1, 64)}
+)
 
 
 @given(ends, ends, masters, mtus, st.sampled_from((True, False)))
 def test_a_veth_pair_is_born_whole(
     near: dict[str, Any], far: dict[str, Any], master: int | None, mtu: int | None, up: object
 ) -> None:
-    """Both ends with name, index, address, MTU and one queue; the far one in its namespace."""
+    """Both ends with name, index, address, MTU and queues; the far one in its namespace."""
     peer = VethPeer(**far, ns_fd=7, mtu=mtu)
     message = rtnl.add_veth(**near, master=master, mtu=mtu, up=bool(up), peer=peer)
     assert (message.type, message.flags) == (16, NEW)
@@ -77,8 +60,8 @@ def _device(end: dict[str, Any], mtu: int | None) -> dict[str, object]:
         "IFLA_IFNAME": end["name"],
         "IFLA_ADDRESS": end["mac"],
         **({} if mtu is None else {"IFLA_MTU": mtu}),
-        "IFLA_NUM_TX_QUEUES": 1,
-        "IFLA_NUM_RX_QUEUES": 1,
+        "IFLA_NUM_TX_QUEUES": end["queues"],
+        "IFLA_NUM_RX_QUEUES": end["queues"],
     }
 
 
@@ -95,31 +78,6 @@ def test_the_far_end_says_its_index_in_its_own_header() -> None:
 
 
 MAC = Mac("02:00:00:00:00:01")
-
-
-@given(
-    name=dev_names,
-    index=indexes,
-    mac=st.none() | macs,
-    mtu=mtus,
-    stp=st.booleans(),
-    nf_call=st.booleans(),
-)
-def test_a_bridge(
-    *, name: DevName, index: int, mac: Mac | None, mtu: int | None, stp: bool, nf_call: bool
-) -> None:
-    """Its own switch is sent only to turn it on: a kernel without br_netfilter has none."""
-    message = rtnl.add_bridge(
-        name, index=index, mac=mac, mtu=mtu, stp=stp, nf_call_iptables=nf_call
-    )
-    assert (message.type, message.flags) == (16, NEW)
-    read = decoded(message, ifinfmsg)
-    info = read["IFLA_LINKINFO"]
-    assert (read["index"], read["IFLA_IFNAME"], read["change"]) == (index, name, 0)
-    assert (read.get("IFLA_ADDRESS"), read.get("IFLA_MTU")) == (mac, mtu)
-    options = {"IFLA_BR_STP_STATE": int(stp)}
-    options |= {"IFLA_BR_NF_CALL_IPTABLES": 1} if nf_call else {}
-    assert info == {"IFLA_INFO_KIND": "bridge", "IFLA_INFO_DATA": options}
 
 
 @given(
@@ -174,28 +132,6 @@ def test_an_ipv6_address_is_usable_at_once(
     read = decoded(rtnl.add_address(index, f"{ip}/{length}", nodad=nodad), ifaddrmsg)
     assert (read["family"], read["index"], read["prefixlen"]) == (10, index, length)
     assert (read["IFA_LOCAL"], read.get("IFA_FLAGS")) == (ip, 2 if nodad else None)
-
-
-networks = st.one_of(
-    st.tuples(addresses4, st.integers(0, 32)), st.tuples(addresses6, st.integers(0, 128))
-).map(lambda one: str(ip_network(f"{one[0]}/{one[1]}", strict=False)))
-
-
-@given(networks, st.none() | indexes, st.none() | st.integers(0, 0xFFFFFFFF), st.data())
-def test_a_route(to: str, dev: int | None, metric: int | None, data: st.DataObject) -> None:
-    """In the main table; only an IPv4 one without a gateway has the scope of its link."""
-    four = ":" not in to
-    via = data.draw(st.none() | (addresses4 if four else addresses6))
-    message = rtnl.add_route(to, via=via, dev=dev, metric=metric)
-    assert (message.type, message.flags) == (24, NEW)
-    read = decoded(message, rtmsg)
-    network = ip_network(to)
-    address = str(network.network_address) if network.prefixlen else None
-    assert (read["family"], read["dst_len"]) == (2 if four else 10, network.prefixlen)
-    assert (read["table"], read["proto"], read["type"]) == (254, 4, 1)
-    assert read["scope"] == (253 if four and via is None else 0)
-    assert (read.get("RTA_DST"), read.get("RTA_GATEWAY")) == (address, via)
-    assert (read.get("RTA_OIF"), read.get("RTA_PRIORITY")) == (dev, metric)
 
 
 @given(indexes, addresses4 | addresses6, macs)

@@ -5,16 +5,23 @@ from typing import Final, assert_never
 
 from msgspec.structs import replace
 
-from hopscope.model.lab import LabSpec
+from hopscope.model.lab import MAIN_TABLE, LabSpec
 from hopscope.model.vocab import NodeName
 from hopscope.plan.compile import HOME, compile_lab
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
+    AddFdb,
+    AddMacvlan,
     AddNeighbour,
+    AddPolicyRule,
+    AddQdisc,
+    AddRemote,
     AddRoute,
     AddRules,
+    AddTap,
     AddVeth,
+    AddVxlan,
     ChangeBridge,
     ChangeDevice,
     MakeNodes,
@@ -26,9 +33,12 @@ from hopscope.plan.ops import (
     RemoveNodes,
     RemoveRoute,
     ResetRules,
+    SetPort,
     SetSysctl,
     SetUp,
+    SetVlans,
 )
+from hopscope.render.exports.more import More, more
 from hopscope.render.exports.words import command, rule_words
 
 __all__ = [
@@ -53,6 +63,7 @@ Building = (
     | AddRoute
     | AddNeighbour
     | AddRules
+    | More
 )
 """What a lab is built with; other operations change one that stands."""
 
@@ -123,6 +134,18 @@ def lines_of(op: Building) -> Iterator[str]:
             yield from _veth(op)
         case AddRules():
             yield from _rules(op)
+        case (
+            AddMacvlan()
+            | AddVxlan()
+            | AddTap()
+            | AddRemote()
+            | SetPort()
+            | SetVlans()
+            | AddFdb()
+            | AddQdisc()
+            | AddPolicyRule()
+        ):
+            yield from (command(inside(op.node, *words)) for words in more(op))
         case AddBridge() | SetUp() | Mark() | AddAddress() | AddRoute() | AddNeighbour():
             yield command(inside(op.node, "ip", *_ip(op)))
         case _:
@@ -134,16 +157,20 @@ def _ip(op: AddBridge | SetUp | Mark | AddAddress | AddRoute | AddNeighbour) -> 
     match op:
         case AddBridge():
             yield from _bridge(op)
-        case SetUp(dev=dev, bridge=bridge, mtu=mtu, up=up):
+        case SetUp(dev=dev, bridge=bridge, mac=mac, mtu=mtu, up=up):
             yield from ("link", "set", dev)
+            yield from ("address", mac) if mac else ()
             yield from ("master", bridge) if bridge else ()
             yield from ("mtu", str(mtu)) if mtu is not None else ()
             yield "up" if up else "down"
         case Mark(dev=dev, alias=alias):
             yield from ("link", "set", dev, "alias", alias)
-        case AddAddress(dev=dev, cidr=cidr):
+        case AddAddress(dev=dev, cidr=cidr, dad=dad):
             yield from ("addr", "add", cidr)
-            yield from ("nodad",) if ":" in cidr else ("brd", "+") if _has_broadcast(cidr) else ()
+            if ":" in cidr:
+                yield from () if dad else ("nodad",)
+            else:
+                yield from ("brd", "+") if _has_broadcast(cidr) else ()
             yield from ("dev", dev)
         case AddRoute():
             yield from _route(op)
@@ -161,6 +188,10 @@ def _bridge(op: AddBridge) -> Iterator[str]:
     yield from ("mtu", str(op.mtu)) if op.mtu is not None else ()
     yield from ("type", "bridge")
     yield from ("stp_state", "1") if op.stp else ()
+    for word, seconds in (("ageing_time", op.ageing), ("forward_delay", op.forward_delay)):
+        yield from (word, str(round(seconds * 100))) if seconds is not None else ()
+    yield from ("priority", str(op.priority)) if op.priority is not None else ()
+    yield from ("vlan_filtering", "1") if op.vlan_filtering else ()
     yield from ("nf_call_iptables", "1") if op.nf_call_iptables else ()
 
 
@@ -168,10 +199,14 @@ def _route(op: AddRoute) -> Iterator[str]:
     six = ":" in op.to
     default = op.to in ("0.0.0.0/0", "::/0")
     yield from ("-6",) if six and default else ()
-    yield from ("route", "add", "default" if default else op.to)
+    yield from ("route", "add")
+    yield from (op.type,) if op.type != "unicast" else ()
+    yield "default" if default else op.to
     yield from ("via", op.via) if op.via else ()
     yield from ("dev", op.dev) if op.dev else ()
+    yield from ("src", op.source) if op.source else ()
     yield from ("metric", str(op.metric)) if op.metric is not None else ()
+    yield from ("table", str(op.table)) if op.table != MAIN_TABLE else ()
     yield from ("proto", "static")
 
 
@@ -193,6 +228,8 @@ def _end(end: NewEnd, mtu: int | None) -> Iterator[str]:
     yield end.ref.dev
     yield from ("address", end.mac)
     yield from ("mtu", str(mtu)) if mtu is not None else ()
+    queues = str(end.queues)
+    yield from ("numtxqueues", queues, "numrxqueues", queues) if end.queues != 1 else ()
 
 
 def _rules(op: AddRules) -> Iterator[str]:

@@ -13,14 +13,23 @@ from hopscope.plan.compile import HOME, uses_ipv6
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
+    AddFdb,
+    AddMacvlan,
     AddNeighbour,
+    AddPolicyRule,
+    AddQdisc,
+    AddRemote,
     AddRoute,
     AddRules,
+    AddTap,
     AddVeth,
+    AddVxlan,
     MakeNodes,
     Mark,
+    SetPort,
     SetSysctl,
     SetUp,
+    SetVlans,
 )
 from hopscope.render.exports import commands
 from hopscope.render.exports.commands import Building
@@ -88,6 +97,14 @@ def _title(lab: LabSpec, op: Building) -> str:
             return "The bridges; without an address, they forward in layer 2 only."
         case AddVeth():
             return "The links: veth pairs, each end in its node."
+        case AddMacvlan() | AddVxlan() | AddTap() | AddRemote():
+            return "The devices that are no end of a link."
+        case SetPort(node=node) | SetVlans(node=node) | AddFdb(node=node):
+            return f"How the bridges of {node} treat their ports."
+        case AddQdisc(node=node):
+            return f"How {node} holds back what it sends."
+        case AddPolicyRule(node=node):
+            return f"What {node} has: devices that are up, addresses, routes."
         case SetUp(node=node) | AddAddress(node=node) | AddRoute(node=node):
             return f"What {node} has: devices that are up, addresses, routes."
         case AddNeighbour(node=node):

@@ -25,6 +25,8 @@ _SHOWN = {
     "neighbours": ["ip", "neigh"],
     "fdb": ["bridge", "fdb"],
     "routes": ["ip", "route"],
+    "policy": ["ip", "rule"],
+    "qdiscs": ["tc", "-s", "qdisc"],
     "rules": ["iptables-save", "-c"],
     "sysctls": ["sysctl", "-a"],
 }

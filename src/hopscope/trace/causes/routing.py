@@ -95,7 +95,8 @@ def no_route(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         if step is None or sends(hop):
             continue
         state = scene.node(hop.node)
-        route = route_to(state, step.destination)
+        source = packet.headers.ip.src if packet.headers.ip is not None else None
+        route = route_to(state, step.destination, source=source, came_in=hop.came_in)
         if route is not None and route.type in _FORBIDDING:
             return _forbidden(hop, route)
         if step.route is not None or not _forwards(state, hop, step.destination):
@@ -106,6 +107,15 @@ def no_route(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
 
 def _forbidden(hop: Hop, route: Route) -> Reason:
     does = {"blackhole": "drops it silently", "throw": "sends the lookup on to no other table"}
+    if route.table == 0:  # it stands for a policy rule
+        return Reason(
+            code="route-forbids",
+            sentence=f"in {hop.node}, a policy rule "
+            f"{does.get(route.type, 'refuses it')} ({route.type})",
+            at=None,
+            basis=computed(f"policy rules of {hop.node} as read"),
+            mend=f"hopscope exec LAB {hop.node} -- ip rule   (lists them; delete that one)",
+        )
     return Reason(
         code="route-forbids",
         sentence=f"in {hop.node}, the {route.type} route for {route.destination} "

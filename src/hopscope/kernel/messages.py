@@ -1,0 +1,198 @@
+"""One operation of a plan → the rtnetlink messages that perform it; sends none."""
+
+from collections.abc import Iterator
+
+from hopscope.kernel.sandbox import Sandbox
+from hopscope.model.vocab import DevRef
+from hopscope.plan.ops import (
+    AddAddress,
+    AddBridge,
+    AddFdb,
+    AddMacvlan,
+    AddNeighbour,
+    AddPolicyRule,
+    AddQdisc,
+    AddRemote,
+    AddRoute,
+    AddVeth,
+    AddVxlan,
+    ChangeBridge,
+    ChangeDevice,
+    Mark,
+    Op,
+    Plan,
+    RemoveAddress,
+    RemoveDevice,
+    RemoveNeighbour,
+    RemoveRoute,
+    SetPort,
+    SetUp,
+    SetVlans,
+)
+from hopscope.wire import rtnl, rtnl_bridge, rtnl_links, rtnl_route, traffic
+from hopscope.wire.netlink import Message
+
+__all__ = ["messages_of"]
+
+_DEFAULT_VLAN = 1  # the kernel's vlan_default_pvid
+
+
+def messages_of(plan: Plan, op: Op, sandbox: Sandbox) -> list[Message]:
+    """The messages, in order; they are for the socket of the operation's node."""
+    match op:
+        case AddVeth():
+            return [_veth(plan, op, sandbox)]
+        case AddBridge():
+            return [_bridge(plan, op)]
+        case SetUp():
+            master = plan.indexes[DevRef(op.node, op.bridge)] if op.bridge else None
+            index = plan.indexes[DevRef(op.node, op.dev)]
+            return [rtnl.set_link(index, up=op.up, master=master, mac=op.mac, mtu=op.mtu)]
+        case AddMacvlan():
+            return [_macvlan(plan, op, sandbox)]
+        case AddVxlan():
+            return [_vxlan(plan, op)]
+        case AddRemote():
+            index = plan.indexes[DevRef(op.node, op.dev)]
+            return [rtnl_links.add_remote(index, op.mac, op.remote)]
+        case SetPort() | SetVlans() | AddFdb() | AddQdisc():
+            return _setting(plan, op)
+        case Mark():
+            return [rtnl.set_link(plan.indexes[DevRef(op.node, op.dev)], alias=op.alias)]
+        case AddAddress():
+            index = plan.indexes[DevRef(op.node, op.dev)]
+            return [rtnl.add_address(index, op.cidr, nodad=not op.dad)]
+        case AddRoute():
+            return [_route(plan, op)]
+        case AddPolicyRule(rule=rule):
+            return [rtnl_route.add_policy_rule(rule)]
+        case AddNeighbour():
+            return [rtnl.add_neighbour(plan.indexes[DevRef(op.node, op.dev)], op.ip, op.mac)]
+        case ChangeDevice() | ChangeBridge():
+            return [_change(plan, op)]
+        case RemoveDevice() | RemoveAddress() | RemoveRoute() | RemoveNeighbour():
+            return [_removal(plan, op)]
+        case _:
+            message = f"{op} is no netlink message"
+            raise TypeError(message)
+
+
+def _setting(plan: Plan, op: SetPort | SetVlans | AddFdb | AddQdisc) -> list[Message]:
+    """What is set of a device that is there."""
+    index = plan.indexes[DevRef(op.node, op.dev)]
+    match op:
+        case SetPort(options=options):
+            return [rtnl_bridge.set_port(index, options)]
+        case SetVlans():
+            return list(_vlans(plan, op))
+        case AddFdb(mac=mac):
+            return [rtnl_bridge.add_fdb(index, mac)]
+        case AddQdisc(parent=parent, handle=handle, options=shaping):
+            return traffic.add_qdisc(index, parent=parent, handle=handle, options=shaping)
+
+
+def _change(plan: Plan, op: ChangeDevice | ChangeBridge) -> Message:
+    index = plan.indexes[DevRef(op.node, op.dev)]
+    if isinstance(op, ChangeBridge):
+        return rtnl_bridge.change_bridge(index, stp=op.stp, nf_call_iptables=op.nf_call_iptables)
+    master = None
+    if op.bridge is not None:
+        master = plan.indexes[DevRef(op.node, op.bridge)] if op.bridge else 0
+    return rtnl.set_link(index, up=op.up, master=master, mac=op.mac, mtu=op.mtu)
+
+
+def _removal(
+    plan: Plan, op: RemoveDevice | RemoveAddress | RemoveRoute | RemoveNeighbour
+) -> Message:
+    index = plan.indexes[DevRef(op.node, op.dev)] if op.dev else None
+    match op:
+        case RemoveRoute(to=to, via=via, metric=metric):
+            return rtnl_route.remove_route(to, via=via, dev=index, metric=metric)
+        case RemoveAddress(cidr=cidr):
+            return rtnl.remove_address(index or 0, cidr)
+        case RemoveNeighbour(ip=ip):
+            return rtnl.remove_neighbour(index or 0, ip)
+        case RemoveDevice():
+            return rtnl.delete_link(index or 0)
+
+
+def _bridge(plan: Plan, op: AddBridge) -> Message:
+    return rtnl_bridge.add_bridge(
+        op.name,
+        index=plan.indexes[DevRef(op.node, op.name)],
+        mac=op.mac,
+        mtu=op.mtu,
+        stp=op.stp,
+        nf_call_iptables=op.nf_call_iptables,
+        ageing=op.ageing,
+        forward_delay=op.forward_delay,
+        priority=op.priority,
+        vlan_filtering=op.vlan_filtering,
+    )
+
+
+def _macvlan(plan: Plan, op: AddMacvlan, sandbox: Sandbox) -> Message:
+    return rtnl_links.add_macvlan(
+        op.ref.dev,
+        index=plan.indexes[op.ref],
+        over=plan.indexes[DevRef(op.node, op.over)],
+        ns_fd=None if op.ref.node == op.node else sandbox.ns_fd(op.ref.node),
+        mode=op.mode,
+        mac=op.mac,
+        mtu=op.mtu,
+        queues=op.queues,
+    )
+
+
+def _vxlan(plan: Plan, op: AddVxlan) -> Message:
+    return rtnl_links.add_vxlan(
+        op.name,
+        index=plan.indexes[DevRef(op.node, op.name)],
+        vxlan=op.vxlan,
+        over=None if op.over is None else plan.indexes[DevRef(op.node, op.over)],
+        mac=op.mac,
+        mtu=op.mtu,
+        queues=op.queues,
+    )
+
+
+def _route(plan: Plan, op: AddRoute) -> Message:
+    return rtnl_route.add_route(
+        op.to,
+        type=op.type,
+        via=op.via,
+        dev=plan.indexes[DevRef(op.node, op.dev)] if op.dev else None,
+        source=op.source,
+        metric=op.metric,
+        table=op.table,
+    )
+
+
+def _vlans(plan: Plan, op: SetVlans) -> Iterator[Message]:
+    """Those that are wanted, and then without the default one if it is none of them."""
+    index = plan.indexes[DevRef(op.node, op.dev)]
+    for vlan in op.vlans:
+        yield rtnl_bridge.add_vlan(index, vlan, itself=op.itself)
+    if all(vlan.vid != _DEFAULT_VLAN for vlan in op.vlans):
+        yield rtnl_bridge.remove_vlan(index, _DEFAULT_VLAN, itself=op.itself)
+
+
+def _veth(plan: Plan, op: AddVeth, sandbox: Sandbox) -> Message:
+    near, far = op.near, op.far
+    return rtnl.add_veth(
+        near.ref.dev,
+        index=plan.indexes[near.ref],
+        master=plan.indexes[DevRef(near.ref.node, near.bridge)] if near.bridge else None,
+        mac=near.mac,
+        mtu=op.mtu,
+        up=op.up,
+        queues=near.queues,
+        peer=rtnl.VethPeer(
+            name=far.ref.dev,
+            index=plan.indexes[far.ref],
+            ns_fd=sandbox.ns_fd(far.ref.node),
+            mac=far.mac,
+            mtu=op.mtu,
+            queues=far.queues,
+        ),
+    )

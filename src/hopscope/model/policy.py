@@ -1,0 +1,39 @@
+"""Which policy rules hold for a packet, in the order in which the kernel asks them; pure."""
+
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address, ip_network
+
+from hopscope.model.snapshot import PolicyRule
+from hopscope.model.vocab import DevName, Family
+
+__all__ = ["rules_for"]
+
+
+def rules_for(
+    rules: Sequence[PolicyRule],
+    family: Family,
+    destination: str,
+    *,
+    source: str | None = None,
+    came_in: DevName | None = None,
+) -> Iterator[PolicyRule]:
+    """Those that hold, by priority (fib_rule_match(), net/core/fib_rules.c).
+
+    A rule that asks for what is not known here, a mark among them, is taken not to hold.
+    """
+    for rule in sorted(rules, key=lambda rule: rule.priority):
+        holds = rule.family is family and _within(destination, rule.destination)
+        if rule.source is not None:
+            holds = holds and source is not None and _within(source, rule.source)
+        if rule.conditions:
+            asked = came_in is not None and rule.values.get("iif") == came_in
+            holds = holds and asked and rule.conditions == ("iif",)
+        if holds:
+            yield rule
+
+
+def _within(ip: str, network: str | None) -> bool:
+    if network is None:
+        return True
+    alone, whole = ip_address(ip), ip_network(network, strict=False)
+    return alone.version == whole.version and alone in whole

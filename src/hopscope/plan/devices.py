@@ -1,0 +1,96 @@
+"""The operations that make a lab's macvlan, vxlan and tap devices, and bring them up."""
+
+from collections.abc import Iterator
+
+from hopscope.model.lab import DeviceSpec, LabSpec, NodeSpec
+from hopscope.model.vocab import DevRef
+from hopscope.plan.macs import mac_of
+from hopscope.plan.ops import AddMacvlan, AddRemote, AddTap, AddVxlan, Op, SetUp
+
+__all__ = ["crosses_nodes", "device_ops", "devices_up", "macvlans_up"]
+
+
+def crosses_nodes(spec: LabSpec) -> bool:
+    """Whether a device lies over one of another node."""
+    return any(
+        device.over is not None and device.over.node != node.name
+        for node in spec.nodes
+        for device in node.devices
+    )
+
+
+def device_ops(spec: LabSpec) -> Iterator[Op]:
+    """Taps and vxlan devices first: a macvlan may lie over one."""
+    devices = [device for node in spec.nodes for device in node.devices]
+    for device in sorted(devices, key=lambda device: device.kind == "macvlan"):
+        yield from _made(device)
+
+
+def _made(device: DeviceSpec) -> Iterator[Op]:
+    node, name = device.ref.node, device.ref.dev
+    mac = device.mac or mac_of(device.ref)
+    if device.kind == "tap":
+        yield AddTap(node=node, name=name, place=device.place)
+    elif device.vxlan is not None:
+        yield AddVxlan(
+            node=node,
+            name=name,
+            vxlan=device.vxlan,
+            mac=mac,
+            over=device.over.dev if device.over is not None else None,
+            mtu=device.mtu,
+            queues=device.queues,
+            place=device.place,
+        )
+        for one in device.remotes:
+            yield AddRemote(node=node, dev=name, mac=one.mac, remote=one.remote, place=one.place)
+    elif device.over is not None:
+        yield AddMacvlan(
+            node=device.over.node,
+            over=device.over.dev,
+            ref=device.ref,
+            mode=device.mode,
+            mac=None if device.mode == "passthru" else mac,  # it takes that of the other
+            mtu=device.mtu,
+            queues=device.queues,
+            place=device.place,
+        )
+
+
+def devices_up(node: NodeSpec) -> Iterator[Op]:
+    """Those that need no other device to be up."""
+    for device in node.devices:
+        tap = device.kind == "tap"
+        up = device.ref.dev not in node.down
+        if device.kind != "macvlan" and (up or tap or device.bridge):
+            yield SetUp(
+                node=node.name,
+                dev=device.ref.dev,
+                up=up,
+                bridge=device.bridge,
+                mac=device.mac or mac_of(device.ref) if tap else None,
+                mtu=device.mtu if tap else None,
+                place=device.place,
+            )
+
+
+def macvlans_up(spec: LabSpec, node: NodeSpec) -> Iterator[Op]:
+    """Those whose lower device is up; over another the kernel refuses it."""
+    for device in node.devices:
+        if device.kind != "macvlan" or device.over is None:
+            continue
+        up = device.ref.dev not in node.down and _is_up(spec, device.over)
+        if up or device.bridge:
+            yield SetUp(
+                node=node.name,
+                dev=device.ref.dev,
+                up=up,
+                bridge=device.bridge,
+                place=device.place,
+            )
+
+
+def _is_up(spec: LabSpec, ref: DevRef) -> bool:
+    node = spec.node(ref.node)
+    sleeping = [bridge.name for bridge in node.bridges if not bridge.up]
+    return ref.dev not in (*node.down, *sleeping)

@@ -1,0 +1,117 @@
+"""rtnetlink requests about routes and policy rules, as bytes; no socket.
+
+Layouts are those of linux/rtnetlink.h and linux/fib_rules.h.
+"""
+
+import struct
+from ipaddress import ip_address, ip_network
+from typing import Final
+
+from hopscope.model.lab import MAIN_TABLE, PolicySpec
+from hopscope.wire.netlink import NLM_F_CREATE, NLM_F_EXCL, Message, attr, text, u32
+
+__all__ = ["ROUTE_TYPES", "add_policy_rule", "add_route", "remove_route"]
+
+AF_INET, AF_INET6 = 2, 10
+RTM_NEWROUTE, RTM_DELROUTE, RTM_NEWRULE = 24, 25, 32
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 6, 7, 15
+RTPROT_STATIC: Final = 4
+RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
+RT_TABLE_UNSPEC: Final = 0
+FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_PRIORITY, FRA_FWMARK, FRA_TABLE = 1, 2, 3, 6, 10, 15
+FRA_FWMASK, FRA_OIFNAME = 16, 17
+
+ROUTE_TYPES: Final = {"unicast": 1, "blackhole": 6, "unreachable": 7, "prohibit": 8, "throw": 9}
+"""RTN_*, as ``ip route`` names them."""
+_ACTIONS: Final = {"lookup": 1, "blackhole": 6, "unreachable": 7, "prohibit": 8}  # FR_ACT_*
+_NEW: Final = NLM_F_CREATE | NLM_F_EXCL
+
+
+def add_route(
+    to: str,
+    *,
+    type: str = "unicast",  # noqa: A002 - ip route's word
+    via: str | None = None,
+    dev: int | None = None,
+    source: str | None = None,
+    metric: int | None = None,
+    table: int = MAIN_TABLE,
+) -> Message:
+    """A route; *to* is CIDR."""
+    return Message(
+        RTM_NEWROUTE, _NEW, _route(to, type, via, dev, source, metric, table, RTPROT_STATIC)
+    )
+
+
+def remove_route(
+    to: str, *, via: str | None = None, dev: int | None = None, metric: int | None = None
+) -> Message:
+    """Remove a unicast route of the main table, whoever added it."""
+    body = _route(to, "unicast", via, dev, None, metric, MAIN_TABLE, 0)
+    return Message(RTM_DELROUTE, 0, body)
+
+
+def _route(
+    to: str,
+    kind: str,
+    via: str | None,
+    dev: int | None,
+    source: str | None,
+    metric: int | None,
+    table: int,
+    protocol: int,
+) -> bytes:
+    network = ip_network(to)
+    four = network.version == 4
+    near = four and via is None and kind == "unicast"
+    scope = RT_SCOPE_LINK if near else RT_SCOPE_UNIVERSE
+    family, length = AF_INET if four else AF_INET6, network.prefixlen
+    body = _header(family, length, 0, table, protocol, scope, ROUTE_TYPES[kind])
+    if length:
+        body += attr(RTA_DST, network.network_address.packed)
+    if via is not None:
+        body += attr(RTA_GATEWAY, ip_address(via).packed)
+    if dev is not None:
+        body += u32(RTA_OIF, dev)
+    if source is not None:
+        body += attr(RTA_PREFSRC, ip_address(source).packed)
+    if metric is not None:
+        body += u32(RTA_PRIORITY, metric)
+    return body + _large(RTA_TABLE, table)
+
+
+def add_policy_rule(rule: PolicySpec) -> Message:
+    """A policy rule, of the family of its networks."""
+    source, destination = (
+        None if one is None else ip_network(one) for one in (rule.source, rule.destination)
+    )
+    to, by = (0 if one is None else one.prefixlen for one in (destination, source))
+    family = AF_INET6 if rule.six else AF_INET
+    body = _header(family, to, by, rule.table, 0, 0, _ACTIONS[rule.action])
+    for kind, network in ((FRA_DST, destination), (FRA_SRC, source)):
+        if network is not None:
+            body += attr(kind, network.network_address.packed)
+    for kind, dev in ((FRA_IIFNAME, rule.iif), (FRA_OIFNAME, rule.oif)):
+        if dev is not None:
+            body += text(kind, dev)
+    for kind, number in (
+        (FRA_PRIORITY, rule.priority),
+        (FRA_FWMARK, rule.fwmark),
+        (FRA_FWMASK, rule.fwmask),
+    ):
+        if number is not None:
+            body += u32(kind, number)
+    return Message(RTM_NEWRULE, _NEW, body + _large(FRA_TABLE, rule.table))
+
+
+def _header(
+    family: int, to: int, source: int, table: int, protocol: int, scope: int, kind: int
+) -> bytes:
+    """The struct rtmsg, and struct fib_rule_hdr, whose layout is the same."""
+    table = table if table < 256 else RT_TABLE_UNSPEC
+    return struct.pack("=BBBBBBBBI", family, to, source, 0, table, protocol, scope, kind, 0)
+
+
+def _large(kind: int, table: int) -> bytes:
+    """A table's number that has no room in the header."""
+    return u32(kind, table) if table >= 256 else b""

@@ -1,0 +1,45 @@
+"""A refusal is taken for an absence only where the kernel says so of what may be absent."""
+
+import errno
+
+import pytest
+
+from hopscope.kernel.absent import absent
+from hopscope.model.devices import Vlan
+from hopscope.model.vocab import DevName, NodeName
+from hopscope.plan.ops import AddBridge, Op, SetUp, SetVlans
+
+HOST, BR0 = NodeName("host"), DevName("br0")
+
+
+@pytest.mark.parametrize(
+    ("op", "code", "config"),
+    [
+        (
+            AddBridge(node=HOST, name=BR0, vlan_filtering=True),
+            errno.EOPNOTSUPP,
+            "CONFIG_BRIDGE_VLAN_FILTERING",
+        ),
+        (
+            SetVlans(node=HOST, dev=BR0, vlans=(Vlan(vid=1),)),
+            errno.EOPNOTSUPP,
+            "CONFIG_BRIDGE_VLAN_FILTERING",
+        ),
+    ],
+)
+def test_what_is_absent_is_named_by_its_option(op: Op, code: int, config: str) -> None:
+    found = absent(op, code)
+    assert found is not None
+    assert found.config == config
+
+
+@pytest.mark.parametrize(
+    ("op", "code"),
+    [
+        (AddBridge(node=HOST, name=BR0, vlan_filtering=True), errno.EEXIST),
+        (AddBridge(node=HOST, name=BR0), errno.EOPNOTSUPP),
+        (SetUp(node=HOST, dev=BR0), errno.ENOENT),
+    ],
+)
+def test_any_other_refusal_is_the_labs(op: Op, code: int) -> None:
+    assert absent(op, code) is None

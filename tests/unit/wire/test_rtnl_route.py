@@ -1,0 +1,128 @@
+"""rtnetlink requests about routes and policy rules: pyroute2 decodes them to what we meant."""
+
+from ipaddress import ip_network
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pyroute2.netlink.rtnl.fibmsg import fibmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+from decoding import decoded
+from hopscope.model.lab import PolicySpec
+from hopscope.model.vocab import Family
+from hopscope.wire import rtnl_read, rtnl_route
+from hopscope.wire.netlink import NLM_F_CREATE, NLM_F_EXCL
+from hopscope.wire.rtnl_route import ROUTE_TYPES
+from strategies import addresses4, addresses6, dev_names, u32
+
+NEW = NLM_F_CREATE | NLM_F_EXCL
+indexes = st.integers(1, (1 << 31) - 1)
+networks4 = st.tuples(addresses4, st.integers(0, 32))
+networks6 = st.tuples(addresses6, st.integers(0, 128))
+tables = st.integers(1, 255) | st.integers(256, 0xFFFFFFFF)
+
+
+def cidr(one: tuple[str, int]) -> str:
+    return str(ip_network(f"{one[0]}/{one[1]}", strict=False))
+
+
+networks = (networks4 | networks6).map(cidr)
+
+
+@given(
+    to=networks,
+    kind=st.sampled_from(sorted(ROUTE_TYPES)),
+    dev=st.none() | indexes,
+    metric=st.none() | u32,
+    table=tables,
+    data=st.data(),
+)
+def test_a_route(
+    *, to: str, kind: str, dev: int | None, metric: int | None, table: int, data: st.DataObject
+) -> None:
+    """A unicast IPv4 one without a gateway has the scope of its link, all others the widest."""
+    four = ":" not in to
+    addresses = st.none() | (addresses4 if four else addresses6)
+    via, source = data.draw(addresses), data.draw(addresses)
+    message = rtnl_route.add_route(
+        to, type=kind, via=via, dev=dev, source=source, metric=metric, table=table
+    )
+    assert (message.type, message.flags) == (24, NEW)
+    read = decoded(message, rtmsg)
+    network = ip_network(to)
+    address = str(network.network_address) if network.prefixlen else None
+    assert (read["family"], read["dst_len"]) == (2 if four else 10, network.prefixlen)
+    assert (read["proto"], read["type"]) == (4, ROUTE_TYPES[kind])
+    assert (read["table"], read.get("RTA_TABLE")) == _table(table)
+    assert read["scope"] == (253 if four and via is None and kind == "unicast" else 0)
+    assert (read.get("RTA_DST"), read.get("RTA_GATEWAY")) == (address, via)
+    assert (read.get("RTA_OIF"), read.get("RTA_PRIORITY")) == (dev, metric)
+    assert read.get("RTA_PREFSRC") == source
+    part = rtnl_read.route(message)
+    assert part is not None
+    assert (part.destination, part.type, part.table) == (to, kind, table)
+
+
+def _table(table: int) -> tuple[int, int | None]:
+    """One that is too large for the header stands in an attribute."""
+    return (table, None) if table < 256 else (0, table)
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> PolicySpec:
+    """Of one family, with any of its conditions."""
+    one = (networks4 if draw(st.booleans()) else networks6).map(cidr)
+    action = draw(st.sampled_from(("lookup", "blackhole", "unreachable", "prohibit")))
+    mark = draw(st.none() | u32)
+    return PolicySpec(
+        action=action,
+        table=draw(tables) if action == "lookup" else 0,
+        source=draw(st.none() | one),
+        destination=draw(st.none() | one),
+        iif=draw(st.none() | dev_names),
+        oif=draw(st.none() | dev_names),
+        fwmark=mark,
+        fwmask=None if mark is None else draw(st.none() | u32),
+        priority=draw(u32),
+    )
+
+
+@given(rules())
+def test_a_policy_rule(rule: PolicySpec) -> None:
+    message = rtnl_route.add_policy_rule(rule)
+    assert (message.type, message.flags) == (32, NEW)
+    read = decoded(message, fibmsg)
+    assert read["family"] == (10 if rule.six else 2)
+    assert (read["table"], read.get("FRA_TABLE")) == _table(rule.table)
+    assert (
+        read["action"]
+        == {"lookup": 1, "blackhole": 6, "unreachable": 7, "prohibit": 8}[rule.action]
+    )
+    for name, length, wanted in (
+        ("FRA_SRC", "src_len", rule.source),
+        ("FRA_DST", "dst_len", rule.destination),
+    ):
+        assert _network(read, name, length) == wanted
+    told = {key: read.get(f"FRA_{key}") for key in ("IIFNAME", "OIFNAME", "FWMARK", "FWMASK")}
+    assert list(told.values()) == [rule.iif, rule.oif, rule.fwmark, rule.fwmask]
+    assert read["FRA_PRIORITY"] == rule.priority
+
+
+def _network(read: dict[str, Any], name: str, length: str) -> str | None:
+    return f"{read[name]}/{read[length]}" if name in read else None
+
+
+@given(rules())
+def test_a_policy_rule_is_read_as_it_was_sent(rule: PolicySpec) -> None:
+    """With the values of what it asks, and what becomes of the packets."""
+    part = rtnl_read.policy_rule(rtnl_route.add_policy_rule(rule))
+    assert part is not None
+    assert (part.family is Family.IP6) == rule.six
+    assert (part.priority, part.action, part.table) == (rule.priority, rule.action, rule.table)
+    assert (part.source, part.destination) == (rule.source, rule.destination)
+    assert (part.values.get("iif"), part.values.get("oif")) == (rule.iif, rule.oif)
+    mark = None if rule.fwmark is None else f"{rule.fwmark:#x}"
+    if mark is not None and rule.fwmask not in (None, 0xFFFFFFFF):
+        mark += f"/{rule.fwmask:#x}"
+    assert part.values.get("fwmark") == mark
