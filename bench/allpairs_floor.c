@@ -41,10 +41,10 @@ static void fail(const char *doing)
 struct pings { /* of one pod at a time */
 	struct sockaddr_in to[MOST_PODS];
 	struct icmphdr echo[MOST_PODS];
-	struct iovec out[MOST_PODS], in[MOST_PODS];
-	struct mmsghdr sent[MOST_PODS], got[MOST_PODS];
-	char answer[MOST_PODS][64];
 	char answered[MOST_PODS];
+	struct iovec out[AT_ONCE], in[AT_ONCE];
+	struct mmsghdr sent[AT_ONCE], got[AT_ONCE];
+	char answer[AT_ONCE][64];
 };
 
 static unsigned short checksum(const struct icmphdr *echo)
@@ -65,9 +65,11 @@ static void prepare(struct pings *pings)
 		pings->to[pod].sin_addr.s_addr = htonl(0x0af40000 + 2 + pod);
 		pings->echo[pod].type = ICMP_ECHO;
 		pings->echo[pod].un.echo.sequence = htons(pod);
-		pings->in[pod] = (struct iovec){pings->answer[pod], sizeof(pings->answer[pod])};
-		pings->got[pod].msg_hdr = (struct msghdr){
-			.msg_iov = &pings->in[pod], .msg_iovlen = 1};
+	}
+	for (int one = 0; one < AT_ONCE; one++) {
+		pings->in[one] = (struct iovec){pings->answer[one], sizeof(pings->answer[one])};
+		pings->got[one].msg_hdr = (struct msghdr){
+			.msg_iov = &pings->in[one], .msg_iovlen = 1};
 	}
 }
 
