@@ -62,7 +62,7 @@ static void prepare(struct pings *pings)
 {
 	for (int pod = 0; pod < pods; pod++) {
 		pings->to[pod].sin_family = AF_INET;
-		pings->to[pod].sin_addr.s_addr = htonl(0x0af40000 + 2 + pod);
+		pings->to[pod].sin_addr.s_addr = htonl(0x0af40000 + 1 + pod);
 		pings->echo[pod].type = ICMP_ECHO;
 		pings->echo[pod].un.echo.sequence = htons(pod);
 	}
@@ -79,7 +79,7 @@ static int socket_in(int pod)
 	int netns, raw;
 	char path[96];
 
-	snprintf(path, sizeof(path), "/proc/%d/root/run/netns/p%d", keeper, pod);
+	snprintf(path, sizeof(path), "/proc/%d/root/run/netns/p%d", keeper, pod + 1);
 	netns = CHECKED(open(path, O_RDONLY | O_CLOEXEC));
 	CHECKED(setns(netns, CLONE_NEWNET));
 	close(netns);
@@ -114,7 +114,7 @@ static int new_answer(struct pings *pings, const char *packet, size_t size, int 
 {
 	const struct iphdr *ip = (const struct iphdr *)packet;
 	const struct icmphdr *echo = (const struct icmphdr *)(packet + 4 * ip->ihl);
-	int from = ntohl(ip->saddr) - 0x0af40000 - 2;
+	int from = ntohl(ip->saddr) - 0x0af40000 - 1;
 
 	if (size < 4U * ip->ihl + sizeof(*echo) || echo->type != ICMP_ECHOREPLY ||
 	    ntohs(echo->un.echo.id) != pod + 1 || ntohs(echo->un.echo.sequence) != from ||

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar, Final, Self
 
 from compiled import compiled, no_compiler
-from pods import BRIDGE, LAB, SUBNET, address, lab_file, pod_name, port_name
+from pods import BRIDGE, LAB, SUBNET, address, counted, pod_name, port_name, written_out
 
 __all__ = ["CONTENDERS", "FLOOR", "OURS", "START", "Contender"]
 
@@ -111,14 +111,17 @@ class Floor(Command):
 
 
 class Hopscope(Command):
-    """The command, with a lab file."""
+    """The command, with a lab file that counts."""
 
     name = "hopscope"
 
     def __init__(self, pods: int) -> None:
         super().__init__(pods)
         self._file = self.folder / "pods.yaml"
-        self._file.write_text(lab_file(pods, name=LAB))
+        self._file.write_text(self._lab())
+
+    def _lab(self) -> str:
+        return counted(self.pods)
 
     def _up(self) -> Sequence[str]:
         return HOPSCOPE, "up", str(self._file), "--quiet"
@@ -137,9 +140,17 @@ class Start(Hopscope):
     name = "hopscope, one empty node"
     bridge = None
 
-    def __init__(self, pods: int) -> None:
-        super().__init__(pods)
-        self._file.write_text(f"name: {LAB}\nnodes:\n  {pod_name(0)}:\n")
+    def _lab(self) -> str:
+        return f"name: {LAB}\nnodes:\n  {pod_name(0)}:\n"
+
+
+class WrittenOut(Hopscope):
+    """The command with a lab file of some thousand words."""
+
+    name = "hopscope, each node written out"
+
+    def _lab(self) -> str:
+        return written_out(self.pods)
 
 
 class Batch(Command):
@@ -298,6 +309,7 @@ CONTENDERS: Final[Sequence[type[Contender]]] = (
     Floor,
     Hopscope,
     Start,
+    WrittenOut,
     HopscopeLibrary,
     Batch,
     Shell,

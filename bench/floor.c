@@ -3,8 +3,8 @@
  *   floor up N       make them; print the PID that keeps them, and end
  *   floor down PID   let them go; end when that process has ended
  *
- * A pod is a network namespace, /run/netns/pI of the keeper, with the device eth0 at
- * 10.244.x.y/16; its far end vI is a port of br0 in the keeper's own namespace. IPv6 is off
+ * A pod is a network namespace, /run/netns/p1 and so on of the keeper, with the device eth0 at
+ * 10.244.0.1/16 and so on; its far end v1 is a port of br0 in the keeper's own namespace. IPv6 is off
  * before links exist. Raw netlink, and every shortcut known to us that ends in the same state:
  *
  *   - two threads make the namespaces, and each fills those it made;
@@ -172,7 +172,7 @@ static void add_veth(struct batch *batch, int pod, int netns)
 	struct rtattr *info, *data, *peer;
 	char name[IFNAMSIZ];
 
-	snprintf(name, sizeof(name), "v%d", pod);
+	snprintf(name, sizeof(name), "v%d", pod + 1);
 	begin(batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &near, sizeof(near));
 	word(batch, IFLA_IFNAME, name);
 	address(batch, pod, 1);
@@ -195,7 +195,7 @@ static void add_veth(struct batch *batch, int pod, int netns)
 static void add_address(struct batch *batch, int pod)
 {
 	struct ifaddrmsg message = {.ifa_family = AF_INET, .ifa_prefixlen = 16, .ifa_index = ETH0};
-	unsigned int ip = htonl(0x0af40000 + 2 + pod), all = htonl(0x0af4ffff);
+	unsigned int ip = htonl(0x0af40000 + 1 + pod), all = htonl(0x0af4ffff);
 
 	begin(batch, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &message, sizeof(message));
 	attribute(batch, IFA_LOCAL, &ip, sizeof(ip));
@@ -219,7 +219,7 @@ static void make_pod(int pod, int host)
 	char path[64];
 	int netns, inside;
 
-	snprintf(path, sizeof(path), NETNS "/p%d", pod);
+	snprintf(path, sizeof(path), NETNS "/p%d", pod + 1);
 	close(CHECKED(open(path, O_CREAT | O_EXCL | O_CLOEXEC, 0444)));
 	CHECKED(unshare(CLONE_NEWNET));
 	switch_ipv6_off();

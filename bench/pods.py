@@ -1,4 +1,4 @@
-"""N pods, as every contender names and addresses them; and as a lab file declares them."""
+"""N pods, as every contender names and addresses them; and as lab files declare them."""
 
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
@@ -9,9 +9,10 @@ __all__ = [
     "MOST",
     "SUBNET",
     "address",
-    "lab_file",
+    "counted",
     "pod_name",
     "port_name",
+    "written_out",
 ]
 
 LAB: Final = "pods"
@@ -22,26 +23,38 @@ MOST: Final = 1023
 
 
 def pod_name(pod: int) -> str:
-    """Its namespace."""
-    return f"p{pod}"
+    """Its namespace; pods are counted from 0, and named from 1."""
+    return f"p{pod + 1}"
 
 
 def port_name(pod: int) -> str:
     """Its port of the bridge."""
-    return f"v{pod}"
+    return f"v{pod + 1}"
 
 
 def address(pod: int) -> IPv4Address:
-    """Its address; the first is left for a gateway."""
-    return SUBNET[pod + 2]
+    """Its address."""
+    return SUBNET[pod + 1]
 
 
-def lab_file(pods: int, *, name: str = LAB) -> str:
-    """The lab as YAML; a form that counts nodes would take the place of the two loops."""
+def counted(pods: int) -> str:
+    """The lab as YAML: one pod, and how many there are of it."""
+    return f"""\
+name: {LAB}
+nodes:
+  host: {{bridges: [{BRIDGE}]}}
+  p: {{count: {pods}, addresses: {{eth0: {{pool: {SUBNET}}}}}}}
+links:
+  - [p:eth0, host:v@{BRIDGE}]
+"""
+
+
+def written_out(pods: int) -> str:
+    """The same lab, with each node and each link."""
     nodes = (
         f"  {pod_name(pod)}: {{addresses: {{eth0: {address(pod)}/{SUBNET.prefixlen}}}}}"
         for pod in range(pods)
     )
     links = (f"  - [{pod_name(pod)}:eth0, host:{port_name(pod)}@{BRIDGE}]" for pod in range(pods))
-    head = (f"name: {name}", "nodes:", f"  host: {{bridges: [{BRIDGE}]}}")
+    head = (f"name: {LAB}", "nodes:", f"  host: {{bridges: [{BRIDGE}]}}")
     return "\n".join((*head, *nodes, "links:", *links)) + "\n"

@@ -10,7 +10,7 @@ from mininet.net import Mininet
 from mininet.node import Host
 from mininet.nodelib import LinuxBridge
 from mininet.topo import Topo
-from pods import BRIDGE, SUBNET, address
+from pods import BRIDGE, SUBNET, address, pod_name
 from worker import serve
 
 number = int(sys.argv[1])
@@ -33,7 +33,7 @@ class Pods(Topo):  # type: ignore[misc]
         """As Mininet's own examples do."""
         bridge = self.addSwitch(BRIDGE)
         for pod in range(number):
-            host = self.addHost(f"p{pod}", ip=f"{address(pod)}/{SUBNET.prefixlen}")
+            host = self.addHost(pod_name(pod), ip=f"{address(pod)}/{SUBNET.prefixlen}")
             self.addLink(host, bridge)
 
 

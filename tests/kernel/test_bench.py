@@ -59,7 +59,9 @@ def test_the_floor_has_the_ports_it_was_asked_for(in_private: InPrivate) -> None
         $host ip -json address show br0
     """)
     ports, (bridge,) = documents(done.stdout)
-    assert {port["ifname"]: port["ifindex"] for port in ports} == {f"v{n}": 3 + n for n in range(5)}
+    assert {port["ifname"]: port["ifindex"] for port in ports} == {
+        f"v{1 + n}": 3 + n for n in range(5)
+    }
     assert {port["operstate"] for port in (*ports, bridge)} == {"UP"}
     assert bridge["addr_info"] == []
 
@@ -68,14 +70,14 @@ def test_the_floor_s_pods_are_addressed_and_without_ipv6(in_private: InPrivate) 
     """Each in a namespace of its own, loopback up."""
     done = in_private("""
         keeper=$(floor up 5)
-        for pod in 0 1 2 3 4; do
+        for pod in 1 2 3 4 5; do
             nsenter --net=/proc/$keeper/root/run/netns/p$pod ip -json address
         done
     """)
     for pod, (lo, eth0) in enumerate(documents(done.stdout)):
         assert [one["local"] for one in lo["addr_info"]] == ["127.0.0.1"]
         (address,) = eth0["addr_info"]
-        assert (address["local"], address["prefixlen"]) == (f"10.244.0.{2 + pod}", 16)
+        assert (address["local"], address["prefixlen"]) == (f"10.244.0.{1 + pod}", 16)
         assert eth0["operstate"] == "UP"
         assert (eth0["ifname"], eth0["link_index"]) == ("eth0", 3 + pod)
 
