@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= hopscope-out
+BENCH ?=
 
 .DEFAULT_GOAL := help
 
@@ -25,6 +26,11 @@ $(VENV)/.runs: pyproject.toml
 $(VENV)/.tests: $(VENV)/.runs pyproject.toml
 	@tools/system-packages test
 	$(BIN)/pip install --quiet --group dev
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.runs pyproject.toml
+	@tools/system-packages bench
+	$(BIN)/pip install --quiet --group bench
 	@touch $@
 
 .PHONY: demo
@@ -70,8 +76,8 @@ coverage: $(VENV)/.tests ## branch coverage of the unit tests
 	$(BIN)/pytest tests/unit --cov --cov-branch --cov-report=term-missing:skip-covered
 
 .PHONY: bench
-bench: $(VENV)/.tests ## the reference story, ours against the same by hand
-	$(BIN)/python bench/story.py
+bench: $(VENV)/.bench ## ours, the floor in C and the peers, in one run (BENCH="--help" lists options)
+	$(BIN)/python bench/run.py --out $(OUT)/bench $(BENCH)
 
 .PHONY: docs
 docs: $(VENV)/.tests ## write what the documentation takes from the code: tables, schemas

@@ -1,0 +1,187 @@
+"""Seconds until every pod has pinged every other one, on pods of the floor, by prober."""
+
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import permutations
+from shutil import which
+from typing import ClassVar, Final
+
+import contenders
+from compiled import compiled, no_compiler
+from figures import cells, ratio, seconds_of, shown, table
+from pods import address
+from private import until_free
+
+__all__ = ["PROBERS", "Prober", "Probing", "measure", "summary"]
+
+SAMPLE: Final = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probing:
+    """What one prober took once, in seconds."""
+
+    prober: str
+    pods: int
+    taken: float
+
+
+class Prober(ABC):
+    """Pings from each pod to all others."""
+
+    name: ClassVar[str]
+
+    def __init__(self, floor: contenders.Floor) -> None:
+        """*floor*: its pods stand."""
+        self.floor = floor
+        self.pods = floor.pods
+        self.pairs = floor.pods * (floor.pods - 1)
+
+    @classmethod
+    @abstractmethod
+    def missing(cls) -> str | None:
+        """What is not there that it needs; None when it can be measured."""
+
+    @abstractmethod
+    def probe(self) -> int:
+        """Ping, and fail when one does not answer; how many pairs. This is measured."""
+
+
+class Floor(Prober):
+    """Our own C program: one raw socket in each pod."""
+
+    name = "floor"
+
+    def __init__(self, floor: contenders.Floor) -> None:
+        super().__init__(floor)
+        self._program = compiled("allpairs_floor", floor.folder)
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """A compiler."""
+        return no_compiler()
+
+    def probe(self) -> int:
+        """It fails by itself."""
+        argv = [self._program, self.floor.keeper, str(self.pods)]
+        return int(subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout)
+
+
+class Fping(Prober):
+    """An fping in each pod, all at once."""
+
+    name = "fping in each pod"
+
+    def __init__(self, floor: contenders.Floor) -> None:
+        super().__init__(floor)
+        self._targets = floor.folder / "targets"
+        self._targets.write_text("".join(f"{address(pod)}\n" for pod in range(self.pods)))
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """The program."""
+        return None if which("fping") else "fping is not installed (Debian: fping)"
+
+    def probe(self) -> int:
+        """Without a pause between two targets, and without another try."""
+        argv = ("fping", "-q", "-i0", "-r0", "-f", str(self._targets))
+        running = [
+            subprocess.Popen((*self.floor.inside(pod), *argv), stdout=subprocess.DEVNULL)
+            for pod in range(self.pods)
+        ]
+        short = sum(bool(one.wait()) for one in running)
+        assert not short, f"fping: {short} pods do not reach all others"
+        return self.pairs
+
+
+class Ping(Prober):
+    """One ping after the other, as a script does; of a sample of the pairs."""
+
+    name = f"ping, one by one (of {SAMPLE} pairs, scaled)"
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """The program."""
+        return None if which("ping") else "ping is not installed (Debian: iputils-ping)"
+
+    def probe(self) -> int:
+        """Pairs from all over the network."""
+        pairs = list(permutations(range(self.pods), 2))
+        chosen = pairs[:: max(1, len(pairs) // SAMPLE)][:SAMPLE]
+        for pod, other in chosen:
+            argv = (*self.floor.inside(pod), "ping", "-q", "-c1", "-W2", str(address(other)))
+            subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+        return len(chosen)
+
+
+# `hopscope reachability` belongs here as soon as it is there.
+PROBERS: Final[Sequence[type[Prober]]] = (Floor, Fping, Ping)
+
+
+def measure(
+    pods: int, rounds: int, probers: Sequence[type[Prober]], tell: Callable[[Probing], None]
+) -> list[Probing]:
+    """All probers in turn, and that as often as there are rounds; first one that does not count."""
+    found: list[Probing] = []
+    with _standing(pods) as floor:
+        made = [kind(floor) for kind in probers]
+        for one in made:
+            one.probe()  # so that the bridge has learnt every address
+        for _ in range(rounds):
+            for one in made:
+                found.append(_probing(one))
+                tell(found[-1])
+    return found
+
+
+def _probing(one: Prober) -> Probing:
+    reached: list[int] = []
+    seconds = seconds_of(lambda: reached.append(one.probe()))
+    return Probing(prober=one.name, pods=one.pods, taken=seconds * one.pairs / reached[0])
+
+
+@contextmanager
+def _standing(pods: int) -> Iterator[contenders.Floor]:
+    """The floor's pods, in which each knows the MAC address of every other one.
+
+    The kernel keeps only so many neighbours that it has found by itself, in all namespaces
+    together: a thousand, as a rule. All pairs of 33 pods are more.
+    """
+    with contenders.Floor(pods) as floor:
+        floor.up()
+        try:
+            batch = floor.folder / "neighbours"
+            batch.write_text("".join(map(_neighbour, range(pods))))
+            for pod in range(pods):
+                subprocess.run((*floor.inside(pod), "ip", "-batch", str(batch)), check=True)
+            yield floor
+        finally:
+            floor.down()
+            until_free()
+
+
+def _neighbour(pod: int) -> str:
+    mac = f"02:02:00:00:{pod >> 8:02x}:{pod & 255:02x}"  # as floor.c has them
+    return f"neighbour add {address(pod)} lladdr {mac} dev eth0\n"
+
+
+def summary(probings: Sequence[Probing]) -> str:
+    """A table for each number of pods."""
+    parts = []
+    for pods in sorted({one.pods for one in probings}):
+        these = [one for one in probings if one.pods == pods]
+        head = (f"{pods} pods, {pods * (pods - 1)} pairs", "min", "median", "max", "÷ floor")
+        parts.append(table(head, _rows(these)))
+    return "\n".join(parts)
+
+
+def _rows(probings: Sequence[Probing]) -> Iterator[list[str]]:
+    by_name: dict[str, list[float]] = {}
+    for one in probings:
+        by_name.setdefault(one.prober, []).append(one.taken)
+    floor = by_name.get(Floor.name)
+    for name, figures in by_name.items():
+        yield [name, *cells(figures), shown(ratio(figures, floor)) if floor else ""]
