@@ -21,6 +21,7 @@ $(VENV)/.runs: pyproject.toml
 	@$(PYTHON) tools/make_venv.py $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(BIN)/pip install --quiet --editable .
+	@$(BIN)/python -m compileall -q src # as pip does of all else that it installs
 	@touch $@
 
 $(VENV)/.tests: $(VENV)/.runs pyproject.toml

@@ -11,6 +11,14 @@ _EXCUSED = ("this kernel",)
 _skips: list[tuple[str, str]] = []
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What hopscope keeps to be faster next time is the tests' own, and empty at first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Collect the skips and their reasons."""
     if report.skipped and isinstance(report.longrepr, tuple):

@@ -4,6 +4,7 @@ import json as jsonlib
 import sys
 import time
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -40,16 +41,22 @@ def run(
     spec = parse(source, file)
     folder = folder_of(out, name or spec.name)
     begun = time.perf_counter()
+    telling = not (quiet or json)
     with ExitStack() as last:
-        with Bar("building the lab", quiet=quiet or json) as bar:
+        with Bar("building the lab", quiet=not telling) as bar:
             running = RunningLab.start(
-                spec, source.decode(), name=name, on_host=on_host, meanwhile=_load, progress=bar
+                spec,
+                source.decode(),
+                name=name,
+                on_host=on_host,
+                meanwhile=partial(_load, telling=telling),
+                progress=bar,
             )
         with running:
             writer = last.enter_context(Writer())  # it gets ready while the lab performs
-            teller = _Teller(running, quiet=quiet or json, verbose=verbose, since=begun)
+            teller = _Teller(running, verbose=verbose, since=begun) if telling else _Silent()
             record = teller.performed(
-                promiscuous=promiscuous, finished=lambda record: writer.begin(record, folder)
+                running, promiscuous=promiscuous, finished=lambda done: writer.begin(done, folder)
             )
         teller.conclude(record)
         written = writer.end()
@@ -61,60 +68,74 @@ def run(
     sys.exit(_status(record))
 
 
-def _load() -> None:
+def _load(*, telling: bool) -> None:
     """What is needed as soon as the lab stands, for the writer too."""
-    from hopscope.cli import printing  # noqa: F401
     from hopscope.lab import story  # noqa: F401
-    from hopscope.render import text  # noqa: F401
+
+    if telling:
+        from hopscope.cli import printing  # noqa: F401
+        from hopscope.render import text  # noqa: F401
 
 
-class _Teller:
-    """Tells a story as it goes."""
+class _Silent:
+    """Has a story performed, and tells nothing; loads nothing for it."""
 
-    def __init__(self, running: "RunningLab", *, quiet: bool, verbose: bool, since: float) -> None:
+    def performed(
+        self, running: "RunningLab", *, promiscuous: bool, finished: "Callable[[Record], None]"
+    ) -> "Record":
+        """The whole story."""
+        from hopscope.lab.story import perform
+
+        return perform(running, told=self.told, finished=finished, promiscuous=promiscuous)
+
+    def told(self, result: "StepResult") -> None:
+        """A step that was done."""
+
+    def conclude(self, record: "Record") -> None:
+        """What follows from it all."""
+
+    def written(self, paths: "Sequence[Path]") -> None:
+        """The files that are left."""
+
+
+class _Teller(_Silent):
+    """Tells it as it goes."""
+
+    def __init__(self, running: "RunningLab", *, verbose: bool, since: float) -> None:
         from hopscope.cli import printing
 
-        self._running = running
         self._verbose = verbose
-        self._console = printing.lasting(quiet=quiet)
+        self._console = printing.lasting()
         took = (time.perf_counter() - since) * 1000
         self._console.print(
             f"[bold]{running.name}[/]  {'on this host' if running.on_host else 'in a sandbox'}, "
             f"{len(running.nodes)} nodes, built in {took:.0f} ms"
         )
 
-    def performed(self, *, promiscuous: bool, finished: "Callable[[Record], None]") -> "Record":
-        """The whole story, told."""
-        from hopscope.lab.story import perform
-
+    def performed(
+        self, running: "RunningLab", *, promiscuous: bool, finished: "Callable[[Record], None]"
+    ) -> "Record":
         with self._console.status("performing the story …"):
-            return perform(
-                self._running, told=self._told, finished=finished, promiscuous=promiscuous
-            )
+            return super().performed(running, promiscuous=promiscuous, finished=finished)
 
-    def _told(self, result: "StepResult") -> None:
+    def told(self, result: "StepResult") -> None:
         from hopscope.cli import printing
         from hopscope.model.record import ShowResult
         from hopscope.render import text
 
-        if self._console.quiet:
-            return
         if isinstance(result, ShowResult):
             printing.show(text.result(result), self._console)
         else:
             self._console.print(text.result(result, verbose=self._verbose), crop=False)
 
     def conclude(self, record: "Record") -> None:
-        """What follows from it all."""
         from hopscope.render import text
 
-        if not self._console.quiet:
-            self._console.print(text.conclusion(record.conclusion))
-            if (silent := text.unasked(record)) is not None:
-                self._console.print(silent)
+        self._console.print(text.conclusion(record.conclusion))
+        if (silent := text.unasked(record)) is not None:
+            self._console.print(silent)
 
     def written(self, paths: "Sequence[Path]") -> None:
-        """The files that are left."""
         self._console.print("[bold]written[/]")
         for path in paths:
             self._console.print(f"  {path}", soft_wrap=True, markup=False)

@@ -13,7 +13,6 @@ import contextlib
 import errno
 import json
 import os
-import secrets
 import shlex
 import shutil
 import socket
@@ -101,7 +100,7 @@ class HostChanges(Struct, kw_only=True):
             lab=spec.name,
             boot=_BOOT.read_text().strip(),
             devices=_devices(spec),
-            index=(1 << 20) + secrets.randbelow(1 << 29),
+            index=(1 << 20) + int.from_bytes(os.urandom(4)) % (1 << 29),
         )
         made._refuse_foreign()
         with _route() as route:

@@ -1,16 +1,15 @@
 """The kernel's tables → a Snapshot of some of a lab's nodes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from hopscope.kernel import readfiles
 from hopscope.kernel.protocol import Kernel
-from hopscope.kernel.readfiles import snmp, sysctls
 from hopscope.kernel.readqdiscs import qdiscs_of
-from hopscope.kernel.readrules import Listings, read_chains
+from hopscope.kernel.readrules import LEGACY, Listings, read_chains
 from hopscope.model.devices import Vlan
 from hopscope.model.snapshot import (
     Address,
-    Chain,
     FdbEntry,
     LinkState,
     Neighbour,
@@ -60,8 +59,9 @@ def read(
                 node,
                 links[node],
                 peers,
-                read_chains(kernel, node, listed) if rules else ((), ()),
+                rules=rules,
                 files=files,
+                listed=listed,
             )
             for node in nodes
         )
@@ -73,13 +73,16 @@ def _node(
     node: NodeName,
     links: Sequence[LinkPart],
     peers: "_Peers",
-    firewall: tuple[tuple[Chain, ...], tuple[str, ...]],
     *,
+    rules: bool,
     files: bool,
+    listed: Listings | None,
 ) -> NodeState:
     names = {link.index: DevName(link.name) for link in links}
     fdb, remotes = _forwarding(kernel, node, links, names)
-    chains, unread = firewall
+    paths = readfiles.sysctl_files(list(names.values())) if files else {}
+    texts = _texts(kernel, node, paths, rules=rules, files=files)
+    chains, unread = read_chains(kernel, node, listed, texts) if rules else ((), ())
     return NodeState(
         name=node,
         links=_link_states(kernel, node, links, names, peers),
@@ -90,10 +93,18 @@ def _node(
         remotes=remotes,
         qdiscs=qdiscs_of(kernel, node, links),
         chains=chains,
-        sysctls=sysctls(kernel, node, list(names.values())) if files else {},
-        counters=snmp(kernel, node) if files else {},
+        sysctls=readfiles.sysctls(paths, texts),
+        counters=readfiles.counters(texts) if files else {},
         unread=unread,
     )
+
+
+def _texts(
+    kernel: Kernel, node: NodeName, sysctls: Iterable[str], *, rules: bool, files: bool
+) -> readfiles.Texts:
+    """All files at once."""
+    paths = [*sysctls, *(readfiles.COUNTERS if files else ()), *(LEGACY if rules else ())]
+    return kernel.read_files(node, paths) if paths else {}
 
 
 def _links(kernel: Kernel, node: NodeName) -> list[LinkPart]:

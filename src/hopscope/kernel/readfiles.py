@@ -1,12 +1,14 @@
 """The part of a node's state that the kernel shows as files: sysctls and SNMP counters."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from hopscope.kernel.protocol import Kernel
-from hopscope.model.vocab import DevName, NodeName
+from hopscope.model.vocab import DevName
 
-__all__ = ["snmp", "sysctls"]
+__all__ = ["COUNTERS", "Texts", "counters", "sysctl_files", "sysctls"]
+
+Texts = Mapping[str, str | None]
+"""By path; None for what is absent."""
 
 _PLAIN: Final = (
     "net.bridge.bridge-nf-call-iptables",
@@ -28,30 +30,34 @@ _PER_DEVICE: Final = (
     "net.ipv4.conf.{}.proxy_arp",
     "net.ipv6.conf.{}.disable_ipv6",
 )
-_COUNTERS: Final = ("/proc/net/snmp", "/proc/net/netstat")
-_COUNTERS_6: Final = "/proc/net/snmp6"
+_IP: Final = ("/proc/net/snmp", "/proc/net/netstat")
+_IP6: Final = "/proc/net/snmp6"
+COUNTERS: Final = (*_IP, _IP6)
+"""The files of the protocol counters."""
 
 
-def sysctls(kernel: Kernel, node: NodeName, devices: Sequence[DevName]) -> dict[str, str]:
-    """The sysctls that decide about a packet, by dotted name; absent ones are left out."""
+def sysctl_files(devices: Sequence[DevName]) -> dict[str, str]:
+    """Where the sysctls are that decide about a packet: path → dotted name."""
     paths = {f"/proc/sys/{key.replace('.', '/')}": key for key in _PLAIN}
     for dev in ("all", *devices):
         if dev != "lo":
             for form in _PER_DEVICE:
                 path = f"/proc/sys/{form.replace('.', '/').format(dev)}"
                 paths[path] = form.format(dev)
-    texts = kernel.read_files(node, list(paths))
-    return {key: text.strip() for path, key in paths.items() if (text := texts[path]) is not None}
+    return paths
 
 
-def snmp(kernel: Kernel, node: NodeName) -> dict[str, int]:
+def sysctls(files: Mapping[str, str], texts: Texts) -> dict[str, str]:
+    """The sysctls in *files*, by dotted name; absent ones are left out."""
+    return {key: text.strip() for path, key in files.items() if (text := texts[path]) is not None}
+
+
+def counters(texts: Texts) -> dict[str, int]:
     """The namespace's protocol counters, as ``Icmp.InEchos``; those at 0 are left out."""
-    texts = kernel.read_files(node, [*_COUNTERS, _COUNTERS_6])
     found: dict[str, int] = {}
-    for path in _COUNTERS:
+    for path in _IP:
         found |= _pairs_of_lines(texts[path] or "")
-    found |= dict(_columns(texts[_COUNTERS_6] or ""))
-    return {name: number for name, number in found.items() if number}
+    return found | dict(_columns(texts[_IP6] or ""))
 
 
 def _pairs_of_lines(text: str) -> dict[str, int]:
@@ -60,12 +66,13 @@ def _pairs_of_lines(text: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for names, numbers in zip(lines[::2], lines[1::2], strict=False):
         group, *keys = names.split()
-        values = numbers.split()[1:]
-        found |= {f"{group[:-1]}.{k}": int(v) for k, v in zip(keys, values, strict=False)}
+        pairs = zip(keys, numbers.split()[1:], strict=False)
+        found |= {f"{group[:-1]}.{key}": int(value) for key, value in pairs if value != "0"}
     return found
 
 
 def _columns(text: str) -> Iterator[tuple[str, int]]:
     for line in text.splitlines():
         name, number = line.split()
-        yield name.replace("Ip6", "Ip6.", 1).replace("Icmp6", "Icmp6.", 1), int(number)
+        if number != "0":
+            yield name.replace("Ip6", "Ip6.", 1).replace("Icmp6", "Icmp6.", 1), int(number)

@@ -20,13 +20,14 @@ from hopscope.wire.netlink import NETLINK_NETFILTER
 from hopscope.wire.nft import OUR_PREFIX, RuleKey
 from hopscope.wire.ruleset import Entry
 
-__all__ = ["Listing", "Listings", "read_chains"]
+__all__ = ["LEGACY", "Listing", "Listings", "read_chains"]
 
 _SAVE: Final = {Family.IP: "iptables-save", Family.IP6: "ip6tables-save"}
-_LEGACY: Final = {
+LEGACY: Final = {
     "/proc/net/ip_tables_names": "iptables-legacy-save",
     "/proc/net/ip6_tables_names": "ip6tables-legacy-save",
 }
+"""Where the kernel names tables of the older kind, and what lists them."""
 
 
 class Listing(Struct, frozen=True):
@@ -41,21 +42,38 @@ Listings = dict[NodeName, Listing]
 
 
 def read_chains(
-    kernel: Kernel, node: NodeName, listed: Listings | None = None
+    kernel: Kernel,
+    node: NodeName,
+    listed: Listings | None = None,
+    texts: Mapping[str, str | None] | None = None,
 ) -> tuple[tuple[Chain, ...], tuple[str, ...]]:
-    """The chains, and in words what could not be read; *listed* is used, and kept up to date."""
+    """The chains, and in words what could not be read; *listed* is used, and kept up to date.
+
+    *texts*: those of the files `LEGACY`, where they were read already.
+    """
+    legacy = tuple(_legacy(node, kernel.read_files(node, list(LEGACY)) if texts is None else texts))
     before = _generation(kernel, node) if listed is not None else None
     known = listed.get(node) if listed is not None else None
     if known is not None and known.generation == before:
-        counted = nft.counters(kernel.ask(node, nft.dump_rules(), bus=NETLINK_NETFILTER))
-        if before == _generation(kernel, node):
-            return tuple(_counted(chain, counted) for chain in known.chains), ()
+        chains = _counted_now(kernel, node, known)
+        if chains is not None:
+            return chains, legacy
     chains, unread = _listed_chains(kernel, node)
     if listed is not None:
         listed.pop(node, None)
         if before is not None and not unread and before == _generation(kernel, node):
             listed[node] = Listing(before, chains)
-    return chains, unread
+    return chains, (*legacy, *unread)
+
+
+def _counted_now(kernel: Kernel, node: NodeName, known: Listing) -> tuple[Chain, ...] | None:
+    """The chains with their counters as they are now; None when rules change meanwhile."""
+    if not any(one.rules for one in known.chains):
+        return known.chains
+    counted = nft.counters(kernel.ask(node, nft.dump_rules(), bus=NETLINK_NETFILTER))
+    if known.generation != _generation(kernel, node):
+        return None
+    return tuple(_counted(chain, counted) for chain in known.chains)
 
 
 def _generation(kernel: Kernel, node: NodeName) -> int | None:
@@ -77,11 +95,11 @@ def _counted(chain: Chain, counted: Mapping[RuleKey, tuple[int, int] | None]) ->
 
 
 def _listed_chains(kernel: Kernel, node: NodeName) -> tuple[tuple[Chain, ...], tuple[str, ...]]:
-    unread = list(_legacy(kernel, node))
+    unread: list[str] = []
     try:
         answers = kernel.ask(node, ruleset.dump_tables(), bus=NETLINK_NETFILTER)
     except KernelError as error:
-        return (), (*unread, f"{node}: the firewall is not read: {error}")
+        return (), (f"{node}: the firewall is not read: {error}",)
     tables = [found for answer in answers if (found := ruleset.table(answer)) is not None]
     theirs = [table for table in tables if not table[1].startswith(OUR_PREFIX)]
     entries = list(_entries(kernel, node, theirs, unread))
@@ -94,12 +112,12 @@ def _listed_chains(kernel: Kernel, node: NodeName) -> tuple[tuple[Chain, ...], t
     return ruleset.chains(entries, lines, stateless), tuple(unread)
 
 
-def _legacy(kernel: Kernel, node: NodeName) -> Iterator[str]:
-    """The older kind of tables, which nft does not know."""
-    for path, text in kernel.read_files(node, list(_LEGACY)).items():
-        if text and text.split():
-            tables = ", ".join(text.split())
-            yield f"{node}: rules of iptables-legacy are not read ({tables}); see {_LEGACY[path]}"
+def _legacy(node: NodeName, texts: Mapping[str, str | None]) -> Iterator[str]:
+    """The older kind of tables, which nft does not know, and no generation counts."""
+    for path, tool in LEGACY.items():
+        if text := (texts[path] or "").split():
+            tables = ", ".join(text)
+            yield f"{node}: rules of iptables-legacy are not read ({tables}); see {tool}"
 
 
 def _entries(

@@ -36,6 +36,7 @@ _HOLDER = (
     "from hopscope.kernel.holder import main; main()"
 )
 _FRESH: Final = ".fresh-"  # and the process that made it: a name that no node may have
+_FILES: Final = 1000  # in one request
 _DEATH: Final = 5.0  # seconds that the kernel may take to end a killed holder
 _RESTORING: Final = 30.0  # … and that restoring the host may take: a few programs are run
 _ANSWERS: Final = 5.0  # … and in which a holder that we come to answers
@@ -276,8 +277,9 @@ class Sandbox:
     def read_files(self, node: NodeName, paths: Sequence[str]) -> dict[str, str | None]:
         """/proc files as the node sees them; None for what is absent."""
         texts: dict[str, str | None] = {}
-        for start in range(0, len(paths), 100):  # a datagram holds the texts of a few files
-            reply, _fds = self._request("read", node=node, paths=list(paths[start : start + 100]))
+        for start in range(0, len(paths), _FILES):
+            some = list(paths[start : start + _FILES])
+            reply, _fds = self._request("read", node=node, paths=some)
             texts |= reply["texts"]
         return texts
 

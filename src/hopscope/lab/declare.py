@@ -2,27 +2,22 @@
 
 from collections.abc import Collection
 from difflib import get_close_matches
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
 from hopscope.errors import UsageError
-from hopscope.lab.cache import remembered
+from hopscope.lab.known import keep, recall
 from hopscope.model.lab import LabSpec
 
 __all__ = ["built_in", "parse", "source_of", "sysctl_listing"]
 
+_LABS: Final = Path(__file__).parents[1] / "labs"
 _SYSCTLS: Final = Path("/proc/sys")
 
 
 def built_in() -> dict[str, str]:
     """The labs that come with hopscope: name → text."""
-    folder = resources.files("hopscope") / "labs"
-    return {
-        entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8")
-        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
-        if entry.name.endswith(".yaml")
-    }
+    return {file.stem: file.read_text(encoding="utf-8") for file in sorted(_LABS.glob("*.yaml"))}
 
 
 def source_of(lab: str) -> tuple[bytes, str]:
@@ -47,14 +42,24 @@ def source_of(lab: str) -> tuple[bytes, str]:
 
 
 def parse(source: str | bytes, file: str) -> LabSpec:
-    """The lab that a text declares; SpecError with every mistake in it."""
+    """The lab that a text declares; SpecError with every mistake in it.
 
-    def worked_out() -> LabSpec:
+    What was checked before is not checked again, as long as it would come out the same.
+    """
+    data = source.encode(errors="surrogatepass") if isinstance(source, str) else source
+    lab = recall(data, file, sysctl_listing)
+    if lab is None:
         from hopscope import spec  # noqa: PLC0415 - pydantic is slow to load
 
-        return spec.parse(source, file, listing=sysctl_listing)
+        told: dict[str, Collection[str] | None] = {}
 
-    return remembered(source.encode() if isinstance(source, str) else source, file, worked_out)
+        def listing(folder: str) -> Collection[str] | None:
+            told[folder] = names = sysctl_listing(folder)
+            return names
+
+        lab = spec.parse(source, file, listing=listing)
+        keep(data, file, told, lab)
+    return lab
 
 
 def sysctl_listing(folder: str) -> Collection[str] | None:

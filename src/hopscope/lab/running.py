@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
 
@@ -23,15 +23,16 @@ from hopscope.kernel.state import LabFile, state_home
 from hopscope.lab import asked
 from hopscope.lab.declare import parse
 from hopscope.lab.ending import Made, sweep
-from hopscope.lab.reconcile import alone, compare, reconcile
-from hopscope.model.change import Change
 from hopscope.model.lab import LabSpec, NodeSpec, RuleLine
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import DevName, NodeName
 from hopscope.observe.loglines import listen
 from hopscope.observe.session import Scope, Session
 from hopscope.plan.compile import HOME, compile_lab, sysctl_path
-from hopscope.plan.converge import Convergence
+
+if TYPE_CHECKING:
+    from hopscope.model.change import Change
+    from hopscope.plan.converge import Convergence
 
 __all__ = ["RunningLab"]
 
@@ -172,19 +173,22 @@ class RunningLab:
         """Its nodes, in the order of the lab file."""
         return tuple(map(NodeName, self.file.nodes))
 
-    def change(self, spec: LabSpec, source: str) -> tuple[Change, ...]:
+    def change(self, spec: LabSpec, source: str) -> "tuple[Change, ...]":
         """Become the lab of *spec*, which *source* declares; returns what was changed.
 
         What does not differ is not touched: processes in its nodes go on. On any failure the
         state before is restored. Raises as `lab.reconcile.reconcile` does, and LabExistsError for
         the lab of a run or a test that another process performs.
         """
+        from hopscope.lab.reconcile import alone, reconcile  # noqa: PLC0415 - few labs change
+
         spec = replace(spec, name=self.name)
         with alone(self.name):
             self._made.file, self._spec = state.find(self.name), None
             self.sandbox.look_again()
             if self.file.temporary and not self._ours:  # it ends with the process that made it
                 raise LabExistsError(self.name)
+            self._listed.clear()  # a node's name may come to mean another namespace
 
             def record() -> None:
                 self._rewrite(
@@ -200,8 +204,10 @@ class RunningLab:
         self._spec = spec
         return changes
 
-    def differences(self, spec: LabSpec | None = None) -> Convergence:
+    def differences(self, spec: LabSpec | None = None) -> "Convergence":
         """How the lab differs from *spec*, or from what was declared; nothing is changed."""
+        from hopscope.lab.reconcile import compare  # noqa: PLC0415 - as above
+
         self.sandbox.look_again()
         return compare(self.sandbox, spec or self.spec, self.spec)
 
@@ -300,12 +306,20 @@ class RunningLab:
             firewall.zero_marked(self.sandbox, where, self._host.mark)
 
     @contextmanager
-    def observing(self, addresses: Sequence[str], *, promiscuous: bool = True) -> Iterator[Session]:
-        """All observers on all nodes, ready; packets from or to *addresses* are traced."""
-        snapshot = self.snapshot(rules=False)
+    def observing(
+        self,
+        addresses: Sequence[str],
+        *,
+        promiscuous: bool = True,
+        snapshot: Snapshot | None = None,
+    ) -> Iterator[Session]:
+        """All observers on all nodes, ready; packets from or to *addresses* are traced.
+
+        *snapshot*: of all nodes as they are, where there is one.
+        """
         scope = Scope(
             nodes=self.nodes,
-            snapshot=snapshot,
+            snapshot=snapshot or self.snapshot(rules=False),
             addresses=tuple(addresses),
             promiscuous=promiscuous,
             devices=self._host_devices(),

@@ -56,7 +56,8 @@ class StandingLab(RunningLab):
             size=size,
         )
         own = [a.ip for link in here.links for a in link.addresses if link.kind != "loopback"]
-        with self.observing([*own, address], promiscuous=promiscuous) as session:
+        watched = [*own, address]
+        with self.observing(watched, promiscuous=promiscuous, snapshot=snapshot) as session:
             return ping_once(self, session, step)
 
     def perform(

@@ -4,7 +4,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
 from itertools import count
 
 from msgspec.structs import replace
@@ -48,6 +47,7 @@ from hopscope.trace.journeys import journeys, unsent
 from hopscope.trace.loops import bridge_loop
 from hopscope.trace.replies import why_no_reply
 from hopscope.trace.scene import Scene, scene_of
+from hopscope.version import VERSION
 from hopscope.wire.nft import LOG_BURST, LOG_RATE
 
 __all__ = ["Told", "perform", "ping"]
@@ -71,7 +71,8 @@ def perform(
     initial = lab.snapshot()
     steps: list[StepResult] = []
     numbers = count(1)
-    with lab.observing(_addresses(lab), promiscuous=promiscuous) as session:
+    watched = _addresses(lab)
+    with lab.observing(watched, promiscuous=promiscuous, snapshot=initial) as session:
         for step in lab.spec.story:
             for result in _step(lab, session, step, numbers):
                 steps.append(result)
@@ -89,7 +90,7 @@ def _record(
         description=lab.spec.description,
         mode="on-host" if lab.on_host else "sandbox",
         kernel=os.uname().release,
-        hopscope=version("hopscope"),
+        hopscope=VERSION,
         started=started,
         finished=Nanos(time.time_ns()),
         initial=initial,
@@ -133,7 +134,7 @@ def _step(
                 lab.zero(node)
             yield ZeroResult(nodes=nodes)
         case ExpectStep(expect=expect):
-            yield ExpectResult(checks=table_checks(expect, lab.snapshot()))
+            yield ExpectResult(checks=table_checks(expect, lab.snapshot(rules=False)))
 
 
 def ping(lab: RunningLab, session: Session, step: PingStep, *, number: int = 1) -> PingResult:

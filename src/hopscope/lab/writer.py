@@ -6,14 +6,16 @@ closes, for whatever reason, the writer ends.
 """
 
 import os
-import pickle
 import signal
 import socket
+import struct
 import traceback
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
+
+from msgspec import Struct, msgpack
 
 from hopscope.errors import CannotError
 
@@ -23,6 +25,15 @@ if TYPE_CHECKING:
 __all__ = ["Writer"]
 
 _STDERR: Final = 2
+_LENGTH: Final = struct.Struct("=Q")
+
+
+class _Answer(Struct, frozen=True):
+    """The files that were written, or what went wrong and how to mend it."""
+
+    paths: tuple[bytes, ...] = ()
+    what: str = ""
+    mend: str = ""
 
 
 class Writer:
@@ -39,20 +50,20 @@ class Writer:
 
     def begin(self, record: "Record", folder: Path) -> None:
         """Have every file written, while the lab is taken down."""
-        with suppress(OSError), self._ours.makefile("wb") as stream:  # `end` tells why
-            pickle.dump((record, folder), stream)
+        data = msgpack.encode((os.fsencode(folder), record))
+        with suppress(OSError):  # `end` tells why
+            self._ours.sendall(_LENGTH.pack(len(data)) + data)
 
     def end(self) -> list[Path]:
         """The paths of the files; CannotError when the folder could not be written."""
         try:
-            with self._ours.makefile("rb") as stream:
-                answer = pickle.load(stream)  # noqa: S301 - our own child's
+            answer = msgpack.decode(_received(self._ours), type=_Answer)
         except (EOFError, OSError):
-            answer = ("the process that writes the folder was ended", "run it again")
-        if isinstance(answer, tuple):
-            raise CannotError(answer[0], mend=answer[1])
-        paths: list[Path] = answer
-        return paths
+            what = "the process that writes the folder was ended"
+            raise CannotError(what, mend="run it again") from None
+        if answer.what:
+            raise CannotError(answer.what, mend=answer.mend)
+        return [Path(os.fsdecode(path)) for path in answer.paths]
 
     def __exit__(
         self,
@@ -72,6 +83,16 @@ def _let_go(ours: int) -> None:
                 os.close(descriptor)
 
 
+def _received(channel: socket.socket) -> bytes:
+    """What the other end sent, whole; EOFError when it is gone."""
+    with channel.makefile("rb") as stream:
+        head = stream.read(_LENGTH.size)
+        data = stream.read(*_LENGTH.unpack(head)) if len(head) == _LENGTH.size else b""
+    if not data or len(data) != _LENGTH.unpack(head)[0]:
+        raise EOFError
+    return data
+
+
 def _serve(theirs: socket.socket) -> None:
     """In the child: load, wait for a record, write it, answer, end."""
     _let_go(theirs.fileno())
@@ -79,21 +100,27 @@ def _serve(theirs: socket.socket) -> None:
         signal.signal(number, signal.SIG_IGN)  # the run is told, and closes its end
     status = 1
     try:
-        with theirs.makefile("rwb") as stream:
-            from hopscope.lab.outputs import prepare, write_folder  # noqa: PLC0415
+        from hopscope.lab.outputs import prepare  # noqa: PLC0415
+        from hopscope.model.record import Record  # noqa: PLC0415
 
-            prepare()
-            record, folder = pickle.load(stream)  # noqa: S301 - our own parent's
-            try:
-                answer: object = write_folder(record, folder)
-            except CannotError as error:
-                answer = (error.what, error.mend)
-            except Exception:  # noqa: BLE001 - a mistake of ours, to be told by the one who asked
-                answer = (f"writing the folder failed:\n{traceback.format_exc()}", "")
-            pickle.dump(answer, stream)
-            stream.flush()
+        prepare()
+        decoder = msgpack.Decoder(tuple[bytes, Record])
+        folder, record = decoder.decode(_received(theirs))
+        data = msgpack.encode(_written(record, Path(os.fsdecode(folder))))
+        theirs.sendall(_LENGTH.pack(len(data)) + data)
         status = 0
     except EOFError:  # the run ended without a record
         status = 0
     finally:
         os._exit(status)
+
+
+def _written(record: "Record", folder: Path) -> _Answer:
+    from hopscope.lab.outputs import write_folder  # noqa: PLC0415
+
+    try:
+        return _Answer(paths=tuple(os.fsencode(path) for path in write_folder(record, folder)))
+    except CannotError as error:
+        return _Answer(what=error.what, mend=error.mend)
+    except Exception:  # noqa: BLE001 - a mistake of ours, to be told by the one who asked
+        return _Answer(what=f"writing the folder failed:\n{traceback.format_exc()}")

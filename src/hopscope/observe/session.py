@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from threading import Thread
 from typing import Final, Self
 
 from msgspec import Struct, field
 
 from hopscope.errors import KernelError
 from hopscope.kernel.sandbox import Sandbox
+from hopscope.kernel.together import together
 from hopscope.model.events import Event, Observation
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import DevName, NodeName
@@ -69,7 +69,7 @@ class Session:
     def __enter__(self) -> Self:
         with self._stack:  # on any failure, close what was opened
             self._stack.callback(self._selector.close)
-            self._stack.callback(_close_all, self._observers)
+            self._stack.callback(self._close)
             for node in self._scope.nodes:
                 self._open(node)
             for _earlier in self._logged():  # what was logged before is not about this
@@ -79,6 +79,9 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def _close(self) -> None:
+        together([observer.close for observer in self._observers])
 
     def _open(self, node: NodeName) -> None:
         names = self._names(node)
@@ -179,12 +182,3 @@ class Session:
         if self._log is not None:
             self._sandbox.flush()
             yield from self._log.read()
-
-
-def _close_all(observers: Sequence[Capture | NftTrace | Changes]) -> None:
-    """Side by side: the kernel lets some milliseconds pass before it closes a packet socket."""
-    closing = [Thread(target=observer.close) for observer in observers]
-    for one in closing:
-        one.start()
-    for one in closing:
-        one.join()

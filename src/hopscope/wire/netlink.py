@@ -91,12 +91,12 @@ def pack(message: Message) -> bytes:
 
 def unpack(data: bytes) -> Iterator[Message]:
     """The messages of a datagram; a cut one at the end is left out."""
-    at = 0
-    while at + _HEADER.size <= len(data):
+    at, end, header = 0, len(data), _HEADER.size
+    while at + header <= end:
         length, kind, flags, seq, _pid = _HEADER.unpack_from(data, at)
-        if length < _HEADER.size or at + length > len(data):
+        if length < header or at + length > end:
             return
-        yield Message(kind, flags, data[at + _HEADER.size : at + length], seq)
+        yield Message(kind, flags, data[at + header : at + length], seq)
         at += _padded(length)
 
 
@@ -139,12 +139,12 @@ def u64(type: int, value: int) -> bytes:  # noqa: A002 - the kernel's word
 def attribute_list(data: bytes) -> list[tuple[int, bytes]]:
     """Attributes in order; what does not parse ends the list."""
     found: list[tuple[int, bytes]] = []
-    at = 0
-    while at + _ATTRIBUTE.size <= len(data):
+    at, end, header = 0, len(data), _ATTRIBUTE.size
+    while at + header <= end:
         length, kind = _ATTRIBUTE.unpack_from(data, at)
-        if length < _ATTRIBUTE.size or at + length > len(data):
+        if length < header or at + length > end:
             break
-        found.append((kind & _NLA_TYPE_MASK, data[at + _ATTRIBUTE.size : at + length]))
+        found.append((kind & _NLA_TYPE_MASK, data[at + header : at + length]))
         at += _padded(length)
     return found
 
