@@ -112,13 +112,11 @@ def _addresses(
     ends: Mapping[NodeName, NodeEnds], froms: Sequence[NodeName], tos: Sequence[NodeName]
 ) -> dict[Ends, str | None]:
     """The address to probe for each pair; a node is no target of its own."""
-    chooser = Chooser()
+    chooser = Chooser([ends[target] for target in tos])
     found: dict[Ends, str | None] = {}
     for source in froms:
-        networks = frozenset(end.network for end in ends[source].ends)
-        for target in tos:
-            if source != target:
-                found[source, target] = chooser.address(networks, ends[target])
+        taken = chooser.addresses(ends[source])
+        found |= {(source, target): taken[target] for target in tos if target != source}
     return found
 
 

@@ -30,20 +30,21 @@ class NodeEnds(Struct, frozen=True, kw_only=True):
 
 
 class Chooser:
-    """Which address of a node another one takes: one in a subnet of its own, else the first.
+    """Which address of each node another one takes: one in a subnet of its own, else the first.
 
     That is what ``hopscope ping`` takes, but that a node takes none of a family that it lacks.
     """
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[frozenset[Network], NodeName], str | None] = {}
+    def __init__(self, there: Sequence[NodeEnds]) -> None:
+        self._there = there
+        self._known: dict[frozenset[Network], Mapping[NodeName, str | None]] = {}
 
-    def address(self, networks: frozenset[Network], there: NodeEnds) -> str | None:
-        """The address of *there* for a node that is in *networks*; None when it has none."""
-        key = (networks, there.name)
-        if key not in self._known:
-            self._known[key] = _nearest(networks, there)
-        return self._known[key]
+    def addresses(self, here: NodeEnds) -> Mapping[NodeName, str | None]:
+        """By node, the address that *here* takes; None when it has none."""
+        networks = frozenset(end.network for end in here.ends)
+        if networks not in self._known:
+            self._known[networks] = {one.name: _nearest(networks, one) for one in self._there}
+        return self._known[networks]
 
 
 def _nearest(networks: frozenset[Network], there: NodeEnds) -> str | None:

@@ -9,14 +9,16 @@ import select
 import socket
 import struct
 import time
+from array import array
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import chain
-from threading import Event, Thread
 from typing import Final
 
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.reachability import Outcome
 from hopscope.probe.answers import Answer, Answers, Ask, Goal
+from hopscope.probe.shares import shared
 from hopscope.probe.words import SENDING, queued, report_errors, words
 from hopscope.wire.echo import STAMP_SIZE, SWEEP, echo_request
 
@@ -27,20 +29,22 @@ _SOL_RAW: Final = 255
 _ICMPV6_FILTER: Final = 1
 _SO_TIMESTAMPNS: Final = 35
 _TIMESPEC: Final = struct.Struct("=qq")
-_MOST_THREADS: Final = 4
+_MANY: Final = 5000  # requests that take longer than a second process takes to make
 _ROOM: Final = 1000  # milliseconds to wait for room in a send buffer
+
+Told = tuple[Sequence[int], Sequence[int], dict[int, Answer]]
+"""Of a node: the numbers that answered, the nanoseconds that each took, and what failed."""
 
 
 def echo(sandbox: Sandbox, asks: Sequence[Ask], *, timeout: float) -> list[Answers]:
     """Send each node's requests; wait *timeout* seconds for what is late. In the order of *asks*.
 
-    As many nodes send at the same time as this machine has processors.
+    If they are many, as many nodes send at the same time as this process has processors.
     """
     stamp = int.from_bytes(os.urandom(8), "big")
-    found: list[Answers] = [{} for _ in asks]
     parts = [
-        (ask, six, goals, answers)
-        for ask, answers in zip(asks, found, strict=True)
+        (number, six, ask._replace(goals=goals))
+        for number, ask in enumerate(asks)
         for six in (False, True)
         if (goals := [goal for goal in ask.goals if (":" in goal[1]) is six])
     ]
@@ -48,21 +52,33 @@ def echo(sandbox: Sandbox, asks: Sequence[Ask], *, timeout: float) -> list[Answe
         (ask.node, socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
         if six
         else (ask.node, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-        for ask, six, _goals, _answers in parts
+        for _number, six, ask in parts
     ]
     messages = _messages(asks, stamp)
+    many = len(parts) > 1 and sum(len(ask.goals) for ask in asks) >= _MANY
     made = sandbox.open_sockets(wanted)
     try:
         nodes = [
-            _Echoes(one, ask._replace(goals=goals), answers, messages, six=six)
-            for one, (ask, six, goals, answers) in zip(made, parts, strict=True)
+            _Echoes(one, ask, messages, six=six)
+            for one, (_number, six, ask) in zip(made, parts, strict=True)
         ]
-        _send(nodes)
-        _collect(nodes, time.monotonic() + timeout)
+        count = len(os.sched_getaffinity(0)) if many else 1
+        told = shared(nodes, partial(_probe, timeout=timeout), count=count)
     finally:
         for one in made:
             one.close()
+    found: list[Answers] = [{} for _ in asks]
+    for (number, _six, _ask), (numbers, rtts, failed) in zip(parts, told, strict=True):
+        came = (Answer(Outcome.ANSWERED, rtt) for rtt in rtts)
+        found[number] |= dict(zip(numbers, came, strict=True)) | failed
     return found
+
+
+def _probe(nodes: Sequence["_Echoes"], timeout: float) -> list[Told]:
+    for node in nodes:
+        node.send()
+    _collect(nodes, time.monotonic() + timeout)
+    return [(node.numbers, node.rtts, node.failed) for node in nodes]
 
 
 def _messages(asks: Sequence[Ask], stamp: int) -> Mapping[Goal, bytes]:
@@ -71,32 +87,6 @@ def _messages(asks: Sequence[Ask], stamp: int) -> Mapping[Goal, bytes]:
         goal: echo_request("::", goal[1], ident=SWEEP, seq=goal[0], stamp=stamp, size=STAMP_SIZE)
         for goal in dict.fromkeys(chain.from_iterable(ask.goals for ask in asks))
     }
-
-
-def _send(nodes: Sequence["_Echoes"]) -> None:
-    """All requests, in as many threads as help: sending lets the others run."""
-    count = min(os.cpu_count() or 1, _MOST_THREADS)
-    stop = Event()
-    raised: list[BaseException] = []
-
-    def share(number: int) -> None:
-        try:
-            for node in nodes[number::count]:
-                if stop.is_set():
-                    return
-                node.send()
-        except BaseException as error:  # noqa: BLE001 - raised again below
-            raised.append(error)
-            stop.set()
-
-    threads = [Thread(target=share, args=(number,)) for number in range(1, count)]
-    for thread in threads:
-        thread.start()
-    share(0)  # Ctrl-C is raised in here, and stops them all
-    for thread in threads:
-        thread.join()
-    if raised:
-        raise raised[0]
 
 
 def _collect(nodes: Sequence["_Echoes"], deadline: float) -> None:
@@ -121,7 +111,6 @@ class _Echoes:
         self,
         made: socket.socket,
         ask: Ask,
-        answers: Answers,
         messages: Mapping[Goal, bytes],
         *,
         six: bool,
@@ -129,7 +118,9 @@ class _Echoes:
         self.socket = made
         self.sent: dict[int, int] = {}  # number → when; those that have no answer yet
         self._goals = [(goal[0], messages[goal], (goal[1], 0)) for goal in ask.goals]
-        self._answers = answers
+        self.numbers = array("H")
+        self.rtts = array("q")
+        self.failed: dict[int, Answer] = {}
         self._six = six
         self._mark = messages[ask.goals[0]][8:]
         self._own = ask.own
@@ -184,7 +175,8 @@ class _Echoes:
         number = data[head + 6] << 8 | data[head + 7]
         begun = self.sent.pop(number, None)
         if begun is not None:
-            self._answers[number] = Answer(Outcome.ANSWERED, at - begun)
+            self.numbers.append(number)
+            self.rtts.append(at - begun)
 
     def _refused(
         self, number: int, message: bytes, address: tuple[str, int], error: OSError
@@ -204,7 +196,7 @@ class _Echoes:
             else:
                 return
         if self.sent.pop(number, None) is not None:
-            self._answers[number] = Answer(Outcome.FAILED, None, words(error, SENDING))
+            self.failed[number] = Answer(Outcome.FAILED, None, words(error, SENDING))
 
     def _errors(self) -> bool:
         """Read the error queue; whether it held anything."""
@@ -220,7 +212,7 @@ class _Echoes:
             if found is None or ident != SWEEP or self.sent.pop(number, None) is None:
                 continue
             own = found.sender if found.sender in self._own else None
-            self._answers[number] = Answer(Outcome.FAILED, None, found.told(own))
+            self.failed[number] = Answer(Outcome.FAILED, None, found.told(own))
 
 
 def _stamped(extra: Sequence[tuple[int, int, bytes]]) -> int | None:
