@@ -48,7 +48,7 @@ def _whole_nodes(asked: Sequence[Ends], left: dict[Ends, None]) -> Iterator[Grou
                 continue
             for ends in taken:
                 del left[ends]
-            yield _group(kind, taken)
+            yield _group(kind, taken, node)
 
 
 def _wholly(asked: Sequence[Ends], left: dict[Ends, None], end: int) -> dict[NodeName, None]:
@@ -78,9 +78,10 @@ def _alike(left: dict[Ends, None]) -> Iterator[Group]:
         yield _group(GroupKind.BETWEEN, taken)
 
 
-def _group(kind: GroupKind, ends: Sequence[Ends]) -> Group:
+def _group(kind: GroupKind, ends: Sequence[Ends], node: NodeName | None = None) -> Group:
     return Group(
         kind=kind,
+        node=node,
         sources=tuple(dict.fromkeys(source for source, _ in ends)),
         targets=tuple(dict.fromkeys(target for _, target in ends)),
         pairs=len(ends),

@@ -77,6 +77,7 @@ class Group(Struct, frozen=True, kw_only=True):
     """
 
     kind: GroupKind
+    node: NodeName | None  # that node, source or target
     sources: tuple[NodeName, ...]
     targets: tuple[NodeName, ...]
     pairs: int
