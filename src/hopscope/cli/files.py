@@ -2,8 +2,10 @@
 
 import json as jsonlib
 import sys
+from collections.abc import Callable
 from difflib import get_close_matches
 from functools import partial
+from typing import Any
 
 from hopscope.errors import ExitCode, SpecError, UsageError
 from hopscope.lab.declare import parse, source_of
@@ -51,7 +53,7 @@ def check(file: str, *, json: bool) -> None:
 
 def schema(what: str) -> None:
     """A JSON Schema on standard output."""
-    known = {
+    known: dict[str, Callable[[], dict[str, Any]]] = {
         "lab": json_schema,
         "journeys": codec.schema,
         "reachability": partial(codec.schema, Reachability),

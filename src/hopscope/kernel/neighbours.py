@@ -15,14 +15,15 @@ from hopscope.errors import KernelError
 from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.transport import NETLINK_CAP_ACK, SOL_NETLINK
-from hopscope.model.vocab import Mac, NodeName
-from hopscope.wire import rtnl
+from hopscope.model.vocab import Mac, NeighbourState, NodeName
+from hopscope.wire import rtnl, rtnl_read
 from hopscope.wire.neighbours import addition, batch, marked, removal
 from hopscope.wire.netlink import NETLINK_ROUTE, ack, unpack
 
-__all__ = ["Near", "Permanent", "alone", "overflows", "room"]
+__all__ = ["Near", "Permanent", "alone", "forget_unresolved", "overflows", "room"]
 
 _AT_ONCE: Final = 128  # refusals of so many fit the least usual receive buffer
+_UNRESOLVED: Final = (NeighbourState.INCOMPLETE, NeighbourState.FAILED)
 _THRESHOLDS: Final = Path("/proc/sys/net")
 _COUNTS: Final = Path("/proc/net/stat")
 
@@ -72,6 +73,17 @@ def alone(folder: Path) -> Iterator[Path]:
         yield file
     finally:
         os.close(lock)
+
+
+def forget_unresolved(sandbox: Sandbox, nodes: Sequence[NodeName]) -> None:
+    """Remove what nobody answered for, so that the next packet asks again, at once."""
+    for node in nodes:
+        for family in (rtnl.AF_INET, rtnl.AF_INET6):
+            for answer in sandbox.ask(node, rtnl.dump_neighbours(family)):
+                part = rtnl_read.neighbour_event(answer)
+                if part is not None and part.state in _UNRESOLVED:
+                    with suppress(KernelError):  # it came to an end meanwhile
+                        sandbox.send(node, [rtnl.remove_neighbour(part.index, part.ip)])
 
 
 class Permanent:

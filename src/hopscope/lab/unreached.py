@@ -5,12 +5,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from hopscope.kernel.neighbours import forget_unresolved
 from hopscope.lab.running import RunningLab
 from hopscope.lab.story import ping
 from hopscope.model.lab import PingStep
 from hopscope.model.reachability import Group, Outcome, Pair, Protocol
 from hopscope.model.record import PingResult
 from hopscope.observe.session import Session
+from hopscope.plan.compile import HOME
 
 __all__ = ["MOST_EXPLAINED", "explained"]
 
@@ -35,6 +37,8 @@ def explained(
     addresses = {pair.address for pair in examples if pair.address}
     if not addresses:
         return (*(replace(g, reason=e.error) for g, e in zip(some, examples, strict=True)), *rest)
+    ours = [node for node in lab.nodes if not (lab.on_host and node == HOME)]
+    forget_unresolved(lab.sandbox, ours)
     with lab.observing(sorted(addresses)) as session:
         told = [
             _explained(lab, session, group, pair, _words(protocol, port), timeout)

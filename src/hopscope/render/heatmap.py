@@ -28,6 +28,7 @@ _LEGEND: Final = 46.0
 _MARGIN: Final = 16.0
 _TITLED: Final = 2_500  # squares that tell their pair when pointed at
 _STEPS: Final = (1, 2, 5)
+_ROUND: Final = (10, 12, 15, 20, 25, 30, 40, 50, 70)
 _COLOURS: Final = 6
 Ends = tuple[NodeName, NodeName]
 Square = tuple[int, int]
@@ -112,14 +113,14 @@ def _plane(found: Reachability) -> _Plane:
 
 
 def _bounds(rtts: Sequence[int]) -> list[int]:
-    """Upper limits of all colours but the last, of the form 1, 2, 5 × 10ⁿ nanoseconds.
+    """Upper limits of all colours but the last, in round numbers.
 
     They begin above the fastest; what is slower than most shares the last colour.
     """
     if not rtts:
         return []
     low, high = min(rtts), sorted(rtts)[ceil(len(rtts) * 0.98) - 1]
-    nice = [step * 10**power for power in range(3, 11) for step in _STEPS]
+    nice = [step * 10**power for power in range(2, 10) for step in _ROUND]
     inside = [bound for bound in nice if low < bound <= high]
     while len(inside) > _COLOURS - 1:
         inside = inside[1::2]

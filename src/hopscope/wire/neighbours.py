@@ -9,22 +9,22 @@ from ipaddress import ip_address
 from typing import Final
 
 from hopscope.model.vocab import Mac
+from hopscope.wire import rtnl
 from hopscope.wire.netlink import (
     NLM_F_ACK,
     NLM_F_CREATE,
     NLM_F_EXCL,
     NLM_F_REQUEST,
     Message,
-    attr,
     attributes,
     pack,
     u8,
 )
-from hopscope.wire.rtnl import AF_INET, AF_INET6, NDA_DST, NDA_LLADDR, NUD_PERMANENT, RTM_NEWNEIGH
 
 __all__ = ["OURS", "addition", "batch", "marked", "removal"]
 
-RTM_DELNEIGH: Final = 29
+RTM_NEWNEIGH: Final = 28
+NDA_DST: Final = 1
 NDA_PROTOCOL: Final = 12
 OURS: Final = 0x68
 """Who made an entry: no routing daemon's number (linux/rtnetlink.h, RTPROT_*)."""
@@ -37,19 +37,14 @@ _NDMSG: Final = struct.Struct("=B3xiHBB")
 def addition(ip: str, mac: Mac) -> bytes:
     """The message that makes an entry, and leaves one that is there as it is (EEXIST)."""
     flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL
-    link = attr(NDA_LLADDR, bytes.fromhex(mac.replace(":", ""))) + u8(NDA_PROTOCOL, OURS)
-    return pack(Message(RTM_NEWNEIGH, flags, _entry(ip, NUD_PERMANENT) + link))
+    bare = rtnl.add_neighbour(0, ip, mac)
+    return pack(Message(bare.type, flags, bare.payload + u8(NDA_PROTOCOL, OURS)))
 
 
 def removal(ip: str) -> bytes:
     """The message that takes an entry away."""
-    return pack(Message(RTM_DELNEIGH, NLM_F_REQUEST, _entry(ip, 0)))
-
-
-def _entry(ip: str, state: int) -> bytes:
-    address = ip_address(ip)
-    family = AF_INET if address.version == 4 else AF_INET6
-    return _NDMSG.pack(family, 0, state, 0, 0) + attr(NDA_DST, address.packed)
+    bare = rtnl.remove_neighbour(0, ip)
+    return pack(Message(bare.type, NLM_F_REQUEST, bare.payload))
 
 
 def batch(messages: Sequence[bytes], index: int) -> bytes:
