@@ -6,6 +6,7 @@ it is made from:
   cli: COMMAND       the arguments and options of a command
   lab: PART          the keys of a part of the lab file (spec/schema.py)
   journeys: TYPE     the fields of a type of journeys.json (model/)
+  reachability: TYPE the fields of a type of what reachability --json prints
 
 Without arguments they are written; with --check nothing is, and what is out of date is named.
 """

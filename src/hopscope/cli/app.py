@@ -139,6 +139,32 @@ COMMANDS: Final = (
         more="Exit status 1 when a reply is missing.",
     ),
     Command(
+        "reachability",
+        "reachability.reachability",
+        "Probe every pair of nodes, and explain those that fail.",
+        (
+            Argument("LAB", "The name of a running lab; else a built-in lab's, or a lab file."),
+            Option(("--from",), "Only from these.", "NODE,…", keyword="froms"),
+            Option(("--to",), "Only to these.", "NODE,…"),
+            Option(("--proto",), "icmp, tcp or udp.", "PROTOCOL", default="icmp"),
+            Option(("--port",), "For tcp and udp.", "N", Number(int, 1, 65_535)),
+            Option(
+                ("--timeout", "-W"),
+                "To wait for what is late.",
+                "SECONDS",
+                Number(float, 0.01, 60),
+                1.0,
+            ),
+            Option(("--arp",), "Nodes resolve their neighbours themselves, however many."),
+            Option(("--picture",), "Draw a heat map (SVG).", "FILE"),
+            NAME,
+            AS_JSON,
+        ),
+        more="A lab that does not run is built, and taken down again.\n\n"
+        "Exit status: 0 when every pair is reached, 1 when one is not.",
+        lists=("Built-in labs", built_in_labs),
+    ),
+    Command(
         "log",
         "logging.log",
         "Print what LOG rules reported, as the kernel would.",
@@ -168,8 +194,8 @@ COMMANDS: Final = (
     Command(
         "schema",
         "files.schema",
-        "Print the JSON Schema of the lab file or of journeys.json.",
-        (Argument("[lab|journeys]", "Which document's schema.", "lab"),),
+        "Print the JSON Schema of the lab file, of journeys.json, or of reachability.",
+        (Argument("[lab|journeys|reachability]", "Which document's schema.", "lab"),),
     ),
     Command(
         "export",

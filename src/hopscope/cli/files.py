@@ -2,11 +2,15 @@
 
 import json as jsonlib
 import sys
+from collections.abc import Callable
 from difflib import get_close_matches
+from functools import partial
+from typing import Any
 
 from hopscope.errors import ExitCode, SpecError, UsageError
 from hopscope.lab.declare import parse, source_of
 from hopscope.model import codec
+from hopscope.model.reachability import Reachability
 from hopscope.spec import json_schema
 
 __all__ = ["check", "schema"]
@@ -49,7 +53,11 @@ def check(file: str, *, json: bool) -> None:
 
 def schema(what: str) -> None:
     """A JSON Schema on standard output."""
-    known = {"lab": json_schema, "journeys": codec.schema}
+    known: dict[str, Callable[[], dict[str, Any]]] = {
+        "lab": json_schema,
+        "journeys": codec.schema,
+        "reachability": partial(codec.schema, Reachability),
+    }
     if what not in known:
         near = get_close_matches(what, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there is one of: {', '.join(known)}"

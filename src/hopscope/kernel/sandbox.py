@@ -236,11 +236,14 @@ class Sandbox:
             self._namespaces[node] = fds[0]
         return self._namespaces[node]
 
+    def open_routes(self, nodes: Sequence[NodeName], bus: int = socket.NETLINK_ROUTE) -> None:
+        """Have the netlink sockets of many nodes opened at once, before they are asked."""
+        new = [node for node in nodes if (node, bus) not in self._routes]
+        made = self.open_sockets([(n, socket.AF_NETLINK, socket.SOCK_RAW, bus) for n in new])
+        self._routes |= {(n, bus): Route(one, str(n)) for n, one in zip(new, made, strict=True)}
+
     def _route(self, node: NodeName, bus: int = socket.NETLINK_ROUTE) -> Route:
-        if (node, bus) not in self._routes:
-            kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
-            made = self.open_socket(node, socket.AF_NETLINK, kind, bus)
-            self._routes[node, bus] = Route(made, str(node))
+        self.open_routes([node], bus)
         return self._routes[node, bus]
 
     def ask(

@@ -19,7 +19,7 @@ from hopscope.wire.netlink import (
     unpack,
 )
 
-__all__ = ["Route"]
+__all__ = ["NETLINK_CAP_ACK", "SOL_NETLINK", "Route"]
 
 SOL_NETLINK: Final = 270
 NETLINK_CAP_ACK: Final = 10

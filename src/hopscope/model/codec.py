@@ -1,4 +1,4 @@
-"""JSON both ways for records, and the JSON Schema of that form.
+"""JSON both ways for records, one way for reachability, and the JSON Schemas of both.
 
 The form is the records field by field; bytes are base64, and where there are several kinds
 of a thing, ``kind`` or ``event`` says which. Unknown versions are refused, and so is what
@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from hopscope.errors import UsageError
+from hopscope.model.reachability import Reachability
 from hopscope.model.record import VERSION, Record
 
 __all__ = ["dump", "dump_part", "load", "schema"]
@@ -20,7 +21,7 @@ __all__ = ["dump", "dump_part", "load", "schema"]
 _PLACE: Final = re.compile(r"(?P<why>.*?)(?: - at `\$(?P<where>.*)`)?$", re.DOTALL)
 
 
-def dump(record: Record, *, indent: int | None = None) -> bytes:
+def dump(record: Record | Reachability, *, indent: int | None = None) -> bytes:
     """The record as UTF-8 JSON."""
     text = msgspec.json.encode(record)
     return text if indent is None else msgspec.json.format(text, indent=indent)
@@ -43,12 +44,12 @@ def load(text: bytes | str) -> Record:
         raise _no_record(_complaint(str(error))) from error
 
 
-def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a record."""
-    parts = msgspec.json.schema(Record)["$defs"]
+def schema(of: type[Record] | type[Reachability] = Record) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a record, or of the other document."""
+    parts = msgspec.json.schema(of)["$defs"]
     for part in parts.values():
         part["description"] = cleandoc(part["description"])
-    whole = parts.pop(Record.__name__)
+    whole = parts.pop(of.__name__)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole, "$defs": parts}
 
 

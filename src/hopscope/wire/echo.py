@@ -6,12 +6,15 @@ from typing import Final
 
 from hopscope.wire.checksum import ICMPV6, checksum, pseudo_header
 
-__all__ = ["STAMP_SIZE", "echo_request", "stamp_of"]
+__all__ = ["STAMP_SIZE", "SWEEP", "echo_request", "stamp_of"]
 
 _MAGIC: Final = b"hops"
 _STAMP: Final = struct.Struct(">4sQ")
 STAMP_SIZE: Final = _STAMP.size
 """Echo header and stamp are 20 bytes together: all that an nf_tables trace shows of them."""
+
+SWEEP: Final = 0x6873
+"""The identifier of requests that go to all nodes at once. LOG rules leave no line of them."""
 
 
 def echo_request(src: str, dst: str, *, ident: int, seq: int, stamp: int, size: int) -> bytes:

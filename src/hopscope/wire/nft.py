@@ -15,6 +15,7 @@ from typing import Final
 
 from hopscope.model.events import RuleHit
 from hopscope.model.vocab import DevName, Family, Hook, Nanos, NodeName, Verdict
+from hopscope.wire.echo import SWEEP
 from hopscope.wire.netlink import (
     NLM_F_DUMP,
     Message,
@@ -136,7 +137,8 @@ def log_table(devices: Sequence[int] = ()) -> list[Message]:
 
     LOG rules inside a lab are known by their trace; so that a flood costs little, no more
     than `LOG_RATE` packets a second are traced, after a burst of `LOG_BURST`. A counter has the
-    others: `passed_over` reads it.
+    others: `passed_over` reads it. Requests to all nodes at once, and their replies, are neither
+    traced nor counted: they would be thousands.
     """
     messages = [Message(_BATCH_BEGIN, 0, _nfgen(0, 10))]
     for family, hooks in _LOG_HOOKS.items():
@@ -145,7 +147,8 @@ def log_table(devices: Sequence[int] = ()) -> list[Message]:
         for hook in (Hook.PREROUTING, Hook.OUTPUT):
             for where in _places(hook, devices):
                 too_fast = _over_limit() + _counter() + _accept()
-                for what in (too_fast, _set_nftrace()):
+                swept = (sweep + _accept() for sweep in _sweeps(family))
+                for what in (*swept, too_fast, _set_nftrace()):
                     messages.append(_rule(LOG_TABLE, family, hook, where + what))
     messages.append(Message(_BATCH_END, 0, _nfgen(0, 10)))
     return messages
@@ -302,6 +305,13 @@ def _matches(family: Family, addresses: Sequence[str]) -> Iterator[bytes]:
         for kind in (135, 136):  # neighbour solicitation and advertisement
             discovery = _payload(6, b"\x3a") + _payload(40, bytes([kind]))
             yield _protocol(family, six) + discovery
+
+
+def _sweeps(family: Family) -> Iterator[bytes]:
+    """The expressions that match echoes of `SWEEP`, of IPv4 and of IPv6."""
+    ident = struct.pack(">H", SWEEP)
+    yield _protocol(family, IPv4Address(0)) + _payload(9, b"\1") + _payload(24, ident)
+    yield _protocol(family, IPv6Address(0)) + _payload(6, b"\x3a") + _payload(44, ident)
 
 
 def _protocol(family: Family, address: IPv4Address | IPv6Address) -> bytes:

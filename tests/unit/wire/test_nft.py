@@ -13,6 +13,7 @@ from pyroute2.netlink.nfnetlink.nftsocket import nft_chain_msg, nft_rule_msg, nf
 
 from hopscope.model.events import RuleHit
 from hopscope.model.vocab import DevName, Family, Hook, Nanos, NodeName, Verdict
+from hopscope.wire.echo import SWEEP
 from hopscope.wire.netlink import Message, attr, attributes, nest, pack, text
 from hopscope.wire.nft import (
     LOG_BURST,
@@ -77,7 +78,10 @@ def _run(rule: Any, packet: bytes) -> bool:
             at, size = (data.get_attr(f"NFTA_PAYLOAD_{part}") for part in ("OFFSET", "LEN"))
             register = packet[at : at + size]
         elif name == "immediate":
-            register = data.get_attr("NFTA_IMMEDIATE_DATA").get_attr("NFTA_DATA_VALUE")
+            loaded = data.get_attr("NFTA_IMMEDIATE_DATA")
+            if loaded.get_attr("NFTA_DATA_VERDICT") is not None:  # a rule that lets go
+                return True
+            register = loaded.get_attr("NFTA_DATA_VALUE")
         elif name == "cmp":
             if register != data.get_attr("NFTA_CMP_DATA").get_attr("NFTA_DATA_VALUE"):
                 return False
@@ -186,6 +190,7 @@ def test_the_log_table_is_limited() -> None:
     """At each hook, what comes too fast is counted and let go before tracing is switched on."""
     rules = [rule for _family, rule in oracle(log_table(), NEW_RULE)]
     assert all(rule.get_attr("NFTA_RULE_TABLE") == LOG_TABLE for rule in rules)
+    rules = [rule for rule in rules if not _sweeps(rule)]
     chains = [rule.get_attr("NFTA_RULE_CHAIN") for rule in rules]
     assert chains == ["prerouting", "prerouting", "output", "output"] * 2
     for over, within in zip(rules[::2], rules[1::2], strict=True):
@@ -202,6 +207,33 @@ def test_the_log_table_is_limited() -> None:
         load, store = within.get_attr("NFTA_RULE_EXPRESSIONS")
         assert load.get_attr("NFTA_EXPR_NAME") == "immediate"
         assert store.get_attr("NFTA_EXPR_DATA").get_attr("NFTA_META_KEY") == "NFT_META_NFTRACE"
+
+
+def _sweeps(rule: Any) -> bool:
+    """Whether a rule of the log table is about requests to all nodes at once."""
+    names = [e.get_attr("NFTA_EXPR_NAME") for e in rule.get_attr("NFTA_RULE_EXPRESSIONS")]
+    return "payload" in names
+
+
+@pytest.mark.parametrize("family", [Family.BRIDGE, Family.INET])
+@given(ident=st.integers(0, 0xFFFF) | st.just(SWEEP), seq=st.integers(0, 0xFFFF))
+def test_a_sweep_is_not_traced_for_log_rules(family: Family, ident: int, seq: int) -> None:
+    """Requests and replies of its identifier alone are let go, before they are weighed."""
+    at_hook = [
+        rule
+        for found, rule in oracle(log_table(), NEW_RULE)
+        if found is family and rule.get_attr("NFTA_RULE_CHAIN") == "output"
+    ]
+    assert [_sweeps(rule) for rule in at_hook] == [True, True, False, False]
+    rest = echo(ident, seq)
+    for kind in (0, 8):
+        packet = ipv4(icmp(kind, 0, rest), proto=1)
+        assert any(_run(rule, packet) for rule in at_hook[:2]) == (ident == SWEEP)
+    for kind in (128, 129):
+        packet = ipv6(icmpv6(kind, 0, rest), following=58)
+        assert any(_run(rule, packet) for rule in at_hook[:2]) == (ident == SWEEP)
+    other = ipv4(udp(1, 2, rest + rest), proto=17)
+    assert not any(_run(rule, other) for rule in at_hook[:2])
 
 
 def counted(family: int, chain: str, packets: int, table: str = LOG_TABLE) -> Message:

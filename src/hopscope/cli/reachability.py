@@ -1,0 +1,106 @@
+"""reachability: every pair of a running lab, or of one that is built for it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hopscope.cli import printing
+from hopscope.errors import CannotError, ExitCode, NoSuchLabError, UsageError
+from hopscope.kernel import state
+from hopscope.lab.declare import built_in, parse, source_of
+from hopscope.lab.reachability import reach
+from hopscope.lab.running import RunningLab
+from hopscope.model import codec
+from hopscope.model.reachability import Protocol, Reachability
+from hopscope.render.matrix import matrix
+
+if TYPE_CHECKING:
+    from hopscope.lab.running import RunningLab as Lab
+
+__all__ = ["reachability"]
+
+
+def reachability(
+    lab: str,
+    *,
+    froms: str | None,
+    to: str | None,
+    proto: str,
+    port: int | None,
+    timeout: float,
+    arp: bool,
+    name: str | None,
+    picture: str | None,
+    json: bool,
+) -> None:
+    """Probe, print, draw; exit 1 when a pair is not reached."""
+    protocol = _protocol(proto)
+    with _standing(lab, name) as running:
+        found = reach(
+            running,
+            _names(froms),
+            _names(to),
+            protocol=protocol,
+            port=port,
+            timeout=timeout,
+            arp=arp,
+        )
+    if json:
+        sys.stdout.buffer.write(codec.dump(found, indent=2) + b"\n")
+    else:
+        printing.show(matrix(found))
+    if picture is not None:
+        _draw(found, Path(picture))
+    sys.exit(ExitCode.OK if found.held else ExitCode.EXPECTATION_FAILED)
+
+
+def _protocol(word: str) -> Protocol:
+    try:
+        return Protocol(word)
+    except ValueError:
+        near = get_close_matches(word, list(Protocol), n=1)
+        hint = f"did you mean {str(near[0])!r}?" if near else f"one of: {', '.join(Protocol)}"
+        raise UsageError(f"cannot probe with {word!r}; {hint}") from None
+
+
+def _names(given: str | None) -> list[str]:
+    return [name.strip() for name in given.split(",") if name.strip()] if given else []
+
+
+@contextmanager
+def _standing(lab: str, name: str | None) -> Iterator["Lab"]:
+    """The lab that runs under that name, or one that is built for this and taken down again."""
+    if name is None and not _is_file(lab):
+        try:
+            running = RunningLab.attach(lab)
+        except NoSuchLabError:
+            if lab not in built_in():
+                raise
+        else:
+            with running.sandbox:
+                yield running
+            return
+    source, file = source_of(lab)
+    with RunningLab.start(parse(source, file), source.decode(), name=name) as made:
+        yield made
+
+
+def _is_file(lab: str) -> bool:
+    """A path, or a file that no running lab has the name of."""
+    if "/" in lab:
+        return True
+    return Path(lab).is_file() and lab not in {one.name for one in state.running()}
+
+
+def _draw(found: Reachability, file: Path) -> None:
+    from hopscope.render.heatmap import heatmap
+
+    try:
+        file.write_text(heatmap(found), encoding="utf-8")
+    except OSError as error:
+        what = f"cannot write the picture {str(file)!r}: {error.strerror}"
+        raise CannotError(what, mend="--picture FILE.svg, in a folder that is yours") from error
+    sys.stderr.write(f"written: {file}\n")

@@ -1,0 +1,221 @@
+"""Probe many pairs of a lab's nodes at once, and explain what fails.
+
+Each node resolves its neighbours as ever as long as there is room for all of them in the table
+that the machine's namespaces share; beyond that they are given for a while, and what fails then
+is probed again without.
+"""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from importlib.metadata import version
+from typing import Final
+
+from msgspec import Struct
+
+from hopscope.errors import UsageError
+from hopscope.kernel.neighbours import Near, Permanent, alone, overflows, room
+from hopscope.kernel.readends import read_ends
+from hopscope.kernel.state import state_home
+from hopscope.lab.running import RunningLab
+from hopscope.lab.unreached import explained
+from hopscope.model.ends import Chooser, NodeEnds, neighbours
+from hopscope.model.grouping import grouped
+from hopscope.model.limits import TIMEOUT
+from hopscope.model.reachability import Outcome, Pair, Protocol, Reachability, Resolution
+from hopscope.model.vocab import Nanos, NodeName
+from hopscope.plan.compile import HOME
+from hopscope.probe.answers import Answer, Ask
+from hopscope.probe.connections import connections
+from hopscope.probe.datagrams import datagrams
+from hopscope.probe.echoes import echo
+
+__all__ = ["reach"]
+
+_USUAL_ROOM: Final = 1024  # the kernel's own gc_thresh3, where it is not told
+_SILENT: Final = Answer(Outcome.SILENT)
+Ends = tuple[NodeName, NodeName]
+
+
+class _Probe(Struct, frozen=True, kw_only=True):
+    """How a pair is probed."""
+
+    protocol: Protocol
+    port: int
+    timeout: float
+
+
+def reach(
+    lab: RunningLab,
+    sources: Sequence[str] = (),
+    targets: Sequence[str] = (),
+    *,
+    protocol: Protocol = Protocol.ICMP,
+    port: int | None = None,
+    timeout: float = 1.0,
+    arp: bool = False,
+) -> Reachability:
+    """Probe each target from each source; without names, all nodes that have an address.
+
+    *arp*: nodes resolve their neighbours themselves, whatever room there is. Raises UsageError
+    for a node that is not there, or a port where none belongs.
+    """
+    probe = _Probe(protocol=protocol, port=_port(protocol, port), timeout=_timeout(timeout))
+    asked = [[lab.check_node(name) for name in dict.fromkeys(some)] for some in (sources, targets)]
+    started = Nanos(time.time_ns())
+    ends = {one.name: one for one in read_ends(lab.sandbox, lab.nodes)}
+    addressed = [name for name, one in ends.items() if one.ends]
+    froms, tos = asked[0] or addressed, asked[1] or addressed
+    addresses = _addresses(ends, froms, tos)
+    resolving = _Resolving(lab, list(ends.values()), froms, tos, arp=arp)
+    before, begun = resolving.overflows(), time.monotonic_ns()
+    found = resolving.probed(addresses, probe)
+    took = time.monotonic_ns() - begun
+    pairs = tuple(_pair(ends, addresses, between, answer) for between, answer in found.items())
+    left_out = [name for name in ends if name not in addressed and not all(asked)]
+    return Reachability(
+        lab=lab.name,
+        kernel=os.uname().release,
+        hopscope=version("hopscope"),
+        started=started,
+        took=took,
+        protocol=protocol,
+        port=port,
+        timeout=timeout,
+        sources=tuple(froms),
+        targets=tuple(tos),
+        pairs=pairs,
+        groups=explained(lab, grouped(pairs), pairs, protocol, port, timeout),
+        resolution=resolving.told(before),
+        notes=tuple(f"{name} has no address, and is left out" for name in left_out),
+    )
+
+
+def _port(protocol: Protocol, port: int | None) -> int:
+    if protocol is Protocol.ICMP and port is not None:
+        raise UsageError("icmp has no ports; --port is for tcp and udp")
+    if protocol is not Protocol.ICMP and port is None:
+        raise UsageError(f"{protocol} is probed at a port; name it: --port N")
+    if port is not None and not 0 < port < 1 << 16:
+        raise UsageError(f"a port is 1 to 65535, not {port}")
+    return port or 0
+
+
+def _timeout(timeout: float) -> float:
+    if not TIMEOUT.hold(timeout):
+        raise UsageError(f"the timeout is a number of seconds, {TIMEOUT}, not {timeout!r}")
+    return timeout
+
+
+def _addresses(
+    ends: Mapping[NodeName, NodeEnds], froms: Sequence[NodeName], tos: Sequence[NodeName]
+) -> dict[Ends, str | None]:
+    """The address to probe for each pair; a node is no target of its own."""
+    chooser = Chooser([ends[target] for target in tos])
+    found: dict[Ends, str | None] = {}
+    for source in froms:
+        taken = chooser.addresses(ends[source])
+        found |= {(source, target): taken[target] for target in tos if target != source}
+    return found
+
+
+def _pair(
+    ends: Mapping[NodeName, NodeEnds],
+    addresses: Mapping[Ends, str | None],
+    between: Ends,
+    answer: Answer,
+) -> Pair:
+    source, target = between
+    address, error = addresses[between], answer.error
+    if address is None:
+        poor = target if not ends[target].ends or ends[source].ends else source
+        error = f"{poor} has no address" if not ends[poor].ends else f"{poor} has no such address"
+    return Pair(
+        source=source,
+        target=target,
+        address=address,
+        outcome=Outcome.FAILED if address is None else answer.outcome,
+        rtt=answer.rtt,
+        error=error,
+    )
+
+
+class _Resolving:
+    """How the nodes come to know each other's MACs meanwhile."""
+
+    def __init__(
+        self,
+        lab: RunningLab,
+        ends: Sequence[NodeEnds],
+        froms: Sequence[NodeName],
+        tos: Sequence[NodeName],
+        *,
+        arp: bool,
+    ) -> None:
+        self._lab = lab
+        self._own = {one.name: frozenset(end.ip for end in one.ends) for one in ends}
+        self._six = all(":" in ip for own in self._own.values() for ip in own)
+        self._room = room(six=self._six)
+        self._fits = (self._room or _USUAL_ROOM) // 2  # others have neighbours too
+        plan: dict[NodeName, list[Near]] = {}
+        for node, index, macs in neighbours(ends, frozenset(froms), frozenset(tos)):
+            plan.setdefault(node, []).append(Near(index, macs))
+        self._entries = sum(len(near.macs) for some in plan.values() for near in some)
+        if lab.on_host:
+            plan.pop(HOME, None)  # the machine's own table is not ours
+        self._plan = plan
+        self._permanent = not arp and self._entries > self._fits
+
+    def probed(self, addresses: Mapping[Ends, str | None], probe: _Probe) -> dict[Ends, Answer]:
+        """Each pair's answer, in their order."""
+        known = {between: ip for between, ip in addresses.items() if ip is not None}
+        found = dict.fromkeys(addresses, _SILENT)
+        with ExitStack() as stack:
+            if self._permanent:
+                noted = stack.enter_context(alone(state_home() / self._lab.name))
+                stack.enter_context(Permanent(self._lab.sandbox, self._plan, noted))
+            found |= self._once(known, probe)
+        again = {
+            between: ip
+            for between, ip in known.items()
+            if found[between].outcome in (Outcome.SILENT, Outcome.FAILED)
+        }
+        if self._permanent and 0 < 2 * len(again) <= self._fits:
+            found |= self._once(again, probe)
+        return found
+
+    def _once(self, addresses: Mapping[Ends, str], probe: _Probe) -> dict[Ends, Answer]:
+        numbers: dict[NodeName, int] = {}
+        goals: dict[NodeName, list[tuple[int, str]]] = {}
+        for (source, target), ip in addresses.items():
+            number = numbers.setdefault(target, len(numbers))
+            goals.setdefault(source, []).append((number, ip))
+        asks = [Ask(node, some, self._own[node]) for node, some in goals.items()]
+        sandbox, timeout = self._lab.sandbox, probe.timeout
+        match probe.protocol:
+            case Protocol.ICMP:
+                got = echo(sandbox, asks, timeout=timeout)
+            case Protocol.TCP:
+                got = connections(sandbox, asks, port=probe.port, timeout=timeout)
+            case Protocol.UDP:
+                got = datagrams(sandbox, asks, port=probe.port, timeout=timeout)
+        answers = {ask.node: some for ask, some in zip(asks, got, strict=True)}
+        return {
+            (source, target): answers[source].get(numbers[target], _SILENT)
+            for source, target in addresses
+        }
+
+    def overflows(self) -> int | None:
+        """How often the table was full so far."""
+        return overflows(six=self._six)
+
+    def told(self, before: int | None) -> Resolution:
+        """For the record."""
+        now = self.overflows()
+        return Resolution(
+            how="permanent" if self._permanent else "arp",
+            entries=self._entries,
+            room=self._room,
+            overflows=now - before if now is not None and before is not None else None,
+        )

@@ -1,0 +1,129 @@
+"""Reachability: which nodes of a lab reach which others, pair by pair.
+
+``hopscope reachability --json`` prints this. Its JSON form is versioned: see `model.codec`.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+from msgspec import Struct
+
+from hopscope.model.vocab import Nanos, NodeName
+
+__all__ = [
+    "VERSION",
+    "Group",
+    "GroupKind",
+    "Outcome",
+    "Pair",
+    "Protocol",
+    "Reachability",
+    "Resolution",
+]
+
+VERSION = 1
+"""Of the JSON form; it rises when a reader of the old form would go wrong."""
+
+
+class Protocol(StrEnum):
+    """With what the pairs are probed."""
+
+    ICMP = "icmp"
+    TCP = "tcp"
+    UDP = "udp"
+
+
+class Outcome(StrEnum):
+    """What became of a probe; *answered* and *refused* prove that it reached its target."""
+
+    ANSWERED = "answered"  # an echo reply, a connection, a datagram
+    REFUSED = "refused"  # by TCP reset, or the target's own "port unreachable"
+    SILENT = "silent"  # nothing came back in time; for udp: open, or filtered
+    FAILED = "failed"  # *error* says why
+
+
+class Pair(Struct, frozen=True, kw_only=True):
+    """One node probed from another. *rtt* is in nanoseconds, null when nothing came back."""
+
+    source: NodeName
+    target: NodeName
+    address: str | None  # of the target; null: it has none of a family that the source has
+    outcome: Outcome
+    rtt: int | None = None
+    error: str | None = None  # an ICMP error or the sender's own errno, in words
+
+    @property
+    def reached(self) -> bool:
+        """Whether it is known that the probe reached its target."""
+        return self.outcome in (Outcome.ANSWERED, Outcome.REFUSED)
+
+
+class GroupKind(StrEnum):
+    """What the failures of a group share."""
+
+    EVERY = "every"  # every pair that was asked for
+    NODE = "node"  # one node is the source or the target
+    SOURCE = "source"  # one node as source, to every target
+    TARGET = "target"  # one node as target, from every source
+    AMONG = "among"  # the sources are the targets: none reaches another
+    BETWEEN = "between"  # each of some sources to each of some targets
+
+
+class Group(Struct, frozen=True, kw_only=True):
+    """Failures that share what *kind* says; each failure is in one group.
+
+    *reason* is what the *example* showed when it was probed again, alone and watched; null when
+    it was not.
+    """
+
+    kind: GroupKind
+    node: NodeName | None  # that node, source or target
+    sources: tuple[NodeName, ...]
+    targets: tuple[NodeName, ...]
+    pairs: int
+    example: tuple[NodeName, NodeName]  # source and target
+    reason: str | None = None
+    mend: str = ""  # a command that mends it, where one is known
+
+
+class Resolution(Struct, frozen=True, kw_only=True):
+    """How link-layer addresses were found.
+
+    *permanent*: entries of ours stood in the neighbour tables meanwhile, since all pairs would
+    not fit the table that the machine's namespaces share.
+    """
+
+    how: Literal["arp", "permanent"]
+    entries: int  # neighbours that all pairs need together
+    room: int | None = None  # gc_thresh3 of the machine; null where it cannot be read
+    overflows: int | None = None  # how often the table was full meanwhile; null likewise
+
+
+class Reachability(Struct, frozen=True, kw_only=True):
+    """The whole matrix, and what its failures have in common."""
+
+    lab: str
+    kernel: str  # release, as uname -r prints it
+    hopscope: str  # version
+    started: Nanos
+    took: int  # nanoseconds, from the first probe to the last answer that was waited for
+    protocol: Protocol
+    port: int | None
+    timeout: float  # seconds
+    sources: tuple[NodeName, ...]
+    targets: tuple[NodeName, ...]
+    pairs: tuple[Pair, ...]  # by source, then by target; none of a node with itself
+    groups: tuple[Group, ...]  # the largest first
+    resolution: Resolution
+    notes: tuple[str, ...] = ()
+    version: int = VERSION
+
+    @property
+    def failures(self) -> tuple[Pair, ...]:
+        """The pairs of which it is not known that the target was reached."""
+        return tuple(pair for pair in self.pairs if not pair.reached)
+
+    @property
+    def held(self) -> bool:
+        """Whether every pair is reached."""
+        return all(pair.reached for pair in self.pairs)

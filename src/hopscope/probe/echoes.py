@@ -1,0 +1,224 @@
+"""Echo requests from many nodes to many: one raw socket in each, sent as fast as replies come.
+
+Over veth and bridge the kernel has the reply ready when sending returns, so the reply is read
+before the next request is sent, and no buffer ever holds more than the stragglers.
+"""
+
+import os
+import select
+import socket
+import struct
+import time
+from array import array
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import chain
+from typing import Final
+
+from hopscope.kernel.sandbox import Sandbox
+from hopscope.model.reachability import Outcome
+from hopscope.probe.answers import Answer, Answers, Ask, Goal
+from hopscope.probe.shares import shared
+from hopscope.probe.words import SENDING, queued, report_errors, words
+from hopscope.wire.echo import STAMP_SIZE, SWEEP, echo_request
+
+__all__ = ["echo"]
+
+_ICMP_FILTER: Final = 1
+_SOL_RAW: Final = 255
+_ICMPV6_FILTER: Final = 1
+_SO_TIMESTAMPNS: Final = 35
+_TIMESPEC: Final = struct.Struct("=qq")
+_MANY: Final = 5000  # requests that take longer than a second process takes to make
+_ROOM: Final = 1000  # milliseconds to wait for room in a send buffer
+
+Told = tuple[Sequence[int], Sequence[int], dict[int, Answer]]
+"""Of a node: the numbers that answered, the nanoseconds that each took, and what failed."""
+
+
+def echo(sandbox: Sandbox, asks: Sequence[Ask], *, timeout: float) -> list[Answers]:
+    """Send each node's requests; wait *timeout* seconds for what is late. In the order of *asks*.
+
+    If they are many, as many nodes send at the same time as this process has processors.
+    """
+    stamp = int.from_bytes(os.urandom(8), "big")
+    parts = [
+        (number, six, ask._replace(goals=goals))
+        for number, ask in enumerate(asks)
+        for six in (False, True)
+        if (goals := [goal for goal in ask.goals if (":" in goal[1]) is six])
+    ]
+    wanted = [
+        (ask.node, socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+        if six
+        else (ask.node, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        for _number, six, ask in parts
+    ]
+    messages = _messages(asks, stamp)
+    many = len(parts) > 1 and sum(len(ask.goals) for ask in asks) >= _MANY
+    made = sandbox.open_sockets(wanted)
+    try:
+        nodes = [
+            _Echoes(one, ask, messages, six=six)
+            for one, (_number, six, ask) in zip(made, parts, strict=True)
+        ]
+        count = len(os.sched_getaffinity(0)) if many else 1
+        told = shared(nodes, partial(_probe, timeout=timeout), count=count)
+    finally:
+        for one in made:
+            one.close()
+    found: list[Answers] = [{} for _ in asks]
+    for (number, _six, _ask), (numbers, rtts, failed) in zip(parts, told, strict=True):
+        came = (Answer(Outcome.ANSWERED, rtt) for rtt in rtts)
+        found[number] |= dict(zip(numbers, came, strict=True)) | failed
+    return found
+
+
+def _probe(nodes: Sequence["_Echoes"], timeout: float) -> list[Told]:
+    for node in nodes:
+        node.send()
+    _collect(nodes, time.monotonic() + timeout)
+    return [(node.numbers, node.rtts, node.failed) for node in nodes]
+
+
+def _messages(asks: Sequence[Ask], stamp: int) -> Mapping[Goal, bytes]:
+    """A request for each goal, whoever sends it: the kernel sums up ICMPv6 itself."""
+    return {
+        goal: echo_request("::", goal[1], ident=SWEEP, seq=goal[0], stamp=stamp, size=STAMP_SIZE)
+        for goal in dict.fromkeys(chain.from_iterable(ask.goals for ask in asks))
+    }
+
+
+def _collect(nodes: Sequence["_Echoes"], deadline: float) -> None:
+    """Read what comes late, until nothing is missing or the deadline has come."""
+    waiting = {node.socket.fileno(): node for node in nodes if node.sent}
+    poller = select.poll()
+    for fd in waiting:
+        poller.register(fd, select.POLLIN)
+    while waiting and (left := deadline - time.monotonic()) > 0:
+        for fd, _events in poller.poll(left * 1000):
+            node = waiting[fd]
+            node.late()
+            if not node.sent:
+                poller.unregister(fd)
+                del waiting[fd]
+
+
+class _Echoes:
+    """The requests of one node, of one family."""
+
+    def __init__(
+        self,
+        made: socket.socket,
+        ask: Ask,
+        messages: Mapping[Goal, bytes],
+        *,
+        six: bool,
+    ) -> None:
+        self.socket = made
+        self.sent: dict[int, int] = {}  # number → when; those that have no answer yet
+        self._goals = [(goal[0], messages[goal], (goal[1], 0)) for goal in ask.goals]
+        self.numbers = array("H")
+        self.rtts = array("q")
+        self.failed: dict[int, Answer] = {}
+        self._six = six
+        self._mark = messages[ask.goals[0]][8:]
+        self._own = ask.own
+        self._prepare()
+
+    def _prepare(self) -> None:
+        made = self.socket
+        made.setblocking(False)
+        made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        report_errors(made, six=self._six)
+        if self._six:
+            blocked = bytearray(b"\xff" * 32)
+            blocked[16] &= ~2 & 0xFF  # all but echo replies, which are type 129
+            made.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, bytes(blocked))
+        else:
+            made.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", 0xFFFFFFFF & ~1))
+
+    def send(self) -> None:
+        """Each request, and what has come meanwhile."""
+        sendto, recv, clock, sent = self.socket.sendto, self.socket.recv, time.time_ns, self.sent
+        for number, message, address in self._goals:
+            sent[number] = clock()
+            try:
+                sendto(message, address)
+            except OSError as error:
+                self._refused(number, message, address, error)
+            try:
+                while sent:
+                    self._take(recv(128), clock())
+            except BlockingIOError:
+                pass
+            except OSError:
+                self._errors()
+
+    def late(self) -> None:
+        """All that can be read now, each with the time at which the kernel got it."""
+        try:
+            while True:
+                data, extra, _flags, _sender = self.socket.recvmsg(128, 64)
+                at = _stamped(extra)
+                self._take(data, at if at is not None else time.time_ns())
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._errors()
+
+    def _take(self, data: bytes, at: int) -> None:
+        """Count a reply of ours; a raw IPv4 socket shows the IP header, an IPv6 one does not."""
+        head = 0 if self._six else (data[0] & 15) << 2
+        if data[head + 8 : head + 8 + STAMP_SIZE] != self._mark:
+            return
+        number = data[head + 6] << 8 | data[head + 7]
+        begun = self.sent.pop(number, None)
+        if begun is not None:
+            self.numbers.append(number)
+            self.rtts.append(at - begun)
+
+    def _refused(
+        self, number: int, message: bytes, address: tuple[str, int], error: OSError
+    ) -> None:
+        """Sending failed: because of an earlier packet, for want of room, or for good."""
+        for _again in range(3):
+            if isinstance(error, BlockingIOError):
+                poller = select.poll()
+                poller.register(self.socket, select.POLLOUT)
+                poller.poll(_ROOM)
+            elif not self._errors():
+                break
+            try:
+                self.socket.sendto(message, address)
+            except OSError as another:
+                error = another
+            else:
+                return
+        if self.sent.pop(number, None) is not None:
+            self.failed[number] = Answer(Outcome.FAILED, None, words(error, SENDING))
+
+    def _errors(self) -> bool:
+        """Read the error queue; whether it held anything."""
+        read = False
+        while True:
+            try:
+                data, extra, _flags, _sender = self.socket.recvmsg(128, 512, socket.MSG_ERRQUEUE)
+            except OSError:
+                return read
+            read = True
+            found = queued(extra)
+            ident, number = struct.unpack(">HH", data[4:8]) if len(data) >= 8 else (0, 0)
+            if found is None or ident != SWEEP or self.sent.pop(number, None) is None:
+                continue
+            own = found.sender if found.sender in self._own else None
+            self.failed[number] = Answer(Outcome.FAILED, None, found.told(own))
+
+
+def _stamped(extra: Sequence[tuple[int, int, bytes]]) -> int | None:
+    """The kernel's own time of a packet, in nanoseconds since 1970."""
+    for level, kind, data in extra:
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS) and len(data) >= _TIMESPEC.size:
+            seconds, rest = _TIMESPEC.unpack_from(data)
+            return int(seconds * 1_000_000_000 + rest)
+    return None

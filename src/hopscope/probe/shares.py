@@ -1,0 +1,70 @@
+"""Work split among processes, one for each processor: threads would wait for each other in turn."""
+
+import os
+import pickle
+import signal
+from collections.abc import Callable, Sequence
+from typing import IO, Any, TypeVar
+
+from hopscope.errors import CannotError
+
+__all__ = ["shared"]
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+def shared(
+    parts: Sequence[Part], work: Callable[[Sequence[Part]], list[Result]], *, count: int
+) -> list[Result]:
+    """What *work* makes of the parts, in their order; *count* processes have a share each.
+
+    *work* answers for each part that it is given; from another process, with what can be
+    pickled. An error there is raised here; CannotError when a process was killed.
+    """
+    children: list[tuple[int, IO[bytes]]] = []
+    results: dict[int, Result] = {}
+    try:
+        children.extend(_child(parts[number::count], work) for number in range(1, count))
+        results |= zip(range(0, len(parts), count), work(parts[::count]), strict=True)
+        for number, (_pid, pipe) in enumerate(children, 1):
+            got = _read(pipe)
+            if isinstance(got, BaseException):
+                raise got
+            results |= zip(range(number, len(parts), count), got, strict=True)
+    finally:
+        for pid, pipe in children:
+            pipe.close()
+            os.kill(pid, signal.SIGKILL)  # it is done, or no longer wanted
+            os.waitpid(pid, 0)
+    return [results[number] for number in range(len(parts))]
+
+
+def _read(pipe: IO[bytes]) -> Any:
+    try:
+        return pickle.load(pipe)  # noqa: S301 - our own child's
+    except (EOFError, pickle.UnpicklingError) as error:
+        raise CannotError(
+            "a process that probes was ended (killed?)", mend="run it again"
+        ) from error
+
+
+def _child(
+    parts: Sequence[Part], work: Callable[[Sequence[Part]], list[Result]]
+) -> tuple[int, IO[bytes]]:
+    """A process that does its share, writes the result, and ends."""
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(theirs)
+        return pid, os.fdopen(ours, "rb")
+    try:
+        os.close(ours)
+        with os.fdopen(theirs, "wb") as pipe:
+            try:
+                answer: object = work(parts)
+            except Exception as error:  # noqa: BLE001 - raised by the one who asked
+                answer = error
+            pickle.dump(answer, pipe)
+    finally:
+        os._exit(0)

@@ -1,0 +1,281 @@
+"""All pairs of real labs: reached, refused, lost and why; neighbour tables stay as they were."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from hopscope import Lab, StandingLab, UsageError
+from hopscope.kernel import neighbours
+from hopscope.lab import reachability as lab_reachability
+from hopscope.lab.reachability import reach
+from hopscope.model.reachability import GroupKind, Outcome, Pair, Protocol, Reachability
+from hopscope.model.snapshot import Neighbour
+
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("records")]
+
+
+def pods(count: int, **more: object) -> Lab:
+    """So many nodes p0, p1 … on one bridge."""
+    lab = Lab("pods").node("host", bridges=["br0"])
+    for number in range(count):
+        lab.node(f"p{number}", addresses={"eth0": f"10.9.0.{number + 1}/24"})
+        lab.link(f"p{number}:eth0", f"host:v{number}@br0")
+    return lab
+
+
+@pytest.fixture
+def five() -> Iterator[StandingLab]:
+    """p0 … p4 ── br0."""
+    with pods(5).up() as lab:
+        yield lab
+
+
+@pytest.fixture
+def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine whose neighbour table has room for four."""
+    monkeypatch.setattr(lab_reachability, "room", lambda *, six: 4)
+
+
+def tables(lab: StandingLab) -> dict[str, set[Neighbour]]:
+    """What stands in each node's neighbour table."""
+    return {node.name: set(node.neighbours) for node in lab.snapshot(rules=False).nodes}
+
+
+def pair(found: Reachability, source: str, target: str) -> Pair:
+    return next(p for p in found.pairs if (p.source, p.target) == (source, target))
+
+
+def test_all_reach_all(five: StandingLab) -> None:
+    """Each with its time; the node without an address is left out, and that is told."""
+    found = reach(five)
+    assert found.held
+    assert len(found.pairs) == 20
+    assert found.groups == ()
+    assert {p.outcome for p in found.pairs} == {Outcome.ANSWERED}
+    assert all(p.rtt is not None and 0 < p.rtt < 10**9 for p in found.pairs)
+    assert pair(found, "p0", "p4").address == "10.9.0.5"
+    assert found.notes == ("host has no address, and is left out",)
+    assert found.resolution.how == "arp"
+
+
+def test_some_to_some(five: StandingLab) -> None:
+    """Only what is asked for."""
+    found = reach(five, ["p1", "p2"], ["p2", "p3"])
+    assert [(p.source, p.target) for p in found.pairs] == [
+        ("p1", "p2"),
+        ("p1", "p3"),
+        ("p2", "p3"),
+    ]
+
+
+def test_a_node_without_an_address_that_is_asked_for(five: StandingLab) -> None:
+    """It is reached by nobody, and that is why."""
+    found = reach(five, ["p0"], ["host", "p1"])
+    assert pair(found, "p0", "host").error == "host has no address"
+    assert pair(found, "p0", "p1").reached
+    assert [group.reason for group in found.groups] == ["host has no address"]
+
+
+@pytest.mark.usefixtures("little_room")
+def test_neighbours_are_given_for_a_while(five: StandingLab) -> None:
+    """Where ARP would overflow the table; afterwards each table is as it was."""
+    before = tables(five)
+    found = reach(five)
+    assert found.held
+    assert (found.resolution.how, found.resolution.entries) == ("permanent", 20)
+    assert tables(five) == before
+    assert before == {name: set() for name in five.nodes}
+
+
+@pytest.mark.usefixtures("little_room")
+def test_what_a_table_holds_already_stays(five: StandingLab) -> None:
+    """A permanent entry of the lab's own, even a wrong one, and what ARP has learnt."""
+    wrong = ["10.9.0.2", "lladdr", "02:00:00:00:00:99", "dev", "eth0", "nud", "permanent"]
+    five.run("p0", ["ip", "neigh", "add", *wrong])
+    assert five.ping("p2", "p3").replied
+    before = tables(five)
+    found = reach(five, timeout=0.2)
+    assert [(p.source, p.target) for p in found.failures] == [("p0", "p1"), ("p1", "p0")]
+    after = tables(five)
+    assert [n.mac for n in after["p0"]] == ["02:00:00:00:00:99"]
+    kept = {name: {(n.ip, n.mac) for n in some} for name, some in before.items()}
+    assert {(n.ip, n.mac) for n in after["p2"]} == kept["p2"]
+
+
+@pytest.mark.usefixtures("little_room")
+def test_entries_that_a_killed_run_left_are_removed(
+    five: StandingLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the next one; until then the lab has them."""
+
+    def killed(_self: object, *_: object) -> None:
+        os._exit(0)
+
+    pid = os.fork()
+    if pid == 0:
+        monkeypatch.setattr(neighbours.Permanent, "__exit__", killed)
+        reach(five)
+    os.waitpid(pid, 0)
+    assert all(len(some) == 4 for name, some in tables(five).items() if name != "host")
+    assert reach(five).held
+    assert not any(tables(five).values())
+
+
+@pytest.mark.usefixtures("little_room")
+def test_an_error_meanwhile_leaves_no_entry(
+    five: StandingLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does Ctrl-C."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lab_reachability, "echo", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        reach(five)
+    assert not any(tables(five).values())
+
+
+def test_a_node_that_is_down(five: StandingLab) -> None:
+    """One group, and the reason why nobody reaches it."""
+    five.run("p3", ["ip", "link", "set", "eth0", "down"])
+    found = reach(five, timeout=0.3)
+    (group,) = found.groups
+    assert (group.kind, group.node, group.pairs) == (GroupKind.NODE, "p3", 8)
+    assert "p3/eth0 is down" in (group.reason or "")
+    assert group.mend == "hopscope exec pods p3 -- ip link set eth0 up"
+    assert pair(found, "p3", "p0").error == "no route to that network (ENETUNREACH)"
+    assert pair(found, "p0", "p1").reached
+
+
+def test_a_rule_that_drops(five: StandingLab) -> None:
+    """It is named; pairs that it does not concern are reached."""
+    five.add_rules("iptables", "p2", ["-A INPUT -s 10.9.0.1 -j DROP"])
+    found = reach(five, timeout=0.3)
+    assert {(p.source, p.target) for p in found.failures} == {("p0", "p2"), ("p2", "p0")}
+    reasons = " ".join(group.reason or "" for group in found.groups)
+    assert "-A INPUT -s 10.9.0.1/32 -j DROP" in reasons
+
+
+def test_a_rule_at_the_source(five: StandingLab) -> None:
+    """The kernel says so at once."""
+    five.add_rules("iptables", "p0", ["-A OUTPUT -d 10.9.0.2 -j DROP"])
+    lost = pair(reach(five, timeout=0.3), "p0", "p1")
+    assert lost.outcome is Outcome.FAILED
+    assert lost.error == "a local firewall rule dropped it (EPERM)"
+
+
+def test_a_router_that_refuses() -> None:
+    """Its words are the pair's; with forwarding all is reached."""
+    lab = Lab("routed")
+    lab.node("a", addresses={"eth0": "10.1.0.2/24"}, routes=["default via 10.1.0.1"])
+    lab.node("gw", addresses={"g1": "10.1.0.1/24", "g2": "10.2.0.1/24"})
+    lab.node("b", addresses={"eth0": "10.2.0.2/24"}, routes=["default via 10.2.0.1"])
+    lab.link("a:eth0", "gw:g1").link("b:eth0", "gw:g2")
+    with lab.up() as running:
+        running.set_sysctl("gw", "net.ipv4.ip_forward", 1)
+        assert reach(running).held
+        running.add_rules("iptables", "gw", ["-A FORWARD -j REJECT"])
+        found = reach(running, timeout=0.3)
+        assert {(p.source, p.target) for p in found.failures} == {("a", "b"), ("b", "a")}
+        assert "10.1.0.1 says: " in (pair(found, "a", "b").error or "")
+        assert pair(found, "a", "gw").address == "10.1.0.1"
+
+
+@pytest.mark.usefixtures("little_room")
+def test_ipv6() -> None:
+    """Echo requests of ICMPv6, with neighbours given as well."""
+    lab = Lab("six").node("host", bridges=["br0"])
+    for number in range(4):
+        lab.node(f"p{number}", addresses={"eth0": f"fd00::{number + 1}/64"})
+        lab.link(f"p{number}:eth0", f"host:v{number}@br0")
+    with lab.up() as running:
+        found = reach(running)
+        assert found.held
+        assert found.resolution.how == "permanent"
+        assert {p.address for p in found.pairs} == {f"fd00::{n}" for n in range(1, 5)}
+
+
+def test_tcp(five: StandingLab) -> None:
+    """A connection, a reset, and silence are three outcomes."""
+    with five.sandbox.open_socket(five.nodes[1], socket.AF_INET, socket.SOCK_STREAM, 0) as server:
+        server.bind(("10.9.0.1", 80))
+        server.listen()
+        five.add_rules("iptables", "p4", ["-A INPUT -p tcp --dport 80 -j DROP"])
+        found = reach(five, ["p1"], protocol=Protocol.TCP, port=80, timeout=0.3)
+    assert pair(found, "p1", "p0").outcome is Outcome.ANSWERED
+    assert pair(found, "p1", "p2").outcome is Outcome.REFUSED
+    assert pair(found, "p1", "p4").outcome is Outcome.SILENT
+    (group,) = found.groups
+    assert group.reason == (
+        "pings are answered, and tcp port 80 is not: a rule drops the connection's packets"
+    )
+
+
+def test_a_reject_is_no_reset(five: StandingLab) -> None:
+    """The ICMP error that a firewall sends is told as such."""
+    five.add_rules("iptables", "p2", ["-A INPUT -p tcp --dport 80 -j REJECT"])
+    lost = pair(reach(five, ["p1"], ["p2"], protocol=Protocol.TCP, port=80), "p1", "p2")
+    assert lost.outcome is Outcome.FAILED
+    assert (lost.error or "").startswith("10.9.0.3 says: ")
+
+
+def test_udp(five: StandingLab) -> None:
+    """An answer, "port unreachable", and silence, of which nobody knows the cause."""
+    with (
+        five.sandbox.open_socket(five.nodes[1], socket.AF_INET, socket.SOCK_DGRAM, 0) as one,
+        five.sandbox.open_socket(five.nodes[3], socket.AF_INET, socket.SOCK_DGRAM, 0) as mute,
+    ):
+        for made, address in ((one, "10.9.0.1"), (mute, "10.9.0.3")):
+            made.bind((address, 53))
+        one.settimeout(20)
+
+        def answer() -> None:
+            data, sender = one.recvfrom(100)
+            one.sendto(data, sender)
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        found = reach(five, ["p1"], protocol=Protocol.UDP, port=53, timeout=0.6)
+        answering.join()
+    assert pair(found, "p1", "p0").outcome is Outcome.ANSWERED
+    assert pair(found, "p1", "p3").outcome is Outcome.REFUSED
+    assert pair(found, "p1", "p2").outcome is Outcome.SILENT
+    assert not found.held
+
+
+def test_many_are_shared_among_processes(
+    five: StandingLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same result, failures included."""
+    monkeypatch.setattr("hopscope.probe.echoes._MANY", 1)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0, 1, 2})
+    five.run("p3", ["ip", "link", "set", "eth0", "down"])
+    found = reach(five, timeout=0.3)
+    assert len(found.failures) == 8
+    assert pair(found, "p3", "p0").error == "no route to that network (ENETUNREACH)"
+
+
+def test_log_rules_count_a_sweep_and_print_none_of_it(five: StandingLab) -> None:
+    """A ping of its own is printed as ever."""
+    five.add_rules("iptables", "p1", ["-A INPUT -p icmp -j LOG --log-prefix seen-"])
+    assert reach(five).held
+    result = five.ping("p0", "p1")
+    assert [line.prefix for line in result.log] == ["seen-"]
+    rules = [r for c in result.after.node("p1").chains for r in c.rules if r.log_prefix]
+    assert [rule.packets for rule in rules] == [9]  # four requests, four replies, and the ping's
+
+
+def test_what_cannot_be_asked(five: StandingLab) -> None:
+    """A port for icmp, none for tcp, a node that is not there, no time."""
+    with pytest.raises(UsageError, match="icmp has no ports"):
+        reach(five, port=80)
+    with pytest.raises(UsageError, match="name it: --port"):
+        reach(five, protocol=Protocol.TCP)
+    with pytest.raises(UsageError, match="has no node 'px'"):
+        reach(five, ["px"])
+    with pytest.raises(UsageError, match="timeout"):
+        reach(five, timeout=0)

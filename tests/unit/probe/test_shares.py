@@ -1,0 +1,54 @@
+"""Work split among processes."""
+
+import os
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hopscope.errors import CannotError
+from hopscope.probe.shares import shared
+
+
+def squares(numbers: Sequence[int]) -> list[int]:
+    return [number * number for number in numbers]
+
+
+@given(st.lists(st.integers(), max_size=9), st.integers(1, 3))
+def test_results_come_in_the_order_of_the_parts(numbers: list[int], count: int) -> None:
+    """However many share the work."""
+    assert shared(numbers, squares, count=count) == squares(numbers)
+
+
+def test_each_share_has_a_process() -> None:
+    """The first is done by this one."""
+    pids = shared(range(6), lambda some: [os.getpid()] * len(some), count=2)
+    assert set(pids[::2]) == {os.getpid()}
+    assert len(set(pids)) == 2
+
+
+def test_an_error_of_another_process_is_raised() -> None:
+    """As if it were ours; no process is left."""
+
+    def fails(some: Sequence[int]) -> list[int]:
+        if 1 in some:
+            raise ValueError("one")
+        return list(some)
+
+    with pytest.raises(ValueError, match="one"):
+        shared([0, 1], fails, count=2)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_process_that_is_killed_is_told() -> None:
+    """It may be done again."""
+
+    def dies(some: Sequence[int]) -> list[int]:
+        if 1 in some:
+            os._exit(1)
+        return list(some)
+
+    with pytest.raises(CannotError, match="was ended"):
+        shared([0, 1], dies, count=2)

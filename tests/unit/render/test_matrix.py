@@ -1,0 +1,70 @@
+"""Reachability as text: a matrix of few, groups of many; every outcome in words."""
+
+from msgspec.structs import replace
+from rich.console import Console
+
+from hopscope.model.reachability import Outcome, Protocol, Reachability, Resolution
+from hopscope.render.matrix import matrix
+from matrices import LOST, reachability
+
+
+def lines(found: Reachability) -> list[str]:
+    """As printed, without what fills lines up."""
+    console = Console(width=400, record=True, force_terminal=False)
+    with console.capture() as printed:
+        console.print(matrix(found))
+    return [line.rstrip() for line in printed.get().splitlines()]
+
+
+def test_few_nodes_are_a_matrix() -> None:
+    """Sources down, targets across; a failure is a cross as well as a colour."""
+    told = lines(reachability(3, {(0, 1): LOST, (2, 0): Outcome.REFUSED, (2, 1): Outcome.FAILED}))
+    assert told[0] == "● pods: 4 of 6 pairs reached  icmp, in 1.50 ms"
+    rows = [line.split() for line in told[1:5]]
+    assert rows[0] == ["from", "\\", "to", "n0", "n1", "n2"]
+    assert rows[1] == ["n0", "·", "✗", "silent", "12.0", "µs"]
+    assert rows[3] == ["n2", "refused", "✗", "·"]
+
+
+def test_many_nodes_are_told_by_groups() -> None:
+    """No matrix, and the failures by what they share; one that was not probed again says so."""
+    down = {(a, b): LOST for a in range(20) for b in range(20) if 4 in (a, b)}
+    told = lines(reachability(20, down))
+    assert told[0].startswith("● pods: 342 of 380 pairs reached")
+    assert not any("from \\ to" in line for line in told)
+    at = told.index("  ✗ all from and to n4: 38 pairs")
+    assert told[at + 1] == "      n0 → n4 (10.0.0.5): no answer within 0.5 s"
+    assert "hopscope ping pods n0 n4" in told[at + 2]
+
+
+def test_a_reason_and_what_mends_it() -> None:
+    """Beneath the example."""
+    found = reachability(2, {(0, 1): LOST})
+    (group,) = found.groups
+    found = replace(found, groups=(replace(group, reason="a rule drops it", mend="delete it"),))
+    told = lines(found)
+    assert "      why: a rule drops it" in told
+    assert "      mend it with: delete it" in told
+
+
+def test_of_many_groups_the_first_are_told() -> None:
+    """And how many pairs the others have."""
+    found = reachability(30, {(number, number + 1): LOST for number in range(24)})
+    told = lines(found)
+    assert len(found.groups) == 24
+    assert sum(line.startswith("  ✗ ") for line in told) == 10
+    assert "  … and 14 pairs more, in 14 groups: --json has them all" in told
+
+
+def test_udp_silence_is_no_verdict() -> None:
+    """It may be open."""
+    found = replace(reachability(2, {(0, 1): LOST}), protocol=Protocol.UDP, port=53)
+    assert any("open (a listener need not answer), or filtered" in line for line in lines(found))
+
+
+def test_entries_of_ours_are_told() -> None:
+    """With the room that they did not fit."""
+    standing = Resolution(how="permanent", entries=39_800, room=1024)
+    told = lines(replace(reachability(2), resolution=standing))
+    assert any("39800 permanent entries stood in for ARP" in line for line in told)
+    assert not any("permanent" in line for line in lines(reachability(2)))
