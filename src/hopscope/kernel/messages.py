@@ -106,8 +106,10 @@ def _removal(
 ) -> Message:
     index = plan.indexes[DevRef(op.node, op.dev)] if op.dev else None
     match op:
-        case RemoveRoute(to=to, via=via, metric=metric):
-            return rtnl_route.remove_route(to, via=via, dev=index, metric=metric)
+        case RemoveRoute(to=to, type=kind, via=via, metric=metric, table=table):
+            return rtnl_route.remove_route(
+                to, type=kind, via=via, dev=index, metric=metric, table=table
+            )
         case RemoveAddress(cidr=cidr):
             return rtnl.remove_address(index or 0, cidr)
         case RemoveNeighbour(ip=ip):

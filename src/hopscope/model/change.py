@@ -29,6 +29,7 @@ class Subject(StrEnum):
     NEIGHBOUR = "neighbour"
     SYSCTL = "sysctl"
     RULES = "rules"
+    PART = "part"  # told by its operation
 
 
 class Change(Struct, frozen=True, kw_only=True):

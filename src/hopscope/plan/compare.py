@@ -13,7 +13,16 @@ from hopscope.plan.compare_devices import devices
 from hopscope.plan.compare_layer3 import addresses, neighbours, routes
 from hopscope.plan.compile import HOME
 from hopscope.plan.difference import NOT_DECLARED, Difference, stays, told
-from hopscope.plan.ops import MakeNodes, Op, RemoveNodes, ResetRules, SetSysctl
+from hopscope.plan.ops import (
+    AddAddress,
+    AddBridge,
+    AddVeth,
+    MakeNodes,
+    Op,
+    RemoveNodes,
+    ResetRules,
+    SetSysctl,
+)
 from hopscope.plan.wanted import Wanted
 from hopscope.plan.world import World, default_path, rules_text
 
@@ -30,7 +39,17 @@ def differences(wanted: Wanted, world: World) -> list[Difference]:
         *routes(wanted, world),
         *neighbours(wanted, world),
         *_rules(wanted, world),
+        *_others(wanted, world),
     ]
+
+
+def _others(wanted: Wanted, world: World) -> Iterator[Difference]:
+    """What is not compared is made where there is nothing yet."""
+    for op in wanted.others if not world.nodes else ():
+        told_already = isinstance(op, AddBridge | AddVeth | AddAddress)
+        if not told_already and not isinstance(op, MakeNodes | RemoveNodes):
+            change = told(Action.CREATE, Subject.PART, op.node, str(op), place=op.place)
+            yield Difference(change=change, makes=(op,))
 
 
 def _nodes(wanted: Wanted, world: World) -> Iterator[Difference]:

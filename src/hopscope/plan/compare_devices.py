@@ -18,6 +18,8 @@ def devices(wanted: Wanted, world: World) -> Iterator[Difference]:
     """Made, changed, and left over."""
     met: set[DevRef] = set()
     for ref, device in wanted.devices.items():
+        if device.kind == "other":
+            continue
         link = world.links.get(ref)
         if link is not None and (device.kind == "loopback" or same(device, link)):
             yield from _changed(ref, device, link)

@@ -5,6 +5,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from hopscope.model.change import Action, Subject
+from hopscope.model.lab import MAIN_TABLE
 from hopscope.model.snapshot import NodeState, Route
 from hopscope.model.vocab import DevName, DevRef, NeighbourState
 from hopscope.plan.difference import Difference, stays, told
@@ -14,7 +15,6 @@ from hopscope.plan.world import World
 
 __all__ = ["addresses", "neighbours", "routes"]
 
-_MAIN: Final = 254
 _BY_HAND: Final = ("static", "boot")
 """The protocols of routes that someone added; all others are the kernel's own."""
 _METRIC_6: Final = 1024  # IP6_RT_PRIO_USER: that of an IPv6 route for which none was given
@@ -48,7 +48,7 @@ def _natural(cidr: str, dev: DevName) -> bool:
 
 
 def routes(wanted: Wanted, world: World) -> Iterator[Difference]:
-    """Routes that someone added to the main table."""
+    """Routes that someone added, of whatever type and table."""
     there = [
         (node.name, route)
         for node in world.snapshot.nodes
@@ -64,14 +64,20 @@ def routes(wanted: Wanted, world: World) -> Iterator[Difference]:
         yield Difference(change=change, makes=(op,))
     for name, route in there:
         gone = RemoveRoute(
-            node=name, to=route.destination, via=route.via, dev=route.dev, metric=route.metric
+            node=name,
+            to=route.destination,
+            via=route.via,
+            dev=route.dev,
+            metric=route.metric,
+            type=route.type,
+            table=route.table,
         )
         change = told(Action.REMOVE, Subject.ROUTE, name, _words(gone))
         yield Difference(change=change, removes=(gone,))
 
 
 def _added(route: Route) -> bool:
-    return route.table == _MAIN and route.type == "unicast" and route.protocol in _BY_HAND
+    return route.protocol in _BY_HAND
 
 
 def _held(wanted: Wanted, world: World, node: NodeState, route: Route) -> bool:
@@ -82,7 +88,8 @@ def _held(wanted: Wanted, world: World, node: NodeState, route: Route) -> bool:
 def _is(op: AddRoute, route: Route) -> bool:
     six = ":" in op.to
     return (
-        op.to == route.destination
+        (op.to, op.type, op.table) == (route.destination, route.type, route.table)
+        and (op.source is None or _ip(op.source) == _ip(route.source))
         and _ip(op.via) == _ip(route.via)
         and (op.dev is None or op.dev == route.dev)
         and (op.metric or (_METRIC_6 if six else 0)) == route.metric
@@ -94,9 +101,12 @@ def _ip(text: str | None) -> str | None:
 
 
 def _words(op: AddRoute | RemoveRoute) -> str:
+    kind = "" if op.type == "unicast" else f"{op.type} "
     via = f" via {op.via}" if op.via else ""
     dev = f" dev {op.dev}" if op.dev else ""
-    return f"{op.to}{via}{dev}" + (f" metric {op.metric}" if op.metric else "")
+    table = f" table {op.table}" if op.table != MAIN_TABLE else ""
+    metric = f" metric {op.metric}" if op.metric else ""
+    return f"{kind}{op.to}{via}{dev}{metric}{table}"
 
 
 def neighbours(wanted: Wanted, world: World) -> Iterator[Difference]:

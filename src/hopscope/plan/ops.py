@@ -287,13 +287,15 @@ class RemoveAddress(Struct, frozen=True, kw_only=True):
 
 
 class RemoveRoute(Struct, frozen=True, kw_only=True):
-    """Remove a route of the main table."""
+    """Remove a route."""
 
     node: NodeName
     to: str
     via: str | None
     dev: DevName | None
     metric: int | None
+    type: str = "unicast"
+    table: int = MAIN_TABLE
     place: Place | None = None
 
     def __str__(self) -> str:

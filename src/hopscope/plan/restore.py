@@ -100,13 +100,16 @@ def _layer3(node: NodeState) -> Iterator[Op]:
             if not natural:
                 yield AddAddress(node=node.name, dev=link.name, cidr=str(address))
     for route in node.routes:
-        if route.table == 254 and route.type == "unicast" and route.protocol in ("static", "boot"):
+        if route.protocol in ("static", "boot"):
             yield AddRoute(
                 node=node.name,
                 to=route.destination,
                 via=route.via,
                 dev=route.dev,
                 metric=route.metric or None,
+                type=route.type,
+                source=route.source,
+                table=route.table,
             )
     for entry in node.neighbours:
         if entry.state is NeighbourState.PERMANENT and entry.mac is not None:

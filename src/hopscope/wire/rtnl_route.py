@@ -44,10 +44,16 @@ def add_route(
 
 
 def remove_route(
-    to: str, *, via: str | None = None, dev: int | None = None, metric: int | None = None
+    to: str,
+    *,
+    type: str = "unicast",  # noqa: A002 - ip route's word
+    via: str | None = None,
+    dev: int | None = None,
+    metric: int | None = None,
+    table: int = MAIN_TABLE,
 ) -> Message:
-    """Remove a unicast route of the main table, whoever added it."""
-    body = _route(to, "unicast", via, dev, None, metric, MAIN_TABLE, 0)
+    """Remove a route, whoever added it."""
+    body = _route(to, type, via, dev, None, metric, table, 0)
     return Message(RTM_DELROUTE, 0, body)
 
 
