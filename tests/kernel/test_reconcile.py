@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from essence import essence
-from hopscope.errors import KernelError, LabExistsError, SpecError, UsageError
+from hopscope.errors import CannotError, KernelError, LabExistsError, SpecError, UsageError
 from hopscope.kernel import state
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.lab.declare import built_in, parse
@@ -377,3 +377,18 @@ def test_any_lab_becomes_any_other(records: Path, first: str, then: str) -> None
     with standing(first) as lab:
         lab.change(declared(then), then)
         assert essence(lab.snapshot()) == wanted
+
+
+def test_what_is_not_compared_is_said(records: Path) -> None:
+    """Unchanged it stands as it is; else it is neither overlooked nor half done."""
+    text = LABS["vxlan"]
+    other = text.replace("id: 42", "id: 43")
+    assert other != text
+    with standing(text) as lab:
+        before = essence(lab.snapshot())
+        assert become(lab, text) == []
+        with pytest.raises(CannotError, match="does not compare such a part"):
+            lab.differences()
+        with pytest.raises(CannotError, match="does not compare such a part"):
+            lab.change(declared(other), other)
+        assert essence(lab.snapshot()) == before

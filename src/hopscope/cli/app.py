@@ -85,7 +85,7 @@ COMMANDS: Final = (
     Command(
         "exec",
         "entering.execute",
-        "Run a command in a node; its exit status and signals pass through.",
+        "Run a command in a node; exit status and signals pass through.",
         (RUNNING, NODE, Argument("-- CMD [ARG…]", "The command and its own arguments.")),
         passes_on=True,
     ),
@@ -194,7 +194,7 @@ COMMANDS: Final = (
     Command(
         "schema",
         "files.schema",
-        "Print the JSON Schema of the lab file, of journeys.json, or of reachability.",
+        "Print the JSON Schema of lab files, journeys or reachability.",
         (Argument("[lab|journeys|reachability]", "Which document's schema.", "lab"),),
     ),
     Command(

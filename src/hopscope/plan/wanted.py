@@ -35,6 +35,10 @@ from hopscope.plan.ops import (
 
 __all__ = ["Device", "Wanted", "interface", "wanted"]
 
+_NOT_COMPARED: Final = (
+    *(AddMacvlan, AddVxlan, AddTap, AddRemote),
+    *(SetPort, SetVlans, AddFdb, AddQdisc, AddPolicyRule),
+)
 _MTU: Final = 1500
 _USUAL_BRIDGE: Final = (None, None, None, False)
 
@@ -118,9 +122,7 @@ def _take(state: Wanted, op: Op) -> None:
             state.rules.setdefault(node, []).append(op)
         case Mark():
             pass  # whose a device is, not how it is
-        case AddMacvlan() | AddVxlan() | AddTap() | AddRemote() | SetPort() | SetVlans() | AddFdb():
-            state.others.append(op)
-        case AddQdisc() | AddPolicyRule():
+        case _ if isinstance(op, _NOT_COMPARED):
             state.others.append(op)
         case _:
             message = f"a plan for fresh namespaces holds no such operation: {op}"
