@@ -242,8 +242,7 @@ class RunningLab:
     def check_node(self, name: str) -> NodeName:
         """The node of that name; UsageError naming the known ones when there is none."""
         if name not in self.nodes:
-            message = f"lab {self.name!r} has no node {name!r}; it has {', '.join(self.nodes)}"
-            raise UsageError(message)
+            raise UsageError(asked.no_node(self.name, name, self.nodes))
         return NodeName(name)
 
     def snapshot(self, nodes: str | Sequence[str] | None = None, *, rules: bool = True) -> Snapshot:
