@@ -90,6 +90,7 @@ class Lab:
         lo: bool = True,
         dad: bool = False,
         down: Sequence[str] = (),
+        run: Sequence[str | Mapping[str, object]] = (),
     ) -> Self:
         """Add a network namespace, or *count* of them; see a node's keys in a lab file."""
         body = _given(
@@ -107,6 +108,7 @@ class Lab:
             lo=None if lo else False,
             dad=dad or None,
             down=down,
+            run=run,
         )
         self._add(self._nodes, (name, body, _caller()))
         return self

@@ -29,6 +29,7 @@ class Subject(StrEnum):
     NEIGHBOUR = "neighbour"
     SYSCTL = "sysctl"
     RULES = "rules"
+    PROCESS = "process"
 
 
 class Change(Struct, frozen=True, kw_only=True):

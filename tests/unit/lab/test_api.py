@@ -63,6 +63,7 @@ def test_each_argument_reaches_the_lab() -> None:
         nft="table inet t { }",
         lo=False,
         down=["eth0"],
+        run=["sleep 9", {"command": ["a", "b"], "ready": {"tcp": 80, "timeout": 1.5}}],
     )
     lab.pool("pods", "10.244.0.0/16", reserved=["10.244.0.1"], prefix=24).pool("six", "fd00::/64")
     lab.node("pod", count=2, addresses={"lo": [{"pool": "pods"}, {"pool": "six"}]})
@@ -84,6 +85,7 @@ nodes:
     nft: "table inet t { }"
     lo: false
     down: [eth0]
+    run: [sleep 9, {command: [a, b], ready: {tcp: 80, timeout: 1.5}}]
   pod: {count: 2, addresses: {lo: [{pool: pods}, {pool: six}]}}
   ns2: {}
 links: [{ends: [ns1:eth0, ns2:eth0], mtu: 1300, mac: {"ns2:eth0": "02:00:00:00:00:0a"}}]
