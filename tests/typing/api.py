@@ -25,6 +25,10 @@ assert_type(lab, Lab)
 assert_type(lab.node("host", bridges=["br0"]), Lab)
 assert_type(lab.node("ns1", addresses={"eth0": "10.0.0.1/24"}, sysctls={"net.x": 1}), Lab)
 assert_type(lab.node("ns2", bridges={"br0": {"stp": True}}, addresses={"e": ["a", "b"]}), Lab)
+assert_type(lab.pool("pods", "10.244.0.0/16", reserved=["10.244.0.1"], prefix=24), Lab)
+assert_type(lab.node("pod", count=200, addresses={"eth0": {"pool": "pods"}}), Lab)
+assert_type(lab.node("web", addresses={"eth0": ["10.0.0.9/24", {"pool": "fd00::/64"}]}), Lab)
+assert_type(lab.node("web", run=["nginx", {"command": ["a"], "ready": {"tcp": 80}}]), Lab)
 assert_type(lab.link("ns1:eth0", "host:p1@br0", mtu=1400), Lab)
 assert_type(lab.step(ping="ns1 -> ns2").step(show=["links"]), Lab)
 assert_type(Lab.load(Path("lab.yaml")), Lab)
@@ -36,6 +40,8 @@ with lab.up(name="other") as running:
     assert_type(running.snapshot(["ns1"], rules=False), Snapshot)
     assert_type(running.set_sysctl("ns1", "net.ipv4.ip_forward", "1"), tuple[str, str])
     assert_type(running.run("ns1", ["true"]).stdout, bytes)
+    assert_type(running.processes()[0].restarts, int)
+    assert_type(running.output("web", "nginx"), str)
     result = running.ping("ns1", "ns2", count=3, timeout=0.5)
     assert_type(result, PingResult)
     assert_type(result.replied, bool)
@@ -56,7 +62,7 @@ except KernelError as error:
 except HopscopeError as error:
     assert_type(error.exit_code, int)
 
-lab.node("ns1", "br0")  # type: ignore[call-arg]
+lab.node("ns1", "br0")  # type: ignore[call-arg, arg-type]
 lab.node("ns1", addresses="10.0.0.1/24")  # type: ignore[arg-type]
 lab.node(1)  # type: ignore[arg-type]
 lab.link("ns1:eth0")  # type: ignore[call-arg]

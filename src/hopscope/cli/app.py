@@ -185,6 +185,23 @@ COMMANDS: Final = (
         more="With --syslog the lines are handed over instead.",
     ),
     Command(
+        "ps",
+        "processes.ps",
+        "List the processes of a running lab, and how they fare.",
+        (RUNNING, AS_JSON),
+    ),
+    Command(
+        "logs",
+        "processes.logs",
+        "Print what the processes of a running lab print.",
+        (
+            RUNNING,
+            Argument("[NODE[/PROCESS]]", "Only of this node, or this process of it."),
+            Option(("--follow", "-f"), "Go on as lines come."),
+            Option(("--tail",), "At first only so many last lines of each.", "N", Number(int, 0)),
+        ),
+    ),
+    Command(
         "check",
         "files.check",
         "Check a lab file: all mistakes at once, with line and column.",

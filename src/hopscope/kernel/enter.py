@@ -30,6 +30,8 @@ __all__ = ["Doors"]
 _TIMEOUT: Final = 5.0  # seconds in which a holder answers; it takes far less than one
 _PR_SET_PDEATHSIG: Final = 1
 _SI_KERNEL: Final = 0x80
+_LISTED: Final = 10  # nodes; a lab may have thousands
+_GUESSED: Final = 200
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 _FORWARDED: Final = {
     signal.SIGINT,
@@ -241,8 +243,11 @@ def _chosen(lab: LabFile, node: str | None) -> str:
         return lab.home if lab.home in lab.nodes else lab.nodes[0]
     if node in lab.nodes:
         return node
-    near = get_close_matches(node, lab.nodes, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(lab.nodes)}"
+    first = f"{node}1"  # of those that were counted under the name
+    near = [first] if first in lab.nodes else get_close_matches(node, lab.nodes[:_GUESSED], n=1)
+    more = ", …" if len(lab.nodes) > _LISTED else ""
+    hint = f"it has: {', '.join(lab.nodes[:_LISTED])}{more}"
+    hint = f"did you mean {near[0]!r}?" if near else hint
     message = f"lab {lab.name!r} has no node {node!r}; {hint}"
     raise UsageError(message)
 

@@ -23,15 +23,15 @@ import resource
 import select
 import signal
 import socket
-import struct
 import sys
-import time
 from typing import Any
 
 from hopscope.kernel import letters
+from hopscope.kernel.becoming import become
 from hopscope.kernel.births import make
 from hopscope.kernel.confine import freeze, lock, named_namespaces
 from hopscope.kernel.emptying import empty
+from hopscope.kernel.logfile import LogFile
 from hopscope.kernel.recorder import Recorder
 from hopscope.kernel.settle import isolate, settle, told
 from hopscope.kernel.syscalls import (
@@ -46,18 +46,15 @@ from hopscope.kernel.syscalls import (
     MS_PRIVATE,
     MS_REC,
     mount,
-    own_sys,
     set_host_name,
     setns,
     unshare,
 )
 
-__all__ = ["DOORS", "RECORD", "main"]
+__all__ = ["DOORS", "main"]
 
 NETNS_DIR = "/run/netns"
 DOORS = ("user", "pid", "uts", "mnt")
-RECORD = struct.Struct("=QII")  # time, index of the node, length
-MOST_LOGGED = 64 << 20  # bytes of the log, which may lie in memory
 
 
 def main() -> None:
@@ -103,14 +100,14 @@ class Holder:
     def __init__(self, config: dict[str, Any], control: socket.socket) -> None:
         self.control = control
         self.listener = socket.socket(fileno=config["listen"])
-        self.log = config["log"]
+        self.log = LogFile(config["log"])
         self.names: list[str] = []
         self.home_node: str | None = None
-        self.full = False
         self.recorded: dict[int, tuple[int, Recorder]] = {}  # descriptor → its node's
         self.kept: set[int] = set()  # descriptors that live as long as the lab
         self.clients: dict[int, socket.socket] = {control.fileno(): control}
         self.children: dict[int, tuple[socket.socket, int]] = {}  # pid → who waits, request
+        self.processes: Any = None  # of `kernel.processes`, once there are some
         self.detached = False
         self.notes: list[str] = []
         self.room = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -148,7 +145,7 @@ class Holder:
             self.poller.register(source, select.EPOLLIN)
         letters.send(self.control, {"ready": True, "notes": self.notes}, self.lives)
         while True:
-            for fd, _ in self.poller.poll():
+            for fd, _ in self.poller.poll(self.processes and self.processes.due()):
                 if fd == wake_read:
                     with contextlib.suppress(BlockingIOError):
                         os.read(wake_read, 4096)
@@ -159,6 +156,8 @@ class Holder:
                     self.drain(fd)
                 elif fd in self.clients:
                     self.answer(self.clients[fd])
+                elif self.processes is not None:
+                    self.processes.heard(fd)
 
     def welcome(self) -> None:
         """Another process wants to speak to us; one that left at once is no error."""
@@ -218,6 +217,8 @@ class Holder:
                 return
             if pid == 0:
                 return
+            if self.processes is not None:
+                self.processes.ended(pid, status)
             client, request = self.children.pop(pid, (None, 0))
             if client is not None and client.fileno() >= 0:
                 self.reply(client, {"id": request}, {"status": status}, [])
@@ -248,6 +249,8 @@ class Holder:
 
     def do_forget(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """End what runs in these namespaces, and let them go; the log goes on counting them."""
+        if self.processes is not None:
+            self.processes.forget(request["names"])
         for name in request["names"]:
             empty(f"{NETNS_DIR}/{name}")
         return {}, []
@@ -320,31 +323,31 @@ class Holder:
 
     def do_run(self, client: socket.socket, request: dict[str, Any], fds: list[int]) -> Any:
         """Start a program in a node with *fds* as its input, output and errors."""
-        pid = os.fork()
-        if pid == 0:
-            self.become(request, fds)
-        self.children[pid] = (client, request["id"])
+        self.children[self.launch(request, fds)] = (client, request["id"])
         return None, []
 
-    def become(self, request: dict[str, Any], fds: list[int]) -> None:
-        """In the child: enter the node and turn into the program, or say why not."""
-        try:
-            signal.set_wakeup_fd(-1)
-            resource.setrlimit(resource.RLIMIT_NOFILE, self.room)
-            for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT):
-                signal.signal(number, signal.SIG_DFL)
-            self.inside(request["node"])
-            if request.get("sys") and request["node"] != self.home_node:
-                own_sys()
-            for target, fd in enumerate(fds):
-                os.dup2(fd, target)
-            os.execvpe(request["argv"][0], request["argv"], request["env"])  # noqa: S606
-        except (FileNotFoundError, NotADirectoryError):  # the latter: of a PATH that names a file
-            os.write(2, f"no such program: {request['argv'][0]}\n".encode())
-            os._exit(127)
-        except BaseException as error:  # noqa: BLE001 - nothing may return from this child
-            os.write(2, str(error).encode())
-            os._exit(126)
+    def launch(self, request: dict[str, Any], fds: list[int]) -> int:
+        """Fork a program; its PID."""
+        pid = os.fork()
+        if pid == 0:
+            own = bool(request.get("sys")) and request["node"] != self.home_node
+            become(request, fds, lambda: self.inside(request["node"]), own=own, room=self.room)
+        return pid
+
+    def do_keep(self, _client: object, request: dict[str, Any], fds: list[int]) -> Any:
+        """Start, and stop, processes that are kept; with a descriptor of their logs' folder."""
+        if self.processes is None:
+            from hopscope.kernel.processes import Processes  # noqa: PLC0415 - wanted by few
+
+            self.processes = Processes(os.dup(fds[0]), self.launch, self.poller)
+        self.processes.stop(request["stop"])
+        self.processes.start(request["start"])
+        return {}, []
+
+    def do_processes(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
+        """How the processes fare that are kept."""
+        self.reap()
+        return {"processes": self.processes.told() if self.processes else []}, []
 
     def do_record(self, _client: object, request: dict[str, Any], fds: list[int]) -> Any:
         """Keep *fds*, and record what LOG rules do as the first of each two brings it.
@@ -362,7 +365,7 @@ class Holder:
         """Record all that has arrived by now; answers the log's size."""
         for fd in self.recorded:
             self.drain(fd)
-        return {"size": os.fstat(self.log).st_size}, []
+        return {"size": self.log.size}, []
 
     def drain(self, fd: int) -> None:
         """Append what is to be kept of a node's reports. A full disk loses lines, not the lab."""
@@ -375,25 +378,10 @@ class Holder:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     return
-                self.append(node, b"")  # an overrun is recorded as an empty message
+                self.log.append(node, b"")  # an overrun is recorded as an empty message
                 continue
             for message in recorder.keep(data):
-                self.append(node, message)
-
-    def append(self, node: int, message: bytes) -> None:
-        """One entry of the log file, whole or not at all; none beyond `MOST_LOGGED` but of that."""
-        if self.full:
-            return
-        size = os.fstat(self.log).st_size
-        if size + RECORD.size + len(message) > MOST_LOGGED:
-            self.full, message = True, b""
-        entry = RECORD.pack(time.time_ns(), node, len(message)) + message
-        try:
-            if os.write(self.log, entry) != len(entry):
-                os.ftruncate(self.log, size)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self.log, size)
+                self.log.append(node, message)
 
     def do_detach(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
         """From now on live until told to stop."""

@@ -18,14 +18,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from msgspec import convert
+
 from hopscope.errors import CannotError, HopscopeError, KernelError, NoSuchLabError
-from hopscope.kernel import letters
+from hopscope.kernel.asking import Asking
 from hopscope.kernel.letters import MOST_FDS
 from hopscope.kernel.protocol import Completed
 from hopscope.kernel.starting import START, first_letters, listen, make_room
 from hopscope.kernel.state import Claim, LabFile, find, privileged, running, state_home
 from hopscope.kernel.tools import tool_path
 from hopscope.kernel.transport import Route
+from hopscope.model.process import ProcessState
 from hopscope.model.vocab import NodeName
 from hopscope.wire.netlink import Message
 
@@ -42,7 +45,7 @@ _RESTORING: Final = 30.0  # … and that restoring the host may take: a few prog
 _ANSWERS: Final = 5.0  # … and in which a holder that we come to answers
 
 
-class Sandbox:
+class Sandbox(Asking):
     """A lab's nodes; implements `Kernel`. Make one with `start` or `attach`."""
 
     def __init__(
@@ -53,13 +56,10 @@ class Sandbox:
         lives: Sequence[int],
     ) -> None:
         """*lives*: descriptors of the holder's process and, on the host, of its guardian's."""
-        self._control = control
-        self._count = 0
+        super().__init__(control, pid)
         self._routes: dict[tuple[NodeName, int], Route] = {}
         self._namespaces: dict[NodeName, int] = {}
         self._lives = list(lives)
-        self._patience = START
-        self.pid = pid
         self._nodes = tuple(nodes)
         self.notes: tuple[str, ...] = ()
 
@@ -306,6 +306,24 @@ class Sandbox:
             code = os.waitstatus_to_exitcode(reply["status"])
             return Completed(code, files[1].read(), files[2].read())
 
+    def keep(
+        self, start: Sequence[Mapping[str, object]], stop: Sequence[Sequence[str]], logs: Path
+    ) -> None:
+        """Start processes that live as long as the lab, after those of *stop* are ended.
+
+        See `kernel.processes`; their output goes to *logs*. KernelError when there is no room.
+        """
+        folder = os.open(logs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._request("keep", [folder], start=list(start), stop=list(stop))
+        finally:
+            os.close(folder)
+
+    def processes(self) -> list[ProcessState]:
+        """How those fare; what they printed by now is written."""
+        reply, _fds = self._request("processes")
+        return convert(reply["processes"], list[ProcessState])
+
     def record(self, sockets: Mapping[NodeName, tuple[socket.socket, socket.socket]]) -> None:
         """Hand each node's listener and table owner to the holder, which records LOG rules."""
         fds = [made.fileno() for pair in sockets.values() for made in pair]
@@ -359,37 +377,6 @@ class Sandbox:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _send(self, do: str, fds: Sequence[int], fields: Mapping[str, Any], flags: int = 0) -> int:
-        self._count += 1
-        letters.send(self._control, {"do": do, "id": self._count, **fields}, fds, flags)
-        return self._count
-
-    def _request(
-        self, do: str, fds: Sequence[int] = (), /, **fields: object
-    ) -> tuple[dict[str, Any], list[int]]:
-        if self._control.fileno() < 0:
-            raise CannotError("this lab was taken down", mend="hopscope up, or run, again")
-        self._control.settimeout(None if do == "run" else self._patience)
-        try:
-            number = self._send(do, fds, fields)
-            while True:  # an interrupted request's late answer may still lie here
-                reply, got = letters.receive(self._control)
-                if "id" not in reply:
-                    raise ConnectionResetError(errno.ECONNRESET, "the holder is gone")
-                if reply["id"] == number:
-                    break
-                for fd in got:
-                    os.close(fd)
-        except TimeoutError as error:
-            what = f"the lab's holder process has not answered for {self._patience:g} seconds"
-            raise CannotError(what, mend=f"kill -9 {self.pid}   (the holder)") from error
-        except ConnectionError as error:
-            what = "the lab's holder process has ended (killed?), and the kernel freed the lab"
-            raise CannotError(what, mend="hopscope up, or run, again") from error
-        if "error" in reply:
-            raise KernelError(reply["error"], f"in the sandbox: {do}", reply["doing"])
-        return reply, got
 
 
 def _ended(process: int, within: float) -> bool:

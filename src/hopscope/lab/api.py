@@ -25,6 +25,8 @@ __all__ = ["Lab"]
 Part = TypeVar("Part")
 Plain = dict[str, Any]
 """As a lab file says it: only what was given."""
+Address = str | Mapping[str, str]
+"""``10.0.0.1/24``, or ``{"pool": "pods"}`` to draw one."""
 
 
 class Lab:
@@ -35,6 +37,7 @@ class Lab:
         self.name = name
         self._place = _caller()
         self._top: Plain = _given(name=name, description=description or None)
+        self._pools: list[tuple[str, Plain, Place]] = []
         self._nodes: list[tuple[str, Plain, Place]] = []
         self._links: list[tuple[Plain, Place]] = []
         self._steps: list[tuple[Plain, Place]] = []
@@ -56,13 +59,27 @@ class Lab:
         made._source = (text, file)
         return made
 
+    def pool(
+        self,
+        name: str,
+        range: str,  # noqa: A002 - as a lab file names it
+        *,
+        reserved: Sequence[str] = (),
+        prefix: int | None = None,
+    ) -> Self:
+        """Add a pool of addresses: ``lab.pool("pods", "10.244.0.0/16")``."""
+        body = _given(range=range, reserved=reserved, prefix=prefix)
+        self._add(self._pools, (name, body, _caller()))
+        return self
+
     def node(
         self,
         name: str,
         *,
+        count: int | None = None,
         bridges: Sequence[str] | Mapping[str, Mapping[str, object]] = (),
         devices: Mapping[str, Mapping[str, object]] | None = None,
-        addresses: Mapping[str, str | Sequence[str]] | None = None,
+        addresses: Mapping[str, Address | Sequence[Address]] | None = None,
         routes: Sequence[str | Mapping[str, object]] = (),
         policy: Sequence[str | Mapping[str, object]] = (),
         neighbours: Mapping[str, Mapping[str, str]] | None = None,
@@ -73,9 +90,11 @@ class Lab:
         lo: bool = True,
         dad: bool = False,
         down: Sequence[str] = (),
+        run: Sequence[str | Mapping[str, object]] = (),
     ) -> Self:
-        """Add a network namespace; the arguments are the keys of a node in a lab file."""
+        """Add a network namespace, or *count* of them; see a node's keys in a lab file."""
         body = _given(
+            count=count,
             bridges=bridges,
             devices=devices,
             addresses=addresses,
@@ -89,6 +108,7 @@ class Lab:
             lo=None if lo else False,
             dad=dad or None,
             down=down,
+            run=run,
         )
         self._add(self._nodes, (name, body, _caller()))
         return self
@@ -158,13 +178,14 @@ class Lab:
         return found
 
     def _twice(self) -> Iterator[Problem]:
-        """Nodes of a name that there is already; a mapping would keep but one."""
-        first: dict[str, Place] = {}
-        for name, _body, place in self._nodes:
-            if name in first:
-                message = f"there is a node {name!r} already, of {first[name]}"
-                yield Problem(place=place, rule="duplicate-key", message=message, text=name)
-            first.setdefault(name, place)
+        """Nodes or pools of a name that there is already; a mapping would keep but one."""
+        for what, parts in (("node", self._nodes), ("pool", self._pools)):
+            first: dict[str, Place] = {}
+            for name, _body, place in parts:
+                if name in first:
+                    message = f"there is a {what} {name!r} already, of {first[name]}"
+                    yield Problem(place=place, rule="duplicate-key", message=message, text=name)
+                first.setdefault(name, place)
 
     def up(self, name: str | None = None, *, on_host: bool = False) -> StandingLab:
         """Build it: ``with lab.up() as running: …``. It ends with the block, or the process."""
@@ -201,9 +222,11 @@ class Lab:
             return tree.Scalar(text=text, unquoted=False, place=place)
 
         top = self._place
-        nodes = [(label(name, place), grown(body, place)) for name, body, place in self._nodes]
         parts = [(label(key, top), grown(value, top)) for key, value in self._top.items()]
-        parts.append((label("nodes", top), tree.mapping(nodes, top)))
+        for key, named in (("pools", self._pools), ("nodes", self._nodes)):
+            below = [(label(name, place), grown(body, place)) for name, body, place in named]
+            if below or key == "nodes":
+                parts.append((label(key, top), tree.mapping(below, top)))
         for key, listed in (("links", self._links), ("story", self._steps)):
             items = [grown(body, place) for body, place in listed]
             parts.append((label(key, top), tree.listing(items, top)))

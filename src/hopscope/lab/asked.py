@@ -6,13 +6,15 @@ from typing import Final
 from hopscope.errors import UsageError
 from hopscope.model.limits import COUNT, SIZE, TIMEOUT, Limits
 
-__all__ = ["argv", "check_ping", "check_tool", "sysctl_text", "texts"]
+__all__ = ["argv", "check_ping", "check_tool", "no_node", "sysctl_text", "texts"]
 
 _PING: Final[Mapping[str, tuple[Limits, str]]] = {
     "count": (COUNT, "a whole number"),
     "timeout": (TIMEOUT, "a number of seconds"),
     "size": (SIZE, "a whole number of bytes"),
 }
+_LISTED: Final = 10  # more names than these are no help
+_GUESSED: Final = 200
 _TOOLS: Final = ("iptables", "ip6tables")
 
 
@@ -31,6 +33,19 @@ def check_tool(tool: str) -> None:
     if tool not in _TOOLS:
         message = f"tool is one of {', '.join(_TOOLS)}, not {tool!r}"
         raise UsageError(message)
+
+
+def no_node(lab: str, name: str, known: Sequence[str]) -> str:
+    """What is said when a lab has no node of that name; it may have thousands of others."""
+    from difflib import get_close_matches  # noqa: PLC0415 - most calls end without it
+
+    first = f"{name}1"  # of those that were counted under the name
+    near = [first] if first in known else get_close_matches(name, known[:_GUESSED], n=1)
+    if len(known) <= _LISTED:
+        hint = f"it has {', '.join(known)}"
+    else:
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {len(known)}, as {known[0]}"
+    return f"lab {lab!r} has no node {name!r}; {hint}"
 
 
 def texts(what: str, given: str | Sequence[str]) -> list[str]:

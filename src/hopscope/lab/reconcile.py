@@ -31,6 +31,7 @@ from hopscope.plan.compare import differences
 from hopscope.plan.compile import HOME, compile_lab
 from hopscope.plan.converge import Convergence, converge
 from hopscope.plan.ops import AddRules, MakeNodes, Plan
+from hopscope.plan.processes import changes
 from hopscope.plan.restore import plan_of
 from hopscope.plan.wanted import Wanted, wanted
 from hopscope.plan.world import World, default_path
@@ -50,13 +51,15 @@ def from_nothing(spec: LabSpec) -> Convergence:
     nothing = World(Snapshot(nodes=()), sysctls={}, defaults={}, expected_rules={})
     goal = wanted(plan)
     found = differences(goal, nothing)
-    return converge(plan, found, nothing)
+    made = converge(plan, found, nothing)
+    return replace(made, changes=(*made.changes, *changes(spec)))
 
 
 def compare(sandbox: Sandbox, spec: LabSpec, earlier: LabSpec) -> Convergence:
     """How what there is differs from *spec*; *earlier* is what was declared before. Reads only."""
     _check_comparable(spec, earlier)
-    return _Reconciliation(sandbox, compile_lab(spec), _paths(spec, earlier)).difference()
+    found = _Reconciliation(sandbox, compile_lab(spec), _paths(spec, earlier)).difference()
+    return replace(found, changes=(*found.changes, *changes(spec, earlier)))
 
 
 def reconcile(

@@ -77,6 +77,7 @@ class RunningLab:
             running = cls._begun(spec, source, on_host=on_host, also=kept, meanwhile=meanwhile)
             try:
                 running._build(progress)  # noqa: SLF001 - its own class's
+                running._keep_processes()  # noqa: SLF001
             except BaseException:
                 running.down()
                 raise
@@ -123,6 +124,12 @@ class RunningLab:
         limits = {HOME: tuple(ours)} if self._host else {}
         self.sandbox.notes += tuple(listen(self.sandbox, self._logging_nodes(), limits))
         apply(contents, self.sandbox, progress=progress)
+
+    def _keep_processes(self) -> None:
+        if any(node.run for node in self.spec.nodes):
+            from hopscope.lab.processes import start  # noqa: PLC0415 - few labs have some
+
+            start(self.sandbox, self.spec)
 
     @classmethod
     def attach(cls, name: str) -> Self:
@@ -180,6 +187,7 @@ class RunningLab:
         state before is restored. Raises as `lab.reconcile.reconcile` does, and LabExistsError for
         the lab of a run or a test that another process performs.
         """
+        from hopscope.lab.processes import Keeping  # noqa: PLC0415 - few labs change
         from hopscope.lab.reconcile import alone, reconcile  # noqa: PLC0415 - few labs change
 
         spec = replace(spec, name=self.name)
@@ -189,8 +197,10 @@ class RunningLab:
             if self.file.temporary and not self._ours:  # it ends with the process that made it
                 raise LabExistsError(self.name)
             self._listed.clear()  # a node's name may come to mean another namespace
+            kept = Keeping(self.sandbox, spec, self.spec)
 
             def record() -> None:
+                kept.change()
                 self._rewrite(
                     self.file._replace(
                         source=source,
@@ -200,9 +210,10 @@ class RunningLab:
                     )
                 )
 
-            changes = reconcile(self.sandbox, spec, self.spec, self.file, record=record)
+            with kept:
+                changes = reconcile(self.sandbox, spec, self.spec, self.file, record=record)
         self._spec = spec
-        return changes
+        return (*changes, *kept.changes)
 
     def differences(self, spec: LabSpec | None = None) -> "Convergence":
         """How the lab differs from *spec*, or from what was declared; nothing is changed."""
@@ -242,8 +253,7 @@ class RunningLab:
     def check_node(self, name: str) -> NodeName:
         """The node of that name; UsageError naming the known ones when there is none."""
         if name not in self.nodes:
-            message = f"lab {self.name!r} has no node {name!r}; it has {', '.join(self.nodes)}"
-            raise UsageError(message)
+            raise UsageError(asked.no_node(self.name, name, self.nodes))
         return NodeName(name)
 
     def snapshot(self, nodes: str | Sequence[str] | None = None, *, rules: bool = True) -> Snapshot:

@@ -6,11 +6,14 @@ from typing import Self
 
 from hopscope.errors import UsageError
 from hopscope.lab.asked import check_ping
+from hopscope.lab.processes import folder
+from hopscope.lab.readiness import output
 from hopscope.lab.running import RunningLab
 from hopscope.lab.story import perform
 from hopscope.lab.story import ping as ping_once
 from hopscope.model.lab import PingStep
 from hopscope.model.lookup import in_subnet
+from hopscope.model.process import ProcessState
 from hopscope.model.record import PingResult, Record, StepResult
 from hopscope.model.snapshot import NodeState
 from hopscope.model.vocab import NodeName
@@ -65,6 +68,19 @@ class StandingLab(RunningLab):
     ) -> Record:
         """The lab's story, step by step; *told* hears each result as soon as it is known."""
         return perform(self, told=told, promiscuous=promiscuous)
+
+    def processes(self) -> tuple[ProcessState, ...]:
+        """How the processes fare that the lab declares."""
+        return tuple(self.sandbox.processes())
+
+    def output(self, node: str, process: str) -> str:
+        """What a process printed, as far as it is kept; UsageError when there is no such one."""
+        key = (self.check_node(node), process)
+        known = [one.name for one in self.processes() if one.node == node]
+        if process not in known:
+            message = f"{node} runs no process {process!r}; it has {', '.join(known) or 'none'}"
+            raise UsageError(message)
+        return output(folder(self.name), key)
 
     def _address(self, here: NodeState, target: str) -> str:
         """An address as given, or the target node's that is nearest to the source."""

@@ -30,6 +30,7 @@ class Subject(StrEnum):
     SYSCTL = "sysctl"
     RULES = "rules"
     PART = "part"  # told by its operation
+    PROCESS = "process"
 
 
 class Change(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from hopscope.errors import Place
 from hopscope.model.devices import PortOptions, Vlan, Vxlan
 from hopscope.model.kind import Kind
+from hopscope.model.process import Restart
 from hopscope.model.traffic import Traffic
 from hopscope.model.vocab import TABLES, DevName, DevRef, Mac, NodeName
 
@@ -32,6 +33,8 @@ __all__ = [
     "NodeSpec",
     "PingStep",
     "PolicySpec",
+    "ProcessSpec",
+    "ReadySpec",
     "RemoteSpec",
     "RouteSpec",
     "RuleLine",
@@ -176,6 +179,26 @@ class RuleLine(Struct, frozen=True, kw_only=True):
     place: Place | None = None
 
 
+class ReadySpec(Struct, frozen=True, kw_only=True):
+    """What makes a process ready: one of a port, an expression in its output, a command."""
+
+    tcp: int | None = None
+    log: str | None = None
+    command: tuple[str, ...] = ()
+    timeout: float = 10.0
+
+
+class ProcessSpec(Struct, frozen=True, kw_only=True):
+    """A process that runs in a node as long as the lab stands. *ready* None: when it runs."""
+
+    name: str
+    argv: tuple[str, ...]
+    ready: ReadySpec | None = None
+    restart: Restart = Restart.NEVER
+    env: Mapping[str, str] = field(default_factory=dict)
+    place: Place | None = None
+
+
 class NodeSpec(Struct, frozen=True, kw_only=True):
     """One network namespace. *down* lists devices to leave down, *macs* chosen addresses."""
 
@@ -193,6 +216,7 @@ class NodeSpec(Struct, frozen=True, kw_only=True):
     lo: bool = True  # bring up the loopback device
     dad: bool = False  # detect duplicates of its IPv6 addresses, which takes a second or two
     down: tuple[DevName, ...] = ()
+    run: tuple[ProcessSpec, ...] = ()
     place: Place | None = None
 
 

@@ -12,9 +12,11 @@ __all__ = [
     "FORWARD_DELAY",
     "METRIC",
     "MTU",
+    "PORT",
     "PRIORITY",
     "QUEUES",
     "RATE",
+    "READY",
     "REPLICAS",
     "RULE_PRIORITY",
     "SIZE",
@@ -61,4 +63,6 @@ UDP_PORT: Final = Limits(low=1, high=0xFFFF)
 RATE: Final = Limits(low=1000, high=10**12)  # bits a second
 BURST: Final = Limits(low=1, high=(1 << 31) - 1)  # bytes
 WAIT: Final = Limits(low=0, high=60 * 10**9)  # nanoseconds
+PORT: Final = Limits(low=1, high=65_535)  # of TCP
+READY: Final = Limits(low=0, high=600, above=True)
 REPLICAS: Final = Limits(low=1, high=10_000)

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from hopscope.errors import KernelError
-from hopscope.kernel.holder import RECORD
+from hopscope.kernel.logfile import RECORD
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.events import Logged
 from hopscope.model.vocab import DevName, Nanos, NodeName

@@ -38,6 +38,7 @@ from hopscope.spec.buildlinks import built_bridge, built_device, built_link, wri
 from hopscope.spec.names import ip_of
 from hopscope.spec.network import Policy, Route
 from hopscope.spec.origins import Origins
+from hopscope.spec.processes import processes_of
 from hopscope.spec.replicas import Replicas, counts_of, links_of, nodes_of
 from hopscope.spec.schema import Lab, Node, Ping, PingExpect, Step, TableExpect
 from hopscope.spec.tree import Locate, Path
@@ -138,6 +139,7 @@ def _node(name: NodeName, node: Node, where: Locate) -> NodeSpec:
         lo=node.lo,
         dad=node.dad,
         down=tuple(map(DevName, node.down)),
+        run=processes_of(node.run, (*path, "run"), where),
         place=where(path, key=True),
     )
 

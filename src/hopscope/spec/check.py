@@ -9,6 +9,7 @@ from hopscope.spec.devicerules import devices
 from hopscope.spec.firewall import firewall
 from hopscope.spec.layer3 import layer3
 from hopscope.spec.policy import policy
+from hopscope.spec.processes import processes
 from hopscope.spec.scope import Listing, scope_of
 from hopscope.spec.stories import story
 from hopscope.spec.sysctls import sysctls
@@ -46,5 +47,6 @@ def check(
             for problem in sysctls(scope, node.name, node.sysctls, ("nodes", node.name, "sysctls"))
         ),
         *firewall(scope),
+        *processes(scope),
         *story(scope),
     ]

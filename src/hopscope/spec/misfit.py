@@ -46,6 +46,8 @@ _THINGS: Final = {
     "Node": "a node",
     "Pool": "a pool",
     "Address": "an address",
+    "Process": "a process",
+    "Ready": "'ready'",
     "Bridge": "a bridge",
     "Vlan": "a VLAN",
     "Route": "a route",

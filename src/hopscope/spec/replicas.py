@@ -53,7 +53,7 @@ def counts_of(lab: schema.Lab, where: Locate) -> tuple[Counts, list[Problem]]:
 def _parts(lab: schema.Lab) -> Iterator[str]:
     """The node of each part that is there once for every replica of it."""
     for name, node in lab.nodes.items():
-        yield from [name] * (1 + sum(map(len, node.addresses.values())))
+        yield from [name] * (1 + len(node.run) + sum(map(len, node.addresses.values())))
     for link in lab.links:
         yield from (one.end.node for one in link.ends)
     for step in lab.story:

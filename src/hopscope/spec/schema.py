@@ -11,6 +11,7 @@ from hopscope.spec.devices import Device
 from hopscope.spec.network import AnyBridge, AnyLink, AnyPolicy, AnyRoute, Bridge
 from hopscope.spec.part import Part, Texts, within
 from hopscope.spec.schemapools import Addresses, NamedPool
+from hopscope.spec.schemarun import Processes
 
 __all__ = [
     "Lab",
@@ -108,6 +109,11 @@ class Node(Part):
         description="Detect duplicates of its IPv6 addresses, as hosts do; it takes two seconds.",
     )
     down: list[str] = Field(default=[], description="Devices to leave down.", examples=[["veth1a"]])
+    run: Processes = Field(
+        default=[],
+        description="Processes that it runs as long as the lab stands.",
+        examples=[["python3 -m http.server 80"]],
+    )
 
 
 class Show(Part):

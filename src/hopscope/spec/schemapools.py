@@ -61,6 +61,8 @@ NamedPool = Annotated[
 _Address = Annotated[Address, BeforeValidator(short.address, json_schema_input_type=str | Address)]
 Addresses = Annotated[
     list[_Address],
-    BeforeValidator(short.addresses, json_schema_input_type=str | Address | list[str | Address]),
+    BeforeValidator(
+        short.one_or_several, json_schema_input_type=str | Address | list[str | Address]
+    ),
 ]
 """The addresses of a device; one stands for a list of it."""

@@ -4,6 +4,7 @@ Each function lets pass what it does not know: the model behind it says what it 
 """
 
 import re
+import shlex
 from typing import Any, Final
 
 from pydantic_core import PydanticCustomError
@@ -12,26 +13,30 @@ from hopscope.spec.faults import shortened
 
 __all__ = [
     "address",
-    "addresses",
     "bridges",
+    "command",
     "device_text",
     "empty_when_null",
     "end_name",
     "link",
     "link_end",
     "mark",
+    "one_condition",
     "one_key",
     "one_or_many",
+    "one_or_several",
     "one_origin",
     "over",
     "ping",
     "policy",
     "pool",
+    "process",
     "refusal",
     "route",
     "show",
     "sysctl_value",
     "table",
+    "text_value",
     "vlan",
     "wanted",
 ]
@@ -90,8 +95,8 @@ def one_or_many(value: Any) -> Any:
     return value
 
 
-def addresses(value: Any) -> Any:
-    """``a`` is ``[a]``, whether it is given or drawn."""
+def one_or_several(value: Any) -> Any:
+    """``a`` is ``[a]``, be it a text or a mapping."""
     if isinstance(value, str | dict):
         return [value]
     if not isinstance(value, list):
@@ -261,6 +266,47 @@ def ping(value: Any) -> Any:
         hint = "write 'ns1 -> ns2', or {from: ns1, to: ns2, count: 3}"
         raise refusal("bad-ping", f"{shortened(value)} is not a ping", text=value, hint=hint)
     return {"from": match["source"], "to": match["target"]}
+
+
+def process(value: Any) -> Any:
+    """``python3 -m http.server`` is ``{command: python3 -m http.server}``."""
+    if isinstance(value, str):
+        return {"command": value}
+    return _mapping_or(value, "a text like 'python3 -m http.server 80'")
+
+
+def command(value: Any) -> Any:
+    """``nginx -g "daemon off;"`` is ``[nginx, -g, "daemon off;"]``: words, for no shell."""
+    if not isinstance(value, str):
+        return one_or_many(value)
+    try:
+        return shlex.split(value)
+    except ValueError as error:
+        message = f"{shortened(value)} cannot be split into words: {error}"
+        raise refusal("bad-command", message, text=value, hint="close the quote") from None
+
+
+def one_condition(value: Any) -> Any:
+    """A process is ready by one condition. Other keys pass: they are another mistake."""
+    if not isinstance(value, dict):
+        raise wanted("a mapping like {tcp: 80}")
+    given = [name for name in ("tcp", "log", "command") if name in value]
+    if len(given) > 1:
+        hint = "write a command that tries all of it"
+        message = f"a process is ready by one condition, and this names {' and '.join(given)}"
+        raise refusal("one-key", message, hint=hint)
+    if not given and value.keys() <= {"timeout"}:
+        hint = "write {tcp: 80}, {log: REGEX} or {command: …}"
+        message = "'ready' needs one of the keys 'tcp', 'log' and 'command'"
+        raise refusal("missing-key", message, hint=hint)
+    return value
+
+
+def text_value(value: Any) -> Any:
+    """``80`` is the text that a program reads; true and false may mean many."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise wanted("a text or a whole number")
+    return str(value)
 
 
 def sysctl_value(value: Any) -> Any:

@@ -63,12 +63,16 @@ def test_each_argument_reaches_the_lab() -> None:
         nft="table inet t { }",
         lo=False,
         down=["eth0"],
+        run=["sleep 9", {"command": ["a", "b"], "ready": {"tcp": 80, "timeout": 1.5}}],
     )
+    lab.pool("pods", "10.244.0.0/16", reserved=["10.244.0.1"], prefix=24).pool("six", "fd00::/64")
+    lab.node("pod", count=2, addresses={"lo": [{"pool": "pods"}, {"pool": "six"}]})
     lab.node("ns2").link("ns1:eth0", "ns2:eth0", mtu=1300, mac={"ns2:eth0": "02:00:00:00:00:0a"})
     lab.step(ping={"from": "ns1", "to": "10.0.0.9", "count": 2}).step(show="links")
     text = """
 name: all
 description: A lab.
+pools: {pods: {range: 10.244.0.0/16, reserved: [10.244.0.1], prefix: 24}, six: "fd00::/64"}
 nodes:
   ns1:
     bridges: {br0: {stp: true, mtu: 1400}}
@@ -81,6 +85,8 @@ nodes:
     nft: "table inet t { }"
     lo: false
     down: [eth0]
+    run: [sleep 9, {command: [a, b], ready: {tcp: 80, timeout: 1.5}}]
+  pod: {count: 2, addresses: {lo: [{pool: pods}, {pool: six}]}}
   ns2: {}
 links: [{ends: [ns1:eth0, ns2:eth0], mtu: 1300, mac: {"ns2:eth0": "02:00:00:00:00:0a"}}]
 story: [{ping: {from: ns1, to: 10.0.0.9, count: 2}}, {show: links}]
@@ -236,3 +242,19 @@ def test_a_pings_target_becomes_an_address() -> None:
     (step,) = lab.link("x:e", "y:e").step(ping="x -> y").spec().story
     assert isinstance(step, PingStep)
     assert (step.source, step.target, step.address) == ("x", "y", "10.0.0.2")
+
+
+def test_mistakes_in_counted_nodes_and_pools_have_their_lines() -> None:
+    """Each once, though it is there in every replica."""
+    lab = Lab("wrong")
+    lab.pool("pods", "10.0.0.0/30").pool("pods", "10.1.0.0/16")
+    twice = here(-1)
+    lab.node("pod", count=3, addresses={"lo": {"pool": "podz"}})
+    unknown = here(-1)
+    lab.node("none", count=0)
+    none = here(-1)
+    assert problems(lab) == [
+        ("duplicate-key", twice),
+        ("unknown-pool", unknown),
+        ("out-of-range", none),
+    ]

@@ -81,3 +81,17 @@ def test_sysctl_values(value: str | int, text: str) -> None:
 def test_sysctl_values_that_cannot_be(value: Any, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         asked.sysctl_text("net.x", value)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "hint"),
+    [
+        ("ns9", ["host", "ns1"], "it has host, ns1"),
+        ("pod", [f"pod{n}" for n in range(1, 4000)], "did you mean 'pod1'?"),
+        ("hots", ["host", *(f"pod{n}" for n in range(1, 4000))], "did you mean 'host'?"),
+        ("x", ["host", *(f"pod{n}" for n in range(1, 4000))], "it has 4000, as host"),
+    ],
+)
+def test_a_node_that_is_not_there(name: str, known: list[str], hint: str) -> None:
+    """A lab of thousands does not name them all."""
+    assert asked.no_node("many", name, known) == f"lab 'many' has no node '{name}'; {hint}"

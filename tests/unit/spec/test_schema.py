@@ -25,6 +25,10 @@ nodes:
     nft: "table ip t {}"
     lo: false
     down: [p3]
+    run:
+      - nginx -g "daemon off;"
+      - {command: [sleep, "1"], name: nap, restart: always, env: {A: 1}, ready: {tcp: 80}}
+      - {command: x, ready: {log: ready, timeout: 2}}
   plain:
   long:
     bridges: {br0: , br1: {stp: true, up: false, mtu: 1400, nf_call_iptables: true}}

@@ -1,0 +1,200 @@
+"""The processes that a lab declares: started, listened to, and started again. Standard library.
+
+The holder loads this only for a lab that has some. What they print goes through a pipe
+of their own into a file of the lab's folder; whether they are ready is judged by whoever
+asked for them. They end with the holder, since the kernel ends its PID namespace.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+__all__ = ["KEPT", "Processes", "log_name"]
+
+KEPT: Final = 512 << 10
+"""Bytes of a process's output in a file, after which that is set aside for a fresh one."""
+
+_FIRST, _LONGEST = 0.1, 60.0  # seconds before a restart; doubled each time, as docker does
+_SETTLED: Final = 10.0  # seconds after which a process counts as one that runs
+_PIECE: Final = 1 << 16
+
+Launch = Callable[[dict[str, Any], list[int]], int]
+"""Starts a program with these descriptors as its input, output and errors; its PID."""
+
+
+def log_name(node: str, name: str) -> str:
+    """The file of its output; what was set aside ends with ``.1``."""
+    return f"{node}:{name}.log"
+
+
+class _Process:
+    """One that was asked for: what is to run, and how it fares."""
+
+    def __init__(self, wish: dict[str, Any]) -> None:
+        self.wish = wish
+        self.pipe = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self.pipe[0], False)
+        self.log = -1
+        self.exec = -1  # it ends when the child has become the program; before, it may fail
+        self.pid = 0
+        self.code: int | None = None  # how it ended last; of a signal its negative
+        self.restarts = 0
+        self.since = time.time_ns()
+        self.begun = 0.0
+        self.pause = _FIRST
+        self.due: float | None = None  # when it is to be started again
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Its node and its name."""
+        return self.wish["node"], self.wish["name"]
+
+    def drop(self) -> None:
+        """Of its becoming the program nothing more is to be heard."""
+        if self.exec >= 0:
+            os.close(self.exec)
+            self.exec = -1
+
+    def told(self) -> dict[str, Any]:
+        """How it fares."""
+        phase = "exited" if self.due is None else "restarting"
+        if self.pid:
+            phase = "starting" if self.exec >= 0 else "running"
+        return {
+            **{key: self.wish[key] for key in ("node", "name", "argv", "restart")},
+            "phase": phase,
+            "pid": self.pid,
+            "code": self.code,
+            "restarts": self.restarts,
+            "since": self.since,
+        }
+
+
+class Processes:
+    """All of a lab; *folder* is a descriptor of where their output goes."""
+
+    def __init__(self, folder: int, launch: Launch, poller: select.epoll) -> None:
+        self._folder, self._launch, self._poller = folder, launch, poller
+        self._all: dict[tuple[str, str], _Process] = {}
+        self._pipes: dict[int, _Process] = {}
+        self._pids: dict[int, _Process] = {}
+        self._nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+    def start(self, wishes: Sequence[dict[str, Any]]) -> None:
+        """Start each; OSError when one cannot be, for want of room or of its node."""
+        for wish in wishes:
+            process = _Process(wish)
+            self.stop([process.key])
+            self._all[process.key] = process
+            self._pipes[process.pipe[0]] = process
+            self._poller.register(process.pipe[0], select.EPOLLIN)
+            for name in (log_name(*process.key), f"{log_name(*process.key)}.1"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=self._folder)
+            self._open(process)
+            self._run(process)
+
+    def stop(self, keys: Sequence[Sequence[str]]) -> None:
+        """End each and what it started in its session, at once; they are known no longer."""
+        for node, name in keys:
+            process = self._all.pop((node, name), None)
+            if process is None:
+                continue
+            if process.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                self._pids.pop(process.pid, None)
+            self.heard(process.pipe[0])
+            self._poller.unregister(process.pipe[0])
+            del self._pipes[process.pipe[0]]
+            process.drop()
+            for fd in (*process.pipe, process.log):
+                if fd >= 0:
+                    os.close(fd)
+
+    def forget(self, nodes: Sequence[str]) -> None:
+        """Stop those of nodes that are let go."""
+        self.stop([key for key in self._all if key[0] in nodes])
+
+    def told(self) -> list[dict[str, Any]]:
+        """How each fares, once all that they printed by now is written."""
+        for fd, process in self._pipes.items():
+            self.heard(fd)
+            _look(process)
+        return [process.told() for process in self._all.values()]
+
+    def ended(self, pid: int, status: int) -> None:
+        """A child ended; if it is one of these, it may be due again."""
+        process = self._pids.pop(pid, None)
+        if process is None:
+            return
+        now = time.monotonic()
+        process.drop()
+        process.pid, process.since = 0, time.time_ns()
+        process.code = os.waitstatus_to_exitcode(status)
+        if now - process.begun >= _SETTLED:
+            process.pause = _FIRST
+        restart = process.wish["restart"]
+        if restart == "always" or (restart == "on-failure" and status != 0):
+            process.due = now + process.pause
+            process.pause = min(process.pause * 2, _LONGEST)
+
+    def due(self) -> float | None:
+        """Start those whose time has come; the seconds until the next, None without one."""
+        now = time.monotonic()
+        for process in self._all.values():
+            if process.due is not None and process.due <= now:
+                process.restarts += 1
+                try:
+                    self._run(process)
+                except OSError:  # no room for one more: later
+                    process.due = now + process.pause
+        times = [process.due for process in self._all.values() if process.due is not None]
+        return max(0.0, min(times) - now) if times else None
+
+    def heard(self, fd: int) -> None:
+        """Write down what a process printed, as far as there is something."""
+        process = self._pipes.get(fd)
+        if process is None:
+            return
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(16):  # others are to be heard too
+                self._keep(process, os.read(fd, _PIECE))
+
+    def _run(self, process: _Process) -> None:
+        fds = [self._nothing, process.pipe[1], process.pipe[1]]
+        process.drop()
+        process.exec, becoming = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            process.pid = self._launch({**process.wish, "failing": becoming}, fds)
+        finally:
+            os.close(becoming)
+        process.begun, process.since, process.due = time.monotonic(), time.time_ns(), None
+        self._pids[process.pid] = process
+
+    def _open(self, process: _Process) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        process.log = os.open(log_name(*process.key), flags, 0o600, dir_fd=self._folder)
+
+    def _keep(self, process: _Process, data: bytes) -> None:
+        """A full disk loses output, not the lab."""
+        name = log_name(*process.key)
+        with contextlib.suppress(OSError):
+            if os.fstat(process.log).st_size + len(data) > KEPT:
+                os.rename(name, f"{name}.1", src_dir_fd=self._folder, dst_dir_fd=self._folder)
+                full = process.log
+                self._open(process)
+                os.close(full)
+            os.write(process.log, data)
+
+
+def _look(process: _Process) -> None:
+    """Whether the child is the program by now. One that could not be it is about to end."""
+    if process.exec >= 0:
+        with contextlib.suppress(BlockingIOError):
+            if os.read(process.exec, 1) == b"":
+                process.drop()

@@ -1,0 +1,105 @@
+"""The processes of a lab: started with it, changed with it, and looked at."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from hopscope.kernel.interrupts import undisturbed
+from hopscope.kernel.sandbox import Sandbox
+from hopscope.kernel.state import state_home
+from hopscope.kernel.tools import USUAL
+from hopscope.lab.readiness import wait_ready
+from hopscope.model.lab import LabSpec, ProcessSpec
+from hopscope.plan.processes import Key, changes, declared
+
+__all__ = ["Keeping", "folder", "start"]
+
+
+def folder(lab: str) -> Path:
+    """Where the output of a lab's processes is kept."""
+    return state_home() / lab / "processes"
+
+
+def start(sandbox: Sandbox, spec: LabSpec) -> None:
+    """Start all of a fresh lab, and wait until they are ready; NotReadyError when one is not."""
+    if wanted := declared(spec):
+        _keep(sandbox, spec.name, wanted)
+        wait_ready(sandbox, wanted, folder(spec.name))
+
+
+class Keeping:
+    """A change of the processes from those of *earlier* to those of *spec*.
+
+    As a context manager it leads back when the change fails, once the nodes are led back.
+    """
+
+    def __init__(self, sandbox: Sandbox, spec: LabSpec, earlier: LabSpec) -> None:
+        self.changes = tuple(changes(spec, earlier))
+        self._sandbox, self._lab = sandbox, spec.name
+        self._spec, self._earlier = declared(spec), declared(earlier)
+        self._begun = False
+
+    def change(self) -> None:
+        """Start, stop and start anew what differs; NotReadyError when one does not get ready."""
+        if not self.changes:
+            return
+        self._begun = True
+        keys = [(one.node, one.name) for one in self.changes]
+        wanted = {key: self._spec[key] for key in keys if key in self._spec}
+        _keep(self._sandbox, self._lab, wanted, keys)
+        wait_ready(self._sandbox, wanted, folder(self._lab))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None and (self._earlier or self._begun):
+            with undisturbed():
+                self._lead_back()
+
+    def _lead_back(self) -> None:
+        """Those that were changed, and those that ended with a node that is there again."""
+        known = {(state.node, state.name) for state in self._sandbox.processes()}
+        touched = [(one.node, one.name) for one in self.changes] if self._begun else []
+        wanted = {
+            key: process
+            for key, process in self._earlier.items()
+            if key in touched or key not in known
+        }
+        if wanted or touched:
+            _keep(self._sandbox, self._lab, wanted, touched)
+
+
+def _keep(
+    sandbox: Sandbox, lab: str, wanted: Mapping[Key, ProcessSpec], gone: Iterable[Key] = ()
+) -> None:
+    logs = folder(lab)
+    logs.mkdir(mode=0o700, exist_ok=True)
+    here = os.getcwd()  # noqa: PTH109 - as a text
+    wishes = [
+        {
+            "node": node,
+            "name": name,
+            "argv": process.argv,
+            "env": {**_environment(lab, node), **process.env},
+            "restart": process.restart,
+            "folder": here,
+            "sys": True,
+        }
+        for (node, name), process in wanted.items()
+    ]
+    sandbox.keep(wishes, [list(key) for key in gone], logs)
+
+
+def _environment(lab: str, node: str) -> dict[str, str]:
+    """The caller's, with the tools of root, and where in the lab it is; as `hopscope exec`."""
+    path = os.environ.get("PATH", os.defpath).split(":")
+    path += [one for one in USUAL.split(":") if one not in path]
+    return {**os.environ, "PATH": ":".join(path), "HOPSCOPE_LAB": lab, "HOPSCOPE_NODE": node}

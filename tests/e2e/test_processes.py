@@ -1,0 +1,119 @@
+"""hopscope ps and logs: what a lab's processes do and print, from another process."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TWO = """\
+name: two
+nodes:
+  a:
+    run:
+      - {command: "sh -c 'echo one; echo two; exec sleep 86100'", name: said, ready: {log: two}}
+      - {command: sleep 86101, restart: always}
+  b: {run: [sh -c 'exit 5']}
+"""
+
+
+@pytest.fixture(scope="module")
+def two(hopscope: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Three processes, one of which has ended; the lab's name."""
+    path = tmp_path_factory.mktemp("two") / "two.yaml"
+    path.write_text(TWO)
+    return str(hopscope.up(str(path), "two"))
+
+
+def test_ps_tells_how_each_fares(hopscope: Any, two: str) -> None:
+    done = hopscope("ps", two)
+    assert (done.returncode, done.stderr) == (0, "")
+    head, *lines = done.stdout.splitlines()
+    assert head.split() == ["PROCESS", "PID", "AGE", "STATE"]
+    assert [line.split()[0] for line in lines] == ["a/said", "a/sleep", "b/sh"]
+    assert lines[1].endswith("running: sleep 86101")
+    assert lines[2].endswith("exited (exit status 5): sh -c 'exit 5'")
+
+
+def test_ps_as_json(hopscope: Any, two: str) -> None:
+    told = json.loads(hopscope("ps", two, "--json").stdout)
+    assert [(one["node"], one["name"], one["phase"], one["code"]) for one in told] == [
+        ("a", "said", "running", None),
+        ("a", "sleep", "running", None),
+        ("b", "sh", "exited", 5),
+    ]
+    assert told[1]["restart"] == "always"
+
+
+def test_logs_of_several_have_names_and_of_one_none(hopscope: Any, two: str) -> None:
+    assert hopscope("logs", two).stdout == "a/said  | one\na/said  | two\n"
+    assert hopscope("logs", two, "a/said").stdout == "one\ntwo\n"
+    assert hopscope("logs", two, "a/said", "--tail", "1").stdout == "two\n"
+    assert hopscope("logs", two, "b").stdout == ""
+
+
+def test_logs_of_what_is_not_there(hopscope: Any, two: str) -> None:
+    for name in ("c", "a/nothing"):
+        done = hopscope("logs", two, name)
+        words = f"hopscope: lab 'two' has no process '{name}'; it has a/said, a/sleep, b/sh\n"
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", words)
+
+
+def test_a_lab_without_any(hopscope: Any, bridge: str) -> None:
+    assert hopscope("ps", bridge).stdout == f"lab '{bridge}' declares no processes\n"
+    assert hopscope("logs", bridge).stdout == ""
+
+
+@pytest.fixture
+def ticking(hopscope: Any, tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A lab that prints what is written to a FIFO; its name, and the FIFO."""
+    fifo, path = tmp_path / "fifo", tmp_path / "ticking.yaml"
+    os.mkfifo(fifo)
+    run = f"{{command: \"sh -c 'echo ready; exec cat <>{fifo}'\", name: it, ready: {{log: ready}}}}"
+    path.write_text(f"name: ticking\nnodes: {{a: {{run: {run}}}}}\n")
+    yield hopscope.up(str(path), "ticking"), fifo
+    hopscope("down", "ticking")
+
+
+def test_following_goes_on_through_a_fresh_file_until_the_lab_ends(
+    hopscope: Any, ticking: tuple[str, Path]
+) -> None:
+    """More than one file holds, in pieces that it has printed before the next is written."""
+    name, fifo = ticking
+    follower = hopscope.start("logs", name, "-f")
+    assert follower.stdout.readline() == "ready\n"
+    for number in range(12):
+        piece = f"{number:099}\n" * 1000
+        fifo.write_text(piece)
+        assert "".join(follower.stdout.readline() for _ in range(1000)) == piece
+    hopscope("down", name)
+    assert follower.communicate(timeout=10) == ("", "hopscope: lab 'ticking' has ended\n")
+    assert follower.returncode == 0
+
+
+def test_following_ends_with_an_interrupt(hopscope: Any, two: str) -> None:
+    follower = hopscope.start("logs", two, "a/said", "--follow")
+    assert follower.stdout.readline() == "one\n"
+    assert follower.stdout.readline() == "two\n"
+    follower.send_signal(signal.SIGINT)
+    assert follower.communicate(timeout=10) == ("", "")
+    assert follower.returncode == 130
+
+
+def test_up_fails_with_what_the_process_said(hopscope: Any, tmp_path: Path) -> None:
+    """Exit status 3, the line of the file, and no lab."""
+    path = tmp_path / "bad.yaml"
+    path.write_text(
+        "name: bad\nnodes: {a: {run: {command: sh -c 'echo no; exit 9', ready: {tcp: 1}}}}\n"
+    )
+    done = hopscope("up", str(path))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == (
+        f"hopscope: {path}:2:28: a/sh ended before it was ready: exit status 9\n"
+        "  the last lines that it printed:\n    no\n"
+    )
+    assert "bad" not in hopscope("ls").stdout
+    assert not (hopscope.state / "bad").exists()

@@ -1,0 +1,231 @@
+"""Processes on the real kernel: reached, restarted by their policy, bounded, ended with the lab."""
+
+import os
+import signal
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from hopscope import Lab, StandingLab, UsageError
+from hopscope.errors import NotReadyError
+from hopscope.kernel import state
+from hopscope.kernel.processes import KEPT
+from hopscope.kernel.waiting import wait_until
+from hopscope.lab.declare import parse
+from hopscope.lab.processes import folder
+from hopscope.model.process import ProcessPhase, ProcessState
+
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("records")]
+
+SERVE = "import http.server as h; h.test(h.SimpleHTTPRequestHandler, port=8000)"
+FETCH = "from urllib.request import urlopen as u; print(u('http://10.0.0.1:8000/').status)"
+
+
+def web(*run: str | dict[str, object], name: str = "web") -> Lab:
+    """Web ── client, and what web runs."""
+    lab = Lab(name).node("web", addresses={"eth0": "10.0.0.1/24"}, run=run)
+    lab.node("client", addresses={"eth0": "10.0.0.2/24"})
+    return lab.link("web:eth0", "client:eth0")
+
+
+def shell(script: str, **more: object) -> dict[str, object]:
+    return {"command": ["sh", "-c", script], "name": "it", **more}
+
+
+def it(lab: StandingLab) -> ProcessState:
+    (one,) = lab.processes()
+    return one
+
+
+def until(lab: StandingLab, holds: Callable[[ProcessState], bool], what: str) -> ProcessState:
+    wait_until(lambda: holds(it(lab)), what, within=15)
+    return it(lab)
+
+
+@pytest.fixture
+def left() -> Callable[[], list[str]]:
+    """Which labs stand, or have left something."""
+    return lambda: [path.name for path in state.state_home().iterdir()]
+
+
+def test_a_web_server_is_reached_from_another_node() -> None:
+    """As soon as the lab stands: nobody has to wait, and nobody to try again."""
+    server: dict[str, object] = {"command": ["python3", "-c", SERVE], "ready": {"tcp": 8000}}
+    with web(server).up() as lab:
+        fetched = lab.run("client", ["python3", "-c", FETCH])
+        assert (fetched.stdout, fetched.code) == (b"200\n", 0), fetched.stderr
+        one = it(lab)
+        assert (str(one), one.phase, one.restarts) == ("web/python3", ProcessPhase.RUNNING, 0)
+
+
+def test_output_variables_and_place() -> None:
+    """Errors too; the caller's folder and variables, and those of the lab."""
+    script = (
+        'echo "$PWD $A $HOPSCOPE_LAB/$HOPSCOPE_NODE $(ls /sys/class/net)"; echo oops >&2; read x'
+    )
+    with web(shell(script, env={"A": 5}, ready={"log": "^oo.s$"})).up("other") as lab:
+        here = str(Path.cwd())
+        words = [here, "5", "other/web", "eth0", "lo", "oops"]
+        assert lab.output("web", "it").split() == words
+        ended = until(lab, lambda one: one.phase is ProcessPhase.EXITED, "its end")
+        assert ended.code == 1, "read finds nothing on its input"
+        with pytest.raises(UsageError, match="web runs no process 'x'; it has it"):
+            lab.output("web", "x")
+
+
+def test_a_command_tells_that_it_is_ready(tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    with web(shell(f"touch {flag}; sleep 86000", ready={"command": f"test -e {flag}"})).up():
+        assert flag.exists()
+
+
+def test_what_ends_is_restarted_by_its_policy(tmp_path: Path) -> None:
+    """After a failure, or always; never is the default. The signal that ended it is told."""
+    with web(shell("sleep 86001", restart="on-failure")).up() as lab:
+        before = it(lab)
+        lab.run("web", ["kill", "-9", str(before.pid)])
+        after = until(lab, lambda one: one.restarts == 1 and bool(one.pid), "a restart")
+        assert after.code == -9
+        assert after.pid != before.pid
+    count = tmp_path / "count"
+    script = f"echo x >>{count}; [ $(wc -l <{count}) -lt 3 ]"  # succeeds twice, then fails
+    with web(shell(script, restart="on-failure")).up() as lab:
+        ended = until(lab, lambda one: one.phase is ProcessPhase.EXITED, "its success")
+        assert (ended.code, ended.restarts) == (0, 0)
+    with web(shell("exit 0", restart="always")).up() as lab:
+        until(lab, lambda one: one.restarts >= 2, "two restarts")
+    with web(shell("sleep 86002")).up() as lab:
+        lab.run("web", ["kill", str(it(lab).pid)])
+        ended = until(lab, lambda one: one.phase is ProcessPhase.EXITED, "its end")
+        assert (ended.code, ended.restarts) == (-signal.SIGTERM, 0)
+
+
+def test_restarts_wait_longer_each_time() -> None:
+    """By the log of the process itself: each pause is longer than the one before."""
+    with web(shell("date +%s%N; exit 1", restart="always")).up() as lab:
+        until(lab, lambda one: one.restarts >= 4, "four restarts")
+        times = [int(line) for line in lab.output("web", "it").split()]
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] >= 100_000_000
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        (
+            shell("echo first; echo last; exit 3", ready={"tcp": 1}),
+            r"ended before it was ready: exit status 3\n.*\n    first\n    last",
+        ),
+        (shell("kill -9 $$", ready={"log": "x"}), "killed by signal 9\n  it printed nothing"),
+        (
+            {"command": "hopscope-no-such"},
+            r"127\n.*\n    no such program: hopscope-no-such",
+        ),
+        (
+            shell("sleep 86003", ready={"tcp": 81, "timeout": 0.3}),
+            r"not ready within 0.3 s: nothing listens on TCP port 81 \(it is running\)",
+        ),
+        (
+            shell("echo a", ready={"log": "b", "timeout": 0.3}),
+            r"no line of its output holds 'b' \(exit status 0\)\n.*\n    a",
+        ),
+        (
+            shell("exit 4", ready={"tcp": 81, "timeout": 0.5}, restart="always"),
+            r"\(exit status 4, restarted [1-9] times\)",
+        ),
+        (
+            shell("sleep 86004", ready={"command": "sleep 86005", "timeout": 0.3}),
+            "sleep does not succeed",
+        ),
+    ],
+)
+def test_one_that_does_not_get_ready(
+    run: dict[str, object], words: str, left: Callable[[], list[str]]
+) -> None:
+    """It is told with the line that declares it and what it printed, and nothing is left."""
+    with pytest.raises(NotReadyError, match=rf"^{__file__}:\d+:1: web/[a-z-]+ (.|\n)*{words}"):
+        web(run).up()
+    assert left() == []
+
+
+def test_output_is_kept_within_bounds() -> None:
+    """The last of it is there, and all of it in no more than two files of a size."""
+    script = "seq -f %0127g 20000; echo end; sleep 86006"  # two and a half megabytes
+    with web(shell(script, ready={"log": "^end$"})).up() as lab:
+        files = list(folder("web").iterdir())
+        assert sorted(path.name for path in files) == ["web:it.log", "web:it.log.1"]
+        assert all(path.stat().st_size <= KEPT for path in files)
+        lines = lab.output("web", "it").splitlines()
+        assert lines[-1] == "end"
+        assert [int(line) for line in lines[1:-1]] == list(range(20002 - len(lines[1:]), 20001))
+
+
+def test_a_killed_holder_leaves_no_process() -> None:
+    """Neither one that left its session: the kernel ends all of the lab."""
+    script = "setsid sleep 86007 & echo started; sleep 86008"
+    lab = web(shell(script, ready={"log": "started"}, restart="always")).up()
+    try:
+        holder = lab.sandbox.pid
+        inside = f"/proc/{holder}/ns/pid"
+        namespace = os.stat(inside).st_ino  # noqa: PTH116 - a magic link
+        assert len(living(namespace)) >= 3
+        os.kill(holder, signal.SIGKILL)
+        wait_until(lambda: living(namespace) == [], "the end of all", within=5)
+        wait_until(lambda: "web" in state.left_behind(), "the lock's end", within=5)
+    finally:
+        lab.down()
+
+
+def living(namespace: int) -> list[int]:
+    """The processes in a PID namespace; not the dead that wait to be collected."""
+    found = []
+    for path in Path("/proc").iterdir():
+        try:
+            if path.name.isdigit() and (path / "ns/pid").stat().st_ino == namespace:
+                found.append(int(path.name))
+        except OSError:
+            continue
+    return found
+
+
+LAB = """\
+name: web
+nodes:
+  a: {run: [sleep 86010, {command: sleep 86011, name: other}]}
+  b: {run: sleep 86012}
+"""
+
+
+def test_a_lab_that_is_declared_anew() -> None:
+    """What is the same goes on; what differs is ended, and what is new is started."""
+    with Lab.from_text(LAB).up() as lab:
+        before = {str(one): one.pid for one in lab.processes()}
+        text = LAB.replace("86011", "86013").replace(
+            "b: {run: sleep 86012}", "c: {run: sleep 86014}"
+        )
+        lab.change(parse(text, "web.yaml"), text)
+        after = {str(one): one for one in lab.processes()}
+        assert sorted(after) == ["a/other", "a/sleep", "c/sleep"]
+        assert after["a/sleep"].pid == before["a/sleep"]
+        assert after["a/other"].pid != before["a/other"]
+        assert after["a/other"].argv == ("sleep", "86013")
+        assert lab.run("a", ["pgrep", "-f", "sleep 86012"]).code == 1
+
+
+def test_a_change_that_fails_leads_back() -> None:
+    """To the processes as they were declared, and to the nodes too."""
+    with Lab.from_text(LAB).up() as lab:
+        text = LAB.replace("sleep 86011", "sh -c 'exit 7', ready: {tcp: 1}")
+        text = text.replace("  b:", "  c: {}\n  b:")
+        with pytest.raises(NotReadyError, match="a/other ended before it was ready: exit status 7"):
+            lab.change(parse(text, "web.yaml"), text)
+        assert {str(one): one.argv[1] for one in lab.processes()} == {
+            "a/sleep": "86010",
+            "a/other": "86011",
+            "b/sleep": "86012",
+        }
+        assert lab.nodes == ("a", "b")
+        assert lab.differences().changes == ()
