@@ -15,6 +15,7 @@ __all__ = [
     "addresses",
     "bridges",
     "device_text",
+    "drop",
     "empty_when_null",
     "end_name",
     "link",
@@ -261,6 +262,16 @@ def ping(value: Any) -> Any:
         hint = "write 'ns1 -> ns2', or {from: ns1, to: ns2, count: 3}"
         raise refusal("bad-ping", f"{shortened(value)} is not a ping", text=value, hint=hint)
     return {"from": match["source"], "to": match["target"]}
+
+
+def drop(value: Any) -> Any:
+    """``rule-drop`` is ``{cause: rule-drop}``."""
+    if isinstance(value, str):
+        return {"cause": value}
+    if value == {}:
+        hint = "write 'rule-drop', or {cause: rule-drop, at: host}"
+        raise refusal("missing-key", "a drop needs a cause or a place", hint=hint)
+    return _mapping_or(value, "a cause such as 'rule-drop'")
 
 
 def sysctl_value(value: Any) -> Any:
