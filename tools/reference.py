@@ -23,6 +23,7 @@ from typing import Any
 from hopscope.cli.app import COMMANDS
 from hopscope.cli.words import Argument
 from hopscope.model import codec
+from hopscope.model.reasons import REASONS
 from hopscope.model.vocab import TABLES
 from hopscope.spec.schema import json_schema
 
@@ -133,6 +134,8 @@ def _type(value: dict[str, Any]) -> str:
             return f"`{json.dumps(const)}`"
         case {"enum": names} if names == list(TABLES):
             return "table"
+        case {"enum": names} if names == list(REASONS):
+            return "cause"
         case {"enum": names}:
             return " or ".join(f"`{name}`" for name in names)
         case {"anyOf": types} | {"oneOf": types}:

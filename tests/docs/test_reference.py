@@ -15,6 +15,7 @@ from hopscope.cli.app import COMMANDS
 from hopscope.lab.declare import built_in
 from hopscope.model import codec
 from hopscope.model.journey import Step
+from hopscope.model.reasons import REASONS
 from hopscope.spec.schema import json_schema
 
 DOCS = ROOT / "docs"
@@ -89,7 +90,7 @@ def test_every_reason_is_told() -> None:
     section = text("journeys.md").partition("### Reason")[2].partition("### Headers")[0]
     told = set(re.findall(r"^\| `([a-z0-9-]+)` \| [a-z]", section, re.MULTILINE))
     told -= set(codec.schema()["$defs"]["Reason"]["properties"])
-    assert told == codes
+    assert told == codes == set(REASONS)
 
 
 def test_every_command_is_told() -> None:

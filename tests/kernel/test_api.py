@@ -21,7 +21,9 @@ from hopscope import (
 )
 from hopscope.kernel import state
 from hopscope.model import codec
-from hopscope.model.record import Record, ShowResult
+from hopscope.model.record import ExpectResult, PingResult, Record, ShowResult
+
+CHECKED = (PingResult, ExpectResult)
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("records")]
 
@@ -308,3 +310,28 @@ def test_a_python_lab_is_recorded_as_a_lab_file(pair: Lab) -> None:
         (found,) = state.running()
         assert found.file == __file__
         assert list(json.loads(found.source)["nodes"]) == ["host", "ns1", "ns2"]
+
+
+def test_a_story_is_held_against_what_happened(pair: Lab) -> None:
+    """Every kind of expectation, once as it is and once as it is not."""
+    key = "net.bridge.bridge-nf-call-iptables"
+    right = {"loss": "0%", "latency": "1s", "path": ["ns1", "host/br0", "ns2"]}
+    wrong = {"latency": "1us", "path": ["ns1", "ns2"], "drop": "rule-drop"}
+    drop = {"cause": "rule-drop", "at": "host"}
+    pair.step(set={"host": {key: 1}})
+    pair.step(ping={"from": "ns1", "to": "ns2", "count": 2, "expect": right})
+    pair.step(ping={"from": "ns1", "to": "ns2", "expect": wrong})
+    pair.step(iptables={"host": ["-A FORWARD -s 10.0.0.1 -j DROP"]})
+    pair.step(ping={"from": "ns1", "to": "ns2", "timeout": 0.2, "expect": {"drop": drop}})
+    for count, entry in ((1, "dev eth0"), (2, "none")):
+        hits = {"host/ip/filter/FORWARD/1": count}
+        pair.step(expect={"hits": hits, "routes": {"ns1": {"10.0.0.0/24": entry}}})
+    record = pair.run()
+    held = [[c.held for c in s.checks] for s in record.steps if isinstance(s, CHECKED)]
+    assert held == [[True] * 3, [False] * 3, [True], [True] * 2, [False] * 2]
+    assert [(c.seen, c.expected) for c in record.pings[1].checks[1:]] == [
+        ("ns1/eth0 → host/p1 → host/br0 → host/p2 → ns2/eth0", "path: ns1 → ns2"),
+        ("every packet reached its goal", "drop: rule-drop"),
+    ]
+    failures = [f for f in record.conclusion if "got no reply" in f.sentence]
+    assert [f.held for f in failures] == [True]  # it was expected

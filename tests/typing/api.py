@@ -19,6 +19,7 @@ from hopscope import (
     SpecError,
     StandingLab,
 )
+from hopscope.pytest_plugin import Labs
 
 lab = Lab("two", description="words")
 assert_type(lab, Lab)
@@ -45,6 +46,7 @@ with lab.up(name="other") as running:
     result = running.ping("ns1", "ns2", count=3, timeout=0.5)
     assert_type(result, PingResult)
     assert_type(result.replied, bool)
+    assert_type(running.ping("ns1", "ns2", expect={"path": ["ns1"], "loss": "0%"}).held, bool)
     assert_type(result.journeys, tuple[Journey, ...])
     assert_type(result.journeys[0].first, Hop)
     assert_type(result.journeys[0].fate, Fate)
@@ -61,6 +63,16 @@ except KernelError as error:
     assert_type(error.code, int)
 except HopscopeError as error:
     assert_type(error.exit_code, int)
+
+
+def uses_the_plugin(labs: Labs) -> None:
+    """As a test would."""
+    assert_type(labs("bridge"), StandingLab)
+    assert_type(labs(Path("two.yaml")), StandingLab)
+    assert_type(labs(lab).ping("ns1", "ns2"), PingResult)
+    assert_type(labs.text("name: a"), StandingLab)
+    labs(1)  # type: ignore[arg-type]
+
 
 lab.node("ns1", "br0")  # type: ignore[call-arg, arg-type]
 lab.node("ns1", addresses="10.0.0.1/24")  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ _STDERR: Final = 2
 _PATIENCE: Final = 1.0  # seconds that ending may take before being told again means something
 _told: list[float] = []
 """When we were told to end; what a library swallowed may be said again."""
-_LEAVE_NOTHING: Final = ("run", "up")
+_LEAVE_NOTHING: Final = ("run", "test", "up")
 _ODD: Final = "backslashreplace"  # what ASCII lacks is written oddly, not with a traceback
 _CANNOT: Final = 3  # as ExitCode has it
 _SIGNALLED: Final = 128  # and the signal's number: the exit status of what a signal ended

@@ -165,6 +165,37 @@ COMMANDS: Final = (
         lists=("Built-in labs", built_in_labs),
     ),
     Command(
+        "test",
+        "testing.test",
+        "Run labs as tests, side by side, each in a sandbox of its own.",
+        (
+            Argument("FILE…", "Lab files, folders of them, and names of built-in labs."),
+            Option(
+                ("-k",),
+                "Only labs whose file or name has the words, as in 'bridge and not ip6'.",
+                "EXPRESSION",
+            ),
+            Option(("--exitfirst", "-x"), "Stop after the first lab in which something fails."),
+            Option(
+                ("--jobs", "-j"),
+                "How many at a time; the default is one for each core.",
+                "N",
+                Number(int, 1, 1000),
+            ),
+            Option(("--junit-xml",), "Also write what became of them for a CI.", "FILE"),
+            Option(("--out",), "Keep the evidence of each lab that fails, beneath it.", "DIR"),
+            Option(("--keep-all",), "With --out: of each lab, whatever becomes of it."),
+            Option(("--verbose", "-v"), "A line for each case."),
+            Option(("--quiet", "-q"), "Only what failed, and the count."),
+            AS_JSON,
+        ),
+        more="A case is a step of a story that expects something. A lab without one asserts "
+        "nothing, and passes when it can be performed.\n\n"
+        "Exit status: 0 when every expectation held, 1 when one failed, 2 for a mistake in a lab "
+        "file or the call, 3 when this machine cannot, 5 when there is no lab.",
+        lists=("Built-in labs", built_in_labs),
+    ),
+    Command(
         "log",
         "logging.log",
         "Print what LOG rules reported, as the kernel would.",

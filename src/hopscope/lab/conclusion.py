@@ -71,7 +71,10 @@ def _failures(record: Record) -> Iterator[Finding]:
             continue
         lost = sum(reply.rtt is None for reply in ping.replies)
         said = "got no reply" if lost == len(ping.replies) else f"got no reply to {lost} requests"
-        wanted = any(check.expected == "no reply" and check.held for check in ping.checks)
+        wanted = any(
+            check.held and check.expected.startswith(("no reply", "loss:", "drop:"))
+            for check in ping.checks
+        )
         yield Finding(
             sentence=f"Ping {ping.number}, {ping.source} to {ping.target}, {said}: "
             f"{ping.reason.sentence}.",

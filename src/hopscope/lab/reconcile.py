@@ -84,6 +84,7 @@ def reconcile(
         message = f"the node {HOME!r} is the lab's own namespace and stays: hopscope down, and up"
         raise UsageError(message)
     if _operations(spec) == _operations(earlier) and wanted(compile_lab(spec)).others:
+        record()
         return ()
     _check_comparable(spec, earlier)
     return _Reconciliation(sandbox, compile_lab(spec), _paths(spec, earlier)).perform(record)

@@ -222,6 +222,10 @@ class RunningLab:
         self.sandbox.look_again()
         return compare(self.sandbox, spec or self.spec, self.spec)
 
+    def __repr__(self) -> str:
+        """What it is and how it is called."""
+        return f"<{type(self).__name__} {self.name!r}: {', '.join(self.nodes)}>"
+
     def detach(self) -> None:
         """Let it stand when this process ends, until `down`."""
         self._rewrite(self.file._replace(temporary=False))

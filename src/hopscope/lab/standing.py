@@ -1,17 +1,18 @@
 """StandingLab: a running lab as Python sees it, with pings and the story."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import Self
 
-from hopscope.errors import UsageError
+from hopscope.errors import Place, UsageError
 from hopscope.lab.asked import check_ping
 from hopscope.lab.processes import folder
 from hopscope.lab.readiness import output
 from hopscope.lab.running import RunningLab
 from hopscope.lab.story import perform
 from hopscope.lab.story import ping as ping_once
-from hopscope.model.lab import PingStep
+from hopscope.model.lab import Expect, PingStep
 from hopscope.model.lookup import in_subnet
 from hopscope.model.process import ProcessState
 from hopscope.model.record import PingResult, Record, StepResult
@@ -38,15 +39,18 @@ class StandingLab(RunningLab):
         timeout: float = 1.0,
         size: int = 56,
         promiscuous: bool = True,
+        expect: Mapping[str, object] | None = None,
     ) -> PingResult:
         """Ping a node, or an address, and trace every hop.
 
         *timeout* is in seconds for each reply, *size* the payload in bytes. What *promiscuous*
-        does is told at `Session`. Raises UsageError for a node that is not there, or a number
-        that cannot be.
+        does is told at `Session`. What is *expected*, in the words of a lab file, is checked and
+        never raised: see `PingResult.held`. Raises UsageError for a node that is not there, or a
+        number that cannot be; SpecError for what cannot be expected.
         """
         check_ping(count=count, timeout=timeout, size=size)
         self.check_node(source)
+        asked = self._expected(source, target, expect) if expect is not None else None
         snapshot = self.snapshot(rules=False)
         here = snapshot.node(source)
         address = self._address(here, target)
@@ -57,6 +61,7 @@ class StandingLab(RunningLab):
             count=count,
             timeout=timeout,
             size=size,
+            expect=asked,
         )
         own = [a.ip for link in here.links for a in link.addresses if link.kind != "loopback"]
         watched = [*own, address]
@@ -82,6 +87,12 @@ class StandingLab(RunningLab):
             raise UsageError(message)
         return output(folder(self.name), key)
 
+    def _expected(self, source: str, target: str, expect: Mapping[str, object]) -> Expect | None:
+        from hopscope import spec  # noqa: PLC0415 - see declare.parse
+
+        ping = {"from": source, "to": target, "expect": dict(expect)}
+        return spec.parse_expect(self.file.source, self.file.file, ping, _caller())
+
     def _address(self, here: NodeState, target: str) -> str:
         """An address as given, or the target node's that is nearest to the source."""
         try:
@@ -104,3 +115,11 @@ class StandingLab(RunningLab):
         own = [str(address) for link in here.links for address in link.addresses]
         near = (ip for ip in found if any(in_subnet(cidr, ip) for cidr in own))
         return next(near, found[0])
+
+
+def _caller() -> Place:
+    """The line that called into hopscope, as `Lab` tells it of each part."""
+    frame = sys._getframe(1)  # noqa: SLF001 - inspect.stack() reads every source file on the way
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("hopscope."):
+        frame = frame.f_back
+    return Place(frame.f_code.co_filename, frame.f_lineno, 1)

@@ -8,9 +8,10 @@ from itertools import count
 
 from msgspec.structs import replace
 
-from hopscope.lab.checks import ping_checks, table_checks
+from hopscope.lab.checks import ping_checks
 from hopscope.lab.conclusion import conclude
 from hopscope.lab.running import RunningLab
+from hopscope.lab.tablechecks import table_checks
 from hopscope.model.events import Logged, Observation
 from hopscope.model.flow import Headers, Icmp, Ip
 from hopscope.model.journey import Journey, Reason
@@ -172,6 +173,7 @@ def ping(lab: RunningLab, session: Session, step: PingStep, *, number: int = 1) 
             reason=reason,
             before=before,
             observation=observation,
+            six=prober.six,
         ),
         observation=observation,
         switches=_switches(before, six=prober.six),

@@ -234,6 +234,12 @@ class Journey(Struct, frozen=True, kw_only=True):
     lost: int = 0  # observations lost meanwhile; a journey with loss may have gaps
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Which nodes it entered and its fate, in a line; see `record.PingResult`."""
+        way = " → ".join(hop.node for hop in hops(self))
+        why = f": {self.reason.sentence}" if self.reason else ""
+        return f"<{self.title}, {way}, {self.fate}{why}>"
+
 
 def hops(journey: Journey) -> Iterator[Hop]:
     """Every hop, each before those that follow it."""

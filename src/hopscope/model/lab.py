@@ -21,7 +21,9 @@ __all__ = [
     "TABLES",
     "AddressSpec",
     "BridgeSpec",
+    "Count",
     "DeviceSpec",
+    "DropExpect",
     "Expect",
     "ExpectStep",
     "FdbSpec",
@@ -245,14 +247,40 @@ class LinkSpec(Struct, frozen=True, kw_only=True):
     place: Place | None = None
 
 
+class DropExpect(Struct, frozen=True, kw_only=True):
+    """That a packet of the ping ends for this *cause* (a code of `Reason`), there; None: any."""
+
+    cause: str | None = None
+    at: str | None = None  # a node, or a device as ``host/br0``
+
+
+class Count(Struct, frozen=True, kw_only=True):
+    """How many; *most* is None where there may be more."""
+
+    least: int
+    most: int | None
+
+    def holds(self, number: int) -> bool:
+        """Whether *number* is as many."""
+        return self.least <= number and (self.most is None or number <= self.most)
+
+    def __str__(self) -> str:
+        return str(self.least) if self.least == self.most else f"{self.least} or more"
+
+
 class Expect(Struct, frozen=True, kw_only=True):
     """What must be true. None: not asked. Hooks are written ``host/filter/FORWARD``.
 
-    For a ping: *reply*, *crosses*, *avoids* and *log* speak of that ping alone.
-    ``crosses: []`` asks nothing; ``avoids`` names chains no packet of the ping may meet.
+    For a ping: *reply*, *loss*, *latency*, *path*, *drop*, *crosses*, *avoids* and *log* speak
+    of that ping alone. An empty ``crosses`` or ``path`` asks nothing; ``avoids`` names chains
+    no packet of the ping may meet. What is compared: `lab.checks` and `lab.pathcheck`.
     """
 
     reply: bool | None = None
+    loss: float | None = None  # at most, in per cent of the requests
+    latency: int | None = None  # of each reply, at most; nanoseconds
+    path: tuple[str, ...] = ()  # nodes, devices as ``host/br0``, and ``...`` for any nodes
+    drop: DropExpect | None = None
     crosses: tuple[str, ...] = ()
     avoids: tuple[str, ...] = ()
     log: tuple[str, ...] | None = None  # prefixes, in order; () means: no line
@@ -261,6 +289,12 @@ class Expect(Struct, frozen=True, kw_only=True):
     fdb: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """``host/br0`` → a device or MAC → the port that leads to it, or ``none``"""
     no_address: tuple[DevRef, ...] = ()
+    addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """``ns1/eth0`` → addresses that it has, each with its prefix length or without"""
+    routes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """node → a network, or an address to be looked up → ``via X``, ``dev Y``, ``none``"""
+    hits: Mapping[str, Count] = field(default_factory=dict)
+    """``host/filter/FORWARD``, one rule of it (``…/1``), or a log prefix → packets counted"""
     place: Place | None = None
 
 

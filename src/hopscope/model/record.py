@@ -157,6 +157,20 @@ class PingResult(Kind, frozen=True, kw_only=True, tag="ping"):
         """Whether every request got its reply."""
         return bool(self.replies) and all(reply.rtt is not None for reply in self.replies)
 
+    @property
+    def held(self) -> bool:
+        """Whether all that was expected of it is so."""
+        return all(check.held for check in self.checks)
+
+    def __repr__(self) -> str:
+        """What became of it, in a line: its parts fill pages, and an assertion shows this."""
+        got = sum(reply.rtt is not None for reply in self.replies)
+        target = self.target if self.target == self.address else f"{self.target} ({self.address})"
+        wrong = [f"expected {c.expected}, seen {c.seen}" for c in self.checks if not c.held]
+        why = wrong or ([self.reason.sentence] if self.reason else [])
+        told = f"{got} of {len(self.replies)} requests answered"
+        return f"<ping {self.source} → {target}: {'; '.join([told, *why])}>"
+
 
 StepResult = ShowResult | SetResult | FirewallResult | ZeroResult | ExpectResult | PingResult
 
@@ -191,11 +205,22 @@ class Record(Struct, frozen=True, kw_only=True):
         return tuple(step for step in self.steps if isinstance(step, PingResult))
 
     @property
-    def held(self) -> bool:
-        """Whether every expectation held."""
-        return all(
-            check.held
+    def checks(self) -> tuple[Check, ...]:
+        """All expectations, in order."""
+        return tuple(
+            check
             for step in self.steps
             if isinstance(step, PingResult | ExpectResult)
             for check in step.checks
         )
+
+    @property
+    def held(self) -> bool:
+        """Whether every expectation held."""
+        return all(check.held for check in self.checks)
+
+    def __repr__(self) -> str:
+        """How many expectations held, in a line; see `PingResult`."""
+        wrong = [f"expected {c.expected}, seen {c.seen}" for c in self.checks if not c.held]
+        told = f"{len(self.checks) - len(wrong)} of {len(self.checks)} expectations held"
+        return f"<record of {self.lab}: {'; '.join([told, *wrong])}>"

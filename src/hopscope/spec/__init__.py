@@ -6,9 +6,10 @@ text ─ source ─▶ tree ─ misfit, schema, short ─▶ Lab ─ build, repl
 
 from collections.abc import Collection, Sequence
 from functools import partial
+from typing import Any
 
-from hopscope.errors import Problem, SpecError
-from hopscope.model.lab import LabSpec
+from hopscope.errors import Place, Problem, SpecError
+from hopscope.model.lab import Expect, LabSpec, PingStep
 from hopscope.spec.build import build
 from hopscope.spec.check import check
 from hopscope.spec.misfit import fitted
@@ -16,9 +17,9 @@ from hopscope.spec.schema import json_schema
 from hopscope.spec.scope import Listing
 from hopscope.spec.source import read, unprintable
 from hopscope.spec.telling import told
-from hopscope.spec.tree import Mapping, locate
+from hopscope.spec.tree import Mapping, Scalar, grown, locate, mapping
 
-__all__ = ["Listing", "json_schema", "parse", "parse_tree"]
+__all__ = ["Listing", "json_schema", "parse", "parse_expect", "parse_tree"]
 
 
 def parse(source: str | bytes, file: str, *, listing: Listing | None = None) -> LabSpec:
@@ -39,6 +40,20 @@ def parse_tree(tree: Mapping, file: str, *, listing: Listing | None = None) -> L
     if problems:
         raise SpecError(_sorted(problems))
     return _judged(tree, file, listing)
+
+
+def parse_expect(source: str, file: str, ping: dict[str, Any], place: Place) -> Expect | None:
+    """What a ``ping`` step expects that stands at *place*, outside of the lab's own story.
+
+    Raises SpecError with every mistake in it.
+    """
+    tree = read(source, file).tree
+    story = Scalar(text="story", unquoted=True, place=place)
+    step = grown([{"ping": ping}], place)
+    declared = [entry for entry in tree.entries if entry[0].text != "story"]
+    whole = mapping([*declared, (story, step)], tree.place)
+    (asked,) = _judged(whole, file, None).story
+    return asked.expect if isinstance(asked, PingStep) else None
 
 
 def _judged(

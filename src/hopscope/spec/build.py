@@ -16,6 +16,7 @@ from hopscope.errors import Problem
 from hopscope.model.lab import (
     MAIN_TABLE,
     AddressSpec,
+    DropExpect,
     Expect,
     ExpectStep,
     FirewallStep,
@@ -35,12 +36,14 @@ from hopscope.model.lab import (
 from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.spec.addressing import drawn
 from hopscope.spec.buildlinks import built_bridge, built_device, built_link, written_mac
+from hopscope.spec.counts import counted
+from hopscope.spec.expected import PingExpect, TableExpect
 from hopscope.spec.names import ip_of
 from hopscope.spec.network import Policy, Route
 from hopscope.spec.origins import Origins
 from hopscope.spec.processes import processes_of
 from hopscope.spec.replicas import Replicas, counts_of, links_of, nodes_of
-from hopscope.spec.schema import Lab, Node, Ping, PingExpect, Step, TableExpect
+from hopscope.spec.schema import Lab, Node, Ping, Step
 from hopscope.spec.tree import Locate, Path
 
 __all__ = ["Built", "address_meant", "build"]
@@ -163,16 +166,34 @@ def _cidr(text: str) -> str:
     return str(interface) if interface and ip_of(ip) else text
 
 
-def _route(route: Route, path: Path, where: Locate) -> RouteSpec:
-    to = route.to
+def _destination(to: str, how: str) -> str:
+    """A network in one spelling. An address without a prefix length stays one."""
+    if "/" not in to and to != "default":
+        return _ip(to)
+    via = next(
+        (
+            word
+            for word, before in zip(how.split()[1:], how.split(), strict=False)
+            if before == "via"
+        ),
+        None,
+    )
+    return _led_to(to, via)
+
+
+def _led_to(to: str, via: str | None) -> str:
+    """*to* as the kernel has it; the gateway tells which default is meant."""
     if to == "default":
-        gateway = ip_of(route.via or "")
-        to = _DEFAULT[gateway.version if gateway else 4]
-    else:
-        with suppress(ValueError):
-            to = str(ip_network(to))
+        gateway = ip_of(via or "")
+        return _DEFAULT[gateway.version if gateway else 4]
+    with suppress(ValueError):
+        return str(ip_network(to))
+    return to
+
+
+def _route(route: Route, path: Path, where: Locate) -> RouteSpec:
     return RouteSpec(
-        to=to,
+        to=_led_to(route.to, route.via),
         type=route.type,
         via=route.via,
         dev=None if route.dev is None else DevName(route.dev),
@@ -298,8 +319,13 @@ def _ping(ping: Ping, known: _Nodes, path: Path, where: Locate) -> PingStep:
 
 
 def _ping_expect(expect: PingExpect, path: Path, where: Locate) -> Expect:
+    drop = expect.drop
     return Expect(
         reply=expect.reply,
+        loss=expect.loss,
+        latency=expect.latency,
+        path=tuple(expect.path),
+        drop=None if drop is None else DropExpect(cause=drop.cause, at=drop.at),
         crosses=tuple(expect.crosses),
         avoids=tuple(expect.avoids),
         log=None if expect.log is None else tuple(expect.log),
@@ -316,5 +342,14 @@ def _table_expect(expect: TableExpect, path: Path, where: Locate) -> Expect:
         },
         fdb=expect.fdb,
         no_address=tuple(DevRef(NodeName(node), DevName(dev)) for node, dev in parts),
+        addresses={
+            dev: tuple(_cidr(text) if "/" in text else _ip(text) for text in texts)
+            for dev, texts in expect.addresses.items()
+        },
+        routes={
+            node: {_destination(to, how): how for to, how in routes.items()}
+            for node, routes in expect.routes.items()
+        },
+        hits={key: counted(text) for key, text in expect.hits.items()},
         place=where(path),
     )

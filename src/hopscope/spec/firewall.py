@@ -5,7 +5,10 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Final
 
+from msgspec.structs import replace
+
 from hopscope.errors import Problem
+from hopscope.model.chains import ChainName
 from hopscope.model.lab import FirewallStep, NodeSpec, RuleLine
 from hopscope.spec.faults import Fault
 from hopscope.spec.names import TABLES, hook_fault, rule_fault
@@ -49,9 +52,10 @@ def chain_fault(scope: Scope, text: str) -> Fault | None:
 
     Chains that nobody here made may stand on a real host: only a slip of a built-in is judged.
     """
-    if (fault := hook_fault(text)) is not None:
+    named, fault = ChainName.read(text), hook_fault(text)
+    if named is None or fault is not None:
         return fault
-    name, table, chain = text.split("/", 2)
+    name, table, chain = named.node, named.table, named.chain
     if (fault := scope.node_fault(name)) is not None:
         return fault
     if name not in scope.nodes or _made(scope, scope.nodes[name], chain):
@@ -59,7 +63,7 @@ def chain_fault(scope: Scope, text: str) -> Fault | None:
     meant = _meant(table, chain)
     if meant is None or meant == (table, chain):
         return None
-    hint = f"did you mean {'/'.join((name, *meant))!r}?"
+    hint = f"did you mean {str(replace(named, table=meant[0], chain=meant[1]))!r}?"
     if meant == (table, ""):
         hint = f"it has {', '.join(_CHAINS[table])}"
     message = f"the table {table} has no chain {chain}"

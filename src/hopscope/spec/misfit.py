@@ -60,6 +60,7 @@ _THINGS: Final = {
     "Show": "'show'",
     "Ping": "'ping'",
     "PingExpect": "what a ping expects",
+    "Drop": "'drop'",
     "TableExpect": "'expect'",
 }
 _MERGE: Final = "YAML 1.2 merges no mappings: write the keys out"

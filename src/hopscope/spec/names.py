@@ -6,6 +6,8 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from typing import Final
 
+from hopscope.model.chains import ChainName
+from hopscope.model.vocab import Family
 from hopscope.spec.faults import Fault, near, shortened
 
 __all__ = [
@@ -210,9 +212,16 @@ def rule_fault(line: str, tool: str) -> Fault | None:
 
 
 def hook_fault(text: str) -> Fault | None:
-    """A chain as a story names it: NODE/TABLE/CHAIN."""
-    if len(parts := text.split("/", 2)) == 3 and all(parts):
-        return None
-    message = f"{shortened(text)} does not name a chain of a node"
+    """A chain as a story names it: NODE/TABLE/CHAIN or NODE/FAMILY/TABLE/CHAIN."""
+    found = ChainName.read(text)
     hint = "write NODE/TABLE/CHAIN, as host/filter/FORWARD"
-    return Fault(rule="bad-hook", message=message, text=text, hint=hint)
+    if found is None:
+        message = f"{shortened(text)} does not name a chain of a node"
+        return Fault(rule="bad-hook", message=message, text=text, hint=hint)
+    table, slash, _ = found.chain.partition("/")
+    if found.family is None and slash and table in TABLES:
+        message = f"there is no family {shortened(found.table)} of chains"
+        return Fault(
+            rule="bad-hook", message=message, text=text, hint=near(found.table, map(str, Family))
+        )
+    return None

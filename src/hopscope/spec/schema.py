@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from hopscope.model.lab import TABLES
 from hopscope.model.limits import COUNT, REPLICAS, SIZE, TIMEOUT
 from hopscope.spec import short
 from hopscope.spec.devices import Device
+from hopscope.spec.expected import PingExpect, TableExpect
 from hopscope.spec.network import AnyBridge, AnyLink, AnyPolicy, AnyRoute, Bridge
 from hopscope.spec.part import Part, Texts, within
 from hopscope.spec.schemapools import Addresses, NamedPool
@@ -17,10 +18,8 @@ __all__ = [
     "Lab",
     "Node",
     "Ping",
-    "PingExpect",
     "Show",
     "Step",
-    "TableExpect",
     "json_schema",
 ]
 
@@ -39,12 +38,6 @@ _LINES = Annotated[
 ]
 _SysctlValue = Annotated[str, BeforeValidator(short.sysctl_value, json_schema_input_type=str | int)]
 _Sysctls = dict[str, _SysctlValue]
-_Device = Annotated[
-    str,
-    AfterValidator(short.device_text),
-    Field(json_schema_extra={"pattern": "^[^/]+/[^/]+$"}),
-]
-_Chains = list[Annotated[str, Field(examples=["host/filter/FORWARD"])]]
 _Table = Annotated[str, Field(json_schema_extra={"enum": list(TABLES)})]
 
 
@@ -126,25 +119,6 @@ class Show(Part):
     nodes: Texts = Field(default=[], description="Of which nodes; all when left out.")
 
 
-class PingExpect(Part):
-    """What must be true of this ping."""
-
-    reply: bool | None = Field(
-        default=None, description="true: every request is answered; false: none is."
-    )
-    crosses: _Chains = Field(
-        default=[], description="Chains that its packets meet, as NODE/TABLE/CHAIN."
-    )
-    avoids: _Chains = Field(
-        default=[], description="Chains that none of its packets meets, as NODE/TABLE/CHAIN."
-    )
-    log: list[str] | None = Field(
-        default=None,
-        description="The prefixes of the log lines that it causes, in order; [] for none.",
-        examples=[[], ["Filter-FORWARD-1-"]],
-    )
-
-
 class Ping(Part):
     """Send echo requests and trace them, in the long form."""
 
@@ -162,26 +136,6 @@ class Ping(Part):
         json_schema_extra=within(TIMEOUT),
     )
     expect: PingExpect | None = Field(default=None, description="What must be true of it.")
-
-
-class TableExpect(Part):
-    """What must be true of the tables now."""
-
-    neighbours: dict[str, dict[str, str]] = Field(
-        default={},
-        description="Node → IP address → the device whose MAC it has (ns2/veth2a), "
-        "a MAC address, or 'none'.",
-        examples=[{"ns1": {"10.244.1.4": "ns2/veth2a"}}],
-    )
-    fdb: dict[_Device, dict[str, str]] = Field(
-        default={},
-        description="NODE/BRIDGE → a device (ns2/veth2a) or MAC address → the port that "
-        "leads to it, or 'none'.",
-        examples=[{"host/br0": {"ns2/veth2a": "veth2b"}}],
-    )
-    no_address: list[_Device] = Field(
-        default=[], description="Devices that have no IP address.", examples=[["host/br0"]]
-    )
 
 
 _Show = Annotated[

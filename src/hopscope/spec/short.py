@@ -16,6 +16,7 @@ __all__ = [
     "bridges",
     "command",
     "device_text",
+    "drop",
     "empty_when_null",
     "end_name",
     "link",
@@ -307,6 +308,16 @@ def text_value(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise wanted("a text or a whole number")
     return str(value)
+
+
+def drop(value: Any) -> Any:
+    """``rule-drop`` is ``{cause: rule-drop}``."""
+    if isinstance(value, str):
+        return {"cause": value}
+    if value == {}:
+        hint = "write 'rule-drop', or {cause: rule-drop, at: host}"
+        raise refusal("missing-key", "a drop needs a cause or a place", hint=hint)
+    return _mapping_or(value, "a cause such as 'rule-drop'")
 
 
 def sysctl_value(value: Any) -> Any:

@@ -18,8 +18,9 @@ from hopscope.model.lab import (
     ZeroStep,
 )
 from hopscope.model.limits import COUNT, SIZE, TIMEOUT
+from hopscope.spec.expects import ping_expects, table_expects
 from hopscope.spec.faults import Fault, near, shortened
-from hopscope.spec.firewall import chain_fault, lines
+from hopscope.spec.firewall import lines
 from hopscope.spec.names import ip_fault, ip_of, is_mac, mac_fault
 from hopscope.spec.scope import Scope, said
 from hopscope.spec.sysctls import sysctls
@@ -42,7 +43,7 @@ def _step(scope: Scope, step: StoryStep, path: Path) -> Iterator[Problem]:
         case PingStep():
             yield from _ping(scope, step, (*path, "ping"))
             if step.expect is not None:
-                yield from _chains(scope, step.expect, (*path, "ping", "expect"))
+                yield from ping_expects(scope, step.expect, (*path, "ping", "expect"))
         case SetStep(values=values):
             for node, given in groupby(values, key=lambda pair: pair[0]):
                 inner: Path = (*path, "set", node)
@@ -116,19 +117,13 @@ def _target_fault(scope: Scope, step: PingStep) -> Fault | None:
     return scope.node_fault(target)
 
 
-def _chains(scope: Scope, expect: Expect, path: Path) -> Iterator[Problem]:
-    for part, chains in (("crosses", expect.crosses), ("avoids", expect.avoids)):
-        for number, chain in enumerate(chains):
-            if (fault := chain_fault(scope, chain)) is not None:
-                yield said(fault, scope.where((*path, part, number)))
-
-
 def _tables(scope: Scope, expect: Expect, path: Path) -> Iterator[Problem]:
     yield from _neighbours(scope, expect, (*path, "neighbours"))
     yield from _fdb(scope, expect, (*path, "fdb"))
     for number, ref in enumerate(expect.no_address):
         if (fault := scope.device_fault(scope.one_of(ref.node), ref.dev)) is not None:
             yield said(fault, scope.where((*path, "no_address", number)))
+    yield from table_expects(scope, expect, path)
 
 
 def _neighbours(scope: Scope, expect: Expect, path: Path) -> Iterator[Problem]:

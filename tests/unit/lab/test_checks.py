@@ -3,10 +3,11 @@
 import pytest
 from msgspec.structs import replace
 
-from hopscope.lab.checks import chains_met, ping_checks, table_checks
+from hopscope.lab.checks import chains_met, ping_checks
+from hopscope.lab.tablechecks import table_checks
 from hopscope.model.events import Observation
 from hopscope.model.journey import Reason
-from hopscope.model.lab import Expect
+from hopscope.model.lab import DropExpect, Expect
 from hopscope.model.record import Check, LogLine, Reply
 from hopscope.model.snapshot import Chain, Snapshot
 from hopscope.model.vocab import DevName, DevRef, Family, Hook, Nanos, NodeName, seen
@@ -22,6 +23,8 @@ def checks(
     expect: Expect | None,
     *,
     rtt: int | None = None,
+    replies: tuple[Reply, ...] = (),
+    six: bool = False,
     log: tuple[str, ...] = (),
     observation: Observation | None = None,
 ) -> list[Check]:
@@ -30,12 +33,13 @@ def checks(
     reason = Reason(code="policy-drop", sentence="the policy is drop", at=None, basis=seen("x"))
     found = ping_checks(
         expect,
-        replies=(Reply(seq=1, rtt=rtt),),
+        replies=replies or (Reply(seq=1, rtt=rtt),),
         journeys=journeys(DROPPED.scene(), ident=DROPPED.ident),
         log=lines,
         reason=reason,
         before=DROPPED.before,
         observation=observation or DROPPED.observation,
+        six=six,
     )
     return list(found)
 
@@ -146,3 +150,99 @@ def test_tables() -> None:
     found = table_checks(wrong, after)
     assert [check.held for check in found] == [False] * 6
     assert [check.seen for check in found[-2:]] == ["10.244.1.2/24", "no such device"]
+
+
+MS = 1_000_000
+
+
+@pytest.mark.parametrize(("times", "loss", "latency", "held"), [
+    ((1 * MS, 2 * MS), 0.0, 2 * MS, (True, True)),
+    ((1 * MS, 3 * MS), 0.0, 2 * MS, (True, False)),
+    ((1 * MS, None), 0.0, 2 * MS, (False, True)),  # a reply that is missing is not late
+    ((1 * MS, None), 50.0, 2 * MS, (True, True)),
+    ((None, None), 50.0, 2 * MS, (False, False)),
+    ((None, None), 100.0, 2 * MS, (True, False)),
+])  # fmt: skip
+def test_loss_and_latency(
+    times: tuple[int | None, ...], loss: float, latency: int, held: tuple[bool, bool]
+) -> None:
+    """Bounds of two things: how many replies are missing, how late the others are."""
+    replies = tuple(Reply(seq=n, rtt=rtt) for n, rtt in enumerate(times, 1))
+    found = checks(Expect(loss=loss, latency=latency), replies=replies)
+    assert tuple(check.held for check in found) == held
+
+
+def test_what_was_measured_is_shown() -> None:
+    """The bounds, the share, the span."""
+    replies = tuple(Reply(seq=n, rtt=rtt) for n, rtt in enumerate((MS, 3 * MS, None), 1))
+    lost, late = checks(Expect(loss=5, latency=2 * MS), replies=replies)
+    assert (lost.expected, lost.seen, lost.why) == (
+        "loss: at most 5 %",
+        "1 of 3 requests without a reply (33.3 %)",
+        "the policy is drop",
+    )
+    assert (late.expected, late.seen) == (
+        "latency: at most 2.00 ms",
+        "2 of 3 requests answered, after 1.00 ms to 3.00 ms",
+    )
+
+
+@pytest.mark.parametrize(("cause", "at", "held"), [
+    ("policy-drop", None, True),
+    ("policy-drop", "host", True),
+    (None, "host", True),
+    ("policy-drop", "ns1", False),
+    ("rule-drop", "host", False),
+    ("policy-drop", "host/br0", False),
+])  # fmt: skip
+def test_drops(cause: str | None, at: str | None, *, held: bool) -> None:
+    """By cause, by node, by device; what ended the packet instead is told."""
+    (check,) = checks(Expect(drop=DropExpect(cause=cause, at=at)))
+    assert check.held is held, check.seen
+    assert "policy-drop at host/" in check.seen
+    assert bool(check.why) is not held
+
+
+def test_a_drop_that_did_not_happen() -> None:
+    """Says so; and that it may have been missed."""
+    fine = journeys(BRIDGED.scene(), ident=BRIDGED.ident)
+
+    def check(observation: Observation) -> Check:
+        (found,) = ping_checks(
+            Expect(drop=DropExpect(cause="rule-drop")),
+            replies=(Reply(seq=1, rtt=5),),
+            journeys=fine,
+            log=(),
+            reason=None,
+            before=BRIDGED.before,
+            observation=observation,
+        )
+        return found
+
+    whole = check(Observation(events=()))
+    assert (whole.held, whole.seen, whole.why) == (False, "every packet reached its goal", "")
+    assert check(Observation(events=(), lost=2)).why == "2 observations were lost"
+
+
+@pytest.mark.parametrize(("chain", "six", "crossed"), [
+    ("host/filter/FORWARD", False, True),
+    ("host/ip/filter/FORWARD", False, True),
+    ("host/ip6/filter/FORWARD", False, False),
+    ("host/inet/filter/FORWARD", False, False),
+    ("host/filter/FORWARD", True, False),  # the visit was of an IPv4 packet
+    ("host/ip/filter/FORWARD", True, True),
+])  # fmt: skip
+def test_chains_of_families(chain: str, *, six: bool, crossed: bool) -> None:
+    """The short form is of the ping's own; the long form says which."""
+    found = checks(Expect(crosses=(chain,), avoids=(chain,)), six=six)
+    assert [check.held for check in found] == [crossed, not crossed]
+    shown = "met host/ip/filter/FORWARD" if six else "met host/filter/FORWARD"
+    assert {check.seen for check in found} == {shown}
+
+
+def test_a_chain_that_only_the_other_family_has() -> None:
+    """That is said."""
+    (check,) = checks(Expect(crosses=("host/ip6/filter/FORWARD",)))
+    assert check.why == (
+        "host has no chain FORWARD in table filter of family ip6; it has one of family ip"
+    )

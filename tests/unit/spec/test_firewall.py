@@ -73,6 +73,13 @@ CHAINS = [
     # chain, rule, message, hint
     ("FORWARD", "bad-hook", "'FORWARD' does not name a chain of a node", "NODE/TABLE/CHAIN"),
     ("filter/FORWARD", "bad-hook", "does not name a chain of a node", "host/filter/FORWARD"),
+    ("host/ip5/filter/FORWARD", "bad-hook", "no family 'ip5' of chains", "did you mean 'ip'?"),
+    (
+        "host/ip6/filter/FOWARD",
+        "unknown-chain",
+        "the table filter has no chain FOWARD",
+        "did you mean 'host/ip6/filter/FORWARD'?",
+    ),
     ("host//FORWARD", "bad-hook", "does not name a chain of a node", "NODE/TABLE/CHAIN"),
     ("hots/filter/FORWARD", "unknown-node", "there is no node 'hots'", "did you mean 'host'?"),
     (

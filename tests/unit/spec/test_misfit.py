@@ -98,10 +98,10 @@ ONE = [
     ),
     (
         STORY,
-        "  - expect: {▸routes: {}}\n",
+        "  - expect: {▸tables: {}}\n",
         "unknown-key",
-        "'routes' is not a key of 'expect'",
-        "known: neighbours, fdb, no_address",
+        "'tables' is not a key of 'expect'",
+        "known: neighbours, fdb, no_address, addresses, routes, hits",
     ),
     (
         "{veth1a: 10.244.1.2/24}",

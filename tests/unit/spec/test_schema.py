@@ -48,13 +48,19 @@ story:
   - ping: {from: long, to: hub, count: 2, size: 12, timeout: 0.5}
   - ping: {from: long, to: hub, timeout: 2,
            expect: {reply: true, crosses: [hub/filter/INPUT], avoids: [], log: [a]}}
+  - ping: {from: long, to: hub, count: 9,
+           expect: {loss: 12.5%, latency: 1.5 ms, path: [long, hub/p3, ..., hub],
+                    drop: rule-drop, crosses: [hub/ip6/filter/INPUT]}}
+  - ping: {from: long, to: hub, expect: {drop: {at: hub/br0}, latency: 20us}}
   - set: {hub: {net.ipv4.ip_forward: 0}}
   - iptables: {hub: [-F]}
   - ip6tables: {hub: [-F]}
   - zero: hub
   - zero: [hub, long]
   - expect: {neighbours: {long: {10.0.0.1: none}}, fdb: {hub/br0: {long/e0: p3}},
-             no_address: [long/br0]}
+             no_address: [long/br0], hits: {hub/filter/INPUT: 2, hub/ip/filter/INPUT/1: 1+},
+             addresses: {long/e0: 10.0.0.3, plain/e0: [10.0.0.2/24]},
+             routes: {long: {default: via 10.0.0.1, 10.7.7.7: dev e0, 10.9.0.0/16: none}}}
 """
 
 
@@ -144,6 +150,11 @@ def problems_here(text: str) -> list[str]:
         ("- ping: ns1 -> ns2", "- {}"),
         ("- ping: ns1 -> ns2", "- {zero: host, show: links}"),
         ("ping: ns1 -> ns2", "expect: {no_address: [br0]}"),
+        ("ping: ns1 -> ns2", "expect: {hits: {host/filter/FORWARD: many}}"),
+        ("ping: ns1 -> ns2", "ping: {from: ns1, to: ns2, expect: {drop: rule-dorp}}"),
+        ("ping: ns1 -> ns2", "ping: {from: ns1, to: ns2, expect: {latency: 5}}"),
+        ("ping: ns1 -> ns2", "ping: {from: ns1, to: ns2, expect: {latency: 5 min}}"),
+        ("ping: ns1 -> ns2", "ping: {from: ns1, to: ns2, expect: {loss: 101%}}"),
     ],
 )
 def test_the_schema_refuses_what_the_parser_refuses(
