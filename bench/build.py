@@ -50,6 +50,7 @@ def measure(
 
 def measure_once(one: Contender) -> Round:
     """Up, verified, down, freed; AssertionError when what it made is not what was asked for."""
+    one.prepare()
     begun = time.perf_counter()
     one.up()
     up = time.perf_counter() - begun

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,6 +41,9 @@ class Contender(ABC):
     def missing(cls) -> str | None:
         """What is not there that it needs; None when it can be measured."""
         return None
+
+    def prepare(self) -> None:  # noqa: B027 - most have nothing to do
+        """What comes before each time, and is not measured."""
 
     @abstractmethod
     def up(self) -> None:
@@ -111,14 +115,17 @@ class Floor(Command):
 
 
 class Hopscope(Command):
-    """The command, with a lab file that counts."""
+    """The command, with a lab file that counts, and that it has not seen before."""
 
     name = "hopscope"
 
     def __init__(self, pods: int) -> None:
         super().__init__(pods)
         self._file = self.folder / "pods.yaml"
-        self._file.write_text(self._lab())
+
+    def prepare(self) -> None:
+        """Another text each time: hopscope remembers what a text means."""
+        self._file.write_text(f"# {time.time_ns()}\n{self._lab()}")
 
     def _lab(self) -> str:
         return counted(self.pods)
@@ -142,6 +149,20 @@ class Start(Hopscope):
 
     def _lab(self) -> str:
         return f"name: {LAB}\nnodes:\n  {pod_name(0)}:\n"
+
+
+class Remembered(Hopscope):
+    """The command, with a lab file that it has seen before."""
+
+    name = "hopscope, the same file again"
+
+    def __init__(self, pods: int) -> None:
+        super().__init__(pods)
+        super().prepare()
+        _run((HOPSCOPE, "check", str(self._file)))
+
+    def prepare(self) -> None:
+        """Nothing changes."""
 
 
 class WrittenOut(Hopscope):
@@ -309,6 +330,7 @@ CONTENDERS: Final[Sequence[type[Contender]]] = (
     Floor,
     Hopscope,
     Start,
+    Remembered,
     WrittenOut,
     HopscopeLibrary,
     Batch,

@@ -34,8 +34,8 @@ def main() -> None:
 
 
 def _measure(asked: argparse.Namespace, parts: Iterator[Part]) -> None:
-    with tempfile.TemporaryDirectory() as state:
-        os.environ["HOPSCOPE_STATE"] = state
+    with tempfile.TemporaryDirectory() as own:
+        os.environ |= {"HOPSCOPE_STATE": f"{own}/state", "XDG_CACHE_HOME": f"{own}/cache"}
         for part in parts:
             print(f"\n{part.text()}", flush=True)
             part.write(asked.out)
