@@ -18,7 +18,7 @@ _HEAD: Final = (
     *("", "up: min", "median", "max", "÷ floor"),
     *("down: min", "median", "max", "÷ floor", "freed: median", "÷ floor"),
 )
-_PATIENCE: Final = 3.0  # seconds in which ports come up that are going to
+_PATIENCE: Final = 10.0  # seconds in which ports come up that are going to
 _BEYOND: Final = "hopscope, beyond its start"
 
 
@@ -54,8 +54,7 @@ def measure_once(one: Contender) -> Round:
     begun = time.perf_counter()
     one.up()
     up = time.perf_counter() - begun
-    if not _ready(one):
-        _wait(one)
+    if _until_all_forward(one):
         up = time.perf_counter() - begun
     _verify(one)
     begun = time.perf_counter()
@@ -66,21 +65,20 @@ def measure_once(one: Contender) -> Round:
     return Round(contender=one.name, pods=one.pods, up=up, down=down, freed=freed)
 
 
-def _ready(one: Contender) -> bool:
-    return one.bridge is None or _ports_up(one) == one.pods
+def _until_all_forward(one: Contender) -> bool:
+    """Wait until each port is up; whether there was anything to wait for.
 
-
-def _wait(one: Contender) -> None:
-    """The kernel tells a bridge a little later that a port's link is there (linkwatch_event())."""
+    The kernel tells a bridge of a port's link a little later (linkwatch_event()).
+    """
+    if one.bridge is None:
+        return False
+    listing = (*one.inside(None), "ip", "-oneline", "link", "show", "master", one.bridge)
     deadline = time.monotonic() + _PATIENCE
-    while not _ready(one):
-        late = f"{one.name}: {_ports_up(one)} ports of {one.pods} are up"
-        assert time.monotonic() < deadline, late
-
-
-def _ports_up(one: Contender) -> int:
-    listed = _said(one, None, "ip", "-oneline", "link", "show", "master", str(one.bridge))
-    return listed.count("state UP")
+    waited = False
+    while (ports := _said(listing).count("state UP")) < one.pods:
+        assert time.monotonic() < deadline, f"{one.name}: {ports} ports of {one.pods} are up"
+        waited = True
+    return waited
 
 
 def _verify(one: Contender) -> None:
@@ -89,14 +87,13 @@ def _verify(one: Contender) -> None:
         return
     last = one.pods - 1
     for pod, other in {(0, last), (last, 0), (last // 2, last)}:
-        six = _said(one, pod, "ip", "-6", "-oneline", "address")
+        six = _said((*one.inside(pod), "ip", "-6", "-oneline", "address"))
         assert not six, f"{one.name}: pod {pod} speaks IPv6: {six}"
-        _said(one, pod, "ping", "-q", "-c1", "-W2", str(address(other)))
+        _said((*one.inside(pod), "ping", "-q", "-c1", "-W2", str(address(other))))
 
 
-def _said(one: Contender, pod: int | None, *argv: str) -> str:
-    inside = (*one.inside(pod), *argv)
-    return subprocess.run(inside, check=True, stdout=subprocess.PIPE, text=True).stdout
+def _said(argv: Sequence[str]) -> str:
+    return subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def contenders_of(rounds: Sequence[Round]) -> list[str]:

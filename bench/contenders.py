@@ -4,6 +4,7 @@ Two kinds: a command that is started for each of the two, and a library whose wo
 before, so that its start does not count. What is to be made is prepared before, too.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -110,8 +111,7 @@ class Floor(Command):
 
     def inside(self, pod: int | None) -> Sequence[str]:
         """Through its keeper."""
-        within = "ns/net" if pod is None else f"root/run/netns/{pod_name(pod)}"
-        return "nsenter", f"--net=/proc/{self.keeper}/{within}"
+        return _kept(int(self.keeper), pod)
 
 
 class Hopscope(Command):
@@ -137,8 +137,8 @@ class Hopscope(Command):
         return HOPSCOPE, "down", LAB, "--quiet"
 
     def inside(self, pod: int | None) -> Sequence[str]:
-        """As its users do."""
-        return HOPSCOPE, "exec", LAB, "host" if pod is None else pod_name(pod), "--"
+        """Through its holder."""
+        return _kept(_holder(), pod)
 
 
 class Start(Hopscope):
@@ -288,8 +288,8 @@ class HopscopeLibrary(Library):
     script = "hopscope_pods.py"
 
     def inside(self, pod: int | None) -> Sequence[str]:
-        """As its users do."""
-        return HOPSCOPE, "exec", LAB, "host" if pod is None else pod_name(pod), "--"
+        """Through its holder."""
+        return _kept(_holder(), pod)
 
 
 class Pyroute2(Library):
@@ -338,6 +338,17 @@ CONTENDERS: Final[Sequence[type[Contender]]] = (
     Pyroute2,
     Mininet,
 )
+
+
+def _kept(keeper: int, pod: int | None) -> Sequence[str]:
+    """By way of the process that has the bridge in its own namespace, and the others by name."""
+    within = "ns/net" if pod is None else f"root/run/netns/{pod_name(pod)}"
+    return "nsenter", f"--net=/proc/{keeper}/{within}"
+
+
+def _holder() -> int:
+    (lab,) = json.loads(_run((HOPSCOPE, "ls", "--json")))
+    return int(lab["pid"])
 
 
 def _by_name(pod: int | None) -> Sequence[str]:
