@@ -8,7 +8,7 @@ from hopscope.model.lab import BridgeSpec, DeviceSpec, LinkEnd, NodeSpec
 from hopscope.model.limits import AGEING, COST, FORWARD_DELAY, PRIORITY, QUEUES, VID, Limits
 from hopscope.spec.faults import Fault, near
 from hopscope.spec.names import mac_fault
-from hopscope.spec.scope import Scope, ends_of, said
+from hopscope.spec.scope import Scope, first_of_each, said
 from hopscope.spec.topology import limit_fault
 from hopscope.spec.tree import Path
 
@@ -17,16 +17,20 @@ __all__ = ["bridging"]
 
 def bridging(scope: Scope) -> Iterator[Problem]:
     """What is wrong with how bridges and their ports are set."""
-    for node in scope.lab.nodes:
+    for node in scope.alike():
         for bridge in node.bridges:
             yield from _bridge(scope, node, bridge)
-    for path, end in ends_of(scope.lab):
-        here = path[:-1]
-        yield from _within(scope, (*here, "queues"), "the number of queues", end.queues, QUEUES)
-        yield from _port(scope, here, end)
-    for node in scope.lab.nodes:
+    yield from first_of_each(
+        (scope.where.written(path), _end(scope, path[:-1], end)) for path, end in scope.ends
+    )
+    for node in scope.alike():
         for device in node.devices:
             yield from _port(scope, ("nodes", node.name, "devices", device.ref.dev), device)
+
+
+def _end(scope: Scope, path: Path, end: LinkEnd) -> Iterator[Problem]:
+    yield from _within(scope, (*path, "queues"), "the number of queues", end.queues, QUEUES)
+    yield from _port(scope, path, end)
 
 
 def _within(

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from hopscope.errors import Problem
 from hopscope.model.lab import DeviceSpec, NodeSpec
 from hopscope.model.limits import MTU, QUEUES, UDP_PORT, VNI
+from hopscope.model.vocab import DevRef
 from hopscope.spec.faults import Fault, near
 from hopscope.spec.names import device_fault, ip_fault, ip_of, mac_fault
-from hopscope.spec.scope import LO, Scope, ends_of, said
+from hopscope.spec.scope import LO, Scope, first_of_each, said
 from hopscope.spec.topology import limit_fault
 from hopscope.spec.tree import Path
 
@@ -18,29 +19,59 @@ _EVERY_OTHER = "00:00:00:00:00:00"
 
 def devices(scope: Scope) -> Iterator[Problem]:
     """What is wrong with the devices that are no ends of links."""
-    for node in scope.lab.nodes:
-        for device in node.devices:
-            path: Path = ("nodes", node.name, "devices", device.ref.dev)
-            for fault in (device_fault(device.ref.dev), _taken(scope, node, device)):
-                if fault is not None:
-                    yield said(fault, scope.where(path, key=True))
-            for fault, key in _parts(scope, node, device):
-                yield said(fault, scope.where((*path, key)))
-            yield from _remotes(scope, device, (*path, "fdb"))
+    others = _Others(scope)
+    yield from first_of_each(
+        (
+            (scope.where.node(node.name), device.ref.dev),
+            _device(scope, node, device, others),
+        )
+        for node in scope.lab.nodes
+        for device in node.devices
+    )
 
 
-def _taken(scope: Scope, node: NodeSpec, device: DeviceSpec) -> Fault | None:
+class _Others:
+    """What all devices of a lab are asked about each other; gathered once, not for each."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.ends = {end.ref for _, end in scope.ends}
+        self.ports = {(node, dev) for (node, _), devs in scope.ports.items() for dev in devs}
+        self.macvlans: dict[DevRef, list[DeviceSpec]] = {}  # by what they lie over
+        for node in scope.lab.nodes:
+            for one in node.devices:
+                if one.kind == "macvlan" and one.over is not None:
+                    self.macvlans.setdefault(one.over, []).append(one)
+        self.alone = {
+            over
+            for over, several in self.macvlans.items()
+            if any(one.mode == "passthru" for one in several)
+        }
+
+
+def _device(scope: Scope, node: NodeSpec, device: DeviceSpec, others: _Others) -> Iterator[Problem]:
+    path: Path = ("nodes", node.name, "devices", device.ref.dev)
+    for fault in (device_fault(device.ref.dev), _taken(scope, node, device, others)):
+        if fault is not None:
+            yield said(fault, scope.where(path, key=True))
+    for fault, key in _parts(scope, node, device, others):
+        yield said(fault, scope.where((*path, key)))
+    yield from _remotes(scope, device, (*path, "fdb"))
+
+
+def _taken(scope: Scope, node: NodeSpec, device: DeviceSpec, others: _Others) -> Fault | None:
     """Whether a bridge or a link has that name already."""
     dev = device.ref.dev
     owners = [f"a bridge of {node.name}"] if dev in scope.bridges.get(node.name, ()) else []
-    owners += ["the end of a link" for _, end in ends_of(scope.lab) if end.ref == device.ref]
+    owners += ["the end of a link"] if device.ref in others.ends else []
     if not owners:
         return None
     message = f"{device.ref} is {owners[0]} already"
     return Fault(rule="duplicate-device", message=message, text=dev, hint="choose another name")
 
 
-def _parts(scope: Scope, node: NodeSpec, device: DeviceSpec) -> Iterator[tuple[Fault, str]]:
+def _parts(
+    scope: Scope, node: NodeSpec, device: DeviceSpec, others: _Others
+) -> Iterator[tuple[Fault, str]]:
     """Faults of its keys, and which key each is of."""
     vxlan = device.vxlan
     for key, what, number, limits in (
@@ -59,12 +90,12 @@ def _parts(scope: Scope, node: NodeSpec, device: DeviceSpec) -> Iterator[tuple[F
     if device.mac is not None and device.mode == "passthru":
         message = "a macvlan in mode passthru has the MAC address of the device below"
         yield Fault(rule="bad-mac", message=message, hint="leave 'mac' out"), "mac"
-    if (fault := _over(scope, device)) is not None:
+    if (fault := _over(scope, device, others)) is not None:
         yield fault, "over"
     yield from _ends(node, device)
 
 
-def _over(scope: Scope, device: DeviceSpec) -> Fault | None:
+def _over(scope: Scope, device: DeviceSpec, others: _Others) -> Fault | None:
     over = device.over
     if over is None:
         return None
@@ -78,8 +109,7 @@ def _over(scope: Scope, device: DeviceSpec) -> Fault | None:
         if over.node != device.ref.node:
             return fault(f"the vxlan {device.ref} lies over a device of its own node", "name one")
         return None
-    ports = [dev for (node, _), devs in scope.ports.items() if node == over.node for dev in devs]
-    if over.dev in ports:
+    if (over.node, over.dev) in others.ports:
         message = f"{over} is a port of a bridge, and no macvlan can lie over that"
         return fault(message, "let it lie over the bridge")
     lower = scope.nodes.get(over.node)
@@ -87,14 +117,9 @@ def _over(scope: Scope, device: DeviceSpec) -> Fault | None:
         one.ref == over and one.kind == "macvlan" for one in lower.devices
     ):
         return fault(f"{over} is a macvlan itself", "name the device that it lies over")
-    others = [
-        one
-        for node in scope.lab.nodes
-        for one in node.devices
-        if one.kind == "macvlan" and one.over == over and one.ref != device.ref
-    ]
-    if others and "passthru" in (device.mode, *(one.mode for one in others)):
-        message = f"{others[0].ref} lies over {over} too, and mode passthru wants it for itself"
+    beside = others.macvlans.get(over, ()) if over in others.alone else ()
+    if other := next((one for one in beside if one.ref != device.ref), None):
+        message = f"{other.ref} lies over {over} too, and mode passthru wants it for itself"
         return fault(message, "choose another mode, or another device")
     return None
 

@@ -21,7 +21,7 @@ _STANDARD = (253, 254, 255)  # default, main, local: the kernel fills them
 
 def policy(scope: Scope) -> Iterator[Problem]:
     """What is wrong with the policy rules."""
-    for node in scope.lab.nodes:
+    for node in scope.alike():
         seen: dict[tuple[bool, int], Path] = {}
         for number, rule in enumerate(node.policy):
             path: Path = ("nodes", node.name, "policy", number)

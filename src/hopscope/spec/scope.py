@@ -1,6 +1,15 @@
 """Which names a lab declares, and what is said of one that it does not; judges no part."""
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sized
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Sized,
+)
 from functools import cache
 from typing import Final
 
@@ -13,7 +22,7 @@ from hopscope.spec.faults import Fault, near, nearest, shortened
 from hopscope.spec.origins import Origins
 from hopscope.spec.tree import Path
 
-__all__ = ["LO", "Listing", "Scope", "ends_of", "first_of_each", "said", "scope_of"]
+__all__ = ["LO", "Listing", "Scope", "first_of_each", "said", "scope_of"]
 
 LO: Final = "lo"
 
@@ -36,6 +45,7 @@ class Scope(Struct, frozen=True, kw_only=True):
     bridges: Mapping[str, Collection[str]]  # node → its bridges
     devices: Mapping[str, Collection[str]]  # node → its bridges, devices and ends of links
     ports: Mapping[tuple[str, str], Collection[str]]  # node and bridge → ports
+    ends: Sequence[tuple[Path, LinkEnd]]  # of links, and the path that leads to each one's name
     believed: frozenset[str]
     where: Origins
     listing: Listing | None = None
@@ -139,7 +149,8 @@ def scope_of(
     ports: dict[tuple[str, str], dict[str, None]] = {}
     node_meant = cache(lambda name: _meant(name, bridges))
     bridge_meant = cache(lambda node, name: _meant(name, bridges.get(node, ())))
-    for _, end in ends_of(lab):
+    ends = _ends_of(lab)
+    for _, end in ends:
         node = node_meant(end.ref.node)
         devices.setdefault(node, {})[end.ref.dev] = None
         if end.bridge is not None:
@@ -157,6 +168,7 @@ def scope_of(
         bridges=bridges,
         devices=devices,
         ports=ports,
+        ends=ends,
         believed=frozenset(
             (*believed, *(one for name in believed for one in replicas.get(name, ())))
         ),
@@ -170,7 +182,7 @@ def _meant(name: str, known: Collection[str]) -> str:
     return name if name in known else nearest(name, known) or name
 
 
-def ends_of(lab: LabSpec) -> list[tuple[Path, LinkEnd]]:
+def _ends_of(lab: LabSpec) -> list[tuple[Path, LinkEnd]]:
     """Every end of a link, and the path that leads to its name."""
     return [
         (("links", number, "ends", side, "end"), end)

@@ -8,7 +8,7 @@ from hopscope.model.lab import LinkEnd, NodeSpec
 from hopscope.model.limits import MTU, Limits
 from hopscope.spec.faults import Fault
 from hopscope.spec.names import device_fault, mac_fault, name_fault
-from hopscope.spec.scope import LO, Scope, ends_of, first_of_each, said
+from hopscope.spec.scope import LO, Scope, first_of_each, said
 from hopscope.spec.tree import Path
 
 __all__ = ["limit_fault", "topology"]
@@ -81,8 +81,7 @@ def _link(scope: Scope, number: int) -> Iterator[Problem]:
 def _ends(scope: Scope) -> Iterator[Problem]:
     seen: dict[tuple[str, str], Path] = {}
     return first_of_each(
-        (scope.where.written(path), _end(scope, seen, path, end))
-        for path, end in ends_of(scope.lab)
+        (scope.where.written(path), _end(scope, seen, path, end)) for path, end in scope.ends
     )
 
 
@@ -124,7 +123,7 @@ def _taken(
 
 def _ports(scope: Scope) -> Iterator[Problem]:
     count: dict[tuple[str, str], int] = {}
-    for path, end in ends_of(scope.lab):
+    for path, end in scope.ends:
         if end.bridge is None:
             continue
         key = (end.ref.node, end.bridge)
@@ -175,7 +174,7 @@ def _chosen(scope: Scope) -> Iterator[tuple[str, str, str, Path]]:
                 bridge_of = f"{node.name}/{device.bridge}" if device.bridge else ""
                 path = ("nodes", node.name, "devices", device.ref.dev, "mac")
                 yield device.mac, str(device.ref), bridge_of, path
-    for path, end in ends_of(scope.lab):
+    for path, end in scope.ends:
         if end.mac is not None:
             bridge_of = f"{end.ref.node}/{end.bridge}" if end.bridge else ""
             own: Path = (*path[:-1], "mac")

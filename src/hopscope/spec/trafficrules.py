@@ -7,7 +7,7 @@ from hopscope.model.lab import DeviceSpec, LinkEnd
 from hopscope.model.limits import BURST, RATE, WAIT
 from hopscope.model.traffic import Netem, RateLimit
 from hopscope.spec.faults import Fault
-from hopscope.spec.scope import Scope, ends_of, said
+from hopscope.spec.scope import Scope, said
 from hopscope.spec.topology import limit_fault
 from hopscope.spec.tree import Path
 
@@ -29,7 +29,7 @@ def traffic(scope: Scope) -> Iterator[Problem]:
 
 
 def _senders(scope: Scope) -> Iterator[tuple[Path, LinkEnd | DeviceSpec, int]]:
-    for path, end in ends_of(scope.lab):
+    for path, end in scope.ends:
         link = scope.lab.links[int(path[1])]
         yield path[:-1], end, link.mtu or _USUAL_MTU
     for node in scope.lab.nodes:

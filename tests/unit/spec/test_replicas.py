@@ -364,3 +364,28 @@ def test_a_lab_made_in_python_is_held_to_the_same() -> None:
         "pod1": ["10.0.0.1/8"],
         "pod2": ["10.0.0.2/8"],
     }
+
+
+def test_devices_of_each_are_its_own() -> None:
+    """They lie over its own devices, and what is wrong with one is told once."""
+    own = COUNT + "    devices: {{vx0: {{kind: vxlan, id: {0}, over: eth0}}, mv0: {1}}}\n"
+    text = changed(COUNT, own.format(7, "{kind: macvlan, over: 'host:br0'}"), PODS)
+    node = parsed(text).nodes[2]
+    assert [(str(one.ref), str(one.over)) for one in node.devices] == [
+        ("pod2/vx0", "pod2/eth0"),
+        ("pod2/mv0", "host/br0"),
+    ]
+    text = changed(COUNT, own.format("▸-1", "{kind: macvlan, over: ▸eth9}"), PODS)
+    wrong(text, "out-of-range", "unknown-device")
+    text = changed(COUNT, own.format(7, "{kind: macvlan, over: 'host:br0', mode: passthru}"), PODS)
+    (one,) = wrong(text.replace("over: 'host", "over: ▸'host"), "bad-over")
+    assert one.message.endswith("lies over host/br0 too, and mode passthru wants it for itself")
+    text = changed(
+        "bridges: {br0: {}}",
+        "bridges: {br0: {}}\n    devices: {m: {kind: macvlan, over: ▸'pod:eth0'}}",
+        PODS,
+    )
+    wrong(text, "counted-node")
+    wrong(
+        changed(COUNT, COUNT + "    policy: [from 10.0.0.0/8 lookup ▸999]\n", PODS), "empty-table"
+    )
