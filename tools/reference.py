@@ -23,13 +23,19 @@ from typing import Any
 from hopscope.cli.app import COMMANDS
 from hopscope.cli.words import Argument
 from hopscope.model import codec
+from hopscope.model.reachability import Reachability
 from hopscope.model.reasons import REASONS
 from hopscope.model.vocab import TABLES
 from hopscope.spec.schema import json_schema
 
 DOCS = Path(__file__).parents[1] / "docs"
-PART = re.compile(r"(<!-- (cli|lab|journeys): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
-MODULES = ("record", "journey", "flow", "events", "snapshot", "devices", "traffic", "vocab")
+PART = re.compile(
+    r"(<!-- (cli|lab|journeys|reachability): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL
+)
+MODULES = (
+    *("record", "reachability", "journey", "flow", "events"),
+    *("snapshot", "devices", "traffic", "vocab"),
+)
 
 
 def main() -> None:
@@ -44,7 +50,12 @@ def main() -> None:
 
 def made() -> Iterator[tuple[Path, str]]:
     """Each file, and what should stand in it."""
-    for name, schema in (("lab", json_schema()), ("journeys", codec.schema())):
+    schemas = {
+        "lab": json_schema(),
+        "journeys": codec.schema(),
+        "reachability": codec.schema(Reachability),
+    }
+    for name, schema in schemas.items():
         yield DOCS / "schema" / f"{name}.schema.json", json.dumps(schema, indent=2) + "\n"
     for page in sorted(DOCS.rglob("*.md")):
         text = page.read_text(encoding="utf-8")
@@ -52,7 +63,15 @@ def made() -> Iterator[tuple[Path, str]]:
 
 
 def _part(kind: str, name: str) -> str:
-    return {"cli": _command, "lab": _keys, "journeys": _fields}[kind](name)
+    match kind:
+        case "cli":
+            return _command(name)
+        case "lab":
+            return _keys(name)
+        case "journeys":
+            return _fields(codec.schema(), name)
+        case _:
+            return _fields(codec.schema(Reachability), name)
 
 
 def _table(titles: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
@@ -140,6 +159,8 @@ def _type(value: dict[str, Any]) -> str:
             return " or ".join(f"`{name}`" for name in names)
         case {"anyOf": types} | {"oneOf": types}:
             return " or ".join(dict.fromkeys(_type(one) for one in types if one))
+        case {"type": "array", "prefixItems": types}:
+            return "list: " + ", ".join(map(_type, types))
         case {"type": "array"}:
             return f"list of {_grouped(value['items'])}"
         case {"type": "object", "additionalProperties": {} as below}:
@@ -158,8 +179,7 @@ def _grouped(value: dict[str, Any]) -> str:
     return f"({told})" if " or " in told else told
 
 
-def _fields(name: str) -> str:
-    schema = codec.schema()
+def _fields(schema: dict[str, Any], name: str) -> str:
     part = schema if name == schema["title"] else schema["$defs"][name]
     if "enum" in part:
         return " ".join(f"`{word}`" for word in _kind(name)) + "\n"

@@ -15,6 +15,7 @@ from hopscope.cli.app import COMMANDS
 from hopscope.lab.declare import built_in
 from hopscope.model import codec
 from hopscope.model.journey import Step
+from hopscope.model.reachability import Reachability
 from hopscope.model.reasons import REASONS
 from hopscope.spec.schema import json_schema
 
@@ -44,7 +45,7 @@ def test_made_parts_are_current() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["lab", "journeys"])
+@pytest.mark.parametrize("name", ["lab", "journeys", "reachability"])
 def test_published_schemas_are_what_the_command_prints(name: str) -> None:
     """And they are schemas."""
     printed = subprocess.run(
@@ -78,6 +79,13 @@ def test_every_type_of_the_record_has_a_section() -> None:
     page = text("journeys.md")
     for name in parts(codec.schema()):
         assert name in told or f"<!-- journeys: {name} -->" in page, name
+
+
+def test_every_type_of_reachability_has_a_table() -> None:
+    """On the page of that document."""
+    page = text("reachability.md")
+    for name in parts(codec.schema(Reachability)):
+        assert f"<!-- reachability: {name} -->" in page, name
 
 
 def test_every_reason_is_told() -> None:

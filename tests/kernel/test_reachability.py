@@ -139,6 +139,16 @@ def test_an_error_meanwhile_leaves_no_entry(
     assert not any(tables(five).values())
 
 
+def test_a_table_that_overflows_is_told(five: StandingLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the sysctl to raise; the kernel's own count says so."""
+    counts = iter((7, 9))
+    monkeypatch.setattr(lab_reachability, "overflows", lambda *, six: next(counts))
+    found = reach(five, arp=True)
+    assert found.resolution.overflows == 2
+    assert "was full 2 times meanwhile" in found.notes[0]
+    assert found.notes[0].endswith("sysctl -w net.ipv4.neigh.default.gc_thresh3=64")
+
+
 def test_a_node_that_is_down(five: StandingLab) -> None:
     """One group, and the reason why nobody reaches it."""
     five.run("p3", ["ip", "link", "set", "eth0", "down"])

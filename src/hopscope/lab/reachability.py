@@ -7,7 +7,7 @@ is probed again without.
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Final
@@ -73,6 +73,7 @@ def reach(
     found = resolving.probed(addresses, probe)
     took = time.monotonic_ns() - begun
     pairs = tuple(_pair(ends, addresses, between, answer) for between, answer in found.items())
+    resolution = resolving.told(before)
     left_out = [name for name in ends if name not in addressed and not all(asked)]
     return Reachability(
         lab=lab.name,
@@ -87,8 +88,11 @@ def reach(
         targets=tuple(tos),
         pairs=pairs,
         groups=explained(lab, grouped(pairs), pairs, protocol, port, timeout),
-        resolution=resolving.told(before),
-        notes=tuple(f"{name} has no address, and is left out" for name in left_out),
+        resolution=resolution,
+        notes=(
+            *resolving.notes(resolution),
+            *(f"{name} has no address, and is left out" for name in left_out),
+        ),
     )
 
 
@@ -219,3 +223,16 @@ class _Resolving:
             room=self._room,
             overflows=now - before if now is not None and before is not None else None,
         )
+
+    def notes(self, told: Resolution) -> Iterator[str]:
+        """That the table was full, and what to raise."""
+        if told.overflows:
+            times = "once" if told.overflows == 1 else f"{told.overflows} times"
+            family = "ipv6" if self._six else "ipv4"
+            wanted = 1 << (2 * told.entries).bit_length()
+            yield (
+                f"the neighbour table, which all namespaces of this machine share, was full {times}"
+                f" meanwhile: it has room for {told.room}, and the pairs need {told.entries}; "
+                "raise it, as root of the machine: "
+                f"sysctl -w net.{family}.neigh.default.gc_thresh3={wanted}"
+            )

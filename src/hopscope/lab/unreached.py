@@ -9,7 +9,7 @@ from hopscope.kernel.neighbours import forget_unresolved
 from hopscope.lab.running import RunningLab
 from hopscope.lab.story import ping
 from hopscope.model.lab import PingStep
-from hopscope.model.reachability import Group, Outcome, Pair, Protocol
+from hopscope.model.reachability import Group, GroupKind, Outcome, Pair, Protocol
 from hopscope.model.record import PingResult
 from hopscope.observe.session import Session
 from hopscope.plan.compile import HOME
@@ -54,7 +54,7 @@ def _words(protocol: Protocol, port: int | None) -> str:
 def _explained(
     lab: RunningLab, session: Session, group: Group, pair: Pair, service: str, timeout: float
 ) -> Group:
-    if pair.address is None:
+    if pair.address is None or group.kind is GroupKind.OVERFLOW:
         return replace(group, reason=pair.error)
     step = PingStep(source=pair.source, target=pair.target, address=pair.address, timeout=timeout)
     result = ping(lab, session, step)

@@ -19,8 +19,17 @@ def grouped(pairs: Sequence[Pair]) -> tuple[Group, ...]:
         return ()
     if len(left) == len(asked) > 1:
         return (_group(GroupKind.EVERY, list(left)),)
-    found = [*_whole_nodes(asked, left), *_alike(left)]
+    found = [*_overflowed(pairs, left), *_whole_nodes(asked, left), *_alike(left)]
     return tuple(sorted(found, key=lambda group: -group.pairs))
+
+
+def _overflowed(pairs: Sequence[Pair], left: dict[Ends, None]) -> Iterator[Group]:
+    """Those that were not even sent, which nodes have no part in; they leave *left*."""
+    taken = [(p.source, p.target) for p in pairs if p.error and p.error.endswith("(ENOBUFS)")]
+    for ends in taken:
+        del left[ends]
+    if taken:
+        yield _group(GroupKind.OVERFLOW, taken)
 
 
 def _whole_nodes(asked: Sequence[Ends], left: dict[Ends, None]) -> Iterator[Group]:

@@ -61,6 +61,7 @@ class Pair(Struct, frozen=True, kw_only=True):
 class GroupKind(StrEnum):
     """What the failures of a group share."""
 
+    OVERFLOW = "overflow"  # the neighbour table had no room for the target
     EVERY = "every"  # every pair that was asked for
     NODE = "node"  # one node is the source or the target
     SOURCE = "source"  # one node as source, to every target

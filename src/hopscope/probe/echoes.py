@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.reachability import Outcome
@@ -54,12 +54,12 @@ def echo(sandbox: Sandbox, asks: Sequence[Ask], *, timeout: float) -> list[Answe
         else (ask.node, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
         for _number, six, ask in parts
     ]
-    messages = _messages(asks, stamp)
+    requests = _requests(asks, stamp)
     many = len(parts) > 1 and sum(len(ask.goals) for ask in asks) >= _MANY
     made = sandbox.open_sockets(wanted)
     try:
         nodes = [
-            _Echoes(one, ask, messages, six=six)
+            _Echoes(one, ask, requests, six=six)
             for one, (_number, six, ask) in zip(made, parts, strict=True)
         ]
         count = len(os.sched_getaffinity(0)) if many else 1
@@ -81,12 +81,22 @@ def _probe(nodes: Sequence["_Echoes"], timeout: float) -> list[Told]:
     return [(node.numbers, node.rtts, node.failed) for node in nodes]
 
 
-def _messages(asks: Sequence[Ask], stamp: int) -> Mapping[Goal, bytes]:
-    """A request for each goal, whoever sends it: the kernel sums up ICMPv6 itself."""
-    return {
-        goal: echo_request("::", goal[1], ident=SWEEP, seq=goal[0], stamp=stamp, size=STAMP_SIZE)
-        for goal in dict.fromkeys(chain.from_iterable(ask.goals for ask in asks))
-    }
+class _Request(NamedTuple):
+    """What is sent to a goal, whoever sends it: the kernel sums up ICMPv6 itself."""
+
+    number: int
+    message: bytes
+    address: tuple[str, int]
+    answer: bytes  # how the reply ends: identifier, number, stamp
+
+
+def _requests(asks: Sequence[Ask], stamp: int) -> Mapping[Goal, _Request]:
+    found: dict[Goal, _Request] = {}
+    for goal in dict.fromkeys(chain.from_iterable(ask.goals for ask in asks)):
+        number, ip = goal
+        message = echo_request("::", ip, ident=SWEEP, seq=number, stamp=stamp, size=STAMP_SIZE)
+        found[goal] = _Request(number, message, (ip, 0), message[4:])
+    return found
 
 
 def _collect(nodes: Sequence["_Echoes"], deadline: float) -> None:
@@ -111,25 +121,24 @@ class _Echoes:
         self,
         made: socket.socket,
         ask: Ask,
-        messages: Mapping[Goal, bytes],
+        requests: Mapping[Goal, _Request],
         *,
         six: bool,
     ) -> None:
         self.socket = made
         self.sent: dict[int, int] = {}  # number → when; those that have no answer yet
-        self._goals = [(goal[0], messages[goal], (goal[1], 0)) for goal in ask.goals]
+        self._requests = [requests[goal] for goal in ask.goals]
         self.numbers = array("H")
         self.rtts = array("q")
         self.failed: dict[int, Answer] = {}
         self._six = six
-        self._mark = messages[ask.goals[0]][8:]
+        self._mark = self._requests[0].message[8:]
         self._own = ask.own
         self._prepare()
 
     def _prepare(self) -> None:
         made = self.socket
         made.setblocking(False)
-        made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         report_errors(made, six=self._six)
         if self._six:
             blocked = bytearray(b"\xff" * 32)
@@ -139,21 +148,38 @@ class _Echoes:
             made.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", 0xFFFFFFFF & ~1))
 
     def send(self) -> None:
-        """Each request, and what has come meanwhile."""
+        """Each request, and what has come meanwhile: as a rule, its reply and nothing else."""
         sendto, recv, clock, sent = self.socket.sendto, self.socket.recv, time.time_ns, self.sent
-        for number, message, address in self._goals:
-            sent[number] = clock()
+        numbers, rtts = self.numbers, self.rtts
+        for number, message, address, answer in self._requests:
+            begun = clock()
             try:
                 sendto(message, address)
             except OSError as error:
+                sent[number] = begun
                 self._refused(number, message, address, error)
+                continue
             try:
-                while sent:
-                    self._take(recv(128), clock())
+                data = recv(128)
             except BlockingIOError:
-                pass
+                self._wait_for(number, begun)
             except OSError:
+                self._wait_for(number, begun)
                 self._errors()
+            else:
+                if data.endswith(answer):
+                    numbers.append(number)
+                    rtts.append(clock() - begun)
+                else:
+                    self._wait_for(number, begun)
+                    self._take(data, clock())
+                    self.late()
+
+    def _wait_for(self, number: int, begun: int) -> None:
+        """The reply comes late: have the kernel note when, since nobody reads it then."""
+        if not self.sent:
+            self.socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self.sent[number] = begun
 
     def late(self) -> None:
         """All that can be read now, each with the time at which the kernel got it."""
@@ -162,9 +188,7 @@ class _Echoes:
                 data, extra, _flags, _sender = self.socket.recvmsg(128, 64)
                 at = _stamped(extra)
                 self._take(data, at if at is not None else time.time_ns())
-        except BlockingIOError:
-            pass
-        except OSError:
+        except OSError:  # nothing is there, or nothing but an error
             self._errors()
 
     def _take(self, data: bytes, at: int) -> None:

@@ -116,6 +116,8 @@ def _group(found: Reachability, group: Group, example: Pair) -> Iterator[Text]:
 def group_words(group: Group) -> str:
     """What the failures of a group share."""
     match group.kind:
+        case GroupKind.OVERFLOW:
+            return "pairs that did not fit the neighbour table"
         case GroupKind.EVERY:
             return "every pair"
         case GroupKind.NODE:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hopscope.model.grouping import grouped
 from hopscope.model.reachability import Group, GroupKind, Outcome, Pair
@@ -88,6 +89,20 @@ def test_one_pair_shares_nothing() -> None:
     assert kinds([("n1", "n2")]) == [(GroupKind.BETWEEN, None, 1)]
     (group,) = grouped([pair for pair in pairs([("n1", "n2")]) if not pair.reached])
     assert group.kind is GroupKind.BETWEEN
+
+
+def test_a_full_table_is_a_group_of_its_own() -> None:
+    """Whatever nodes it hit; the others are grouped as ever."""
+    full = "the neighbour table is full (ENOBUFS)"
+    lost: list[Ends] = [("n1", "n2"), ("n3", "n4"), ("n5", "n6")]
+    some = [
+        replace(pair, outcome=Outcome.FAILED, error=full) if pair.source == "n1" else pair
+        for pair in pairs(lost)
+    ]
+    found = {group.kind: group for group in grouped(some)}
+    assert found[GroupKind.OVERFLOW].sources == ("n1",)
+    assert found[GroupKind.OVERFLOW].pairs == 6
+    assert sum(group.pairs for group in grouped(some)) == 8
 
 
 @given(st.sets(st.tuples(st.sampled_from(NODES), st.sampled_from(NODES))))
