@@ -63,7 +63,7 @@ def main() -> None:
     and its lock, and of what else is to stay open.
     """
     control = socket.socket(fileno=int(sys.argv[1]))
-    settle([control.fileno()])
+    settle(control.fileno())
     try:
         config, descriptors = letters.receive(control)
     except OSError:
@@ -84,6 +84,7 @@ def main() -> None:
     with contextlib.suppress(OSError):
         letters.send(control, {"pid": pid})
     if config["on_host"]:
+        sys.path.append(config["packages"])
         from hopscope.kernel import guardian as keeper  # noqa: PLC0415 - wanted by few
 
         for fd in (control.fileno(), config["listen"], config["log"]):

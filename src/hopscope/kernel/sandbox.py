@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from msgspec import convert
+import msgspec
 
 from hopscope.errors import CannotError, HopscopeError, KernelError, NoSuchLabError
 from hopscope.kernel.asking import Asking
@@ -85,6 +85,7 @@ class Sandbox(Asking):
                 "user": confined or not privileged(),
                 "confined": confined,
                 "on_host": on_host,
+                "packages": str(Path(msgspec.__file__).parents[1]),  # for the guardian
             }
             starter = starter or Starter()
             passed = [listener.fileno(), log, claim.lock, *also]
@@ -295,7 +296,7 @@ class Sandbox(Asking):
     def processes(self) -> list[ProcessState]:
         """How those fare; what they printed by now is written."""
         reply, _fds = self._request("processes")
-        return convert(reply["processes"], list[ProcessState])
+        return msgspec.convert(reply["processes"], list[ProcessState])
 
     def record(self, sockets: Mapping[NodeName, tuple[socket.socket, socket.socket]]) -> None:
         """Hand each node's listener and table owner to the holder, which records LOG rules."""
