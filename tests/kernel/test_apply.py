@@ -161,7 +161,7 @@ def test_a_failing_start_of_the_holder_is_told(
     records: Path, spec: LabSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where namespaces are forbidden: what it said, how to mend it, and no record."""
-    monkeypatch.setattr("hopscope.kernel.sandbox._HOLDER", "raise SystemExit(1)")
+    monkeypatch.setattr("hopscope.kernel.starting._HOLDER", "raise SystemExit(1)")
     with pytest.raises(HopscopeError, match="ended while it was being set up"):
         RunningLab.start(spec, LAB)
     assert gone()

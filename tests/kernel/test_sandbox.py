@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -71,6 +72,7 @@ def test_programs_inside_inherit_nothing(sandbox: Sandbox) -> None:
     assert "socket:" not in lines
     assert "lock" not in lines
     assert "nflog" not in lines
+    assert re.findall(r" (\d+) -> ", lines) == ["0", "1", "2", "3"]  # ls opens the last itself
     mask = sandbox.run(NS1, ["grep", "SigIgn", "/proc/self/status"]).stdout.split()[1]
     assert int(mask, 16) & (1 << (signal.SIGINT - 1)) == 0
 

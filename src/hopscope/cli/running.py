@@ -31,24 +31,30 @@ def run(
     json: bool,
 ) -> None:
     """Build, perform, take down, write the folder; exit 1 when an expectation failed."""
-    from hopscope.cli.progress import Bar
-    from hopscope.lab.declare import parse, source_of
-    from hopscope.lab.folder import folder_of
-    from hopscope.lab.running import RunningLab
-    from hopscope.lab.writer import Writer
+    from hopscope.kernel.starting import Starter
 
-    source, file = source_of(lab)
-    spec = parse(source, file)
-    folder = folder_of(out, name or spec.name)
     begun = time.perf_counter()
     telling = not (quiet or json)
     with ExitStack() as last:
+        starter = Starter()  # it loads while we do
+        last.callback(starter.close)
+
+        from hopscope.cli.progress import Bar
+        from hopscope.lab.declare import parse, source_of
+        from hopscope.lab.folder import folder_of
+        from hopscope.lab.running import RunningLab
+        from hopscope.lab.writer import Writer
+
+        source, file = source_of(lab)
+        spec = parse(source, file)
+        folder = folder_of(out, name or spec.name)
         with Bar("building the lab", quiet=not telling) as bar:
             running = RunningLab.start(
                 spec,
                 source.decode(),
                 name=name,
                 on_host=on_host,
+                starter=starter,
                 meanwhile=partial(_load, telling=telling),
                 progress=bar,
             )

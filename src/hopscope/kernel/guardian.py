@@ -5,8 +5,8 @@ waits for the holder's end, takes back what the lab's record says was done to th
 network namespace, and removes the record. Should it be killed too, the record stays, and
 the next `up`, `run` or `down` does the same from it.
 
-It runs where the holder was started: standard library, and parts of hopscope that use
-nothing else.
+It runs where the holder was started, but that it is shown where msgspec is, of which the
+record of what was done to the host is made.
 """
 
 import contextlib

@@ -17,7 +17,6 @@ import contextlib
 import errno
 import functools
 import itertools
-import json
 import os
 import resource
 import select
@@ -58,10 +57,20 @@ DOORS = ("user", "pid", "uts", "mnt")
 
 
 def main() -> None:
-    """Fork the holder proper into its namespaces, and tell its PID; end, or guard the host."""
-    config = json.loads(sys.argv[1])
-    control = socket.socket(fileno=config["control"])
-    settle(config["ours"])
+    """Fork the holder proper into its namespaces, and tell its PID; end, or guard the host.
+
+    What to hold comes as the first letter, with the descriptors of its listening socket, its log
+    and its lock, and of what else is to stay open.
+    """
+    control = socket.socket(fileno=int(sys.argv[1]))
+    settle(control.fileno())
+    try:
+        config, descriptors = letters.receive(control)
+    except OSError:
+        config = {}
+    if not config:  # whoever started us has no lab to hold
+        os._exit(0)
+    config["listen"], config["log"], config["lock"] = descriptors[:3]
     if config["on_host"] and os.fork():
         os._exit(0)
     guardian = os.pidfd_open(os.getpid()) if config["on_host"] else -1
@@ -75,9 +84,10 @@ def main() -> None:
     with contextlib.suppress(OSError):
         letters.send(control, {"pid": pid})
     if config["on_host"]:
+        sys.path.append(config["packages"])
         from hopscope.kernel import guardian as keeper  # noqa: PLC0415 - wanted by few
 
-        for fd in (config["control"], config["listen"], config["log"]):
+        for fd in (control.fileno(), config["listen"], config["log"]):
             os.close(fd)
         setns(home, CLONE_NEWPID)  # a PID namespace that is dead can have no more processes
         keeper.guard(pid, config["folder"], config["lock"])

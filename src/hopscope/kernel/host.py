@@ -17,7 +17,6 @@ import shlex
 import shutil
 import socket
 import struct
-import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
@@ -263,6 +262,8 @@ def _links() -> list[tuple[str, int, str]]:
 
 def _quietly(argv: Sequence[str]) -> str:
     """Run a tool whose object may be gone already; what it prints."""
+    import subprocess  # noqa: PLC0415 - slow to load, and wanted on the real host only
+
     with contextlib.suppress(FileNotFoundError):
         environment = {"PATH": USUAL, "LC_ALL": "C"}
         done = subprocess.run(

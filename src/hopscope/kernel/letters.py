@@ -8,12 +8,14 @@ import errno
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 __all__ = ["MOST_FDS", "receive", "send"]
 
 MOST_FDS: Final = 250  # beside one letter; SCM_MAX_FD is 253
+_FD: Final = struct.Struct("=i")
 _LARGEST: Final = 1 << 16  # a datagram must fit half of the least usual send buffer
 
 
@@ -37,9 +39,10 @@ def receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
 
     Raises OSError (EMFILE) when this process may not have so many descriptors.
     """
-    data, fds, flags, _address = socket.recv_fds(
-        channel, _LARGEST, MOST_FDS + 1, socket.MSG_CMSG_CLOEXEC
-    )
+    # not socket.recv_fds, which forgets its flags: programs would inherit what comes
+    room = socket.CMSG_SPACE((MOST_FDS + 1) * _FD.size)
+    data, told, flags, _address = channel.recvmsg(_LARGEST, room, socket.MSG_CMSG_CLOEXEC)
+    fds = [fd for _, kind, some in told if kind == socket.SCM_RIGHTS for fd in _descriptors(some)]
     if flags & socket.MSG_CTRUNC:
         for fd in fds:
             os.close(fd)
@@ -49,3 +52,8 @@ def receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
         with os.fdopen(fds.pop(0), "rb") as memory:
             letter = json.loads(os.pread(memory.fileno(), letter["memory"], 0))
     return letter, fds
+
+
+def _descriptors(data: bytes) -> Iterator[int]:
+    whole = len(data) // _FD.size * _FD.size  # the last may have been cut
+    return (fd for (fd,) in _FD.iter_unpack(data[:whole]))

@@ -6,25 +6,22 @@ over their descriptors. It knows nothing of labs, plans or packets.
 
 import contextlib
 import errno
-import json
 import os
 import select
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from msgspec import convert
+import msgspec
 
 from hopscope.errors import CannotError, HopscopeError, KernelError, NoSuchLabError
 from hopscope.kernel.asking import Asking
 from hopscope.kernel.letters import MOST_FDS
 from hopscope.kernel.protocol import Completed
-from hopscope.kernel.starting import START, first_letters, listen, make_room
+from hopscope.kernel.starting import START, Starter, listen
 from hopscope.kernel.state import Claim, LabFile, find, privileged, running, state_home
 from hopscope.kernel.tools import tool_path
 from hopscope.kernel.transport import Route
@@ -34,10 +31,6 @@ from hopscope.wire.netlink import Message
 
 __all__ = ["Sandbox"]
 
-_HOLDER = (
-    f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
-    "from hopscope.kernel.holder import main; main()"
-)
 _FRESH: Final = ".fresh-"  # and the process that made it: a name that no node may have
 _FILES: Final = 1000  # in one request
 _DEATH: Final = 5.0  # seconds that the kernel may take to end a killed holder
@@ -71,52 +64,33 @@ class Sandbox(Asking):
         on_host: bool = False,
         confined: bool = False,
         also: Sequence[int] = (),
+        starter: Starter | None = None,
         meanwhile: Callable[[], None] = lambda: None,
     ) -> Self:
-        """Fork a holder that lives as long as this process, until `detach`.
+        """Start a holder that lives as long as this process, until `detach`.
 
         It keeps *also*, descriptors, as long as it lives, and the claim's lock. *confined*:
         programs that run in it can change nothing outside it, whoever we are; see `confine`.
-        *meanwhile* is called while it starts, which takes some 40 ms.
+        *starter*: its process, where that was started before; *meanwhile* is called while it gets
+        ready, which takes some 30 ms, or 10 for one that has loaded.
         Raises CannotError when this machine forbids the namespaces it needs.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        make_room()
         with contextlib.ExitStack() as stack:
-            undo = stack.enter_context(contextlib.ExitStack())
-            undo.callback(ours.close)
-            stack.enter_context(theirs)
             listener = stack.enter_context(listen(claim.folder))
             log = os.open(claim.folder / "nflog", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             stack.callback(os.close, log)
-            passed = (theirs.fileno(), listener.fileno(), log, claim.lock, *also)
             config = {
                 "name": claim.folder.name,
                 "folder": str(claim.folder),
-                "control": theirs.fileno(),
-                "listen": listener.fileno(),
-                "log": log,
-                "lock": claim.lock,
-                "ours": passed,
                 "user": confined or not privileged(),
                 "confined": confined,
                 "on_host": on_host,
+                "packages": str(Path(msgspec.__file__).parents[1]),  # for the guardian
             }
-            with subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _HOLDER, json.dumps(config)],
-                pass_fds=passed,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            ) as starter:
-                theirs.close()
-                try:
-                    meanwhile()
-                    told, lives = first_letters(ours)
-                except BaseException:
-                    starter.kill()  # a stuck one would be waited for without end
-                    raise
-            undo.pop_all()
-        sandbox = cls(ours, told["pid"], (), lives)
+            starter = starter or Starter()
+            passed = [listener.fileno(), log, claim.lock, *also]
+            told, lives = starter.become(config, passed, meanwhile)
+        sandbox = cls(starter.control, told["pid"], (), lives)
         sandbox.notes = tuple(told["notes"])
         return sandbox
 
@@ -322,7 +296,7 @@ class Sandbox(Asking):
     def processes(self) -> list[ProcessState]:
         """How those fare; what they printed by now is written."""
         reply, _fds = self._request("processes")
-        return convert(reply["processes"], list[ProcessState])
+        return msgspec.convert(reply["processes"], list[ProcessState])
 
     def record(self, sockets: Mapping[NodeName, tuple[socket.socket, socket.socket]]) -> None:
         """Hand each node's listener and table owner to the holder, which records LOG rules."""

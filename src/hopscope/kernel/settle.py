@@ -9,7 +9,7 @@ import errno
 import os
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from hopscope.kernel import letters
@@ -21,17 +21,19 @@ _NOBODY = 65534  # the kernel's own overflow user and group
 _PR_SET_DUMPABLE = 4
 
 
-def settle(inherited: Sequence[int]) -> None:
+def settle(kept: int) -> None:
     """Keep nothing of whoever started us: its terminal, its pipes, its folder, its signals.
 
-    And what we inherited on purpose is not for the programs that we start.
+    Of its descriptors only *kept* stays, and that is not for the programs that we start.
     """
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
-    os.close(null)
-    for descriptor in inherited:
-        os.set_inheritable(descriptor, False)
+    os.set_inheritable(kept, False)
+    for descriptor in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
+        if descriptor > 2 and descriptor != kept:
+            with contextlib.suppress(OSError):  # the one by which they were listed
+                os.close(descriptor)
     os.chdir("/")
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("0")

@@ -1,23 +1,92 @@
-"""A holder is started: what it needs beforehand, and what it says first."""
+"""A holder is started: its process first, then what it needs, and what it says first."""
 
+import contextlib
 import errno
 import os
 import resource
+import signal
 import socket
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from hopscope.errors import CannotError
 from hopscope.kernel import letters
+from hopscope.kernel.state import state_home
 
-__all__ = ["START", "first_letters", "listen", "make_room"]
+__all__ = ["START", "Starter", "listen"]
+
+_HOLDER: Final = (
+    f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
+    "from hopscope.kernel.holder import main; main()"
+)
 
 START: Final = 60.0
 """Seconds that a holder may take to start; it takes 30 ms."""
 
 
-def first_letters(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
+class Starter:
+    """A process that will be the holder of whichever lab it is told of; meanwhile it loads.
+
+    It changes nothing before. One that has not become a holder is to be closed; at the latest it
+    ends with this process.
+    """
+
+    def __init__(self) -> None:
+        _make_room()
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, contextlib.ExitStack() as undo:
+            undo.callback(self.control.close)
+            number = theirs.fileno()
+            argv = [sys.executable, "-I", "-S", "-c", _HOLDER]
+            self._pid = os.posix_spawn(
+                sys.executable,
+                [*argv, str(number), str(state_home())],  # the latter for those who list processes
+                os.environ,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, number, number),  # to be inherited
+                ],
+                setsid=True,
+            )
+            undo.pop_all()
+
+    def become(
+        self,
+        config: Mapping[str, object],
+        descriptors: Sequence[int],
+        meanwhile: Callable[[], None],
+    ) -> tuple[dict[str, Any], list[int]]:
+        """Be the holder of the lab of *config*; what it tells when it is.
+
+        *descriptors*: see `holder.main`; *meanwhile* is called while it gets there.
+        """
+        try:
+            with contextlib.suppress(OSError):  # it ended: told below
+                letters.send(self.control, config, descriptors)
+            meanwhile()
+            told = _first_letters(self.control)
+        except BaseException:
+            self.close()
+            raise
+        self._wait()
+        return told
+
+    def close(self) -> None:
+        """End it, unless it has become a holder."""
+        if self._pid:
+            self.control.close()
+            os.kill(self._pid, signal.SIGKILL)  # a stuck one would be waited for without end
+            self._wait()
+
+    def _wait(self) -> None:
+        with contextlib.suppress(ChildProcessError):  # of one who ignores SIGCHLD
+            os.waitpid(self._pid, 0)
+        self._pid = 0
+
+
+def _first_letters(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """What the holder and its parent tell at the start, in whichever order."""
     told: dict[str, Any] = {}
     lives: list[int] = []
@@ -29,8 +98,7 @@ def first_letters(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
             if "error" in letter:
                 raise _forbidden(letter)
             if not letter:
-                what = "the sandbox ended while it was being set up"
-                raise CannotError(what, mend="hopscope doctor")
+                raise _ended()
             told |= letter
     except BaseException as error:
         for fd in lives:
@@ -38,12 +106,19 @@ def first_letters(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
         if isinstance(error, TimeoutError):
             what = f"the sandbox was not ready within {START:g} seconds"
             raise CannotError(what, mend="hopscope doctor") from error
+        if isinstance(error, ConnectionError):
+            raise _ended() from error
         raise
     control.settimeout(None)
     return told, lives
 
 
-def make_room() -> None:
+def _ended() -> CannotError:
+    what = "the sandbox ended while it was being set up"
+    return CannotError(what, mend="hopscope doctor")
+
+
+def _make_room() -> None:
     """A lab of many nodes takes many descriptors, more than is usual and less than is allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:

@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,6 +79,8 @@ class Claim(NamedTuple):
 
     def clear(self) -> None:
         """Remove the record, and let go of the name."""
+        import shutil  # noqa: PLC0415 - slow to load, and nothing waits for this
+
         (self.folder / "lab.json").unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.close()

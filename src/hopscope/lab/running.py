@@ -5,6 +5,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -19,6 +20,7 @@ from hopscope.kernel.protocol import Completed
 from hopscope.kernel.read import read
 from hopscope.kernel.readrules import Listings
 from hopscope.kernel.sandbox import Sandbox
+from hopscope.kernel.starting import Starter
 from hopscope.kernel.state import LabFile, state_home
 from hopscope.lab import asked
 from hopscope.lab.declare import parse
@@ -60,12 +62,13 @@ class RunningLab:
         *,
         name: str | None = None,
         on_host: bool = False,
+        starter: Starter | None = None,
         meanwhile: Callable[[], None] = lambda: None,
         progress: Progress = lambda _done, _all: None,
     ) -> Self:
         """Build the lab; on any failure, nothing of it stays.
 
-        *meanwhile*: see `Sandbox.start`; *progress*: see `kernel.apply`.
+        *starter*, *meanwhile*: see `Sandbox.start`; *progress*: see `kernel.apply`.
         Raises LabExistsError, SpecError, UsageError, CannotError, KernelError.
         """
         spec = replace(spec, name=_checked(name)) if name else spec
@@ -74,7 +77,10 @@ class RunningLab:
             with suppress(*(() if on_host else (HopscopeError, OSError))):
                 sweep()
             kept = [s.fileno() for s in also]
-            running = cls._begun(spec, source, on_host=on_host, also=kept, meanwhile=meanwhile)
+            started = partial(
+                Sandbox.start, on_host=on_host, also=kept, starter=starter, meanwhile=meanwhile
+            )
+            running = cls._begun(spec, source, on_host=on_host, start=started)
             try:
                 running._build(progress)  # noqa: SLF001 - its own class's
                 running._keep_processes()  # noqa: SLF001
@@ -90,8 +96,7 @@ class RunningLab:
         source: str,
         *,
         on_host: bool,
-        also: Sequence[int],
-        meanwhile: Callable[[], None],
+        start: Callable[[state.Claim], Sandbox],
     ) -> Self:
         """A lab of which there is the record, and the holder."""
         with undisturbed():
@@ -103,7 +108,7 @@ class RunningLab:
                 lab = _file(spec, source, host)
                 if host is not None:
                     claimed.write(lab)  # for the guardian
-                sandbox = Sandbox.start(claimed, on_host=on_host, also=also, meanwhile=meanwhile)
+                sandbox = start(claimed)
             except BaseException:
                 claimed.clear()
                 raise

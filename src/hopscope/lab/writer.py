@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import struct
-import traceback
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -123,4 +122,6 @@ def _written(record: "Record", folder: Path) -> _Answer:
     except CannotError as error:
         return _Answer(what=error.what, mend=error.mend)
     except Exception:  # noqa: BLE001 - a mistake of ours, to be told by the one who asked
+        import traceback  # noqa: PLC0415 - wanted by none
+
         return _Answer(what=f"writing the folder failed:\n{traceback.format_exc()}")

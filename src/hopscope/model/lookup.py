@@ -217,12 +217,12 @@ def sysctl_int(node: NodeState, key: str) -> int | None:
     return int(text) if text is not None and text.lstrip("-").isdigit() else None
 
 
-_IN_WORDS: Final = re.compile(
+_IN_WORDS: Final = (
     r"""(--log-prefix|--comment|(?<!-)\bprefix|(?<!-m )(?<!-)\bcomment)\s+("(\\.|[^"\\])*"|\S+)"""
 )
 """What a person named, in a rule's text."""
 
-_CONNTRACK: Final = re.compile(
+_CONNTRACK: Final = (  # compiled when there are rules to be searched: that takes 2 ms
     r"(?<![-\w])(ct (?!zone)\w+|masquerade|[sd]nat|redirect|flow add|SYNPROXY|NETMAP|CONNMARK"
     r"|CONNSECMARK|MASQUERADE|[SD]NAT|REDIRECT|-m (conntrack|state|conn\w+|helper)|--state|-j CT)\b"
 )
@@ -238,7 +238,7 @@ def uses_conntrack(node: NodeState, family: Family | None = None) -> bool:
         return True
     speaking = (family, Family.INET) if family else (Family.IP, Family.IP6, Family.INET)
     return any(
-        _CONNTRACK.search(_IN_WORDS.sub("", rule.text))
+        re.search(_CONNTRACK, re.sub(_IN_WORDS, "", rule.text))
         for chain in node.chains
         if not chain.ours and chain.family in speaking
         for rule in chain.rules

@@ -6,7 +6,6 @@ while promiscuous, which makes the bridge pass a copy of every frame up its own 
 that copy is marked by the kernel as for another host, and said in the journey.
 """
 
-import ctypes
 import errno
 import socket
 import struct
@@ -123,6 +122,8 @@ def grow(made: socket.socket) -> None:
 
 def _limit(made: socket.socket, indexes: Sequence[int]) -> None:
     """A classic BPF filter on skb->dev->ifindex (SKF_AD_IFINDEX, linux/filter.h)."""
+    import ctypes  # noqa: PLC0415 - wanted on the real host only
+
     load, equal, answer = 0x20, 0x15, 0x06
     steps = [struct.pack("=HBBI", load, 0, 0, SKF_AD_IFINDEX)]
     for number, index in enumerate(indexes):
