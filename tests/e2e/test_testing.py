@@ -271,7 +271,7 @@ def test_ctrl_c_tells_what_was_done_and_leaves_nothing(
     assert slow.returncode == 130
     assert "right.yaml .." in out
     assert "2 passed, 2 labs not finished in" in out
-    assert err == "hopscope: interrupted; nothing is left behind\n"
+    assert err == "hopscope: interrupted; all is as it was before\n"
     assert _running(hopscope) == []
 
 

@@ -135,7 +135,8 @@ def _step(
                 lab.zero(node)
             yield ZeroResult(nodes=nodes)
         case ExpectStep(expect=expect):
-            yield ExpectResult(checks=table_checks(expect, lab.snapshot(rules=False)))
+            tables = lab.snapshot(rules=bool(expect.hits))
+            yield ExpectResult(checks=table_checks(expect, tables))
 
 
 def ping(lab: RunningLab, session: Session, step: PingStep, *, number: int = 1) -> PingResult:

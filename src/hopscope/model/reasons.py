@@ -21,6 +21,7 @@ REASONS: Final = (
     "no-such-address",
     "device-down",
     "port-not-forwarding",
+    "isolated-ports",
     "bridge-loop",
     "no-layer-2-path",
     "arp-ignore",
