@@ -93,6 +93,7 @@ def _link(link: LinkState, *, random: bool) -> LinkState:
     return replace(
         link,
         index=0,
+        queues=0,  # of a link made by hand as many as there are cores
         mac=mac,
         counters={},
         promiscuity=0,

@@ -14,7 +14,8 @@ from hopscope.lab.imports.workshop import HERE, opened
 from hopscope.lab.running import RunningLab
 from hopscope.model.lab import LabSpec
 from hopscope.model.snapshot import Snapshot
-from hopscope.plan.compile import HOME
+from hopscope.plan.compile import HOME, compile_lab
+from hopscope.plan.wanted import wanted
 from hopscope.render.exports import export
 from hopscope.render.exports.yamltext import dumped
 from randomlabs import random_labs
@@ -55,7 +56,12 @@ def test_the_script_of_a_built_in_lab_builds_the_same(name: str) -> None:
     assert by_hand(lab) == built(lab)
 
 
-@pytest.mark.parametrize("name", built_in())
+def _plain(name: str) -> bool:
+    """Whether import knows all parts of it; what it does not, docs/interchange.md says."""
+    return not wanted(compile_lab(parse(built_in()[name], name))).others
+
+
+@pytest.mark.parametrize("name", [*filter(_plain, built_in())])
 def test_a_built_in_lab_comes_back_from_its_script(name: str) -> None:
     """Its import builds the same, and nothing needs attention."""
     lab = parse(built_in()[name], name)
