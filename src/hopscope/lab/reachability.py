@@ -69,9 +69,8 @@ def reach(
     froms, tos = asked[0] or addressed, asked[1] or addressed
     addresses = _addresses(ends, froms, tos)
     resolving = _Resolving(lab, list(ends.values()), froms, tos, arp=arp)
-    before, begun = resolving.overflows(), time.monotonic_ns()
+    before = resolving.overflows()
     found = resolving.probed(addresses, probe)
-    took = time.monotonic_ns() - begun
     pairs = tuple(_pair(ends, addresses, between, answer) for between, answer in found.items())
     resolution = resolving.told(before)
     left_out = [name for name in ends if name not in addressed and not all(asked)]
@@ -80,7 +79,7 @@ def reach(
         kernel=os.uname().release,
         hopscope=version("hopscope"),
         started=started,
-        took=took,
+        took=resolving.took,
         protocol=protocol,
         port=port,
         timeout=timeout,
@@ -169,6 +168,7 @@ class _Resolving:
         if lab.on_host:
             plan.pop(HOME, None)  # the machine's own table is not ours
         self._plan = plan
+        self.took = 0  # nanoseconds of probing; giving neighbours is not part of it
         self._permanent = not arp and self._entries > self._fits
 
     def probed(self, addresses: Mapping[Ends, str | None], probe: _Probe) -> dict[Ends, Answer]:
@@ -197,6 +197,7 @@ class _Resolving:
             goals.setdefault(source, []).append((number, ip))
         asks = [Ask(node, some, self._own[node]) for node, some in goals.items()]
         sandbox, timeout = self._lab.sandbox, probe.timeout
+        begun = time.monotonic_ns()
         match probe.protocol:
             case Protocol.ICMP:
                 got = echo(sandbox, asks, timeout=timeout)
@@ -204,6 +205,7 @@ class _Resolving:
                 got = connections(sandbox, asks, port=probe.port, timeout=timeout)
             case Protocol.UDP:
                 got = datagrams(sandbox, asks, port=probe.port, timeout=timeout)
+        self.took += time.monotonic_ns() - begun
         answers = {ask.node: some for ask, some in zip(asks, got, strict=True)}
         return {
             (source, target): answers[source].get(numbers[target], _SILENT)
