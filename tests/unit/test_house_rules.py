@@ -17,7 +17,6 @@ SOURCE: Final = Path(__file__).parents[2] / "src" / "hopscope"
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 400, 40
 
 LONG_FILES: Final[Mapping[str, str]] = {
-    "kernel.sandbox": "all that can be asked of a holder, in one class",
     "trace.stitch": "one walk, whose methods call each other all the way round",
 }
 """Module → why it may be longer."""
