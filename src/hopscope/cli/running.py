@@ -3,16 +3,17 @@
 import json as jsonlib
 import sys
 import time
-from contextlib import ExitStack
-from functools import partial
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
+    from hopscope.cli.telling import Silent
+    from hopscope.kernel.starting import Starter
     from hopscope.lab.running import RunningLab
-    from hopscope.model.record import Record, StepResult
+    from hopscope.model.lab import LabSpec
+    from hopscope.model.record import Record
 
 __all__ = ["down", "list_labs", "run", "up"]
 
@@ -34,33 +35,22 @@ def run(
     from hopscope.kernel.starting import Starter
 
     begun = time.perf_counter()
-    telling = not (quiet or json)
     with ExitStack() as last:
         starter = Starter()  # it loads while we do
         last.callback(starter.close)
+        _load_msgspec()
 
-        from hopscope.cli.progress import Bar
+        from hopscope.cli.telling import Silent, Teller
         from hopscope.lab.declare import parse, source_of
         from hopscope.lab.folder import folder_of
-        from hopscope.lab.running import RunningLab
         from hopscope.lab.writer import Writer
 
         source, file = source_of(lab)
         spec = parse(source, file)
         folder = folder_of(out, name or spec.name)
-        with Bar("building the lab", quiet=not telling) as bar:
-            running = RunningLab.start(
-                spec,
-                source.decode(),
-                name=name,
-                on_host=on_host,
-                starter=starter,
-                meanwhile=partial(_load, telling=telling),
-                progress=bar,
-            )
-        with running:
+        teller = Silent() if quiet or json else Teller(verbose=verbose, since=begun)
+        with _built(spec, source.decode(), name, teller, starter, on_host=on_host) as running:
             writer = last.enter_context(Writer())  # it gets ready while the lab performs
-            teller = _Teller(running, verbose=verbose, since=begun) if telling else _Silent()
             record = teller.performed(
                 running, promiscuous=promiscuous, finished=lambda done: writer.begin(done, folder)
             )
@@ -74,77 +64,44 @@ def run(
     sys.exit(_status(record))
 
 
-def _load(*, telling: bool) -> None:
-    """What is needed as soon as the lab stands, for the writer too."""
-    from hopscope.lab import story  # noqa: F401
+def _built(
+    spec: "LabSpec",
+    source: str,
+    name: str | None,
+    teller: "Silent",
+    starter: "Starter",
+    *,
+    on_host: bool,
+) -> "RunningLab":
+    from hopscope.cli.progress import Bar
+    from hopscope.lab.running import RunningLab
 
-    if telling:
-        from hopscope.cli import printing  # noqa: F401
-        from hopscope.render import text  # noqa: F401
-
-
-class _Silent:
-    """Has a story performed, and tells nothing; loads nothing for it."""
-
-    def performed(
-        self, running: "RunningLab", *, promiscuous: bool, finished: "Callable[[Record], None]"
-    ) -> "Record":
-        """The whole story."""
-        from hopscope.lab.story import perform
-
-        return perform(running, told=self.told, finished=finished, promiscuous=promiscuous)
-
-    def told(self, result: "StepResult") -> None:
-        """A step that was done."""
-
-    def conclude(self, record: "Record") -> None:
-        """What follows from it all."""
-
-    def written(self, paths: "Sequence[Path]") -> None:
-        """The files that are left."""
-
-
-class _Teller(_Silent):
-    """Tells it as it goes."""
-
-    def __init__(self, running: "RunningLab", *, verbose: bool, since: float) -> None:
-        from hopscope.cli import printing
-
-        self._verbose = verbose
-        self._console = printing.lasting()
-        took = (time.perf_counter() - since) * 1000
-        self._console.print(
-            f"[bold]{running.name}[/]  {'on this host' if running.on_host else 'in a sandbox'}, "
-            f"{len(running.nodes)} nodes, built in {took:.0f} ms"
+    with Bar("building the lab", quiet=teller.quiet) as bar:
+        return RunningLab.start(
+            spec,
+            source,
+            name=name,
+            on_host=on_host,
+            starter=starter,
+            meanwhile=teller.load,
+            progress=bar,
         )
 
-    def performed(
-        self, running: "RunningLab", *, promiscuous: bool, finished: "Callable[[Record], None]"
-    ) -> "Record":
-        with self._console.status("performing the story …"):
-            return super().performed(running, promiscuous=promiscuous, finished=finished)
 
-    def told(self, result: "StepResult") -> None:
-        from hopscope.cli import printing
-        from hopscope.model.record import ShowResult
-        from hopscope.render import text
+def _load_msgspec() -> None:
+    """Without typing_extensions, for which it has the typing of any Python that we run on.
 
-        if isinstance(result, ShowResult):
-            printing.show(text.result(result), self._console)
-        else:
-            self._console.print(text.result(result, verbose=self._verbose), crop=False)
-
-    def conclude(self, record: "Record") -> None:
-        from hopscope.render import text
-
-        self._console.print(text.conclusion(record.conclusion))
-        if (silent := text.unasked(record)) is not None:
-            self._console.print(silent)
-
-    def written(self, paths: "Sequence[Path]") -> None:
-        self._console.print("[bold]written[/]")
-        for path in paths:
-            self._console.print(f"  {path}", soft_wrap=True, markup=False)
+    It loads it where it can, and with it inspect, ast and dis: half of the time that it takes.
+    """
+    name = "typing_extensions"
+    if name in sys.modules:
+        return
+    sys.modules[name] = None  # type: ignore[assignment]  # as importlib has it: not to be found
+    try:
+        with suppress(ImportError):  # then those who need it load it whole
+            import msgspec  # noqa: F401
+    finally:
+        del sys.modules[name]
 
 
 def _status(record: "Record") -> int:

@@ -32,7 +32,7 @@ from hopscope.kernel.confine import freeze, lock, named_namespaces
 from hopscope.kernel.emptying import empty
 from hopscope.kernel.logfile import LogFile
 from hopscope.kernel.recorder import Recorder
-from hopscope.kernel.settle import isolate, settle, told
+from hopscope.kernel.settle import called, isolate, settle, told
 from hopscope.kernel.syscalls import (
     CLONE_NEWNET,
     CLONE_NEWNS,
@@ -64,13 +64,7 @@ def main() -> None:
     """
     control = socket.socket(fileno=int(sys.argv[1]))
     settle(control.fileno())
-    try:
-        config, descriptors = letters.receive(control)
-    except OSError:
-        config = {}
-    if not config:  # whoever started us has no lab to hold
-        os._exit(0)
-    config["listen"], config["log"], config["lock"] = descriptors[:3]
+    config, (config["listen"], config["log"], config["lock"], *_kept) = called(control)
     if config["on_host"] and os.fork():
         os._exit(0)
     guardian = os.pidfd_open(os.getpid()) if config["on_host"] else -1

@@ -14,7 +14,6 @@ import errno
 import json
 import os
 import shlex
-import shutil
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
@@ -142,6 +141,8 @@ class HostChanges(Struct, kw_only=True):
         Raises UsageError for what is no single rule (a policy, a flush): it could not be
         taken back without touching what is not ours. CannotError without nft.
         """
+        import shutil  # noqa: PLC0415 - slow to load, and wanted on the real host only
+
         if lines and shutil.which("nft", path=USUAL) is None:
             what = (
                 "without nft the tables that rules bring into being on this host cannot be removed"

@@ -5,7 +5,6 @@ Every answer is a command that can be pasted, or says what no command can change
 
 import errno
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -47,6 +46,8 @@ def as_root(command: str) -> str:
 
 def install(tool: str) -> str:
     """The command that installs a tool; in words where no package manager is known."""
+    import shutil  # noqa: PLC0415 - slow to load, for what is rare
+
     names = _PACKAGES.get(tool, {})
     for manager, command in _MANAGERS.items():
         if shutil.which(manager, path="/usr/bin:/bin:/sbin:/usr/sbin"):

@@ -1,0 +1,42 @@
+"""What a run loads, and what it does not."""
+
+import subprocess
+import sys
+
+import pytest
+
+_SILENT = """
+import sys
+from hopscope.cli.running import _load_msgspec
+_load_msgspec()
+from hopscope.cli.telling import Silent
+from hopscope.lab.declare import parse, source_of
+from hopscope.lab import running, writer
+Silent().load()
+parse(*source_of("bridge"))
+print(*sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded() -> set[str]:
+    """The modules of a silent run of a lab that was checked before, when its lab stands."""
+    for _ in "12":
+        done = subprocess.run(
+            [sys.executable, "-c", _SILENT], capture_output=True, text=True, check=True
+        )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "slow", ["pydantic", "ruamel", "rich", "jinja2", "typing_extensions", "importlib.metadata"]
+)
+def test_a_silent_run_loads_none_of_the_slow_ones(loaded: set[str], slow: str) -> None:
+    """Each of them takes longer than building the lab."""
+    assert slow not in loaded
+    assert "msgspec" in loaded
+
+
+def test_who_needs_typing_extensions_still_gets_it() -> None:
+    program = "from hopscope.cli.running import _load_msgspec as f; f(); f(); import hopscope.spec"
+    subprocess.run([sys.executable, "-c", program], check=True)
