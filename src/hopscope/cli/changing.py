@@ -50,10 +50,14 @@ def diff(name: str, *, json: bool) -> NoReturn:
 
 def change(spec: "LabSpec", source: str, name: str, *, quiet: bool) -> None:
     """A lab that is up becomes what is declared now."""
+    from hopscope.errors import LabExistsError
+    from hopscope.kernel.state import running as standing
     from hopscope.lab.running import RunningLab
     from hopscope.render import planned
 
     begun = time.perf_counter()
+    if not any(one.name == name and not one.temporary for one in standing()):
+        raise LabExistsError(name)  # it is being made, or ends with the process that made it
     running = RunningLab.attach(name)
     with running.sandbox:
         try:
