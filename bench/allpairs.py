@@ -1,18 +1,19 @@
 """Seconds until every pod has pinged every other one, on pods of the floor, by prober."""
 
+import re
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import permutations
 from shutil import which
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 import contenders
 from compiled import compiled, no_compiler
 from figures import cells, ratio, seconds_of, shown, table
-from pods import address
+from pods import LAB, address
 from private import until_free
 
 __all__ = ["PROBERS", "Prober", "Probing", "measure", "summary"]
@@ -39,6 +40,12 @@ class Prober(ABC):
         self.floor = floor
         self.pods = floor.pods
         self.pairs = floor.pods * (floor.pods - 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:  # noqa: B027 - the floor's pods are another's
+        """What was made for it goes."""
 
     @classmethod
     @abstractmethod
@@ -117,8 +124,40 @@ class Ping(Prober):
         return len(chosen)
 
 
-# `hopscope reachability` belongs here as soon as it is there.
-PROBERS: Final[Sequence[type[Prober]]] = (Floor, Fping, Ping)
+class Reachability(Prober):
+    """Ours, in a lab of its own that is like the floor's pods."""
+
+    name = "hopscope reachability"
+
+    def __init__(self, floor: contenders.Floor) -> None:
+        super().__init__(floor)
+        self._lab = contenders.OURS(floor.pods)
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """Nothing."""
+        return None
+
+    def __enter__(self) -> Self:
+        self._lab.prepare()
+        self._lab.up()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """The lab ends."""
+        with self._lab:
+            self._lab.down()
+
+    def probe(self) -> int:
+        """It fails by itself; the lab's host has no address, and so is no target."""
+        argv = (contenders.HOPSCOPE, "reachability", LAB)
+        said = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout
+        pairs = re.search(r"(\d+) of \d+ pairs", said)
+        assert pairs is not None, said
+        return int(pairs[1])
+
+
+PROBERS: Final[Sequence[type[Prober]]] = (Floor, Reachability, Fping, Ping)
 
 
 def measure(
@@ -126,8 +165,8 @@ def measure(
 ) -> list[Probing]:
     """All probers in turn, and that as often as there are rounds; first one that does not count."""
     found: list[Probing] = []
-    with _standing(pods) as floor:
-        made = [kind(floor) for kind in probers]
+    with _standing(pods) as floor, ExitStack() as stack:
+        made = [stack.enter_context(kind(floor)) for kind in probers]
         for one in made:
             one.probe()  # so that the bridge has learnt every address
         for _ in range(rounds):

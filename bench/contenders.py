@@ -19,7 +19,7 @@ from typing import ClassVar, Final, Self
 from compiled import compiled, no_compiler
 from pods import BRIDGE, LAB, SUBNET, address, counted, pod_name, port_name, written_out
 
-__all__ = ["CONTENDERS", "FLOOR", "OURS", "START", "Contender"]
+__all__ = ["CONTENDERS", "FLOOR", "HOPSCOPE", "OURS", "START", "Contender"]
 
 HERE: Final = Path(__file__).parent
 PEERS: Final = HERE / "peers"

@@ -2,7 +2,7 @@
 
 import sys
 
-from pods import BRIDGE, LAB, SUBNET, address, pod_name, port_name
+from pods import BRIDGE, LAB, SUBNET
 from worker import serve
 
 from hopscope import Lab, StandingLab
@@ -14,9 +14,8 @@ standing: list[StandingLab] = []
 def up() -> str:
     """Declare the lab, and build it."""
     lab = Lab(LAB).node("host", bridges=[BRIDGE])
-    for pod in range(number):
-        lab.node(pod_name(pod), addresses={"eth0": f"{address(pod)}/{SUBNET.prefixlen}"})
-        lab.link(f"{pod_name(pod)}:eth0", f"host:{port_name(pod)}@{BRIDGE}")
+    lab.node("p", count=number, addresses={"eth0": {"pool": str(SUBNET)}})
+    lab.link("p:eth0", f"host:v@{BRIDGE}")
     standing.append(lab.up())
     return ""
 
