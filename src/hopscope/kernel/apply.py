@@ -59,8 +59,9 @@ def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _a
                 _add_rules(op, sandbox)
             case AddTap():
                 _add_taps(plan, [op for op in group if isinstance(op, AddTap)], sandbox)
-            case RemoveNodes(names=names):
-                sandbox.remove_nodes(names)
+            case RemoveNodes():
+                removed = [op for op in group if isinstance(op, RemoveNodes)]
+                sandbox.remove_nodes([name for op in removed for name in op.names])
             case ResetRules(node=node):
                 reset(sandbox, node)
             case _:
