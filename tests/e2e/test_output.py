@@ -99,7 +99,7 @@ def test_a_wrong_call_is_told_like_any_mistake(
         ("exec", "LAB NODE -- CMD [ARG…]"),
         ("show", "LAB [TABLE…]"),
         ("ping", "LAB FROM TO"),
-        ("schema", "[lab|journeys]"),
+        ("schema", "[lab|journeys|reachability]"),
     ],
 )
 def test_usage_is_plain(hopscope: Any, command: str, usage: str) -> None:

@@ -334,7 +334,10 @@ def test_a_packet_is_followed_through_them(
     result = lab.ping(source, target)
     assert result.replied
     told = {journey.title: journey for journey in result.journeys}
-    assert all(journey.fate is Fate.DELIVERED for journey in told.values())
+    echoes = [journey for title, journey in told.items() if title.startswith("echo")]
+    assert [journey.fate for journey in echoes] == [
+        Fate.DELIVERED
+    ] * 2  # an ARP reply may be unseen
     assert [hop.node for hop in hops(told["echo request"])] == way
     assert [hop.node for hop in hops(told["echo reply"])] == way[::-1]
     assert not any("no step here explains" in note for note in result.notes)

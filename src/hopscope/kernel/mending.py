@@ -62,6 +62,8 @@ def load(module: str, config: str, *, root: Path = Path("/")) -> str:
         return as_root(f"modprobe {module}")
     if folder.is_dir() and (more := _MORE_MODULES.get(_distribution(root))):
         return f"{as_root(more)}, then {as_root(f'modprobe {module}')}"
+    if (root / "sys/module" / module).is_dir():  # it is there, without this part
+        return f"a kernel with {config}"
     return f"a kernel with {config} (this one has no module {module})"
 
 

@@ -172,7 +172,7 @@ def _attempt(writing: int, name: str, probe: Callable[[], str | None]) -> bool:
     try:
         outcome = Tried(0, probe() or "")
     except KernelError as error:
-        outcome = Tried(error.code, error.said)
+        outcome = Tried(error.code, error.said or os.strerror(error.code))
     except OSError as error:
         outcome = Tried(error.errno or errno.EIO, error.strerror or str(error))
     except Exception as error:  # noqa: BLE001 - a probe that trips must not silence the others
