@@ -60,13 +60,8 @@ def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _a
             case AddTap():
                 _add_taps(plan, [op for op in group if isinstance(op, AddTap)], sandbox)
             case RemoveNodes():
-<<<<<<< HEAD
                 gone = [op for op in group if isinstance(op, RemoveNodes)]
                 sandbox.remove_nodes([name for op in gone for name in op.names])
-=======
-                removed = [op for op in group if isinstance(op, RemoveNodes)]
-                sandbox.remove_nodes([name for op in removed for name in op.names])
->>>>>>> replicas
             case ResetRules(node=node):
                 reset(sandbox, node)
             case _:
