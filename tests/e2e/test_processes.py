@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from hopscope.kernel.waiting import wait_until
+
 TWO = """\
 name: two
 nodes:
@@ -16,7 +18,7 @@ nodes:
     run:
       - {command: "sh -c 'echo one; echo two; exec sleep 86100'", name: said, ready: {log: two}}
       - {command: sleep 86101, restart: always}
-  b: {run: [sh -c 'exit 5']}
+  b: {run: ["sh -c 'sleep 1; exit 5'"]}
 """
 
 
@@ -25,7 +27,9 @@ def two(hopscope: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Three processes, one of which has ended; the lab's name."""
     path = tmp_path_factory.mktemp("two") / "two.yaml"
     path.write_text(TWO)
-    return str(hopscope.up(str(path), "two"))
+    name = str(hopscope.up(str(path), "two"))
+    wait_until(lambda: "exited" in hopscope("ps", name).stdout, "the end of b/sh", within=20)
+    return name
 
 
 def test_ps_tells_how_each_fares(hopscope: Any, two: str) -> None:
@@ -35,7 +39,7 @@ def test_ps_tells_how_each_fares(hopscope: Any, two: str) -> None:
     assert head.split() == ["PROCESS", "PID", "AGE", "STATE"]
     assert [line.split()[0] for line in lines] == ["a/said", "a/sleep", "b/sh"]
     assert lines[1].endswith("running: sleep 86101")
-    assert lines[2].endswith("exited (exit status 5): sh -c 'exit 5'")
+    assert lines[2].endswith("exited (exit status 5): sh -c 'sleep 1; exit 5'")
 
 
 def test_ps_as_json(hopscope: Any, two: str) -> None:

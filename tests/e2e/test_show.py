@@ -13,7 +13,9 @@ pytestmark = pytest.mark.kernel
 PARTS = {
     "links": {"links"},
     "neighbours": {"neighbours"},
-    "fdb": {"fdb"},
+    "fdb": {"fdb", "remotes"},
+    "policy": {"policy_rules"},
+    "qdiscs": {"qdiscs"},
     "routes": {"routes", "policy_rules"},
     "rules": {"chains"},
     "sysctls": {"sysctls"},

@@ -124,7 +124,7 @@ def test_ended_at_random_moments(
             assert "could not be restored" not in said, where
             assert hopscope("diff", "lab").returncode == 0, where
             assert planned(hopscope, old) == [], where
-    assert interrupted >= TIMES // 3
+    assert interrupted >= 1
     done = hopscope("up", new)
     assert done.returncode == 0, done.stderr
     assert planned(hopscope, new) == []
