@@ -42,7 +42,7 @@ demo: $(VENV)/.runs ## run the reference lab and leave a folder that explains ev
 
 .PHONY: test
 test: check ## lint, types, and every test that this machine can run
-	$(BIN)/pytest tests --ignore=tests/unit
+	$(BIN)/pytest tests --ignore=tests/unit --numprocesses=auto --dist=loadfile
 
 .PHONY: check
 check: lint types imports unit ## what needs no root: lint, types, import contract, unit tests
