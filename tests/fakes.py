@@ -2,8 +2,9 @@
 
 import errno
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -71,6 +72,10 @@ class RecordingKernel:
         self.recording.files |= {_key(node, path): text for path, text in texts.items()}
         return texts
 
+    def reading(self, node: NodeName, paths: Sequence[str]) -> Callable[[], dict[str, str | None]]:
+        """The same, when it is finished."""
+        return partial(self.read_files, node, paths)
+
     def run(self, node: NodeName, argv: Sequence[str], stdin: bytes = b"") -> Completed:
         """What the real one runs."""
         done = self.real.run(node, argv, stdin)
@@ -134,6 +139,10 @@ class ReplayingKernel:
     def read_files(self, node: NodeName, paths: Sequence[str]) -> dict[str, str | None]:
         """As they were; None for what was absent, or not read."""
         return {path: self._recording.files.get(_key(node, path)) for path in paths}
+
+    def reading(self, node: NodeName, paths: Sequence[str]) -> Callable[[], dict[str, str | None]]:
+        """The same, when it is finished."""
+        return partial(self.read_files, node, paths)
 
     def run(self, node: NodeName, argv: Sequence[str], stdin: bytes = b"") -> Completed:
         """What it printed; a program that was not run is not installed."""

@@ -96,6 +96,24 @@ def test_ended_processes_are_collected(sandbox: Sandbox) -> None:
     wait_until(lambda: zombies() == b"", "no zombies", within=5)
 
 
+def test_what_is_asked_ahead_waits_for_whoever_wants_it(sandbox: Sandbox) -> None:
+    """Others are asked meanwhile; and an answer that nobody comes for is in nobody's way."""
+    path = "/proc/sys/kernel/hostname"
+    first, forgotten = sandbox.reading(HOST, [path]), sandbox.reading(NS1, ["/proc/self/nothing"])
+    assert sandbox.run(NS1, ["echo", "meanwhile"]).stdout == b"meanwhile\n"
+    assert first() == sandbox.read_files(HOST, [path]) == {path: "lab\n"}
+    assert sandbox.run(NS1, ["echo", "after"]).stdout == b"after\n"
+    assert forgotten() == {"/proc/self/nothing": None}
+
+
+def test_what_was_asked_ahead_of_a_killed_holder_is_told(sandbox: Sandbox) -> None:
+    os.kill(sandbox.pid, signal.SIGSTOP)
+    answer = sandbox.reading(NS1, ["/proc/self/stat"])
+    os.kill(sandbox.pid, signal.SIGKILL)
+    with pytest.raises(CannotError, match="has ended"):
+        answer()
+
+
 def test_large_letters_arrive_whole(sandbox: Sandbox) -> None:
     """Far more than a datagram holds, there and back: requests, arguments, files, output."""
     paths = [f"/proc/sys/net/ipv4/no-such-{number:08}" for number in range(20_000)]

@@ -1,6 +1,6 @@
 """The one road to the kernel: what a sandbox offers, and a recording can replay."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -45,6 +45,10 @@ class Kernel(Protocol):
 
     def read_files(self, node: NodeName, paths: Sequence[str]) -> dict[str, str | None]:
         """/proc files as the node sees them; None for what is absent."""
+        ...
+
+    def reading(self, node: NodeName, paths: Sequence[str]) -> Callable[[], dict[str, str | None]]:
+        """The same begun, to be finished by calling what is returned; of one node at a time."""
         ...
 
     def run(self, node: NodeName, argv: Sequence[str], stdin: bytes = b"") -> Completed:

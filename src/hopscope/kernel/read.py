@@ -1,7 +1,9 @@
 """The kernel's tables → a Snapshot of some of a lab's nodes."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
+
+from msgspec.structs import replace
 
 from hopscope.kernel import readfiles
 from hopscope.kernel.protocol import Kernel
@@ -52,20 +54,35 @@ def read(
     """
     links = {node: _links(kernel, node) for node in kernel.nodes}
     peers = _Peers(kernel, links)
+    wanted = {node: _paths(links[node], rules=rules, files=files) for node in nodes}
     return Snapshot(
         nodes=tuple(
-            _node(
-                kernel,
-                node,
-                links[node],
-                peers,
-                rules=rules,
-                files=files,
-                listed=listed,
-            )
-            for node in nodes
+            _node(kernel, node, links[node], peers, texts, rules=rules, listed=listed)
+            for node, texts in _ahead(kernel, wanted)
         )
     )
+
+
+def _paths(links: Sequence[LinkPart], *, rules: bool, files: bool) -> list[str]:
+    """All files that are wanted of a node."""
+    devices = [DevName(link.name) for link in links]
+    return [
+        *(readfiles.sysctl_files(devices) if files else ()),
+        *(readfiles.COUNTERS if files else ()),
+        *(LEGACY if rules else ()),
+    ]
+
+
+def _ahead(
+    kernel: Kernel, wanted: Mapping[NodeName, Sequence[str]]
+) -> Iterator[tuple[NodeName, Callable[[], readfiles.Texts]]]:
+    """The nodes, each with its files: the holder reads them while we ask the kernel the rest."""
+    begun: list[tuple[NodeName, Callable[[], readfiles.Texts]]] = []
+    for node, paths in wanted.items():
+        begun.append((node, kernel.reading(node, paths) if paths else dict))
+        if len(begun) > 1:
+            yield begun.pop(0)
+    yield from begun
 
 
 def _node(
@@ -73,17 +90,14 @@ def _node(
     node: NodeName,
     links: Sequence[LinkPart],
     peers: "_Peers",
+    reading: Callable[[], readfiles.Texts],
     *,
     rules: bool,
-    files: bool,
     listed: Listings | None,
 ) -> NodeState:
     names = {link.index: DevName(link.name) for link in links}
     fdb, remotes = _forwarding(kernel, node, links, names)
-    paths = readfiles.sysctl_files(list(names.values())) if files else {}
-    texts = _texts(kernel, node, paths, rules=rules, files=files)
-    chains, unread = read_chains(kernel, node, listed, texts) if rules else ((), ())
-    return NodeState(
+    state = NodeState(
         name=node,
         links=_link_states(kernel, node, links, names, peers),
         routes=tuple(_routes(kernel, node, names)),
@@ -92,19 +106,16 @@ def _node(
         fdb=fdb,
         remotes=remotes,
         qdiscs=qdiscs_of(kernel, node, links),
+    )
+    texts = reading()
+    chains, unread = read_chains(kernel, node, listed, texts) if rules else ((), ())
+    return replace(
+        state,
         chains=chains,
-        sysctls=readfiles.sysctls(paths, texts),
-        counters=readfiles.counters(texts) if files else {},
+        sysctls=readfiles.sysctls(texts),
+        counters=readfiles.counters(texts),
         unread=unread,
     )
-
-
-def _texts(
-    kernel: Kernel, node: NodeName, sysctls: Iterable[str], *, rules: bool, files: bool
-) -> readfiles.Texts:
-    """All files at once."""
-    paths = [*sysctls, *(readfiles.COUNTERS if files else ()), *(LEGACY if rules else ())]
-    return kernel.read_files(node, paths) if paths else {}
 
 
 def _links(kernel: Kernel, node: NodeName) -> list[LinkPart]:

@@ -30,34 +30,37 @@ _PER_DEVICE: Final = (
     "net.ipv4.conf.{}.proxy_arp",
     "net.ipv6.conf.{}.disable_ipv6",
 )
+_SYSCTLS: Final = "/proc/sys/"
 _IP: Final = ("/proc/net/snmp", "/proc/net/netstat")
 _IP6: Final = "/proc/net/snmp6"
 COUNTERS: Final = (*_IP, _IP6)
 """The files of the protocol counters."""
 
 
-def sysctl_files(devices: Sequence[DevName]) -> dict[str, str]:
-    """Where the sysctls are that decide about a packet: path → dotted name."""
-    paths = {f"/proc/sys/{key.replace('.', '/')}": key for key in _PLAIN}
-    for dev in ("all", *devices):
-        if dev != "lo":
-            for form in _PER_DEVICE:
-                path = f"/proc/sys/{form.replace('.', '/').format(dev)}"
-                paths[path] = form.format(dev)
-    return paths
+def sysctl_files(devices: Sequence[DevName]) -> list[str]:
+    """Where the sysctls are that decide about a packet."""
+    forms = [(form, dev) for dev in ("all", *devices) if dev != "lo" for form in _PER_DEVICE]
+    return [
+        *(_SYSCTLS + key.replace(".", "/") for key in _PLAIN),
+        *(_SYSCTLS + form.replace(".", "/").format(dev) for form, dev in forms),
+    ]
 
 
-def sysctls(files: Mapping[str, str], texts: Texts) -> dict[str, str]:
-    """The sysctls in *files*, by dotted name; absent ones are left out."""
-    return {key: text.strip() for path, key in files.items() if (text := texts[path]) is not None}
+def sysctls(texts: Texts) -> dict[str, str]:
+    """The sysctls that were read, by dotted name; absent ones are left out."""
+    return {
+        path.removeprefix(_SYSCTLS).replace("/", "."): text.strip()
+        for path, text in texts.items()
+        if path.startswith(_SYSCTLS) and text is not None
+    }
 
 
 def counters(texts: Texts) -> dict[str, int]:
-    """The namespace's protocol counters, as ``Icmp.InEchos``; those at 0 are left out."""
+    """The namespace's protocol counters that were read, as ``Icmp.InEchos``; those at 0 are not."""
     found: dict[str, int] = {}
     for path in _IP:
-        found |= _pairs_of_lines(texts[path] or "")
-    return found | dict(_columns(texts[_IP6] or ""))
+        found |= _pairs_of_lines(texts.get(path) or "")
+    return found | dict(_columns(texts.get(_IP6) or ""))
 
 
 def _pairs_of_lines(text: str) -> dict[str, int]:

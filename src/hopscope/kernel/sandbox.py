@@ -6,6 +6,7 @@ over their descriptors. It knows nothing of labs, plans or packets.
 
 import contextlib
 import errno
+import functools
 import os
 import select
 import signal
@@ -259,6 +260,13 @@ class Sandbox(Asking):
             reply, _fds = self._request("read", node=node, paths=some)
             texts |= reply["texts"]
         return texts
+
+    def reading(self, node: NodeName, paths: Sequence[str]) -> Callable[[], dict[str, str | None]]:
+        """The same begun, to be finished by calling what is returned; of one node at a time."""
+        if len(paths) > _FILES:
+            return functools.partial(self.read_files, node, paths)
+        answer = self._ahead("read", node=node, paths=list(paths))
+        return lambda: answer()["texts"]
 
     def run(
         self, node: NodeName, argv: Sequence[str], stdin: bytes = b"", *, own_sys: bool = False
