@@ -10,6 +10,7 @@ from typing import Final
 
 __all__ = ["machine", "versions"]
 
+_LOAD: Final = os.getloadavg()[0]  # when this was loaded, before anything is measured
 _VERSIONS: Final[Mapping[str, Sequence[str]]] = {
     "gcc": ("cc", "--version"),
     "iproute2": ("ip", "-V"),
@@ -19,13 +20,14 @@ _VERSIONS: Final[Mapping[str, Sequence[str]]] = {
 
 
 def machine() -> str:
-    """Cores, kernel and Python."""
+    """Cores, what keeps them busy besides, kernel and Python."""
     flags = re.search(r"^(?:flags|Features)\s*:(.*)$", _cpuinfo(), re.MULTILINE)
     kind = "virtual machine" if flags and "hypervisor" in flags[1].split() else "machine"
     cores = len(os.sched_getaffinity(0))
     kernel = ".".join(platform.release().split(".")[:2])
     python = platform.python_version()
-    return f"a {kind} with {cores} cores{_processor()}, Linux {kernel}, Python {python}"
+    busy = f"load {_LOAD:.1f} before it began"
+    return f"a {kind} with {cores} cores{_processor()}, {busy}, Linux {kernel}, Python {python}"
 
 
 def versions() -> str:

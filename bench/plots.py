@@ -1,5 +1,6 @@
 """Seconds against the number of pods, by contender, as an SVG picture."""
 
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib as mpl
@@ -14,7 +15,7 @@ __all__ = ["draw"]
 def draw(panels: Panels, to: Path) -> None:
     """A panel beside the other for each title, on the same two logarithmic scales."""
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "hopscope", "font.size": 9})
-    figure = Figure(figsize=(4.6 * len(panels), 4.2), layout="constrained")
+    figure = Figure(figsize=(3.2 * len(panels) + 3.0, 4.2), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for one, (title, curves) in zip(axes, panels.items(), strict=True):
         _panel(one, title, curves)
@@ -25,7 +26,7 @@ def draw(panels: Panels, to: Path) -> None:
 
 def _panel(axes: Axes, title: str, curves: Curves) -> None:
     sizes = sorted({pods for points in curves.values() for pods, _seconds in points})
-    for (name, points), mark in zip(curves.items(), "osD^vPX*h", strict=False):
+    for (name, points), mark in zip(curves.items(), cycle("osD^vPX*h<>p")):
         axes.loglog(*zip(*points, strict=True), marker=mark, markersize=4, label=name)
     axes.set_title(title)
     axes.set_xlabel("pods")
