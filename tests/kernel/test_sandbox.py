@@ -8,7 +8,9 @@ import select
 import signal
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -16,6 +18,7 @@ from hopscope.errors import CannotError, KernelError
 from hopscope.kernel import letters, state
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import LabFile
+from hopscope.kernel.transport import Route
 from hopscope.kernel.waiting import wait_until
 from hopscope.model.vocab import NodeName
 from hopscope.wire import rtnl
@@ -227,3 +230,20 @@ def test_stop_leaves_no_process(sandbox: Sandbox) -> None:
     sandbox.stop()
     sandbox.stop()
     assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text()
+
+
+def test_a_dump_that_was_interrupted_is_in_nobodys_way(
+    start: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel refuses one on a socket during another (EBUSY)."""
+    sandbox = start("ns1")
+    sandbox.ask(NS1, rtnl.dump_links())
+
+    def interrupted(_self: Route) -> NoReturn:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Route, "_answers", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sandbox.ask(NS1, rtnl.dump_routes(rtnl.AF_INET))
+    assert sandbox.ask(NS1, rtnl.dump_links())

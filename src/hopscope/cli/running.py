@@ -3,12 +3,13 @@
 import json as jsonlib
 import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hopscope.cli.loading import load_msgspec
     from hopscope.cli.telling import Silent
     from hopscope.kernel.starting import Starter
     from hopscope.lab.running import RunningLab
@@ -38,7 +39,7 @@ def run(
     with ExitStack() as last:
         starter = Starter()  # it loads while we do
         last.callback(starter.close)
-        _load_msgspec()
+        load_msgspec()
 
         from hopscope.cli.telling import Silent, Teller
         from hopscope.lab.declare import parse, source_of
@@ -86,22 +87,6 @@ def _built(
             meanwhile=teller.load,
             progress=bar,
         )
-
-
-def _load_msgspec() -> None:
-    """Without typing_extensions, for which it has the typing of any Python that we run on.
-
-    It loads it where it can, and with it inspect, ast and dis: half of the time that it takes.
-    """
-    name = "typing_extensions"
-    if name in sys.modules:
-        return
-    sys.modules[name] = None  # type: ignore[assignment]  # as importlib has it: not to be found
-    try:
-        with suppress(ImportError):  # then those who need it load it whole
-            import msgspec  # noqa: F401
-    finally:
-        del sys.modules[name]
 
 
 def _status(record: "Record") -> int:

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any, Final, NoReturn
 
 from hopscope.cli.app import COMMANDS
+from hopscope.cli.loading import load_msgspec
 from hopscope.cli.words import Command, Option
 from hopscope.errors import ExitCode, UsageError
 
@@ -56,6 +57,8 @@ def _perform(command: Command, words: Sequence[str]) -> None:
 
         sys.stdout.write(manual(command))
         return
+    if command.name != "run":  # which has more to do meanwhile
+        load_msgspec()
     module, _, function = command.does.partition(".")
     getattr(import_module(f"hopscope.cli.{module}"), function)(*places, **options)
 

@@ -88,6 +88,24 @@ class Route:
         self._socket.send(
             pack(replace(request, flags=request.flags | NLM_F_REQUEST, seq=self._seq))
         )
+        try:
+            return self._answers()
+        except BaseException:  # an interruption: the kernel refuses a dump during another
+            self._drain()
+            raise
+
+    def _drain(self) -> None:
+        """Take the rest of a dump that nobody waits for."""
+        self._socket.setblocking(False)
+        try:
+            while self._socket.recv(_ANSWER):
+                pass
+        except BlockingIOError:
+            pass
+        finally:
+            self._socket.setblocking(True)
+
+    def _answers(self) -> tuple[list[Message], bool]:
         answers: list[Message] = []
         interrupted = False
         multi = 0x2
