@@ -237,7 +237,9 @@ def test_a_dump_that_was_interrupted_is_in_nobodys_way(
 ) -> None:
     """The kernel refuses one on a socket during another (EBUSY)."""
     sandbox = start("ns1")
-    sandbox.ask(NS1, rtnl.dump_links())
+    routes = (f"route add 10.9.{n // 250}.{n % 250}/32 dev lo\n" for n in range(2000))
+    text = "link set lo up\n" + "".join(routes)  # more than one datagram holds
+    assert sandbox.run(NS1, ["ip", "-batch", "-"], text.encode()).code == 0
 
     def interrupted(_self: Route) -> NoReturn:
         raise KeyboardInterrupt
