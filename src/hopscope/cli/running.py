@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hopscope.cli.loading import load_msgspec
     from hopscope.cli.telling import Silent
     from hopscope.kernel.starting import Starter
     from hopscope.lab.running import RunningLab
@@ -33,6 +32,7 @@ def run(
     json: bool,
 ) -> None:
     """Build, perform, take down, write the folder; exit 1 when an expectation failed."""
+    from hopscope.cli.loading import load_msgspec
     from hopscope.kernel.starting import Starter
 
     begun = time.perf_counter()
