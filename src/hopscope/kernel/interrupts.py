@@ -48,5 +48,7 @@ def undisturbed() -> Iterator[None]:
 
 def too_late() -> None:
     """From now on such signals are ignored: all is done, and what they would undo is promised."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # none comes between two of these
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
