@@ -7,8 +7,8 @@ import pytest
 
 _SILENT = """
 import sys
-from hopscope.cli.running import _load_msgspec
-_load_msgspec()
+from hopscope.cli.loading import load_msgspec
+load_msgspec()
 from hopscope.cli.telling import Silent
 from hopscope.lab.declare import parse, source_of
 from hopscope.lab import running, writer
@@ -38,5 +38,5 @@ def test_a_silent_run_loads_none_of_the_slow_ones(loaded: set[str], slow: str) -
 
 
 def test_who_needs_typing_extensions_still_gets_it() -> None:
-    program = "from hopscope.cli.running import _load_msgspec as f; f(); f(); import hopscope.spec"
+    program = "from hopscope.cli.loading import load_msgspec as f; f(); f(); import hopscope.spec"
     subprocess.run([sys.executable, "-c", program], check=True)
