@@ -43,6 +43,12 @@ def _node(node: NodeState, *, sysctls: bool) -> Iterator[tuple[str, Any]]:
 
 def _link(link: LinkState) -> tuple[Any, ...]:
     addresses = sorted(str(a) for a in link.addresses if not a.ip.startswith("fe80:"))
-    master = (link.master, link.peer, link.stp, link.nf_call, link.nf_call6)
+    master = (
+        link.master,
+        link.peer,
+        bool(link.bridge and link.bridge.stp),
+        link.nf_call,
+        link.nf_call6,
+    )
     mac = None if link.kind == "bridge" else link.mac  # chosen by chance, or a port's
     return (link.kind, mac, link.mtu, link.up, *master, addresses)

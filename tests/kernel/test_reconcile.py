@@ -33,7 +33,9 @@ nodes:
     bridges: {br0: {}}
     sysctls: {net.bridge.bridge-nf-call-iptables: 0}
     iptables: [-A FORWARD -p icmp -j ACCEPT]
-  ns1: {addresses: {veth1a: 10.244.1.2/24}, sysctls: {net.ipv4.conf.veth1a.arp_ignore: 1}}
+  ns1:
+    addresses: {veth1a: 10.244.1.2/24, lo: 10.7.7.7/32}
+    sysctls: {net.ipv4.conf.veth1a.arp_ignore: 1}
   ns2:
     addresses: {veth2a: 10.244.1.4/24}
     neighbours: {veth2a: {10.244.1.9: "02:00:00:00:00:09"}}

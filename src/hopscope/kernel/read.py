@@ -151,7 +151,6 @@ def _link_states(
             port_state=link.port_state,
             peer=peers.of(node, link),
             addresses=tuple(addresses.get(link.index, ())),
-            stp=link.stp,
             nf_call=link.nf_call,
             nf_call6=link.nf_call6,
             queues=link.queues,

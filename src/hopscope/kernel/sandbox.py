@@ -197,12 +197,7 @@ class Sandbox(Asking):
             some = unknown[start : start + MOST_FDS]
             _reply, fds = self._request("namespaces", names=some)
             self._namespaces |= zip(some, fds, strict=True)
-        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
-        both = [(node, bus) for node in dict.fromkeys(nodes) for bus in buses]
-        closed = [key for key in both if key not in self._routes]
-        made = self.open_sockets([(node, socket.AF_NETLINK, kind, bus) for node, bus in closed])
-        for key, one in zip(closed, made, strict=True):
-            self._routes[key] = Route(one, str(key[0]))
+        self.open_routes(nodes, buses)
 
     def ns_fd(self, node: NodeName) -> int:
         """A descriptor of the node's network namespace, kept open by this object."""
@@ -211,14 +206,18 @@ class Sandbox(Asking):
             self._namespaces[node] = fds[0]
         return self._namespaces[node]
 
-    def open_routes(self, nodes: Sequence[NodeName], bus: int = socket.NETLINK_ROUTE) -> None:
+    def open_routes(
+        self, nodes: Sequence[NodeName], buses: Sequence[int] = (socket.NETLINK_ROUTE,)
+    ) -> None:
         """Have the netlink sockets of many nodes opened at once, before they are asked."""
-        new = [node for node in nodes if (node, bus) not in self._routes]
-        made = self.open_sockets([(n, socket.AF_NETLINK, socket.SOCK_RAW, bus) for n in new])
-        self._routes |= {(n, bus): Route(one, str(n)) for n, one in zip(new, made, strict=True)}
+        both = dict.fromkeys((node, bus) for node in nodes for bus in buses)
+        new = [key for key in both if key not in self._routes]
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+        made = self.open_sockets([(node, socket.AF_NETLINK, kind, bus) for node, bus in new])
+        self._routes |= {key: Route(one, key[0]) for key, one in zip(new, made, strict=True)}
 
     def _route(self, node: NodeName, bus: int = socket.NETLINK_ROUTE) -> Route:
-        self.open_routes([node], bus)
+        self.open_routes([node], [bus])
         return self._routes[node, bus]
 
     def ask(

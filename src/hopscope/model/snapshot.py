@@ -56,7 +56,6 @@ class LinkState(Struct, frozen=True, kw_only=True):
     macvlan: str | None = None  # of a macvlan: its mode
     vxlan: Vxlan | None = None
     vlans: tuple[Vlan, ...] = ()  # of a port or bridge, where the bridge filters VLANs
-    stp: bool = False  # whether a bridge runs the spanning tree protocol
     nf_call: bool = False  # a bridge's own nf_call_iptables
     nf_call6: bool = False  # … and nf_call_ip6tables
     counters: Mapping[str, int] = field(default_factory=dict)  # rx_packets, tx_dropped …

@@ -88,9 +88,9 @@ def _changed(ref: DevRef, device: Device, link: LinkState) -> Iterator[Differenc
     if device.master != link.master:
         op = ChangeDevice(node=node, dev=dev, bridge=device.master or DevName(""), place=place)
         yield one("bridge", link.master or "none", device.master or "none", op)
-    if device.kind == "bridge" and device.stp != link.stp:
+    if link.bridge is not None and device.stp != link.bridge.stp:
         op = ChangeBridge(node=node, dev=dev, stp=device.stp, place=place)
-        yield one("stp", _switch(link.stp), _switch(device.stp), op)
+        yield one("stp", _switch(link.bridge.stp), _switch(device.stp), op)
     if device.kind == "bridge" and device.nf_call != link.nf_call:
         op = ChangeBridge(node=node, dev=dev, nf_call_iptables=device.nf_call, place=place)
         yield one("nf_call_iptables", _switch(link.nf_call), _switch(device.nf_call), op)

@@ -7,8 +7,8 @@ from typing import Final
 from hopscope.model.change import Action, Subject
 from hopscope.model.lab import MAIN_TABLE
 from hopscope.model.snapshot import NodeState, Route
-from hopscope.model.vocab import DevName, DevRef, NeighbourState
-from hopscope.plan.difference import Difference, stays, told
+from hopscope.model.vocab import DevRef, NeighbourState
+from hopscope.plan.difference import Difference, natural, stays, told
 from hopscope.plan.ops import AddRoute, RemoveAddress, RemoveNeighbour, RemoveRoute
 from hopscope.plan.wanted import Wanted, interface
 from hopscope.plan.world import World
@@ -35,16 +35,11 @@ def addresses(wanted: Wanted, world: World) -> Iterator[Difference]:
             )
             yield Difference(change=change, makes=(op,))
     for ref, cidr in sorted(there - wanted.addresses.keys()):
-        if not _natural(cidr, ref.dev):
+        if not natural(cidr, ref.dev):
             yield Difference(
                 change=told(Action.REMOVE, Subject.ADDRESS, ref.node, f"{cidr} on {ref.dev}"),
                 removes=(RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr),),
             )
-
-
-def _natural(cidr: str, dev: DevName) -> bool:
-    """What the kernel gives by itself: loopback's addresses, and link-local ones."""
-    return cidr.startswith("fe80:") or (dev == "lo" and cidr in ("127.0.0.1/8", "::1/128"))
 
 
 def routes(wanted: Wanted, world: World) -> Iterator[Difference]:

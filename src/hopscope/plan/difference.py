@@ -7,12 +7,12 @@ from msgspec import Struct
 from hopscope.errors import Place
 from hopscope.model.change import Action, Change, Subject
 from hopscope.model.snapshot import LinkState
-from hopscope.model.vocab import DevRef, NodeName
+from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.plan.ops import Op
 from hopscope.plan.wanted import Device, Wanted
 from hopscope.plan.world import World
 
-__all__ = ["NOT_DECLARED", "Difference", "same", "stays", "told"]
+__all__ = ["NOT_DECLARED", "Difference", "natural", "same", "stays", "told"]
 
 NOT_DECLARED: Final = "not declared"
 
@@ -67,3 +67,8 @@ def stays(wanted: Wanted, world: World, ref: DevRef) -> bool:
     if device is None or link is None:
         return False
     return device.kind == "loopback" or same(device, link)
+
+
+def natural(cidr: str, dev: DevName) -> bool:
+    """What the kernel gives by itself: loopback's addresses, and link-local ones."""
+    return cidr.startswith("fe80:") or (dev == "lo" and cidr in ("127.0.0.1/8", "::1/128"))

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from hopscope.model.snapshot import LinkState, NodeState, Snapshot
-from hopscope.model.vocab import DevName, DevRef, Mac, NeighbourState, NodeName
+from hopscope.model.vocab import DevRef, Mac, NeighbourState, NodeName
+from hopscope.plan.difference import natural
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
@@ -63,7 +64,7 @@ def _bridges(node: NodeState) -> Iterator[Op]:
                 node=node.name,
                 name=link.name,
                 nf_call_iptables=link.nf_call,
-                stp=link.stp,
+                stp=link.bridge is not None and link.bridge.stp,
                 mac=link.mac if link.mac not in {port.mac for port in ports} else None,
                 mtu=link.mtu if link.mtu not in {port.mtu for port in ports} else None,
             )
@@ -93,11 +94,9 @@ def _states(node: NodeState) -> Iterator[Op]:
 
 
 def _layer3(node: NodeState) -> Iterator[Op]:
-    lo = DevName("lo")
     for link in node.links:
         for address in link.addresses:
-            natural = address.ip.startswith("fe80:") or link.name == lo
-            if not natural:
+            if not natural(str(address), link.name):
                 yield AddAddress(node=node.name, dev=link.name, cidr=str(address))
     for route in node.routes:
         if route.protocol in ("static", "boot"):

@@ -4,7 +4,6 @@ A node that has no listener says so once in a while only (net.ipv4.icmp_msgs_per
 datagrams go round the targets, and what is not answered is sent again.
 """
 
-import select
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import Final
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.reachability import Outcome
 from hopscope.probe.answers import Answer, Answers, Ask, Goal
+from hopscope.probe.late import collect
 from hopscope.probe.words import SENDING, queued, report_errors, words
 
 __all__ = ["datagrams"]
@@ -42,7 +42,7 @@ def datagrams(sandbox: Sandbox, asks: Sequence[Ask], *, port: int, timeout: floa
         ]
         for _try in range(_TRIES):
             _round(nodes)
-            _collect(nodes, time.monotonic() + timeout / _TRIES)
+            collect(nodes, time.monotonic() + timeout / _TRIES)
     finally:
         for one in made:
             one.close()
@@ -54,20 +54,6 @@ def _round(nodes: Sequence["_Datagrams"]) -> None:
     going = [node.sending(first) for first, node in enumerate(nodes)]
     while going:
         going = [one for one in going if next(one, None) is not None]
-
-
-def _collect(nodes: Sequence["_Datagrams"], deadline: float) -> None:
-    waiting = {node.socket.fileno(): node for node in nodes if node.sent}
-    poller = select.poll()
-    for fd in waiting:
-        poller.register(fd, select.POLLIN)
-    while waiting and (left := deadline - time.monotonic()) > 0:
-        for fd, _events in poller.poll(left * 1000):
-            node = waiting[fd]
-            node.read()
-            if not node.sent:
-                poller.unregister(fd)
-                del waiting[fd]
 
 
 class _Datagrams:

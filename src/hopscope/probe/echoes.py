@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.reachability import Outcome
 from hopscope.probe.answers import Answer, Answers, Ask, Goal
+from hopscope.probe.late import collect
 from hopscope.probe.shares import shared
 from hopscope.probe.words import SENDING, queued, report_errors, words
 from hopscope.wire.echo import STAMP_SIZE, SWEEP, echo_request
@@ -77,7 +78,7 @@ def echo(sandbox: Sandbox, asks: Sequence[Ask], *, timeout: float) -> list[Answe
 def _probe(nodes: Sequence["_Echoes"], timeout: float) -> list[Told]:
     for node in nodes:
         node.send()
-    _collect(nodes, time.monotonic() + timeout)
+    collect(nodes, time.monotonic() + timeout)
     return [(node.numbers, node.rtts, node.failed) for node in nodes]
 
 
@@ -97,21 +98,6 @@ def _requests(asks: Sequence[Ask], stamp: int) -> Mapping[Goal, _Request]:
         message = echo_request("::", ip, ident=SWEEP, seq=number, stamp=stamp, size=STAMP_SIZE)
         found[goal] = _Request(number, message, (ip, 0), message[4:])
     return found
-
-
-def _collect(nodes: Sequence["_Echoes"], deadline: float) -> None:
-    """Read what comes late, until nothing is missing or the deadline has come."""
-    waiting = {node.socket.fileno(): node for node in nodes if node.sent}
-    poller = select.poll()
-    for fd in waiting:
-        poller.register(fd, select.POLLIN)
-    while waiting and (left := deadline - time.monotonic()) > 0:
-        for fd, _events in poller.poll(left * 1000):
-            node = waiting[fd]
-            node.late()
-            if not node.sent:
-                poller.unregister(fd)
-                del waiting[fd]
 
 
 class _Echoes:
@@ -173,7 +159,7 @@ class _Echoes:
                 else:
                     self._wait_for(number, begun)
                     self._take(data, clock())
-                    self.late()
+                    self.read()
 
     def _wait_for(self, number: int, begun: int) -> None:
         """The reply comes late: have the kernel note when, since nobody reads it then."""
@@ -181,7 +167,7 @@ class _Echoes:
             self.socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self.sent[number] = begun
 
-    def late(self) -> None:
+    def read(self) -> None:
         """All that can be read now, each with the time at which the kernel got it."""
         try:
             while True:

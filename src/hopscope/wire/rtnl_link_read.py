@@ -49,7 +49,6 @@ class LinkPart(Struct, frozen=True, kw_only=True):
     port_state: str | None
     peer: int | None
     peer_nsid: int | None
-    stp: bool
     nf_call: bool
     nf_call6: bool
     queues: int = 1
@@ -87,7 +86,6 @@ def link(message: Message) -> LinkPart | None:
         port_state=_port_state(port),
         peer=vxlan_link(data) if kind == "vxlan" else as_int(found.get(5)),
         peer_nsid=as_int(found.get(37)),
-        stp=kind == "bridge" and bool(as_int(data.get(5))),
         nf_call=kind == "bridge" and bool(as_int(data.get(36))),
         nf_call6=kind == "bridge" and bool(as_int(data.get(37))),
         queues=as_int(found.get(31)) or 1,

@@ -88,7 +88,7 @@ class Recovered:
         """Its options, where they differ from what it would have anyway."""
         ports = [port for port in one.state.links if port.master == link.name]
         found: Tree = {}
-        if link.stp:
+        if link.bridge is not None and link.bridge.stp:
             found["stp"] = True
         if link.nf_call:
             found["nf_call_iptables"] = True
