@@ -106,12 +106,19 @@ class Terminal:
 
     def expect(self, pattern: str, *, within: float = 10.0) -> str:
         """Read until *pattern* shows; what was shown up to its end, which is then forgotten."""
-        deadline = time.monotonic() + within
-        while (found := re.search(pattern, self.shown, re.MULTILINE)) is None:
-            if not self._more(deadline):
-                pytest.fail(f"{pattern!r} does not show in:\n{self.shown}")
-        told, self.shown = self.shown[: found.end()], self.shown[found.end() :]
+        if not self.shows(pattern, within=within):
+            pytest.fail(f"{pattern!r} does not show in:\n{self.shown}")
+        end = next(re.finditer(pattern, self.shown, re.MULTILINE)).end()
+        told, self.shown = self.shown[:end], self.shown[end:]
         return told
+
+    def shows(self, pattern: str, *, within: float) -> bool:
+        """Read until *pattern* shows; whether it does."""
+        deadline = time.monotonic() + within
+        while re.search(pattern, self.shown, re.MULTILINE) is None:
+            if not self._more(deadline):
+                return False
+        return True
 
     def command(self, line: str, *, prompt: str = r"\) [^\n]*[#$] $") -> str:
         """Type a command line at a shell's prompt; what it shows up to the next prompt."""

@@ -25,6 +25,7 @@ class Traversal(Struct, kw_only=True):
     """One packet's way through one hook: the mark and the hits that followed it."""
 
     at: Nanos  # when its report was read: order is the kernel's, time is not
+    table: str  # ours, whose chain marked it
     node: NodeName
     family: Family  # bridge, ip, ip6 or arp: the hook's own
     hook: Hook
@@ -73,6 +74,7 @@ def _begin(hit: RuleHit) -> Traversal:
         family = Family.IP6 if version == 6 else Family.IP
     return Traversal(
         at=hit.at,
+        table=hit.table,
         node=hit.node,
         family=family,
         hook=Hook(hit.chain),
@@ -83,29 +85,28 @@ def _begin(hit: RuleHit) -> Traversal:
 
 
 def _merged(found: list[Traversal]) -> list[Traversal]:
-    """One traversal per hook although two sessions may watch, each with its own table."""
+    """One traversal per hook although several sessions may watch, each with its own table.
+
+    A table that marks the hook again marks another packet: a question that is repeated
+    has the same headers.
+    """
     kept: list[Traversal] = []
+    tables: set[str] = set()
     for traversal in found:
         last = kept[-1] if kept else None
-        same = (
-            last is not None
-            and not last.hits
-            and (
-                (last.node, last.family, last.hook, last.iif, last.oif, last.headers)
-                == (
-                    traversal.node,
-                    traversal.family,
-                    traversal.hook,
-                    traversal.iif,
-                    traversal.oif,
-                    traversal.headers,
-                )
-            )
-        )
-        if same:
+        if last is not None and traversal.table not in tables and _same_hook(last, traversal):
             kept.pop()
+        else:
+            tables.clear()
+        tables.add(traversal.table)
         kept.append(traversal)
     return kept
+
+
+def _same_hook(one: Traversal, other: Traversal) -> bool:
+    """Whether nothing was met between these marks, and they tell of the same hook."""
+    places = [(way.node, way.family, way.hook, way.iif, way.oif) for way in (one, other)]
+    return not one.hits and places[0] == places[1] and one.headers == other.headers
 
 
 _LEFT = (Verdict.DROP, Verdict.QUEUE, Verdict.STOLEN)
