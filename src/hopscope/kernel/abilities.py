@@ -4,6 +4,7 @@ It asks `trial` and the tools, and judges; it changes nothing.
 """
 
 import ctypes
+import errno
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from hopscope.kernel.mending import as_root, install, load, namespace_knob
+from hopscope.kernel.mending import as_root, install, load, namespace_knob, open_tun
 from hopscope.kernel.state import privileged
 from hopscope.kernel.tools import tool_path
 from hopscope.kernel.trial import NAMESPACES, Tried, try_out
@@ -283,6 +284,8 @@ def _mend_feature(feature: Feature, outcome: Tried) -> str:
         return "mend what is above"
     if feature.attempt == "conntrack" and not shutil.which("nft", path=tool_path()):
         return install("nft")
+    if feature.attempt == "tun" and outcome.code in (errno.EACCES, errno.EPERM):
+        return open_tun()
     return load(feature.module, feature.config)
 
 

@@ -7,10 +7,9 @@ from itertools import groupby
 from typing import Final, NoReturn
 
 from hopscope.errors import CannotError, KernelError, NotReadyError, Problem, SpecError
-from hopscope.kernel.absent import Absent, absent
 from hopscope.kernel.firewall import add_iptables, add_nft, reset
-from hopscope.kernel.mending import load
 from hopscope.kernel.messages import messages_of
+from hopscope.kernel.obstacles import Obstacle, obstacle
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.waiting import wait_until
 from hopscope.model.vocab import DevRef, NodeName
@@ -153,8 +152,8 @@ def _send(plan: Plan, ops: Sequence[Op], sandbox: Sandbox) -> None:
 def _blame(error: KernelError, op: Op) -> None:
     """Say which line of the lab asked for it; a line in a lab file makes it that file's error."""
     doing = str(op)
-    if (lacks := absent(op, error.code)) is not None:
-        _lacking(op, lacks, error)
+    if (found := obstacle(op, error.code)) is not None:
+        _obstructed(op, found, error)
     if op.place is not None:
         said = f" ({error.said})" if error.said else ""
         message = f"{doing}: the kernel says: {os.strerror(error.code)}{said}"
@@ -165,11 +164,10 @@ def _blame(error: KernelError, op: Op) -> None:
     error.args = (f"{doing}: {error}",)
 
 
-def _lacking(op: Op, lacks: Absent, error: KernelError) -> NoReturn:
-    """The kernel was built without what the lab asks for: say what it would come with."""
-    what, mend = f"{op}: this kernel has no {lacks.what}", load(lacks.module, lacks.config)
+def _obstructed(op: Op, found: Obstacle, error: KernelError) -> NoReturn:
+    """The machine cannot do what the lab asks for: say what would mend that."""
+    what = f"{op}: {found.what}"
     if op.place is None:
-        raise CannotError(what, mend=mend) from error
-    hint = f"it takes {mend}, or leave this out"
-    problem = Problem(place=op.place, rule="absent-in-kernel", message=what, hint=hint)
-    raise SpecError([problem]) from error
+        raise CannotError(what, mend=found.mend) from error
+    hint = f"it takes {found.mend}, or leave this out"
+    raise SpecError([Problem(place=op.place, rule=found.rule, message=what, hint=hint)]) from error

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-__all__ = ["as_root", "install", "load", "namespace_knob"]
+__all__ = ["as_root", "install", "load", "namespace_knob", "open_tun"]
 
 _MANAGERS: Final = {
     "apt-get": "apt-get install",
@@ -42,6 +42,11 @@ _LIMITS: Final = {"user": "user", "mnt": "mnt", "pid": "pid", "uts": "uts", "net
 def as_root(command: str) -> str:
     """The command as this user has to write it."""
     return command if os.geteuid() == 0 else f"sudo {command}"
+
+
+def open_tun() -> str:
+    """The command that lets every user make tap devices, in namespaces of their own."""
+    return as_root("chmod 666 /dev/net/tun")
 
 
 def install(tool: str) -> str:

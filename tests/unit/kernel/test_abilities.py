@@ -87,6 +87,12 @@ def test_an_optional_feature_does_not(examine: Examine, name: str) -> None:
     assert can_run(tuple(found.values()))
 
 
+def test_a_tap_may_be_kept_from_users(examine: Examine) -> None:
+    """The kernel has them, and the file by which they are made is root's."""
+    found = examine({"tun": Tried(errno.EACCES, "Permission denied")})
+    assert found["tun/tap"].mend.endswith("chmod 666 /dev/net/tun")
+
+
 def test_own_proc_and_sys_can_be_done_without(examine: Examine) -> None:
     """But not sysctls."""
     found = examine({"proc": Tried(errno.EPERM, "no"), "sysfs": Tried(errno.EPERM, "no")})

@@ -4,10 +4,10 @@ import errno
 
 import pytest
 
-from hopscope.kernel.absent import absent
+from hopscope.kernel.obstacles import obstacle
 from hopscope.model.devices import Vlan
 from hopscope.model.vocab import DevName, NodeName
-from hopscope.plan.ops import AddBridge, Op, SetUp, SetVlans
+from hopscope.plan.ops import AddBridge, AddTap, Op, SetUp, SetVlans
 
 HOST, BR0 = NodeName("host"), DevName("br0")
 
@@ -28,18 +28,26 @@ HOST, BR0 = NodeName("host"), DevName("br0")
     ],
 )
 def test_what_is_absent_is_named_by_its_option(op: Op, code: int, config: str) -> None:
-    found = absent(op, code)
+    found = obstacle(op, code)
     assert found is not None
-    assert found.config == config
+    assert config in found.mend
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM])
+def test_a_tap_takes_a_file_that_users_may_open(code: int) -> None:
+    found = obstacle(AddTap(node=HOST, name=DevName("t0")), code)
+    assert found is not None
+    assert found.mend.endswith("chmod 666 /dev/net/tun")
 
 
 @pytest.mark.parametrize(
     ("op", "code"),
     [
+        (AddTap(node=HOST, name=DevName("t0")), errno.EBUSY),
         (AddBridge(node=HOST, name=BR0, vlan_filtering=True), errno.EEXIST),
         (AddBridge(node=HOST, name=BR0), errno.EOPNOTSUPP),
         (SetUp(node=HOST, dev=BR0), errno.ENOENT),
     ],
 )
 def test_any_other_refusal_is_the_labs(op: Op, code: int) -> None:
-    assert absent(op, code) is None
+    assert obstacle(op, code) is None

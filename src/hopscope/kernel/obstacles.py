@@ -1,0 +1,45 @@
+"""What a refusal says of this machine, not of the lab: what the kernel lacks, or does not allow."""
+
+import errno
+
+from msgspec import Struct
+
+from hopscope.kernel.mending import load, open_tun
+from hopscope.plan.ops import AddBridge, AddMacvlan, AddQdisc, AddTap, AddVxlan, Op, SetVlans
+
+__all__ = ["Obstacle", "obstacle"]
+
+
+class Obstacle(Struct, frozen=True):
+    """What stands in the way, as the end of a sentence, and what removes it."""
+
+    rule: str
+    what: str
+    mend: str
+
+
+def obstacle(op: Op, code: int) -> Obstacle | None:
+    """What is in the way of *op*, which the kernel refused with *code*; None: it is the lab."""
+    unknown = code in (errno.EOPNOTSUPP, errno.ENOENT)
+    match op:
+        case AddBridge(vlan_filtering=True) | SetVlans() if unknown:
+            return _absent("VLAN filtering of bridges", "bridge", "CONFIG_BRIDGE_VLAN_FILTERING")
+        case AddMacvlan() if code == errno.EOPNOTSUPP:
+            return _absent("macvlan devices", "macvlan", "CONFIG_MACVLAN")
+        case AddVxlan() if code == errno.EOPNOTSUPP:
+            return _absent("vxlan devices", "vxlan", "CONFIG_VXLAN")
+        case AddQdisc(options=options) if code == errno.ENOENT:
+            kind = options.kind
+            return _absent(kind, f"sch_{kind}", f"CONFIG_NET_SCH_{kind.upper()}")
+        case AddTap() if code in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+            return _absent("tap devices", "tun", "CONFIG_TUN")
+        case AddTap() if code in (errno.EACCES, errno.EPERM):
+            what = "this user may not open /dev/net/tun"
+            return Obstacle("forbidden", what, open_tun())
+        case _:
+            return None
+
+
+def _absent(what: str, module: str, config: str) -> Obstacle:
+    """A part that the kernel was built without: the module it may come in, and its option."""
+    return Obstacle("absent-in-kernel", f"this kernel has no {what}", load(module, config))
