@@ -37,6 +37,7 @@ def start(records: Path) -> Iterator[Start]:
         made.append(sandbox)
         names = [NodeName(node) for node in nodes]
         sandbox.make_nodes(names, home=NodeName(home) if home else None)
+        sandbox.await_nodes()
         return sandbox
 
     yield one

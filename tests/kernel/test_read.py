@@ -288,6 +288,7 @@ def test_a_peer_outside_the_lab_is_none(lab: RunningLab) -> None:
     )
     assert lab.run("ns3", ["sh", "-c", script]).code == 0
     try:
+        assert lab.run("ns1", ["ip", "netns", "exec", "elsewhere", "true"]).code == 0
         stray = lab.snapshot(["ns3"]).node("ns3").link("stray")
         assert stray is not None
         assert (stray.kind, stray.peer) == ("veth", None)

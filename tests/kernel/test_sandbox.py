@@ -181,9 +181,50 @@ def test_a_bad_request_does_not_end_the_lab(sandbox: Sandbox) -> None:
 
 
 def test_a_name_twice_is_refused(sandbox: Sandbox) -> None:
+    sandbox.make_nodes([NS1], home=None)
     with pytest.raises(KernelError) as raised:
-        sandbox.make_nodes([NS1], home=None)
+        sandbox.await_nodes()
     assert raised.value.code == errno.EEXIST
+
+
+def test_nodes_are_made_while_others_are_spoken_to(start: "object") -> None:
+    """Whoever needs one waits for that one; each is what its values say."""
+    made: Sandbox = start("first")  # type: ignore[operator]
+    names = [NodeName(f"n{number}") for number in range(100)]
+    path = "net/ipv4/ip_default_ttl"
+    made.make_nodes(
+        names, home=None, values=[(name, path, str(9 + n)) for n, name in enumerate(names)]
+    )
+    full = f"/proc/sys/{path}"
+    assert made.read_files(NodeName("first"), [full]) == {full: "64\n"}
+    assert made.read_files(names[70], [full]) == {full: "79\n"}
+    assert made.run(names[99], ["true"]).code == 0
+    assert made.nodes == (NodeName("first"), *names)
+
+
+def test_a_value_that_is_refused_late_is_told_by_its_number(start: "object") -> None:
+    """And whoever asked is told before; nobody waits for the rest."""
+    made: Sandbox = start("first")  # type: ignore[operator]
+    names = [NodeName(f"n{number}") for number in range(100)]
+    values = [(name, "net/ipv4/ip_forward", "1") for name in names]
+    values[60] = (names[60], "net/ipv4/no_such", "1")
+    told: list[int | None] = []
+    made.make_nodes(names, home=None, values=values, refused=lambda error: told.append(error.index))
+    with pytest.raises(KernelError, match=r"n60: setting net.ipv4.no_such = 1.*no such sysctl"):
+        made.await_nodes()
+    assert told == [60]
+    assert made.run(NodeName("first"), ["true"]).code == 0
+    assert {names[0], names[60]} <= set(made.look_again())
+
+
+def test_a_holder_that_is_killed_while_it_makes_nodes_is_told(start: "object") -> None:
+    made: Sandbox = start("first")  # type: ignore[operator]
+    os.kill(made.pid, signal.SIGSTOP)
+    made.make_nodes([NodeName(f"n{number}") for number in range(100)], home=None)
+    os.kill(made.pid, signal.SIGKILL)
+    with pytest.raises(CannotError, match="has ended"):
+        made.await_nodes()
+    made.stop()
 
 
 def test_a_killed_holder_is_told(sandbox: Sandbox) -> None:

@@ -27,15 +27,35 @@ from hopscope.plan.ops import (
 )
 from hopscope.wire import rtnl, rtnl_read
 
-__all__ = ["Progress", "apply"]
+__all__ = ["Progress", "apply", "begin"]
 
 Progress = Callable[[int, int], None]
 """Called with how much is done, and of how much."""
 
-_AT_ONCE: Final = 512
-"""Operations between two words on progress."""
+_AT_ONCE: Final = 64
+"""Operations that are told to the kernel before the next are put into messages."""
 
 _DAD: Final = 5.0  # seconds; the kernel takes one or two
+
+
+def begin(plan: Plan, sandbox: Sandbox) -> None:
+    """Have the holder make the namespaces of *plan*, with what is set in them first.
+
+    That is the first part of `Plan.parted`. It goes on making them while `apply` fills those that
+    are there, and raises what was refused.
+    """
+    match plan.ops:
+        case (MakeNodes(names=names, home=home), *first):
+            early = [op for op in first if isinstance(op, SetSysctl)]
+            news = frozenset(names)
+            ours = [op for op in early if op.node in news]
+            sandbox.make_nodes(
+                names,
+                home=home,
+                values=[(op.node, op.path, op.value) for op in ours],
+                refused=lambda error: _blame_sysctl(error, ours),
+            )
+            _set_sysctls([op for op in early if op.node not in news], sandbox)
 
 
 def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _all: None) -> None:
@@ -44,14 +64,14 @@ def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _a
     Raises KernelError (its note names the lab's line), SpecError for a refused rule,
     CannotError for a missing tool. What was made stays; the sandbox is let go as a whole.
     """
-    spoken_to = [node for op in plan.ops for node in _spoken_to(op)]
+    namespaces, contents = plan.parted()
+    begin(namespaces, sandbox)
+    sandbox.prepare([node for op in contents.ops for node in _spoken_to(op)])
     done = 0
-    for group in _batches(plan.ops):
-        progress(done, len(plan.ops))
+    for group in _batches(contents.ops):
+        progress(done, len(contents.ops))
         done += len(group)
         match group[0]:
-            case MakeNodes(names=names, home=home):
-                sandbox.make_nodes(names, home=home)
             case SetSysctl():
                 _set_sysctls([op for op in group if isinstance(op, SetSysctl)], sandbox)
             case AddRules() as op:
@@ -64,9 +84,8 @@ def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _a
             case ResetRules(node=node):
                 reset(sandbox, node)
             case _:
-                sandbox.prepare(spoken_to)
-                spoken_to = []
                 _send(plan, group, sandbox)
+    sandbox.await_nodes()
     for node in dict.fromkeys(op.node for op in plan.ops if isinstance(op, AddAddress) and op.dad):
         with suppress(NotReadyError):  # the lab stands; the address will follow, or never
             told = f"{node}: looking for duplicates of its addresses"
@@ -115,13 +134,19 @@ def _spoken_to(op: Op) -> tuple[NodeName, ...]:
 
 
 def _set_sysctls(ops: Sequence[SetSysctl], sandbox: Sandbox) -> None:
+    if not ops:
+        return
     try:
         sandbox.write_all_sysctls([(op.node, op.path, op.value) for op in ops])
     except KernelError as error:
-        refused = ops[error.index or 0]
-        if refused.place is not None:
-            _blame(error, refused)
+        _blame_sysctl(error, ops)
         raise
+
+
+def _blame_sysctl(error: KernelError, ops: Sequence[SetSysctl]) -> None:
+    refused = ops[error.index or 0]
+    if refused.place is not None:
+        _blame(error, refused)
 
 
 def _add_rules(op: AddRules, sandbox: Sandbox) -> None:

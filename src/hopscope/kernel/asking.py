@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hopscope.errors import CannotError, KernelError
@@ -22,7 +22,7 @@ class Asking:
         self._control = control
         self._count = 0
         self._patience = START  # seconds
-        self._expected: dict[int, dict[str, Any] | None] = {}
+        self._expected: dict[int, tuple[dict[str, Any], list[int]] | None] = {}
         """Requests that were made ahead, and the answers that came before they were wanted."""
 
     def _send(self, do: str, fds: Sequence[int], fields: Mapping[str, Any], flags: int = 0) -> int:
@@ -33,31 +33,36 @@ class Asking:
     def _request(
         self, do: str, fds: Sequence[int] = (), /, **fields: object
     ) -> tuple[dict[str, Any], list[int]]:
-        return self._answer(do, self._ask(do, fds, fields))
+        return self.answer(do, self._ask(do, fds, fields))
 
     def _ask(self, do: str, fds: Sequence[int], fields: Mapping[str, Any]) -> int:
         with self._heard():
             self._control.settimeout(self._patience)
             return self._send(do, fds, fields)
 
-    def _ahead(self, do: str, /, **fields: object) -> Callable[[], dict[str, Any]]:
-        """Ask now; what is returned gives the answer, also when others were asked meanwhile.
+    def ahead(self, do: str, /, **fields: object) -> int:
+        """Ask now; the number by which `answer` gets the answer, also after others.
 
-        An answer waits in the socket, which has room for two: so of those that are long, one at
-        most is to be asked ahead.
+        Answers wait in the socket, which has room for two that are long, or for many short ones.
         """
         number = self._ask(do, (), fields)
         self._expected[number] = None
-        return lambda: self._answer(do, number)[0]
+        return number
 
-    def _answer(self, do: str, number: int) -> tuple[dict[str, Any], list[int]]:
+    def answer(self, do: str, number: int) -> tuple[dict[str, Any], list[int]]:
+        """The answer to a request of that number, and its descriptors, which are the caller's."""
         early = self._expected.pop(number, None)
         with self._heard():
             self._control.settimeout(None if do == "run" else self._patience)
-            reply, got = (early, []) if early else self._receive(number)
+            reply, got = early or self._receive(number)
         if "error" in reply:
             raise KernelError(reply["error"], f"in the sandbox: {do}", reply["doing"])
         return reply, got
+
+    def forget(self, number: int) -> None:
+        """Nobody wants that answer any more."""
+        for fd in (self._expected.pop(number, None) or ({}, []))[1]:
+            os.close(fd)
 
     def _receive(self, number: int) -> tuple[dict[str, Any], list[int]]:
         """The answer of that number; an interrupted request's late one may still lie before it."""
@@ -68,7 +73,8 @@ class Asking:
             if reply["id"] == number:
                 return reply, got
             if reply["id"] in self._expected:
-                self._expected[reply["id"]] = reply
+                self._expected[reply["id"]] = reply, got
+                continue
             for fd in got:
                 os.close(fd)
 

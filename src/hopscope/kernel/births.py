@@ -1,52 +1,65 @@
-"""Network namespaces are made, and bound to names by which they are found.
+"""Network namespaces are made: each with a name by which it is found, and what is set in it first.
 
 Standard library only, as the holder.
 """
 
 import os
-from collections.abc import Sequence
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from hopscope.kernel.syscalls import CLONE_NEWNET, MS_BIND, mount, setns, unshare
 
-__all__ = ["make"]
-
-_MANY = 64  # from so many on, a second thread makes up for what it costs to load threading
+__all__ = ["make", "written"]
 
 
-def make(targets: Sequence[str], home: int) -> None:
-    """A namespace for each path of *targets*; the caller's own is, and stays, that of *home*."""
-    if len(targets) >= _MANY:
-        _side_by_side(targets)
-        return
+def make(
+    folder: str,
+    names: Sequence[str],
+    values: Mapping[str, Sequence[tuple[str, str]]],
+    *,
+    home: str | None,
+    ours: int,
+) -> tuple[dict[str, list[int]], list[int]]:
+    """A namespace for each of *names*, which files in *folder* are bound to.
+
+    That of *home*, if it is among them, is *ours*, which is the caller's own and stays it.
+    *values*: what to write where in each, files below /proc/sys. Returns an errno for each of
+    these, 0 when it went well; and two descriptors for each name, of its namespace and of an
+    rtnetlink socket in it.
+    """
+    codes: dict[str, list[int]] = {}
+    fds: list[int] = []
     try:
-        _make(targets)
+        for name in names:
+            target = f"{folder}/{name}"
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+            if name == home:
+                setns(ours)
+            else:
+                unshare(CLONE_NEWNET)
+            mount("/proc/self/ns/net", target, "none", MS_BIND)
+            codes[name] = [written(path, text) for path, text in values.get(name, ())]
+            fds.append(os.open(target, os.O_RDONLY | os.O_CLOEXEC))
+            fds.append(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0).detach())
+    except OSError:
+        for fd in fds:
+            os.close(fd)
+        raise
     finally:
-        setns(home)
+        setns(ours)
+    return codes, fds
 
 
-def _make(targets: Sequence[str]) -> None:
-    """Moves this thread through all of them."""
-    for target in targets:
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
-        unshare(CLONE_NEWNET)
-        mount("/proc/thread-self/ns/net", target, "none", MS_BIND)
-
-
-def _side_by_side(targets: Sequence[str]) -> None:
-    from threading import Thread  # noqa: PLC0415 - wanted by few
-
-    failed: list[OSError] = []
-
-    def half(some: Sequence[str]) -> None:
+def written(path: str, text: str) -> int:
+    """Write a file; the errno, 0 when it went well."""
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            _make(some)
-        except OSError as error:
-            failed.append(error)
-
-    threads = [Thread(target=half, args=(targets[which::2],)) for which in (0, 1)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
-    if failed:
-        raise failed[0]
+            os.write(file, text.encode())
+        finally:
+            with suppress(OSError):
+                os.close(file)
+    except OSError as error:
+        return error.errno or 1
+    return 0

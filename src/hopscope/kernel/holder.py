@@ -27,7 +27,7 @@ from typing import Any
 
 from hopscope.kernel import letters
 from hopscope.kernel.becoming import become
-from hopscope.kernel.births import make
+from hopscope.kernel.births import make, written
 from hopscope.kernel.confine import freeze, lock, named_namespaces
 from hopscope.kernel.emptying import empty
 from hopscope.kernel.logfile import LogFile
@@ -38,12 +38,12 @@ from hopscope.kernel.syscalls import (
     CLONE_NEWNS,
     CLONE_NEWPID,
     CLONE_NEWUTS,
-    MS_BIND,
     MS_NODEV,
     MS_NOEXEC,
     MS_NOSUID,
     MS_PRIVATE,
     MS_REC,
+    MS_SHARED,
     mount,
     set_host_name,
     setns,
@@ -88,16 +88,6 @@ def main() -> None:
     os._exit(0)
 
 
-def written(path: str, text: str) -> int:
-    """Write a file; the errno, 0 when it went well."""
-    try:
-        with open(path, "w") as file:
-            file.write(text)
-    except OSError as error:
-        return error.errno or errno.EIO
-    return 0
-
-
 class Holder:
     """PID 1 of a lab."""
 
@@ -134,6 +124,7 @@ class Holder:
             except OSError as error:  # a container may forbid it: the old one stays
                 self.notes.append(f"{target}: {error.strerror}")
         mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
+        mount("none", "/run", None, MS_SHARED)  # with those who have a /sys of their own
         os.mkdir(NETNS_DIR)
         set_host_name(name)
 
@@ -239,17 +230,14 @@ class Holder:
         return stack
 
     def do_nodes(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
-        """Make a network namespace per name; *home* is the holder's own."""
-        home = request["home"]
-        for name in (name for name in request["names"] if name == home):
-            target = f"{NETNS_DIR}/{name}"
-            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
-            mount("/proc/self/ns/net", target, "none", MS_BIND)
+        """Make a network namespace per name, *home* being the holder's own; see `births`."""
+        names, home = request["names"], request["home"]
+        codes, out = make(NETNS_DIR, names, request["values"], home=home, ours=self.home)
+        if home in names:
             self.home_node = home
-        make([f"{NETNS_DIR}/{name}" for name in request["names"] if name != home], self.home)
-        if not request.get("passing"):
-            self.names = list(dict.fromkeys([*self.names, *request["names"]]))
-        return {}, []
+        if not request["passing"]:
+            self.names = list(dict.fromkeys([*self.names, *names]))
+        return {"codes": codes}, out
 
     def do_forget(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """End what runs in these namespaces, and let them go; the log goes on counting them."""

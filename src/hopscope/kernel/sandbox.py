@@ -5,41 +5,38 @@ over their descriptors. It knows nothing of labs, plans or packets.
 """
 
 import contextlib
-import errno
 import functools
 import os
 import select
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import msgspec
 
-from hopscope.errors import CannotError, HopscopeError, KernelError, NoSuchLabError
-from hopscope.kernel.asking import Asking
-from hopscope.kernel.letters import MOST_FDS
+from hopscope.errors import CannotError, HopscopeError, NoSuchLabError
+from hopscope.kernel.making import refused
+from hopscope.kernel.nodes import Nodes
 from hopscope.kernel.protocol import Completed
 from hopscope.kernel.starting import START, Starter, listen
 from hopscope.kernel.state import Claim, LabFile, find, privileged, running, state_home
 from hopscope.kernel.tools import tool_path
-from hopscope.kernel.transport import Route
 from hopscope.model.process import ProcessState
 from hopscope.model.vocab import NodeName
 from hopscope.wire.netlink import Message
 
 __all__ = ["Sandbox"]
 
-_FRESH: Final = ".fresh-"  # and the process that made it: a name that no node may have
 _FILES: Final = 1000  # in one request
 _DEATH: Final = 5.0  # seconds that the kernel may take to end a killed holder
 _RESTORING: Final = 30.0  # … and that restoring the host may take: a few programs are run
 _ANSWERS: Final = 5.0  # … and in which a holder that we come to answers
 
 
-class Sandbox(Asking):
+class Sandbox(Nodes):
     """A lab's nodes; implements `Kernel`. Make one with `start` or `attach`."""
 
     def __init__(
@@ -50,11 +47,8 @@ class Sandbox(Asking):
         lives: Sequence[int],
     ) -> None:
         """*lives*: descriptors of the holder's process and, on the host, of its guardian's."""
-        super().__init__(control, pid)
-        self._routes: dict[tuple[NodeName, int], Route] = {}
-        self._namespaces: dict[NodeName, int] = {}
+        super().__init__(control, pid, nodes)
         self._lives = list(lives)
-        self._nodes = tuple(nodes)
         self.notes: tuple[str, ...] = ()
 
     @classmethod
@@ -120,105 +114,9 @@ class Sandbox(Asking):
         return sandbox
 
     @property
-    def nodes(self) -> tuple[NodeName, ...]:
-        """The nodes, in the order in which they were made."""
-        return self._nodes
-
-    @property
     def life(self) -> int:
         """A descriptor that becomes readable when the lab ends, as long as nothing is asked."""
         return self._control.fileno()
-
-    def make_nodes(self, names: Sequence[NodeName], *, home: NodeName | None) -> None:
-        """Make a namespace per name; *home* becomes the holder's own namespace."""
-        self._request("nodes", names=list(names), home=home)
-        self._nodes += tuple(names)
-
-    def remove_nodes(self, names: Sequence[NodeName]) -> None:
-        """End the processes in these namespaces, and let the namespaces go."""
-        self._request("forget", names=list(names))
-        self._know(tuple(node for node in self._nodes if node not in names))
-
-    def _know(self, nodes: tuple[NodeName, ...]) -> None:
-        """Of these nodes, and let go of what belongs to others."""
-        self._nodes = nodes
-        for key in [key for key in self._routes if key[0] not in nodes]:
-            self._routes.pop(key).close()
-        for name in self._namespaces.keys() - set(nodes):
-            os.close(self._namespaces.pop(name))
-
-    def look_again(self) -> tuple[NodeName, ...]:
-        """Know the nodes that there are, whatever a killed process left; all there ever were."""
-        reply, _fds = self._request("names")
-        there = [NodeName(name) for name in reply["there"]]
-        stale = [name for name in there if name.startswith(_FRESH) and not _lives(name)]
-        self._know(tuple(name for name in there if not name.startswith(_FRESH)))
-        if stale:
-            self.remove_nodes(stale)
-        return tuple(map(NodeName, reply["made"]))
-
-    @contextlib.contextmanager
-    def fresh_node(self) -> Iterator[NodeName]:
-        """A namespace in which nothing was done yet, for a while; it is none of the lab's nodes."""
-        name = NodeName(f"{_FRESH}{os.getpid()}")
-        self._request("nodes", names=[name], home=None, passing=True)
-        self._nodes = (*self._nodes, name)
-        try:
-            yield name
-        finally:
-            self.remove_nodes([name])
-
-    def adopt(self) -> tuple[NodeName, ...]:
-        """Make nodes of the namespaces that programs have named in it, as ``ip netns add`` does."""
-        reply, _fds = self._request("adopt")
-        found = tuple(map(NodeName, reply["names"]))
-        self._nodes += found
-        return found
-
-    def open_socket(self, node: NodeName, family: int, kind: int, protocol: int) -> socket.socket:
-        """A socket that was opened in *node*."""
-        return self.open_sockets([(node, family, kind, protocol)])[0]
-
-    def open_sockets(self, wanted: Sequence[tuple[NodeName, int, int, int]]) -> list[socket.socket]:
-        """Sockets opened in nodes: (node, family, type, protocol) each."""
-        made: list[socket.socket] = []
-        for start in range(0, len(wanted), MOST_FDS):
-            some = [list(one) for one in wanted[start : start + MOST_FDS]]
-            _reply, fds = self._request("sockets", sockets=some)
-            made.extend(socket.socket(fileno=fd) for fd in fds)
-        return made
-
-    def prepare(
-        self, nodes: Sequence[NodeName], buses: Sequence[int] = (socket.NETLINK_ROUTE,)
-    ) -> None:
-        """Open at once what many nodes will need: `ns_fd`, and a socket for each of *buses*."""
-        unknown = [node for node in dict.fromkeys(nodes) if node not in self._namespaces]
-        for start in range(0, len(unknown), MOST_FDS):
-            some = unknown[start : start + MOST_FDS]
-            _reply, fds = self._request("namespaces", names=some)
-            self._namespaces |= zip(some, fds, strict=True)
-        self.open_routes(nodes, buses)
-
-    def ns_fd(self, node: NodeName) -> int:
-        """A descriptor of the node's network namespace, kept open by this object."""
-        if node not in self._namespaces:
-            _reply, fds = self._request("namespaces", names=[node])
-            self._namespaces[node] = fds[0]
-        return self._namespaces[node]
-
-    def open_routes(
-        self, nodes: Sequence[NodeName], buses: Sequence[int] = (socket.NETLINK_ROUTE,)
-    ) -> None:
-        """Have the netlink sockets of many nodes opened at once, before they are asked."""
-        both = dict.fromkeys((node, bus) for node in nodes for bus in buses)
-        new = [key for key in both if key not in self._routes]
-        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
-        made = self.open_sockets([(node, socket.AF_NETLINK, kind, bus) for node, bus in new])
-        self._routes |= {key: Route(one, key[0]) for key, one in zip(new, made, strict=True)}
-
-    def _route(self, node: NodeName, bus: int = socket.NETLINK_ROUTE) -> Route:
-        self.open_routes([node], [bus])
-        return self._routes[node, bus]
 
     def ask(
         self, node: NodeName, request: Message, *, bus: int = socket.NETLINK_ROUTE
@@ -236,23 +134,21 @@ class Sandbox(Asking):
 
     def write_all_sysctls(self, values: Sequence[tuple[NodeName, str, str]]) -> None:
         """The same in several nodes: each with its path and value, in this order."""
+        self.await_nodes([node for node, _path, _text in values])
         files = [[node, f"/proc/sys/{path}", text] for node, path, text in values]
         reply, _fds = self._request("write", files=files)
-        answers = zip(values, reply["codes"], strict=True)
-        for number, ((node, path, text), code) in enumerate(answers):
+        for number, code in enumerate(reply["codes"]):
             if code:
-                said = "this kernel has no such sysctl here" if code == errno.ENOENT else ""
-                doing = f"{node}: setting {path.replace('/', '.')} = {text}"
-                error = KernelError(code, doing, said)
-                error.index = number
-                raise error
+                raise refused(values, number, code)
 
     def make_tap(self, node: NodeName, name: str, index: int) -> None:
         """Make a tap device in *node*; KernelError when the kernel refuses."""
+        self.await_nodes([node])
         self._request("tap", node=node, name=name, index=index)
 
     def read_files(self, node: NodeName, paths: Sequence[str]) -> dict[str, str | None]:
         """/proc files as the node sees them; None for what is absent."""
+        self.await_nodes([node])
         texts: dict[str, str | None] = {}
         for start in range(0, len(paths), _FILES):
             some = list(paths[start : start + _FILES])
@@ -264,8 +160,9 @@ class Sandbox(Asking):
         """The same begun, to be finished by calling what is returned; of one node at a time."""
         if len(paths) > _FILES:
             return functools.partial(self.read_files, node, paths)
-        answer = self._ahead("read", node=node, paths=list(paths))
-        return lambda: answer()["texts"]
+        self.await_nodes([node])
+        number = self.ahead("read", node=node, paths=list(paths))
+        return lambda: self.answer("read", number)[0]["texts"]
 
     def run(
         self, node: NodeName, argv: Sequence[str], stdin: bytes = b"", *, own_sys: bool = False
@@ -274,6 +171,7 @@ class Sandbox(Asking):
 
         *own_sys*: it is shown the node's devices in /sys, which takes some milliseconds.
         """
+        self.await_nodes([node])
         with contextlib.ExitStack() as stack:
             files = [stack.enter_context(_memory_file(name)) for name in ("in", "out", "err")]
             files[0].write(stdin)
@@ -338,12 +236,8 @@ class Sandbox(Asking):
 
     def close(self) -> None:
         """Let go of the holder; a lab that was not detached ends with that."""
-        for route in self._routes.values():
-            route.close()
-        for fd in self._namespaces.values():
-            os.close(fd)
-        self._routes.clear()
-        self._namespaces.clear()
+        self._stop_waiting()
+        self._let_go(self.nodes)
         self._control.close()
         while self._lives:
             os.close(self._lives.pop())
@@ -365,11 +259,6 @@ def _ended(process: int, within: float) -> bool:
     poller = select.poll()
     poller.register(process, select.POLLIN)
     return bool(poller.poll(within * 1000))
-
-
-def _lives(name: str) -> bool:
-    """Whether the process that a passing namespace is called after is still there."""
-    return Path(f"/proc/{name.removeprefix(_FRESH)}").exists()
 
 
 def _memory_file(name: str) -> Any:

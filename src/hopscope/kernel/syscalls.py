@@ -16,6 +16,7 @@ __all__ = [
     "MS_NOSUID",
     "MS_PRIVATE",
     "MS_REC",
+    "MS_SHARED",
     "freeze_mounts",
     "mount",
     "own_sys",
@@ -30,7 +31,7 @@ CLONE_NEWUTS = 0x04000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
-MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 1 << 18
+MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 0x1000, 0x4000, 1 << 18, 1 << 20
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 
 _MNT_DETACH = 2
@@ -84,9 +85,9 @@ def own_sys() -> None:
     """Show this process, and its children, the devices of its own network namespace in /sys.
 
     A sysfs shows those of the namespace in which it was mounted. A container may forbid to
-    mount another: the old one stays.
+    mount another: the old one stays. What it mounts below /run, all of the lab see.
     """
-    with contextlib.suppress(PermissionError):
+    with contextlib.suppress(OSError):
         unshare(CLONE_NEWNS)
-        mount("none", "/", None, MS_REC | MS_PRIVATE)
+        mount("none", "/sys", None, MS_PRIVATE)
         mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)

@@ -4,8 +4,6 @@ import socket
 from collections.abc import Sequence
 from typing import Final
 
-from msgspec.structs import replace
-
 from hopscope.errors import KernelError
 from hopscope.wire.netlink import (
     NLM_F_ACK,
@@ -53,23 +51,20 @@ class Route:
             self._send_batch(messages[start : start + BATCH], start)
 
     def _send_batch(self, messages: Sequence[Message], start: int) -> None:
+        """Only the last message asks for an answer: the kernel answers a refusal anyhow."""
         first = self._seq + 1
         self._seq += len(messages)
-        flags = NLM_F_REQUEST | NLM_F_ACK
-        self._socket.send(
-            b"".join(
-                pack(replace(message, flags=message.flags | flags, seq=first + number))
-                for number, message in enumerate(messages)
-            )
-        )
-        waiting = set(range(first, first + len(messages)))
+        *others, last = messages
+        batch = [pack(one, NLM_F_REQUEST, first + number) for number, one in enumerate(others)]
+        self._socket.send(b"".join([*batch, pack(last, NLM_F_REQUEST | NLM_F_ACK, self._seq)]))
         refused: KernelError | None = None
-        while waiting:
+        seq = 0
+        while seq != self._seq:
             for message in unpack(self._socket.recv(_ANSWER)):
                 answer = ack(message)
-                if answer is None or answer.seq not in waiting:
+                if answer is None or not first <= answer.seq <= self._seq:
                     continue
-                waiting.discard(answer.seq)
+                seq = answer.seq
                 if answer.code and refused is None:
                     refused = KernelError(answer.code, str(self._node), answer.said)
                     refused.index = start + answer.seq - first
@@ -85,9 +80,7 @@ class Route:
 
     def _ask_once(self, request: Message) -> tuple[list[Message], bool]:
         self._seq += 1
-        self._socket.send(
-            pack(replace(request, flags=request.flags | NLM_F_REQUEST, seq=self._seq))
-        )
+        self._socket.send(pack(request, NLM_F_REQUEST, self._seq))
         try:
             return self._answers()
         except BaseException:  # an interruption: the kernel refuses a dump during another

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from hopscope.errors import CannotError, HopscopeError, UsageError
 from hopscope.kernel import firewall
-from hopscope.kernel.apply import apply
+from hopscope.kernel.apply import apply, begin
 from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.read import read
 from hopscope.kernel.readrules import read_chains
@@ -231,7 +231,7 @@ class _Reconciliation:
     def _apply(self, work: Convergence) -> None:
         apply(work.removal, self._sandbox)
         nodes, contents = work.making.parted()
-        apply(nodes, self._sandbox)
+        begin(nodes, self._sandbox)
         made = [name for op in nodes.ops if isinstance(op, MakeNodes) for name in op.names]
         if made:
             self._sandbox.notes += tuple(listen(self._sandbox, made))

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from hopscope.errors import HopscopeError, KernelError, LabExistsError, UsageError
 from hopscope.kernel import firewall, state
-from hopscope.kernel.apply import Progress, apply
+from hopscope.kernel.apply import Progress, apply, begin
 from hopscope.kernel.host import HostChanges, reserve
 from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.protocol import Completed
@@ -124,7 +124,7 @@ class RunningLab:
         first = self._host.index if self._host else None
         plan = compile_lab(self.spec, on_host=self.on_host, first_host_index=first)
         namespaces, contents = plan.parted()
-        apply(namespaces, self.sandbox)
+        begin(namespaces, self.sandbox)
         ours = range(first, first + len(self._host.devices)) if self._host and first else ()
         limits = {HOME: tuple(ours)} if self._host else {}
         self.sandbox.notes += tuple(listen(self.sandbox, self._logging_nodes(), limits))

@@ -362,7 +362,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     indexes: Mapping[DevRef, int] = field(default_factory=dict)
 
     def parted(self) -> "tuple[Plan, Plan]":
-        """The making of the namespaces, and all that is made in them."""
-        first = [op for op in self.ops if isinstance(op, MakeNodes)]
-        rest = [op for op in self.ops if not isinstance(op, MakeNodes)]
-        return replace(self, ops=tuple(first)), replace(self, ops=tuple(rest))
+        """The making of the namespaces with what is set in them first, and all that follows."""
+        at = 0
+        if self.ops and isinstance(self.ops[0], MakeNodes):
+            at = 1
+            while at < len(self.ops) and isinstance(self.ops[at], SetSysctl):
+                at += 1
+        return replace(self, ops=self.ops[:at]), replace(self, ops=self.ops[at:])

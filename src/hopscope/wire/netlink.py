@@ -82,10 +82,11 @@ def _padded(length: int) -> int:
     return (length + 3) & ~3
 
 
-def pack(message: Message) -> bytes:
-    """The message as bytes, padded to four."""
+def pack(message: Message, flags: int = 0, seq: int | None = None) -> bytes:
+    """The message as bytes, padded to four; with more *flags*, and another number."""
     length = _HEADER.size + len(message.payload)
-    header = _HEADER.pack(length, message.type, message.flags, message.seq, 0)
+    number = message.seq if seq is None else seq
+    header = _HEADER.pack(length, message.type, message.flags | flags, number, 0)
     return header + message.payload + bytes(_padded(length) - length)
 
 

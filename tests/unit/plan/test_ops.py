@@ -65,9 +65,16 @@ def test_rules_without_places_have_none() -> None:
 
 
 def test_a_plan_parts_into_namespaces_and_contents() -> None:
-    """With the indexes in both."""
+    """With the indexes in both, and what is set first with the former."""
     nodes, up = MakeNodes(names=(A,), home=None), SetUp(node=A, dev=DEV)
+    early = SetSysctl(node=A, path="net/ipv4/ip_forward", value="1")
+    late = SetSysctl(node=A, path="net/ipv4/conf/eth0/arp_ignore", value="1")
     indexes = {DevRef(A, DEV): 2}
-    first, rest = Plan(ops=(nodes, up, VETH), indexes=indexes).parted()
-    assert first == Plan(ops=(nodes,), indexes=indexes)
-    assert rest == Plan(ops=(up, VETH), indexes=indexes)
+    first, rest = Plan(ops=(nodes, early, up, VETH, late), indexes=indexes).parted()
+    assert first == Plan(ops=(nodes, early), indexes=indexes)
+    assert rest == Plan(ops=(up, VETH, late), indexes=indexes)
+
+
+def test_a_plan_for_what_is_there_makes_none() -> None:
+    plan = Plan(ops=(SetSysctl(node=A, path="net/ipv4/ip_forward", value="1"),), indexes={})
+    assert plan.parted() == (Plan(ops=(), indexes={}), plan)
