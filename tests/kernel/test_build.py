@@ -1,5 +1,6 @@
 """What was declared is what the kernel holds, for whatever small lab."""
 
+import json
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hopscope import Lab
+from hopscope.lab.declare import parse
+from hopscope.lab.running import RunningLab
 from hopscope.model.lab import LabSpec
 from hopscope.model.snapshot import NodeState, Snapshot
-from hopscope.model.vocab import DevRef, NeighbourState
+from hopscope.model.vocab import DevRef, NeighbourState, NodeName
 from hopscope.plan.compile import compile_lab, mac_of
+from hopscope.wire import rtnl, rtnl_read
+
+HOST = NodeName("host")
 
 pytestmark = pytest.mark.kernel
 
@@ -162,6 +168,26 @@ def test_a_lab_without_ipv6_never_speaks_it(records: Path) -> None:
         for link in node.links:
             assert not [a for a in link.addresses if ":" in a.ip], (node.name, link.name)
             assert link.kind == "loopback" or link.counters["tx_packets"] == 0
+
+
+def test_what_is_up_works(records: Path) -> None:
+    """Of each of many ports its bridge knows, and each IPv6 address has its local route."""
+    pods = range(60)
+    nodes: dict[str, Any] = {"host": {"bridges": {"br0": {}}}}
+    for pod in pods:
+        nodes[f"p{pod}"] = {"addresses": {"eth0": [f"fd00::{pod + 1:x}/64"]}}
+    links = [[f"p{pod}:eth0", f"host:v{pod}@br0"] for pod in pods]
+    text = json.dumps({"name": "many", "nodes": nodes, "links": links})
+    with RunningLab.start(parse(text, "many.yaml"), text) as lab:
+        ask = lab.sandbox.ask
+        flags = [rtnl_read.operational(one) for one in ask(HOST, rtnl.dump_link_flags())]
+        routes = [ask(NodeName(f"p{pod}"), rtnl.dump_routes(rtnl.AF_INET6)) for pod in pods]
+        snapshot = lab.snapshot(["host"])
+    assert all(flags)
+    assert {link.port_state for link in snapshot.nodes[0].links if link.master} == {"forwarding"}
+    for pod, answers in zip(pods, routes, strict=True):
+        parts = [part for one in answers if (part := rtnl_read.route(one)) is not None]
+        assert f"fd00::{pod + 1:x}/128" in {part.destination for part in parts}
 
 
 def test_a_mac_address_is_the_same_in_every_run(records: Path) -> None:

@@ -2,19 +2,17 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from itertools import groupby
 from typing import Final, NoReturn
 
-from hopscope.errors import CannotError, KernelError, NotReadyError, Problem, SpecError
+from hopscope.errors import CannotError, KernelError, Problem, SpecError
 from hopscope.kernel.firewall import add_iptables, add_nft, reset
 from hopscope.kernel.messages import messages_of
 from hopscope.kernel.obstacles import Obstacle, obstacle
+from hopscope.kernel.operation import await_operation
 from hopscope.kernel.sandbox import Sandbox
-from hopscope.kernel.waiting import wait_until
 from hopscope.model.vocab import DevRef, NodeName
 from hopscope.plan.ops import (
-    AddAddress,
     AddRules,
     AddTap,
     AddVeth,
@@ -25,7 +23,6 @@ from hopscope.plan.ops import (
     ResetRules,
     SetSysctl,
 )
-from hopscope.wire import rtnl, rtnl_read
 
 __all__ = ["Progress", "apply", "begin"]
 
@@ -34,8 +31,6 @@ Progress = Callable[[int, int], None]
 
 _AT_ONCE: Final = 64
 """Operations that are told to the kernel before the next are put into messages."""
-
-_DAD: Final = 5.0  # seconds; the kernel takes one or two
 
 
 def begin(plan: Plan, sandbox: Sandbox) -> None:
@@ -86,18 +81,7 @@ def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _a
             case _:
                 _send(plan, group, sandbox)
     sandbox.await_nodes()
-    for node in dict.fromkeys(op.node for op in plan.ops if isinstance(op, AddAddress) and op.dad):
-        with suppress(NotReadyError):  # the lab stands; the address will follow, or never
-            told = f"{node}: looking for duplicates of its addresses"
-            wait_until(lambda node=node: not _doubted(sandbox, node), told, within=_DAD)  # type: ignore[misc]
-
-
-def _doubted(sandbox: Sandbox, node: NodeName) -> bool:
-    """Whether an address is still tentative on a device that can look for duplicates."""
-    links = [rtnl_read.link(one) for one in sandbox.ask(node, rtnl.dump_links())]
-    able = {link.index for link in links if link is not None and link.carrier}
-    addresses = [rtnl_read.address(one) for one in sandbox.ask(node, rtnl.dump_addresses())]
-    return any(one is not None and one.tentative and one.index in able for one in addresses)
+    await_operation(plan, sandbox)
 
 
 def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:

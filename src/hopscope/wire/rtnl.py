@@ -30,6 +30,7 @@ __all__ = [
     "delete_link",
     "dump_addresses",
     "dump_fdb",
+    "dump_link_flags",
     "dump_links",
     "dump_neighbours",
     "dump_policy_rules",
@@ -51,7 +52,8 @@ RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
 RTM_GETRULE: Final = 34
 RTM_GETNSID: Final = 90
 
-IFLA_IFNAME, IFLA_MASTER, IFLA_IFALIAS, IFLA_NET_NS_FD = 3, 10, 20, 28
+IFLA_IFNAME, IFLA_MASTER, IFLA_IFALIAS, IFLA_NET_NS_FD, IFLA_EXT_MASK = 3, 10, 20, 28, 29
+RTEXT_FILTER_SKIP_STATS: Final = 8
 VETH_INFO_PEER: Final = 1
 
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS = 1, 2, 4, 8
@@ -169,6 +171,12 @@ def remove_neighbour(index: int, ip: str) -> Message:
 def dump_links() -> Message:
     """All devices of the namespace."""
     return Message(RTM_GETLINK, NLM_F_DUMP, ifinfo(index=0))
+
+
+def dump_link_flags() -> Message:
+    """All devices, without their counters."""
+    body = ifinfo(index=0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+    return Message(RTM_GETLINK, NLM_F_DUMP, body)
 
 
 def dump_addresses() -> Message:

@@ -14,10 +14,10 @@ from hopscope.model.vocab import Mac
 from hopscope.wire.netlink import Message, attributes
 from hopscope.wire.rtnl_options import bridge_state, macvlan_mode, port_options, vxlan, vxlan_link
 
-__all__ = ["LinkPart", "as_int", "as_mac", "as_text", "link"]
+__all__ = ["LinkPart", "as_int", "as_mac", "as_text", "link", "operational"]
 
 RTM_NEWLINK: Final = 16
-IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
+IFF_UP, IFF_RUNNING, IFF_LOWER_UP = 0x1, 0x40, 0x10000
 ARPHRD_LOOPBACK: Final = 772
 _IFF_TAP: Final = 2
 
@@ -58,6 +58,17 @@ class LinkPart(Struct, frozen=True, kw_only=True):
     macvlan: str | None = None
     vxlan: Vxlan | None = None
     counters: dict[str, int] = field(default_factory=dict)
+
+
+def operational(message: Message) -> bool:
+    """Whether a device's queue is there and its bridge told, as far as it has a carrier.
+
+    See dev_get_flags(), net/core/dev.c. True of any other message.
+    """
+    if message.type != RTM_NEWLINK or len(message.payload) < _IFINFO.size:
+        return True
+    flags = _IFINFO.unpack_from(message.payload)[3]
+    return bool(flags & IFF_RUNNING) or not flags & IFF_LOWER_UP
 
 
 def link(message: Message) -> LinkPart | None:

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from hopscope.model.vocab import Family, Mac, NeighbourState
 from hopscope.wire.netlink import Message, attributes
-from hopscope.wire.rtnl_link_read import LinkPart, as_int, as_mac, as_text, link
+from hopscope.wire.rtnl_link_read import LinkPart, as_int, as_mac, as_text, link, operational
 
 __all__ = [
     "AddressPart",
@@ -27,6 +27,7 @@ __all__ = [
     "link",
     "neighbour_event",
     "nsid",
+    "operational",
     "policy_rule",
     "route",
 ]

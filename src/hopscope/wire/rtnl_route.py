@@ -10,10 +10,10 @@ from typing import Final
 from hopscope.model.lab import MAIN_TABLE, PolicySpec
 from hopscope.wire.netlink import NLM_F_CREATE, NLM_F_EXCL, Message, attr, text, u32
 
-__all__ = ["ROUTE_TYPES", "add_policy_rule", "add_route", "remove_route"]
+__all__ = ["ROUTE_TYPES", "add_policy_rule", "add_route", "get_route", "remove_route"]
 
 AF_INET, AF_INET6 = 2, 10
-RTM_NEWROUTE, RTM_DELROUTE, RTM_NEWRULE = 24, 25, 32
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE, RTM_NEWRULE = 24, 25, 26, 32
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 6, 7, 15
 RTPROT_STATIC: Final = 4
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
@@ -55,6 +55,14 @@ def remove_route(
     """Remove a route, whoever added it."""
     body = _route(to, type, via, dev, None, metric, table, 0)
     return Message(RTM_DELROUTE, 0, body)
+
+
+def get_route(ip: str) -> Message:
+    """The route that a packet to this address would take."""
+    address = ip_address(ip)
+    family, length = (AF_INET, 32) if address.version == 4 else (AF_INET6, 128)
+    body = _header(family, length, 0, RT_TABLE_UNSPEC, 0, RT_SCOPE_UNIVERSE, 0)
+    return Message(RTM_GETROUTE, 0, body + attr(RTA_DST, address.packed))
 
 
 def _route(

@@ -64,6 +64,15 @@ def test_a_route(
     assert (part.destination, part.type, part.table) == (to, kind, table)
 
 
+@given(ip=addresses4 | addresses6)
+def test_the_route_to_an_address(ip: str) -> None:
+    message = rtnl_route.get_route(ip)
+    assert (message.type, message.flags) == (26, 0)
+    read = decoded(message, rtmsg)
+    assert (read["family"], read["dst_len"]) == ((10, 128) if ":" in ip else (2, 32))
+    assert read.get("RTA_DST") == ip
+
+
 def _table(table: int) -> tuple[int, int | None]:
     """One that is too large for the header stands in an attribute."""
     return (table, None) if table < 256 else (0, table)

@@ -1,0 +1,68 @@
+"""What was brought up is waited for until it works: the kernel ends some of it in the background.
+
+A device whose carrier came is given its queue, and its bridge is told, by a work of the kernel
+(linkwatch_event(), net/core/link_watch.c); an IPv6 address gets its local route by another
+(addrconf_dad_work(), net/ipv6/addrconf.c). Until then packets are lost.
+"""
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+from hopscope.errors import KernelError, NotReadyError
+from hopscope.kernel.protocol import Kernel
+from hopscope.kernel.waiting import wait_until
+from hopscope.model.vocab import DevRef, NodeName
+from hopscope.plan.ops import AddAddress, AddVeth, ChangeDevice, Plan
+from hopscope.wire import rtnl, rtnl_read, rtnl_route
+
+__all__ = ["await_operation"]
+
+_SOON: Final = 2.0  # seconds; it takes far less than one
+_DAD: Final = 5.0  # … and looking for duplicates one or two
+
+
+def await_operation(plan: Plan, kernel: Kernel) -> None:
+    """Return when what *plan* brought up works; what does not after a while may never, or later."""
+    awaited: dict[tuple[str, NodeName], Callable[[], bool]] = {}
+    for op in plan.ops:
+        match op:
+            case AddVeth(node=node) | ChangeDevice(node=node, up=True):
+                awaited["devices", node] = partial(_operational, kernel, node)
+            case AddAddress(node=node, dad=True):
+                awaited["duplicates", node] = partial(_settled, kernel, node)
+            case AddAddress(node=node, cidr=cidr) if ":" in cidr:  # the last one of a node
+                awaited["route", node] = partial(_local, kernel, plan, op)
+            case _:
+                pass
+    for (what, node), holds in awaited.items():
+        with suppress(NotReadyError):
+            wait_until(holds, f"{node}: {what}", within=_DAD if what == "duplicates" else _SOON)
+
+
+def _operational(kernel: Kernel, node: NodeName) -> bool:
+    """Whether every device that has a carrier can send."""
+    return all(map(rtnl_read.operational, kernel.ask(node, rtnl.dump_link_flags())))
+
+
+def _local(kernel: Kernel, plan: Plan, op: AddAddress) -> bool:
+    """Whether the node takes packets for that address, if its device has a carrier."""
+    with suppress(KernelError):  # there is no route to it at all
+        answers = kernel.ask(op.node, rtnl_route.get_route(op.cidr.split("/")[0]))
+        routes = [part for one in answers if (part := rtnl_read.route(one)) is not None]
+        if any(route.type == "local" for route in routes):
+            return True
+    return plan.indexes[DevRef(op.node, op.dev)] not in _with_carrier(kernel, op.node)
+
+
+def _with_carrier(kernel: Kernel, node: NodeName) -> Collection[int]:
+    links = [rtnl_read.link(one) for one in kernel.ask(node, rtnl.dump_links())]
+    return {link.index for link in links if link is not None and link.up and link.carrier}
+
+
+def _settled(kernel: Kernel, node: NodeName) -> bool:
+    """Whether no address is tentative any more on a device that can look for duplicates."""
+    able = _with_carrier(kernel, node)
+    addresses = [rtnl_read.address(one) for one in kernel.ask(node, rtnl.dump_addresses())]
+    return not any(a is not None and a.tentative and a.index in able for a in addresses)
