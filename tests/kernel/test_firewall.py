@@ -1,12 +1,16 @@
 """Rules given to their own tools: which line was refused, and whose counters are zeroed."""
 
+import errno
+
 import pytest
 
-from hopscope.errors import CannotError, Place, SpecError, ToolError
+from hopscope.errors import CannotError, KernelError, Place, SpecError, ToolError
 from hopscope.kernel import sandbox as sandboxes
 from hopscope.kernel.firewall import add_iptables, add_nft, restore_form, zero, zero_marked
 from hopscope.kernel.sandbox import Sandbox
-from hopscope.model.vocab import NodeName
+from hopscope.model.vocab import Family, NodeName
+from hopscope.wire import nft, nftreset
+from hopscope.wire.netlink import NETLINK_NETFILTER, Message
 
 NS1 = NodeName("ns1")
 PLACES = tuple(Place("lab.yaml", line, 9) for line in range(10, 20))
@@ -103,5 +107,50 @@ def test_zeroing_spares_the_unmarked(ns1: Sandbox) -> None:
     zero_marked(ns1, NS1, "mine")
     counted = [line.split("]")[0] + "]" for line in saved(ns1).splitlines() if "-A " in line]
     assert sorted(counted) == ["[0:0]", "[0:0]", "[1:10]", "[3:30]"]
+    zero(ns1, NS1)
+    assert all(line.startswith("[0:0]") for line in saved(ns1).splitlines() if "-A " in line)
+
+
+def _counted(ns1: Sandbox) -> None:
+    for rule in ("-A FORWARD -s 192.0.2.1 -j ACCEPT -c 1 10", "-t nat -A PREROUTING -c 4 40"):
+        assert ns1.run(NS1, ["iptables", *rule.split()]).code == 0
+
+
+def _generation(ns1: Sandbox) -> int | None:
+    return nft.generation(ns1.ask(NS1, nft.get_generation(), bus=NETLINK_NETFILTER))
+
+
+@pytest.mark.kernel
+def test_zeroing_changes_no_rule(ns1: Sandbox) -> None:
+    """Where the kernel can: a change would wait for all processors."""
+    _counted(ns1)
+    try:
+        ns1.ask(NS1, nftreset.reset_rules(Family.IP, "mangle"), bus=NETLINK_NETFILTER)
+    except KernelError as error:
+        if error.code != errno.ENOENT:
+            pytest.skip(f"this kernel does not zero while it lists: {error}")
+    before = _generation(ns1)
+    zero(ns1, NS1)
+    assert _generation(ns1) == before
+    assert all(line.startswith("[0:0]") for line in saved(ns1).splitlines() if "-A " in line)
+
+
+@pytest.mark.kernel
+def test_the_counts_of_policies_are_zeroed_too(ns1: Sandbox) -> None:
+    _counted(ns1)
+    restored = b"*filter\n:FORWARD DROP [5:50]\nCOMMIT\n"
+    assert ns1.run(NS1, ["iptables-restore", "--noflush", "-c"], restored).code == 0
+    assert ":FORWARD DROP [5:50]" in saved(ns1)
+    zero(ns1, NS1)
+    assert ":FORWARD DROP [0:0]" in saved(ns1)
+    assert all(line.startswith("[0:0]") for line in saved(ns1).splitlines() if "-A " in line)
+
+
+@pytest.mark.kernel
+def test_an_older_kernel_has_the_tool_zero(ns1: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It refuses the message."""
+    _counted(ns1)
+    unknown = Message(10 << 8 | 250, 0, bytes(4))
+    monkeypatch.setattr(nftreset, "reset_rules", lambda _family, _table: unknown)
     zero(ns1, NS1)
     assert all(line.startswith("[0:0]") for line in saved(ns1).splitlines() if "-A " in line)

@@ -8,10 +8,10 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
-from hopscope.errors import CannotError, Place, Problem, SpecError, ToolError
+from hopscope.errors import CannotError, KernelError, Place, Problem, SpecError, ToolError
 from hopscope.kernel.protocol import Completed, Kernel
 from hopscope.model.vocab import Family, NodeName
-from hopscope.wire import ruleset
+from hopscope.wire import nftreset, ruleset
 from hopscope.wire.netlink import NETLINK_NETFILTER
 from hopscope.wire.nft import OUR_PREFIX
 from hopscope.wire.ruleset import IPTABLES_TABLES
@@ -111,11 +111,24 @@ def zero(kernel: Kernel, node: NodeName) -> None:
     tables = [found for answer in answers if (found := ruleset.table(answer)) is not None]
     for tool, family in (("iptables", Family.IP), ("ip6tables", Family.IP6)):
         names = [name for of, name in tables if of is family and name in IPTABLES_TABLES]
-        if names:
-            text = "".join(f"*{name}\n-Z\nCOMMIT\n" for name in names)
+        left = [name for name in names if not _reset(kernel, node, family, name)]
+        if left:
+            text = "".join(f"*{name}\n-Z\nCOMMIT\n" for name in left)
             done = kernel.run(node, [f"{tool}-restore", "--noflush", "-w", "5"], text.encode())
             if done.code and b"incompatible" not in done.stderr:  # nft's own, of that name
                 raise ToolError(tool, f"{node}: zeroing counters", _said(tool, node, done))
+
+
+def _reset(kernel: Kernel, node: NodeName, family: Family, table: str) -> bool:
+    """Zero a table's counters where the kernel can without a change of rules."""
+    try:
+        chains = kernel.ask(node, nftreset.dump_chains(family), bus=NETLINK_NETFILTER)
+        if nftreset.counts_policies(chains, table):
+            return False
+        kernel.ask(node, nftreset.reset_rules(family, table), bus=NETLINK_NETFILTER)
+    except KernelError:  # an older one
+        return False
+    return True
 
 
 def zero_marked(kernel: Kernel, node: NodeName, mark: str) -> None:
