@@ -83,6 +83,12 @@ class RecordingKernel:
         self.recording.ran[_key(node, *argv)] = said
         return done
 
+    def running(
+        self, node: NodeName, argv: Sequence[str], stdin: bytes = b""
+    ) -> Callable[[], Completed]:
+        """The same, when it is waited for."""
+        return partial(self.run, node, argv, stdin)
+
     def send(self, node: NodeName, messages: Sequence[Message]) -> None:
         """Nothing is changed while it is recorded."""
         raise AssertionError(node, messages)
@@ -148,3 +154,9 @@ class ReplayingKernel:
         """What it printed; a program that was not run is not installed."""
         code, out, err = self._recording.ran.get(_key(node, *argv), (127, "", ""))
         return Completed(code, bytes.fromhex(out), bytes.fromhex(err))
+
+    def running(
+        self, node: NodeName, argv: Sequence[str], stdin: bytes = b""
+    ) -> Callable[[], Completed]:
+        """The same, when it is waited for."""
+        return partial(self.run, node, argv, stdin)

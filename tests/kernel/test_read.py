@@ -327,21 +327,23 @@ def test_a_node_without_rules_costs_no_program(
 ) -> None:
     """And an own table of hopscope's is no rule; one with a chain is listed."""
     ran: list[str] = []
-    plain = lab.sandbox.run
+    plain, begin = lab.sandbox.run, lab.sandbox.running
 
-    def run(node: Any, argv: Any, stdin: bytes = b"") -> Any:
+    def running(node: Any, argv: Any, stdin: bytes = b"", **more: Any) -> Any:
         ran.append(" ".join(argv))
-        return plain(node, argv, stdin)
+        return begin(node, argv, stdin, **more)
 
-    monkeypatch.setattr(lab.sandbox, "run", run)
+    monkeypatch.setattr(lab.sandbox, "running", running)
     snapshot = lab.snapshot()
     assert ran == []
     assert not any(node.chains or node.unread for node in snapshot.nodes)
     script = "table inet t { chain c { type filter hook input priority 0; counter; }; }"
     assert plain(lab.nodes[3], ["nft", script]).code == 0
+    ran.clear()
     (chain,) = lab.snapshot().node("ns3").chains
     assert [rule.text for rule in chain.rules] == ["counter"]
     assert ran == ["nft -j -a list table inet t", "nft -s -a list ruleset"]
+    monkeypatch.undo()
     assert plain(lab.nodes[3], ["nft", "delete table inet t"]).code == 0
 
 
@@ -373,14 +375,14 @@ def test_what_cannot_be_read_is_said(records: Path, monkeypatch: pytest.MonkeyPa
     """No nft; no iptables-save; rules of the older kind, which nft does not know."""
     text = "name: bare\nnodes: {host: {iptables: [-A FORWARD -p icmp -j ACCEPT]}}\n"
     with RunningLab.start(parse(text, "bare.yaml"), text) as lab:
-        plain = lab.sandbox.run
+        plain, begin = lab.sandbox.run, lab.sandbox.running
         absent: set[str] = {"nft"}
 
-        def run(node: Any, argv: Any, stdin: bytes = b"") -> Any:
+        def running(node: Any, argv: Any, stdin: bytes = b"", **more: Any) -> Any:
             there = argv[0] not in absent
-            return plain(node, argv if there else ["hopscope-no-such-program"], stdin)
+            return begin(node, argv if there else ["hopscope-no-such-program"], stdin, **more)
 
-        monkeypatch.setattr(lab.sandbox, "run", run)
+        monkeypatch.setattr(lab.sandbox, "running", running)
         without = lab.snapshot().node("host")
         assert without.chains == ()
         assert without.unread == (

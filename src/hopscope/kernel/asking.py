@@ -40,12 +40,12 @@ class Asking:
             self._control.settimeout(self._patience)
             return self._send(do, fds, fields)
 
-    def ahead(self, do: str, /, **fields: object) -> int:
+    def ahead(self, do: str, fds: Sequence[int] = (), /, **fields: object) -> int:
         """Ask now; the number by which `answer` gets the answer, also after others.
 
         Answers wait in the socket, which has room for two that are long, or for many short ones.
         """
-        number = self._ask(do, (), fields)
+        number = self._ask(do, fds, fields)
         self._expected[number] = None
         return number
 

@@ -54,3 +54,9 @@ class Kernel(Protocol):
     def run(self, node: NodeName, argv: Sequence[str], stdin: bytes = b"") -> Completed:
         """Run a program in the node to its end."""
         ...
+
+    def running(
+        self, node: NodeName, argv: Sequence[str], stdin: bytes = b""
+    ) -> Callable[[], Completed]:
+        """The same begun, to be waited for by calling what is returned."""
+        ...

@@ -5,7 +5,7 @@ is then listed by itself, and those of ours not at all: nft 1.0.6 writes memory 
 its own, or stops in the middle, for the JSON of a table that a process owns.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -18,10 +18,14 @@ from hopscope.model.vocab import Family, NodeName
 from hopscope.wire import nft, ruleset
 from hopscope.wire.netlink import NETLINK_NETFILTER
 from hopscope.wire.nft import OUR_PREFIX, RuleKey
-from hopscope.wire.ruleset import Entry
+from hopscope.wire.ruleset import IPTABLES_TABLES, Entry
 
 __all__ = ["LEGACY", "Listing", "Listings", "read_chains"]
 
+Said = Callable[[], str | None]
+"""Waits for a tool that was begun, so that others run meanwhile."""
+
+_LIST: Final = ("nft", "-j", "-a", "list", "table")
 _SAVE: Final = {Family.IP: "iptables-save", Family.IP6: "ip6tables-save"}
 LEGACY: Final = {
     "/proc/net/ip_tables_names": "iptables-legacy-save",
@@ -102,13 +106,23 @@ def _listed_chains(kernel: Kernel, node: NodeName) -> tuple[tuple[Chain, ...], t
         return (), (f"{node}: the firewall is not read: {error}",)
     tables = [found for answer in answers if (found := ruleset.table(answer)) is not None]
     theirs = [table for table in tables if not table[1].startswith(OUR_PREFIX)]
-    entries = list(_entries(kernel, node, theirs, unread))
+    listing = [(table, _begun(kernel, node, [*_LIST, *table])) for table in theirs]
+    saving = {
+        family: _begun(kernel, node, [tool])
+        for family, tool in _SAVE.items()
+        if any(of is family and name in IPTABLES_TABLES for of, name in theirs)
+    }
+    texts = [(table, said()) for table, said in listing]
+    saved = {family: said() for family, said in saving.items()}
+    entries = list(_entries(node, texts, unread))
     if not any("chain" in entry for entry in entries):
         return (), tuple(unread)
-    lines = ruleset.saved_lines(entries, _saved(kernel, node, entries, unread))
+    for family in (family for family, text in saved.items() if text is None):
+        unread.append(f"{node}: rules are told in nft's words: there is no {_SAVE[family]}")
+    lines = ruleset.saved_lines(entries, {family: text or "" for family, text in saved.items()})
     stateless = ""
     if len(lines) < sum("rule" in entry for entry in entries):
-        stateless = _listed(kernel, node, ["nft", "-s", "-a", "list", "ruleset"]) or ""
+        stateless = _begun(kernel, node, ["nft", "-s", "-a", "list", "ruleset"])() or ""
     return ruleset.chains(entries, lines, stateless), tuple(unread)
 
 
@@ -121,11 +135,10 @@ def _legacy(node: NodeName, texts: Mapping[str, str | None]) -> Iterator[str]:
 
 
 def _entries(
-    kernel: Kernel, node: NodeName, tables: Sequence[tuple[Family, str]], unread: list[str]
+    node: NodeName, texts: Sequence[tuple[tuple[Family, str], str | None]], unread: list[str]
 ) -> Iterator[Entry]:
     """What nft's JSON says of each table."""
-    for family, table in tables:
-        text = _listed(kernel, node, ["nft", "-j", "-a", "list", "table", family, table])
+    for (family, table), text in texts:
         if text is None:
             unread.append(f"{node}: the firewall is not read: there is no nft (package nftables)")
             return
@@ -135,21 +148,12 @@ def _entries(
         yield from found or ()
 
 
-def _saved(
-    kernel: Kernel, node: NodeName, entries: Sequence[Entry], unread: list[str]
-) -> dict[Family, str]:
-    """What iptables-save prints, where it is concerned."""
-    saved: dict[Family, str] = {}
-    for family, tool in _SAVE.items():
-        if ruleset.manages(entries, family):
-            text = _listed(kernel, node, [tool])
-            if text is None:
-                unread.append(f"{node}: rules are told in nft's words: there is no {tool}")
-            saved[family] = text or ""
-    return saved
+def _begun(kernel: Kernel, node: NodeName, argv: Sequence[str]) -> Said:
+    """Run the tool, and return what waits for what it prints; None without the tool."""
+    running = kernel.running(node, argv)
 
+    def said() -> str | None:
+        done = running()
+        return None if done.code == 127 else done.stdout.decode(errors="replace")
 
-def _listed(kernel: Kernel, node: NodeName, argv: Sequence[str]) -> str | None:
-    """What the tool prints; None without the tool."""
-    done = kernel.run(node, argv)
-    return None if done.code == 127 else done.stdout.decode(errors="replace")
+    return said

@@ -171,19 +171,30 @@ class Sandbox(Nodes):
 
         *own_sys*: it is shown the node's devices in /sys, which takes some milliseconds.
         """
+        return self.running(node, argv, stdin, own_sys=own_sys)()
+
+    def running(
+        self, node: NodeName, argv: Sequence[str], stdin: bytes = b"", *, own_sys: bool = False
+    ) -> Callable[[], Completed]:
+        """The same begun, to be waited for by calling what is returned."""
         self.await_nodes([node])
+        files = [_memory_file(name) for name in ("in", "out", "err")]
+        files[0].write(stdin)
+        files[0].seek(0)
+        environment = {"PATH": tool_path(), "LC_ALL": "C"}
+        what = {"node": node, "argv": list(argv), "env": environment, "sys": own_sys}
+        number = self.ahead("run", [file.fileno() for file in files], **what)
+        files[0].close()
+        return functools.partial(self._completed, number, files[1:])
+
+    def _completed(self, number: int, files: Sequence[Any]) -> Completed:
         with contextlib.ExitStack() as stack:
-            files = [stack.enter_context(_memory_file(name)) for name in ("in", "out", "err")]
-            files[0].write(stdin)
-            files[0].seek(0)
-            environment = {"PATH": tool_path(), "LC_ALL": "C"}
-            fds = [file.fileno() for file in files]
-            what = {"node": node, "argv": list(argv), "env": environment, "sys": own_sys}
-            reply, _fds = self._request("run", fds, **what)
-            for file in files[1:]:
-                file.seek(0)
+            output, errors = map(stack.enter_context, files)
+            reply, _fds = self.answer("run", number)
             code = os.waitstatus_to_exitcode(reply["status"])
-            return Completed(code, files[1].read(), files[2].read())
+            for file in (output, errors):
+                file.seek(0)
+            return Completed(code, output.read(), errors.read())
 
     def keep(
         self, start: Sequence[Mapping[str, object]], stop: Sequence[Sequence[str]], logs: Path

@@ -24,7 +24,6 @@ __all__ = [
     "chains",
     "dump_tables",
     "entries",
-    "manages",
     "saved_lines",
     "table",
 ]
@@ -73,15 +72,6 @@ def entries(listing: str) -> list[Entry] | None:
     except (ValueError, KeyError, TypeError):
         return None
     return found
-
-
-def manages(found: Sequence[Entry], family: Family) -> bool:
-    """Whether there is a table that iptables (or ip6tables) could have made."""
-    return any(
-        entry["table"]["family"] == family and entry["table"]["name"] in IPTABLES_TABLES
-        for entry in found
-        if "table" in entry
-    )
 
 
 def saved_lines(found: Sequence[Entry], saved: Mapping[Family, str]) -> Lines:

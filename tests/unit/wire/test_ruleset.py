@@ -17,7 +17,6 @@ from hopscope.wire.ruleset import (
     chains,
     dump_tables,
     entries,
-    manages,
     saved_lines,
     table,
 )
@@ -240,16 +239,6 @@ def test_an_older_nft_does_not_name_the_target(line: str, prefix: str | None) ->
 def test_a_listing_that_is_cut_off_is_none(listing: str) -> None:
     """As nft may leave it."""
     assert entries(listing) is None
-
-
-@pytest.mark.parametrize(
-    ("family", "name", "ours"),
-    [("ip", "filter", True), ("ip", "mine", False), ("ip6", "filter", False)],
-)
-def test_only_tables_of_iptables_are_asked_of_it(family: str, name: str, *, ours: bool) -> None:
-    found: list[Entry] = [{"metainfo": {}}, {"table": {"family": family, "name": name}}]
-    assert manages(found, Family.IP) is ours
-    assert not manages([], Family.IP)
 
 
 def test_a_hook_from_the_future_is_no_hook() -> None:
