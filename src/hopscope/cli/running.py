@@ -52,9 +52,12 @@ def run(
         teller = Silent() if quiet or json else Teller(verbose=verbose, since=begun)
         with _built(spec, source.decode(), name, teller, starter, on_host=on_host) as running:
             writer = last.enter_context(Writer())  # it gets ready while the lab performs
-            record = teller.performed(
-                running, promiscuous=promiscuous, finished=lambda done: writer.begin(done, folder)
-            )
+
+            def finished(record: "Record") -> None:
+                writer.begin(record, folder)
+                running.begin_down()
+
+            record = teller.performed(running, promiscuous=promiscuous, finished=finished)
         teller.conclude(record)
         written = writer.end()
     if json:

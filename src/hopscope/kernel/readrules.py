@@ -117,8 +117,8 @@ def _listed_chains(kernel: Kernel, node: NodeName) -> tuple[tuple[Chain, ...], t
     entries = list(_entries(node, texts, unread))
     if not any("chain" in entry for entry in entries):
         return (), tuple(unread)
-    for family in (family for family, text in saved.items() if text is None):
-        unread.append(f"{node}: rules are told in nft's words: there is no {_SAVE[family]}")
+    missing = (_SAVE[family] for family, text in saved.items() if text is None)
+    unread += (f"{node}: rules are told in nft's words: there is no {tool}" for tool in missing)
     lines = ruleset.saved_lines(entries, {family: text or "" for family, text in saved.items()})
     stateless = ""
     if len(lines) < sum("rule" in entry for entry in entries):

@@ -229,13 +229,17 @@ class Sandbox(Nodes):
         """Let the lab live on when this process ends."""
         self._request("detach")
 
+    def begin_stop(self) -> None:
+        """Have the lab end while we do what needs no holder; `stop` is to follow."""
+        with contextlib.suppress(HopscopeError, OSError):
+            self._send("stop", (), {}, socket.MSG_DONTWAIT)
+
     def stop(self) -> None:
         """End the lab and every process in it; returns when the kernel has ended them.
 
         With a guardian, that is when the host is restored.
         """
-        with contextlib.suppress(HopscopeError, OSError):
-            self._send("stop", (), {}, socket.MSG_DONTWAIT)
+        self.begin_stop()
         holder, *guardian = self._lives or [-1]
         if holder >= 0 and not _ended(holder, _DEATH):
             with contextlib.suppress(ProcessLookupError):

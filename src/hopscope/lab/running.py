@@ -238,6 +238,10 @@ class RunningLab:
         self._lost.detach()
         self._lost = weakref.finalize(self, self.sandbox.close)
 
+    def begin_down(self) -> None:
+        """Have it end while observers are closed; `down` is to follow."""
+        self.sandbox.begin_stop()
+
     def down(self) -> None:
         """End the lab and every process in it, and undo what was done on the real host."""
         with undisturbed():

@@ -12,6 +12,7 @@ from hopscope.lab.checks import ping_checks
 from hopscope.lab.conclusion import conclude
 from hopscope.lab.running import RunningLab
 from hopscope.lab.tablechecks import table_checks
+from hopscope.lab.tables import Tables
 from hopscope.model.events import Logged, Observation
 from hopscope.model.flow import Headers, Icmp, Ip
 from hopscope.model.journey import Journey, Reason
@@ -74,8 +75,9 @@ def perform(
     numbers = count(1)
     watched = _addresses(lab)
     with lab.observing(watched, promiscuous=promiscuous, snapshot=initial) as session:
+        tables = Tables(lab)
         for step in lab.spec.story:
-            for result in _step(lab, session, step, numbers):
+            for result in _step(lab, session, tables, step, numbers):
                 steps.append(result)
                 told(result)
         record = conclude(_record(lab, started, initial, steps))
@@ -113,14 +115,20 @@ def _addresses(lab: RunningLab) -> list[str]:
 
 
 def _step(
-    lab: RunningLab, session: Session, step: StoryStep, numbers: Iterator[int]
+    lab: RunningLab, session: Session, tables: Tables, step: StoryStep, numbers: Iterator[int]
 ) -> Iterator[StepResult]:
     match step:
         case ShowStep(what=what, nodes=nodes):
-            tables = lab.snapshot(nodes or None)
-            yield ShowResult(what=what, nodes=nodes or lab.nodes, tables=tables)
+            yield ShowResult(what=what, nodes=nodes or lab.nodes, tables=tables.now(nodes))
+            return
+        case ExpectStep(expect=expect):
+            yield ExpectResult(checks=table_checks(expect, tables.now()))
+            return
         case PingStep():
-            yield ping(lab, session, step, number=next(numbers))
+            result = ping(lab, session, step, number=next(numbers), before=tables.now())
+            tables.are(result.after)
+            yield result
+            return
         case SetStep(values=values):
             for node, sysctl in values:
                 before, after = lab.set_sysctl(node, sysctl.key, sysctl.value)
@@ -134,14 +142,22 @@ def _step(
             for node in nodes:
                 lab.zero(node)
             yield ZeroResult(nodes=nodes)
-        case ExpectStep(expect=expect):
-            tables = lab.snapshot(rules=bool(expect.hits))
-            yield ExpectResult(checks=table_checks(expect, tables))
+    tables.change()
 
 
-def ping(lab: RunningLab, session: Session, step: PingStep, *, number: int = 1) -> PingResult:
-    """Send the requests of one step, and weave what was seen into journeys."""
-    before = lab.snapshot()
+def ping(
+    lab: RunningLab,
+    session: Session,
+    step: PingStep,
+    *,
+    number: int = 1,
+    before: Snapshot | None = None,
+) -> PingResult:
+    """Send the requests of one step, and weave what was seen into journeys.
+
+    *before*: the tables as they are, where they were just read.
+    """
+    before = before or lab.snapshot()
     session.take()  # what happened before belongs to no ping
     prober = Prober(lab.sandbox, step.source, step.address, size=step.size)
     started = Nanos(time.time_ns())
