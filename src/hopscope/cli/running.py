@@ -7,9 +7,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from hopscope.cli.telling import Silent
     from hopscope.kernel.starting import Starter
     from hopscope.lab.running import RunningLab
     from hopscope.model.lab import LabSpec
@@ -50,7 +49,15 @@ def run(
         spec = parse(source, file)
         folder = folder_of(out, name or spec.name)
         teller = Silent() if quiet or json else Teller(verbose=verbose, since=begun)
-        with _built(spec, source.decode(), name, teller, starter, on_host=on_host) as running:
+        with _built(
+            spec,
+            source.decode(),
+            name,
+            starter,
+            on_host=on_host,
+            quiet=teller.quiet,
+            meanwhile=teller.load,
+        ) as running:
             writer = last.enter_context(Writer())  # it gets ready while the lab performs
 
             def finished(record: "Record") -> None:
@@ -72,22 +79,23 @@ def _built(
     spec: "LabSpec",
     source: str,
     name: str | None,
-    teller: "Silent",
     starter: "Starter",
     *,
     on_host: bool,
+    quiet: bool,
+    meanwhile: "Callable[[], None]" = lambda: None,
 ) -> "RunningLab":
     from hopscope.cli.progress import Bar
     from hopscope.lab.running import RunningLab
 
-    with Bar("building the lab", quiet=teller.quiet) as bar:
+    with Bar("building the lab", quiet=quiet) as bar:
         return RunningLab.start(
             spec,
             source,
             name=name,
             on_host=on_host,
             starter=starter,
-            meanwhile=teller.load,
+            meanwhile=meanwhile,
             progress=bar,
         )
 
@@ -100,24 +108,33 @@ def _status(record: "Record") -> int:
 
 def up(lab: str, name: str | None, *, on_host: bool, quiet: bool) -> None:
     """Build a lab and leave it. Interrupted before that is said, it is taken down again."""
-    from hopscope.cli import changing
-    from hopscope.cli.progress import Bar
+    from hopscope.cli.loading import load_msgspec
     from hopscope.errors import LabExistsError
-    from hopscope.kernel.interrupts import too_late, undisturbed
-    from hopscope.lab.declare import parse, source_of
-    from hopscope.lab.running import RunningLab
+    from hopscope.kernel.starting import Starter
 
-    source, file = source_of(lab)
-    spec = parse(source, file)
-    begun = time.perf_counter()
-    try:
-        with Bar("building the lab", quiet=quiet) as bar:
-            running = RunningLab.start(
-                spec, source.decode(), name=name, on_host=on_host, progress=bar
-            )
-    except LabExistsError as error:
-        changing.change(spec, source.decode(), error.name, quiet=quiet)
-        return
+    with ExitStack() as last:
+        starter = Starter()  # it loads while we do
+        last.callback(starter.close)
+        load_msgspec()
+
+        from hopscope.lab.declare import parse, source_of
+
+        source, file = source_of(lab)
+        spec = parse(source, file)
+        begun = time.perf_counter()
+        try:
+            running = _built(spec, source.decode(), name, starter, on_host=on_host, quiet=quiet)
+        except LabExistsError as error:
+            from hopscope.cli import changing
+
+            changing.change(spec, source.decode(), error.name, quiet=quiet)
+            return
+        _leave(running, begun, quiet=quiet)
+
+
+def _leave(running: "RunningLab", begun: float, *, quiet: bool) -> None:
+    from hopscope.kernel.interrupts import too_late, undisturbed
+
     try:
         with undisturbed():
             running.detach()
