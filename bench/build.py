@@ -123,9 +123,21 @@ def _rows(rounds: Sequence[Round]) -> Iterator[list[str]]:
             row.append(_times(figures, _figures(floor, phase)) if floor else "")
         yield row
         if name == START.name and floor and OURS.name in by_name:
-            ours, start = _figures(by_name[OURS.name], "up"), _figures(these, "up")
-            beyond = [one - other for one, other in zip(ours, start, strict=True)]
-            yield [_BEYOND, *cells(beyond), _times(beyond, _figures(floor, "up")), *[""] * 6]
+            yield _beyond_start(by_name[OURS.name], these, floor)
+
+
+def _beyond_start(
+    ours: Sequence[Round], start: Sequence[Round], floor: Sequence[Round]
+) -> list[str]:
+    """Ours, less what the same command takes for one empty node."""
+
+    def less(phase: str, of_start: str) -> list[float]:
+        pairs = zip(_figures(ours, phase), _figures(start, of_start), strict=True)
+        return [one - other for one, other in pairs]
+
+    up, freed = less("up", "up"), less("freed", "down")
+    row = [_BEYOND, *cells(up), _times(up, _figures(floor, "up")), *[""] * 4]
+    return [*row, shown(middle(freed)), _times(freed, _figures(floor, "freed"))]
 
 
 def _figures(rounds: Sequence[Round], phase: str) -> list[float]:

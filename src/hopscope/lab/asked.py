@@ -6,7 +6,7 @@ from typing import Final
 from hopscope.errors import UsageError
 from hopscope.model.limits import COUNT, SIZE, TIMEOUT, Limits
 
-__all__ = ["argv", "check_ping", "check_tool", "no_node", "sysctl_text", "texts"]
+__all__ = ["argv", "check_ping", "check_tool", "lab_name", "no_node", "sysctl_text", "texts"]
 
 _PING: Final[Mapping[str, tuple[Limits, str]]] = {
     "count": (COUNT, "a whole number"),
@@ -77,3 +77,14 @@ def sysctl_text(key: str, value: object) -> str:
         message = f"{key}: the kernel reads numbers and texts, not {value!r}{hint}"
         raise UsageError(message)
     return str(value)
+
+
+def lab_name(name: str) -> str:
+    """A name for a lab; UsageError with what is wrong about it."""
+    from hopscope.spec.names import name_fault  # noqa: PLC0415 - see declare.parse
+
+    fault = name_fault(name, "a lab")
+    if fault is not None:
+        message = f"{fault.message}; {fault.hint}" if fault.hint else fault.message
+        raise UsageError(message)
+    return name

@@ -71,7 +71,7 @@ class RunningLab:
         *starter*, *meanwhile*: see `Sandbox.start`; *progress*: see `kernel.apply`.
         Raises LabExistsError, SpecError, UsageError, CannotError, KernelError.
         """
-        spec = replace(spec, name=_checked(name)) if name else spec
+        spec = replace(spec, name=asked.lab_name(name)) if name else spec
         with ExitStack() as stack:
             also = [stack.enter_context(reserve())] if on_host else []
             with suppress(*(() if on_host else (HopscopeError, OSError))):
@@ -357,16 +357,6 @@ class RunningLab:
         if self._host is None:
             return None
         return {HOME: frozenset(self._host.devices)}
-
-
-def _checked(name: str) -> str:
-    from hopscope.spec.names import name_fault  # noqa: PLC0415 - see declare.parse
-
-    fault = name_fault(name, "a lab")
-    if fault is not None:
-        message = f"{fault.message}; {fault.hint}" if fault.hint else fault.message
-        raise UsageError(message)
-    return name
 
 
 def _file(spec: LabSpec, source: str, host: HostChanges | None) -> LabFile:
