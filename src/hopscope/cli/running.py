@@ -3,11 +3,11 @@
 import json as jsonlib
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from hopscope.kernel.starting import Starter
     from hopscope.lab.running import RunningLab
@@ -31,14 +31,9 @@ def run(
     json: bool,
 ) -> None:
     """Build, perform, take down, write the folder; exit 1 when an expectation failed."""
-    from hopscope.cli.loading import load_msgspec
-    from hopscope.kernel.starting import Starter
-
     begun = time.perf_counter()
     with ExitStack() as last:
-        starter = Starter()  # it loads while we do
-        last.callback(starter.close)
-        load_msgspec()
+        starter = last.enter_context(_starting())
 
         from hopscope.cli.telling import Silent, Teller
         from hopscope.lab.declare import parse, source_of
@@ -75,6 +70,20 @@ def run(
     sys.exit(_status(record))
 
 
+@contextmanager
+def _starting() -> "Iterator[Starter]":
+    """The process that will hold the lab, which loads while we do; ended if it never will."""
+    from hopscope.cli.loading import load_msgspec
+    from hopscope.kernel.starting import Starter
+
+    starter = Starter()
+    try:
+        load_msgspec()
+        yield starter
+    finally:
+        starter.close()
+
+
 def _built(
     spec: "LabSpec",
     source: str,
@@ -108,15 +117,9 @@ def _status(record: "Record") -> int:
 
 def up(lab: str, name: str | None, *, on_host: bool, quiet: bool) -> None:
     """Build a lab and leave it. Interrupted before that is said, it is taken down again."""
-    from hopscope.cli.loading import load_msgspec
     from hopscope.errors import LabExistsError
-    from hopscope.kernel.starting import Starter
 
-    with ExitStack() as last:
-        starter = Starter()  # it loads while we do
-        last.callback(starter.close)
-        load_msgspec()
-
+    with _starting() as starter:
         from hopscope.lab.declare import parse, source_of
 
         source, file = source_of(lab)
