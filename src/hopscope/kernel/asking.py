@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import resource
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -91,3 +92,9 @@ class Asking:
         except ConnectionError as error:
             what = "the lab's holder process has ended (killed?), and the kernel freed the lab"
             raise CannotError(what, mend="hopscope up, or run, again") from error
+        except OSError as error:
+            if error.errno != errno.EMFILE:
+                raise
+            most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            what = f"this process may open no more than {most} files, and so large a lab takes more"
+            raise CannotError(what, mend=f"ulimit -Hn {4 * most}   (as root)") from error

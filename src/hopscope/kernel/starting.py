@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import resource
 import signal
 import socket
 import sys
@@ -34,7 +33,6 @@ class Starter:
     """
 
     def __init__(self) -> None:
-        _make_room()
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, contextlib.ExitStack() as undo:
             undo.callback(self.control.close)
@@ -116,13 +114,6 @@ def _first_letters(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
 def _ended() -> CannotError:
     what = "the sandbox ended while it was being set up"
     return CannotError(what, mend="hopscope doctor")
-
-
-def _make_room() -> None:
-    """A lab of many nodes takes many descriptors, more than is usual and less than is allowed."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def listen(folder: Path) -> socket.socket:
