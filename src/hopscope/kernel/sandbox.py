@@ -178,14 +178,17 @@ class Sandbox(Nodes):
     ) -> Callable[[], Completed]:
         """The same begun, to be waited for by calling what is returned."""
         self.await_nodes([node])
-        files = [_memory_file(name) for name in ("in", "out", "err")]
-        files[0].write(stdin)
-        files[0].seek(0)
-        environment = {"PATH": tool_path(), "LC_ALL": "C"}
-        what = {"node": node, "argv": list(argv), "env": environment, "sys": own_sys}
-        number = self.ahead("run", [file.fileno() for file in files], **what)
-        files[0].close()
-        return functools.partial(self._completed, number, files[1:])
+        with contextlib.ExitStack() as stack:
+            files = [stack.enter_context(_memory_file(name)) for name in ("out", "err")]
+            with _memory_file("in") as given:
+                given.write(stdin)
+                given.seek(0)
+                environment = {"PATH": tool_path(), "LC_ALL": "C"}
+                what = {"node": node, "argv": list(argv), "env": environment, "sys": own_sys}
+                fds = [file.fileno() for file in (given, *files)]
+                number = self.ahead("run", fds, **what)
+            stack.pop_all()
+        return functools.partial(self._completed, number, files)
 
     def _completed(self, number: int, files: Sequence[Any]) -> Completed:
         with contextlib.ExitStack() as stack:
