@@ -13,6 +13,7 @@ from msgspec import Struct
 from hopscope.errors import Place, UsageError
 from hopscope.kernel.protocol import Completed
 from hopscope.lab.imports.imported import Imported
+from hopscope.lab.imports.proving import lost
 from hopscope.lab.imports.recover import recover
 from hopscope.lab.imports.renaming import Renaming
 from hopscope.lab.imports.workshop import HERE, Workshop, opened
@@ -46,10 +47,16 @@ def from_script(
         done = _run(workshop, text, file, arguments, seconds)
         found = workshop.sandbox.adopt()
         facts = workshop.facts([HERE, *found])
-        fresh = workshop.fresh
+        fresh, usual_queues = workshop.fresh, workshop.usual_queues
     notes = list(_notes(done, file, seconds))
     renaming = Renaming(facts, {HERE: HOME})
-    tree, left = recover(renaming.facts, fresh, name=name, description=f"Imported from {file}.")
+    tree, left = recover(
+        renaming.facts,
+        fresh,
+        name=name,
+        description=f"Imported from {file}.",
+        usual_queues=usual_queues,
+    )
     if tree["nodes"][HOME] in ({}, {"lo": False}):  # the script only began there
         del tree["nodes"][HOME]
     if not tree["nodes"]:
@@ -57,6 +64,7 @@ def from_script(
         message = f"{file} left no namespace and no device behind{why}"
         raise UsageError(message)
     whole = Place(file, 0, 0)
+    left += lost(tree, renaming.facts, left, usual_queues)
     notes += [Note(place=whole, text=one) for one in (*renaming.notes, *left)]
     return Imported(tree=tree, notes=tuple(notes))
 

@@ -34,6 +34,7 @@ class Workshop:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self._provide()
+        self.usual_queues = self._usual_queues()
         self.fresh: NodeFacts = facts_of(sandbox, [FRESH])[0]
 
     def facts(self, nodes: Sequence[NodeName]) -> list[NodeFacts]:
@@ -50,6 +51,16 @@ class Workshop:
     def has(self, program: str) -> bool:
         """Whether there is such a program."""
         return self.sandbox.run(HERE, [program, "--version"]).code != 127
+
+    def _usual_queues(self) -> int | None:
+        """How many a veth pair has on this machine when nobody says; None when it is not told."""
+        script = (
+            "ip link add hs0 type veth peer name hs1 && ip -d -o link show hs0 | "
+            "sed -n 's/.* numtxqueues \\([0-9]*\\).*/\\1/p' && ip link del hs0"
+        )
+        done = self.sandbox.run(FRESH, ["sh", "-c", script])
+        told = done.stdout.strip()
+        return int(told) if done.code == 0 and told.isdigit() else None
 
     def _provide(self) -> None:
         for name, body in _SHIMS.items():
