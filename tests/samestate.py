@@ -32,7 +32,10 @@ def settled(look: Callable[[], Snapshot]) -> Snapshot:
 
 def _has_followed(snapshot: Snapshot, node: NodeState) -> bool:
     """Whether nothing is left that linkwatch (net/core/link_watch.c) does a moment later."""
+    local = {route.destination for route in node.routes if route.type == "local"}
     for link in node.links:
+        if link.carrier and not {f"{a.ip}/128" for a in link.addresses if ":" in a.ip} <= local:
+            return False  # a duplicate is still looked for (addrconf_dad_completed)
         bridge = node.link(link.master or "")
         far = snapshot.link(link.peer) if link.peer is not None else None
         if far is not None and link.carrier != (link.up and far.up):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from hopscope.kernel.read import read
 from hopscope.lab.declare import built_in, parse
@@ -66,9 +66,10 @@ def test_a_built_in_lab_comes_back_from_its_script(name: str) -> None:
 
 @given(random_labs())
 @settings(
-    max_examples=8,
+    max_examples=12,
     deadline=None,
     derandomize=True,
+    phases=(Phase.explicit, Phase.generate),  # to shrink takes as long as to build, each time
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_random_labs_leave_and_come_back(tree: dict[str, Any]) -> None:
