@@ -118,7 +118,7 @@ def _devices(draw: st.DrawFn, nodes: dict[str, Any], home: str, *, bridged: bool
     }
     leaf["down"] = draw(st.lists(st.sampled_from(["mv0", "vx0"]), unique=True))
     middle["devices"] = {"tap0": {"kind": "tap", **({"bridge": "br.0"} if bridged else {})}}
-    if not bridged:
+    if not bridged and leaf["devices"]["mv0"]["mode"] != "passthru":  # which wants it for itself
         middle["devices"]["mv1"] = {"kind": "macvlan", "over": "n-1:eth0"}
 
 

@@ -83,6 +83,41 @@ def test_random_labs_leave_and_come_back(tree: dict[str, Any]) -> None:
     assert {name: again[name] for name in wanted} == wanted
 
 
+EVERYTHING = """
+name: every
+nodes:
+  host:
+    bridges: {br0: {ageing: 20}}
+    devices:
+      t0: {kind: tap, bridge: br0}
+      x0: {kind: vxlan, id: 5, remote: 10.0.0.9}
+      m0: {kind: macvlan, over: "web:eth0"}
+    addresses: {br0: 10.0.0.1/24}
+    routes: [blackhole 10.66.0.0/16, default via 10.0.0.2 table 100]
+    policy: [from 10.0.0.0/8 lookup 100]
+  web:
+    addresses: {eth0: 10.0.0.2/24}
+    run: [{command: [sleep, "1000"], restart: always, env: {A: b c}}]
+links:
+  - {ends: [web:eth0, {end: host:p0@br0, isolated: true}], rate: 10mbit}
+"""
+
+
+def test_down_takes_down_what_is_no_link() -> None:
+    """Devices of host, its policy rules, and routes that lie over no device."""
+    lab = parse(EVERYTHING, "every.yaml")
+    with opened(home=True) as workshop:
+        before = workshop.facts([HERE])[0]
+        workshop.put("/run/lab.sh", export(lab, "sh"))
+        for arguments in ([], ["down"]):
+            done = workshop.sandbox.run(HERE, ["sh", "/run/lab.sh", *arguments])
+            assert (done.code, done.stderr) == (0, b"")
+        after = workshop.facts([HERE])[0]
+    assert {link.name for link in after.state.links} == {link.name for link in before.state.links}
+    assert after.state.policy_rules == before.state.policy_rules
+    assert not [route for route in after.state.routes if route.dev != "lo"]  # which stays up
+
+
 def test_down_takes_everything_down() -> None:
     """What the script made of the namespace it ran in is gone, but for what it says stays."""
     lab = parse(
