@@ -42,6 +42,9 @@ def _has_followed(snapshot: Snapshot, node: NodeState) -> bool:
             return False
         if bridge is not None and link.carrier and bridge.up and link.port_state == "disabled":
             return False
+        lower = snapshot.link(link.over) if link.kind == "macvlan" and link.over else None
+        if lower is not None and link.carrier != (link.up and lower.carrier):
+            return False
         if link.kind == "bridge" and link.carrier != (link.up and _forwards(node, link)):
             return False
         if link.carrier and node.sysctls.get(f"net.ipv6.conf.{link.name}.disable_ipv6") == "0":

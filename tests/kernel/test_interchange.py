@@ -313,7 +313,7 @@ def test_nodes_come_back_from_containerlab(name: str) -> None:
     assert {frozenset((str(x.a.ref), str(x.b.ref), x.b.bridge)) for x in back.links} == ends
 
 
-TOPOLOGIES = sorted((Path(__file__).parents[1] / "interchange").glob("*.clab.yml"))
+TOPOLOGIES = sorted((Path(__file__).parents[1] / "interchange").glob("*.yml"))
 
 
 @pytest.mark.parametrize("path", TOPOLOGIES, ids=lambda path: path.name)

@@ -40,7 +40,8 @@ def _rate(limit: Tbf | Htb, mtu: int) -> dict[str, Any]:
         told["kind"] = "htb"
         if limit.ceil != limit.rate:
             told["ceil"] = _unit(limit.ceil, _RATES)
-    burst = _burst(limit)
+    unsaid = kept_burst(usual.burst, limit.rate) == limit.burst
+    burst = usual.burst if unsaid else _burst(limit)
     if burst != usual.burst:
         told["burst"] = burst
     if isinstance(limit, Tbf):
@@ -80,6 +81,6 @@ def _unit(number: int, units: Sequence[tuple[str, int]]) -> str:
         ((word, factor) for word, factor in units if number % factor == 0), units[-1]
     )
     if number // factor >= 10**9:  # more digits than a lab file takes
-        word, factor = next((word, one) for word, one in units if number // one < 10**9)
+        word, factor = next((word, one) for word, one in reversed(units) if number // one < 10**9)
         return f"{number / factor:.6f}".rstrip("0").rstrip(".") + word
     return f"{number // factor}{word}"

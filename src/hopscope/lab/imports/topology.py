@@ -15,7 +15,7 @@ from hopscope.lab.imports.imported import Imported
 from hopscope.lab.imports.naming import device_names, node_names
 from hopscope.lab.imports.proving import lost
 from hopscope.lab.imports.recover import recover
-from hopscope.lab.imports.workshop import Workshop, opened
+from hopscope.lab.imports.workshop import INSTALLERS, Workshop, opened
 from hopscope.model.lab import LabSpec
 from hopscope.model.vocab import NodeName
 from hopscope.plan.compile import compile_lab
@@ -34,7 +34,7 @@ _PROGRAMS: Final = frozenset(
 """What is run of a container's commands; the rest is not about its network."""
 
 _SHELLS: Final = frozenset({"sh", "bash", "ash", "dash"})
-_HARMLESS: Final = frozenset({"echo", "printf", "true", ":", "set"})
+_HARMLESS: Final = frozenset({"echo", "printf", "true", ":", "set", *INSTALLERS})
 
 
 def from_topology(found: Topology, *, name: str) -> Imported:
@@ -150,7 +150,10 @@ def _performed(
 
 
 def _perform(workshop: Workshop, node: NodeName, one: Exec, notes: list[Note]) -> None:
-    argv = workshop.prepared(shlex.split(one.line), _SECONDS)
+    words = shlex.split(one.line)
+    if words[0].rpartition("/")[2] in _SHELLS - {"bash"}:
+        words[0] = "sh"  # of which every machine has one
+    argv = workshop.prepared(words, _SECONDS)
     done = workshop.sandbox.run(node, argv, own_sys=True)
     if done.code:
         said = " ".join(done.stderr.decode(errors="replace").split()) or f"exit {done.code}"

@@ -11,7 +11,7 @@ from hopscope.kernel.sandbox import Sandbox
 from hopscope.lab.imports.facts import NodeFacts, facts_of
 from hopscope.model.vocab import NodeName
 
-__all__ = ["FRESH", "HERE", "Workshop", "opened"]
+__all__ = ["FRESH", "HERE", "INSTALLERS", "Workshop", "opened"]
 
 HERE: Final = NodeName(".sandbox")
 """The namespace in which programs begin; named so that no script makes one of that name."""
@@ -19,11 +19,15 @@ HERE: Final = NodeName(".sandbox")
 FRESH: Final = NodeName(".fresh")
 """A namespace that nobody touches, to compare with."""
 
+INSTALLERS: Final = ("apk", "apt", "apt-get", "yum", "dnf")
+"""What brings programs onto a machine, which a sandbox has as its machine has them."""
+
 TOOLS: Final = "/run/hopscope/bin"
 _SHIMS: Final = {
     "sudo": 'while [ "${1#-}" != "$1" ]; do shift; done\nexec env "$@"',
     "modprobe": "exit 0",
     "sleep": "exit 0",
+    **dict.fromkeys(INSTALLERS, "exit 0"),
 }
 """Programs that mean nothing here, and would stop a script."""
 
