@@ -203,6 +203,119 @@ def test_what_a_lab_cannot_hold_is_told(more: str, told: str) -> None:
     assert told in "\n".join(notes)
 
 
+def test_what_a_lab_cannot_say_of_a_thing_is_told() -> None:
+    """Each with its name, by building the lab and comparing: nothing is lost in silence."""
+    more = """
+ip link add br0 type bridge forward_delay 0 mcast_snooping 0
+ip -n left link set eth0 txqueuelen 55 alias first
+ip -n left neigh add proxy 10.0.0.50 dev eth0
+ip -n left route add 10.10.0.0/16 via 10.0.0.2 mtu 1200
+ip -n left route add 10.11.0.0/16 nexthop via 10.0.0.2 nexthop via 10.0.0.3
+ip -n left nexthop add id 5 via 10.0.0.2 dev eth0
+ip -n left addr add 10.3.0.1 peer 10.3.0.2 dev eth0
+ip -n right maddr add 33:33:00:00:00:99 dev eth0
+ip -n right rule del priority 32767
+ip netns exec right tc qdisc add dev eth0 ingress
+ip netns exec right tc qdisc add dev eth0 root handle 1: htb default 20
+ip netns exec right tc class add dev eth0 parent 1: classid 1:1 htb rate 10mbit
+ip netns exec right tc class add dev eth0 parent 1:1 classid 1:20 htb rate 1mbit
+ip netns exec right tc filter add dev eth0 parent 1: protocol ip u32 match ip dst 1.1.1.1 flowid 1:1
+ip netns exec right python3 -c 'import time; time.sleep(99)' &
+"""
+    lab, notes = imported(PAIR + more)
+    assert [route.to for route in lab.node("left").routes] == ["10.10.0.0/16", "10.11.0.0/16"]
+    told = "\n".join(notes)
+    for said in (
+        "host: the device br0: forward_delay is 0, in the lab 1500; mcast_snooping is 0, in",
+        "left: the device eth0: ifalias is first, in the lab unset; txqlen is 55, in the lab 1000",
+        "left: the proxy neighbour 10.0.0.50 of eth0 is left out",
+        "left: the route to 10.10.0.0/16: mtu is 1200, in the lab unset",
+        "nexthops is via 10.0.0.2 dev eth0, via 10.0.0.3 dev eth0",
+        "left: the nexthop 5 is left out",
+        "left: the address 10.3.0.1/32 of eth0: peer is 10.3.0.2, in the lab unset",
+        "right: the multicast address 33:33:00:00:00:99 of eth0 is left out",
+        "right: the policy rule 32767 is in the lab only",
+        "right: queueing discipline htb of eth0, ingress of eth0, each is left out",
+        "htb 1:1 of eth0, htb 1:20 of eth0, each is left out",
+        "right: the set of filters of eth0 is left out",
+        """right: python3 -c 'import time; time.sleep(99)' still ran, and is left out""",
+    ):
+        assert said in told
+
+
+EVERY_KIND = """#!/bin/sh
+ip netns add a; ip netns add b
+ip link add br0 type bridge ageing_time 1000 priority 100
+ip link set br0 up
+ip link add va numtxqueues 7 numrxqueues 7 type veth peer name eth0 netns a
+ip link add vb type veth peer name eth0 netns b
+ip link set va master br0 up; ip link set vb master br0 up
+bridge link set dev va isolated on hairpin on
+bridge fdb add 02:00:00:00:00:99 dev va master static
+for n in a b; do ip -n $n link set eth0 up; done
+ip -n a addr add 10.0.0.1/24 dev eth0; ip -n b addr add 10.0.0.2/24 dev eth0
+ip -n b addr add fd00::2/64 dev eth0
+ip -n a link add m0 link eth0 type macvlan mode private; ip -n a link set m0 up
+ip link add m1 link br0 type macvlan; ip link set m1 netns b name up1
+ip -n a link add x0 type vxlan id 5 dev eth0 local 10.0.0.1 remote 10.0.0.2 dstport 8472 nolearning
+ip -n a link set x0 up
+ip netns exec a bridge fdb append 00:00:00:00:00:00 dev x0 dst 10.0.0.7
+ip -n a tuntap add t0 mode tap
+ip netns exec a tc qdisc add dev eth0 root tbf rate 1mbit burst 32kbit latency 400ms
+tc qdisc add dev vb root handle 1: htb default 10
+tc class add dev vb parent 1: classid 1:10 htb rate 5mbit ceil 6mbit
+ip -n a route add 10.7.0.0/16 via 10.0.0.2 table 100
+ip -n a rule add from 10.0.0.0/24 fwmark 1/3 lookup 100 priority 500
+ip -n a -6 rule add fwmark 7 blackhole priority 99
+ip -n a route add blackhole 10.66.0.0/16
+"""
+
+
+def test_devices_rates_and_options_come_in() -> None:
+    """All that a lab file has a key for; and nothing needs attention."""
+    text, notes = import_lab(EVERY_KIND, "made.sh")
+    assert notes == ()
+    lab = parse(text, "made.yaml")
+    a, b, host = lab.node("a"), lab.node("b"), lab.node("host")
+    (bridge,) = host.bridges
+    assert (bridge.ageing, bridge.priority) == (10, 100)
+    assert [(entry.mac, entry.port) for entry in bridge.fdb] == [("02:00:00:00:00:99", "va")]
+    kinds = {device.ref.dev: device.kind for node in (a, b) for device in node.devices}
+    assert kinds == {"m0": "macvlan", "x0": "vxlan", "t0": "tap", "up1": "macvlan"}
+    assert [str(device.over) for device in b.devices] == ["host/br0"]
+    (remote,) = next(device.remotes for device in a.devices if device.remotes)
+    assert remote.remote == "10.0.0.7"
+    ends = {str(end.ref): end for link in lab.links for end in (link.a, link.b)}
+    port = ends["host/va"]
+    assert (port.queues, port.port.isolated, port.port.hairpin) == (7, True, True)
+    rates = {ref: end.traffic.rate for ref, end in ends.items() if end.traffic.rate}
+    assert {ref: (rate.kind, rate.rate, rate.ceil) for ref, rate in rates.items()} == {
+        "a/eth0": ("tbf", 1_000_000, None),
+        "host/vb": ("htb", 5_000_000, 6_000_000),
+    }
+    assert b.dad  # it was typed without nodad
+    assert not a.dad
+    assert [(r.type, r.to, r.table) for r in a.routes if r.table != 254 or r.type != "unicast"] == [
+        ("blackhole", "10.66.0.0/16", 254),
+        ("unicast", "10.7.0.0/16", 100),
+    ]
+    assert [(rule.priority, rule.six) for rule in a.policy] == [(500, False), (99, True)]
+    assert a.down == ("t0",)
+    assert not built(lab)["a"]["links"]["t0"].up  # type: ignore[index]
+
+
+def test_what_a_sandbox_is_not_is_told_in_words() -> None:
+    """No internet, none of this machine's devices; and what installs programs does nothing."""
+    _lab, notes = imported(
+        PAIR + "apt-get install -y bridge-utils\nip link set eth0 up\ncurl -s http://192.0.2.1/\n"
+    )
+    told = "\n".join(notes)
+    assert "apt-get" not in told
+    assert "ip link set eth0 up: Cannot find device" in told
+    assert "a sandbox begins with lo alone" in told
+    assert "at: curl -s http://192.0.2.1/ (a sandbox leads to no other machine)" in told
+
+
 def test_a_script_that_stops_is_told_with_its_line() -> None:
     """What stood until then is imported."""
     script = PAIR + "set -e\necho so far\nip link add br0 type nonsense\nip netns add never\n"

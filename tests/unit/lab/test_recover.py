@@ -177,7 +177,7 @@ def test_what_a_device_is_set_to_is_told_without_what_follows() -> None:
         (
             "bridge -d -j fdb show",
             '[{"mac":"02:00:00:00:00:02","ifname":"v0","flags":["self"],"state":"permanent"}]',
-            "the forwarding entry 02:00:00:00:00:02 of v0",
+            "the address filter 02:00:00:00:00:02 of v0",
         ),
         (
             "bridge -j vlan show",

@@ -9,7 +9,7 @@ from hopscope.lab.declare import parse
 from hopscope.lab.imports.facts import NodeFacts
 from hopscope.lab.imports.kept import Kept
 from hopscope.lab.imports.recover import Recovered
-from hopscope.lab.imports.told import Settings, Thing
+from hopscope.lab.imports.told import FILTER, Settings, Thing
 from hopscope.lab.imports.workshop import opened
 from hopscope.plan.compile import compile_lab
 from hopscope.render.exports.yamltext import dumped
@@ -62,6 +62,8 @@ class _Comparison:
         self._pairs = list(zip(there, again, strict=True))
         self._kept = Kept(there, fresh)
         self._usual_queues = usual_queues
+        states = [one.state for one in (*there, *again)]
+        self._macs = {str(link.mac) for state in states for link in state.links}
         self._sysctls: list[Callable[[NodeFacts], Iterator[tuple[str, Any]]]] = [
             Recovered(some, fresh, usual_queues).sysctls for some in (there, again)
         ]
@@ -79,7 +81,7 @@ class _Comparison:
     def _things(self, one: NodeFacts, other: NodeFacts) -> Iterator[tuple[Thing, str]]:
         kept = self._kept.of(one.name)
         for thing, settings in one.things.items():
-            if thing.dev and thing.dev not in kept:
+            if (thing.dev and thing.dev not in kept) or self._follows(thing):
                 continue  # it goes with its device
             if thing not in other.things:
                 yield thing, " is left out"
@@ -87,8 +89,12 @@ class _Comparison:
             if differ := list(self._differences(settings, other.things[thing])):
                 yield thing, f": {'; '.join(differ)}"
         for thing in other.things:
-            if thing not in one.things:
+            if thing not in one.things and not self._follows(thing):
                 yield thing, " is in the lab only"
+
+    def _follows(self, thing: Thing) -> bool:
+        """Whether it is there because a macvlan has that address."""
+        return thing.what == FILTER and thing.name.split()[0] in self._macs
 
     def _differences(self, one: Settings, other: Settings) -> Iterator[str]:
         for key in sorted({*one, *other}):

@@ -1,6 +1,6 @@
 """Namespaces and devices under names that a lab file takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -37,6 +37,10 @@ class Renaming:
             for old, new in devices.items():
                 self._say(f"the device {old} of {self._nodes[node]}", old, new)
         self.facts = [self._renamed(one) for one in facts]
+
+    def named(self, told: Iterable[tuple[NodeName, str]]) -> list[tuple[NodeName, str]]:
+        """Pairs that begin with a node, under its new name."""
+        return [(self._nodes[node], text) for node, text in told if node in self._nodes]
 
     def _say(self, what: str, old: str, new: str) -> None:
         if old != new:

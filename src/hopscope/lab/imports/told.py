@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from hopscope.lab.imports.toldlinks import device, has_own_form
 
-__all__ = ["SCRIPT", "Settings", "Thing", "Things", "things"]
+__all__ = ["FILTER", "SCRIPT", "Settings", "Thing", "Things", "things"]
 
 SCRIPT: Final = r"""
 tell() { printf '\n>>> %s\n' "$*"; "$@" 2>/dev/null; }
@@ -45,6 +45,10 @@ tell cat /proc/net/ip6_tables_names
 tell cat /proc/net/arp_tables_names
 """
 """For a shell in the namespace; what has no such program, or nothing to tell, tells nothing."""
+
+
+FILTER: Final = "address filter"
+"""What is told of an address that a device lets in: that of each macvlan over it, too."""
 
 
 class Thing(NamedTuple):
@@ -248,7 +252,8 @@ def _fdb(rows: Iterable[dict[str, Any]], macs: set[str]) -> Iterator[tuple[Thing
         found |= {flag: "on" for flag in flags if flag not in ("offload", "self")}
         if "dst" in row:
             found.pop("state", None)
-        yield Thing("forwarding entry", name, dev), found
+        own = "dst" not in row and "master" not in row  # what the device itself lets in
+        yield Thing(FILTER if own else "forwarding entry", name, dev), found
 
 
 def _vlans(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Thing, Settings]]:
