@@ -5,6 +5,7 @@ Nobody can read what a script does, so it is run, in a sandbox; what then stands
 
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, Final
@@ -141,6 +142,15 @@ def _notes(done: Completed, file: str, seconds: float) -> Iterator[Note]:
         yield Note(place=Place(file, last.line, 0), text=f"it had printed: {line}")
 
 
+def _is_open(command: str) -> bool:
+    """Whether a quotation in it has not ended."""
+    try:
+        shlex.split(command)
+    except ValueError:
+        return True
+    return False
+
+
 def _said(text: str) -> Iterator[_Said]:
     """The commands in the order in which they were run, but for ours that begins it all."""
     line, command, words = 0, "", list[str]()
@@ -148,11 +158,19 @@ def _said(text: str) -> Iterator[_Said]:
         match = _TRACED.fullmatch(each)
         if match is not None and match[2].startswith(f". {_FOLDER}"):
             continue
+        if match is None and _is_open(command):
+            command += f"\n{each}"  # a word of it has several lines
+            continue
         if match is None:
             words += [each] if each.strip() else []
             continue
         if command or words:
-            yield _Said(line, command, tuple(words))
+            yield _Said(line, _in_a_line(command), tuple(words))
         line, command, words = int(match[1]), match[2], []
     if command or words:
-        yield _Said(line, command, tuple(words))
+        yield _Said(line, _in_a_line(command), tuple(words))
+
+
+def _in_a_line(command: str) -> str:
+    first, newline, _ = command.partition("\n")
+    return first + (" …" if newline else "")
