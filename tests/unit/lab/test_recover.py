@@ -197,8 +197,8 @@ def test_what_a_device_is_set_to_is_told_without_what_follows() -> None:
         ("tc filter show dev v0", "filter parent 1: u32", "the set of filters of v0"),
         ("ip xfrm state", "src 10.0.0.1 dst 10.0.0.2\n\tproto esp", "the xfrm state src 10.0.0.1"),
         (
-            "cat /proc/net/ip_tables_names",
-            "nat",
+            "echo nat /proc/net/ip_tables_names",
+            "nat /proc/net/ip_tables_names",
             "the rules in the legacy table nat of iptables",
         ),
     ],

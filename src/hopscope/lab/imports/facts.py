@@ -68,13 +68,13 @@ def _facts(sandbox: Sandbox, state: NodeState) -> NodeFacts:
             _listed(sandbox, state.name, ["nft", "-s", "list", "table", *table], unread)
             for table in own
         ),
-        things=things(_output(sandbox, state.name, SCRIPT)),
+        things=things(_output(sandbox, state.name, SCRIPT, own_sys=False)),
         unread=tuple(unread),
     )
 
 
-def _output(sandbox: Sandbox, node: NodeName, script: str) -> str:
-    done = sandbox.run(node, ["sh", "-c", script], own_sys=True)
+def _output(sandbox: Sandbox, node: NodeName, script: str, *, own_sys: bool = True) -> str:
+    done = sandbox.run(node, ["sh", "-c", script], own_sys=own_sys)
     return done.stdout.decode(errors="replace")
 
 

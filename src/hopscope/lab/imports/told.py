@@ -27,8 +27,9 @@ tell ip -j neigh show proxy
 tell ip -j nexthop show
 tell ip -j maddress show
 tell bridge -d -j fdb show
-tell bridge -j vlan show
-tell bridge -j mdb show
+case $(ip -o link show type bridge 2>/dev/null) in
+?*) tell bridge -j vlan show; tell bridge -j mdb show ;;
+esac
 tell tc -j qdisc show
 for dev in $(tc qdisc show 2>/dev/null | grep -vE '^qdisc (noqueue|pfifo_fast|mq|fq_codel|pfifo) ' |
     sed -n 's/.* dev \([^ ]*\) .*/\1/p' | sort -u); do
@@ -39,10 +40,11 @@ for dev in $(tc qdisc show 2>/dev/null | grep -vE '^qdisc (noqueue|pfifo_fast|mq
 done
 tell ip xfrm state
 tell ip xfrm policy
-tell ipset -o save list
-tell cat /proc/net/ip_tables_names
-tell cat /proc/net/ip6_tables_names
-tell cat /proc/net/arp_tables_names
+command -v ipset >/dev/null && tell ipset -o save list
+for file in ip ip6 arp; do
+    file=/proc/net/${file}_tables_names
+    [ -r $file ] && while read -r table; do tell echo "$table" "$file"; done < $file
+done
 """
 """For a shell in the namespace; what has no such program, or nothing to tell, tells nothing."""
 
@@ -134,10 +136,9 @@ def _things(part: _Part, macs: set[str]) -> Iterator[tuple[Thing, Settings]]:
             yield from ((Thing(f"xfrm {what}", line), {}) for line in _outer(part.text))
         case ["ipset", *_]:
             yield from ((Thing("ipset line", line), {}) for line in part.text.splitlines())
-        case ["cat", path]:
+        case ["echo", table, path]:
             tool = path.rpartition("/")[2].partition("_")[0]
-            for table in part.text.split():
-                yield Thing("rules in the legacy table", f"{table} of {tool}tables"), {}
+            yield Thing("rules in the legacy table", f"{table} of {tool}tables"), {}
         case _:
             return
 
