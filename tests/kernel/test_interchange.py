@@ -427,6 +427,9 @@ def test_nodes_come_back_from_containerlab(name: str) -> None:
         other = back.node(node.name)
         assert {a.cidr for a in other.addresses} == {a.cidr for a in node.addresses}
         assert {(r.to, r.via) for r in other.routes} == {(r.to, r.via) for r in node.routes}
+        made = {(one.ref, one.kind, one.vxlan, one.bridge) for one in node.devices}
+        assert {(one.ref, one.kind, one.vxlan, one.bridge) for one in other.devices} == made
+        assert len(other.policy) == len(node.policy)
     ends = {frozenset((str(x.a.ref), str(x.b.ref), x.b.bridge)) for x in lab.links}
     assert {frozenset((str(x.a.ref), str(x.b.ref), x.b.bridge)) for x in back.links} == ends
 

@@ -93,7 +93,10 @@ def _mistakes(written: str, file: str) -> Sequence[Note]:
         parse(written, file)
     except SpecError as error:
         return [
-            Note(place=problem.place._replace(line=0), text=f"in the lab file: {problem.message}")
+            Note(
+                place=problem.place._replace(line=0),
+                text=f"in the lab file, to be mended: {problem.message}",
+            )
             for problem in error.problems
         ]
     return ()

@@ -7,11 +7,11 @@ __all__ = ["hint"]
 
 _BY_WORDS: Final = (
     (
-        r"qdisc kind is unknown|Unknown device type|Operation not supported",
+        r"qdisc kind is unknown|Unknown device type|Operation not supported|No such device",
         "this kernel has no such thing: hopscope doctor says what it has",
     ),
     (
-        r"Could not resolve|Temporary failure in name resolution|Network is unreachable",
+        r"Could not resolve|Temporary failure in name resolution",
         "a sandbox leads to no other machine",
     ),
     (

@@ -32,6 +32,7 @@ _FOLDER: Final = "/run/hopscope/"
 _TRACE: Final = "+hopscope ${LINENO:-0}: "
 _TRACED: Final = re.compile(r"\++hopscope (\d+): (.*)")
 _KILLED: Final = 137  # by timeout
+_LAST: Final = 4  # notes that tell why nothing came of it
 _MOST_SAID: Final = 20  # notes of what commands said; a loop may say a thing a thousand times
 
 
@@ -66,7 +67,7 @@ def from_script(
     if not tree["nodes"][HOME] and f"{HOME}:" not in _ends(tree):  # the script only began there
         del tree["nodes"][HOME]
     if not tree["nodes"]:
-        why = f": {notes[-1]}" if notes else ""
+        why = "".join(f"\n{note}" for note in notes[-_LAST:])
         message = f"{file} left no namespace and no device behind{why}"
         raise UsageError(message)
     whole = Place(file, 0, 0)
