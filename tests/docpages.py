@@ -8,7 +8,8 @@ How an example is written, so that it is tested:
   and the numbers that a packet is given (see `VOLATILE`). A command without output beneath
   must succeed. One that ends in ``&`` is waited for until it has printed what is shown.
 - ``yaml title="two.yaml"``: a whole lab, written to that file and judged by `hopscope check`.
-  One called ``wrong…`` is only written. Without a title it is a part of one, and must be YAML.
+  One called ``wrong…``, or another tool's (``.yml``), is only written. Without a title it is a
+  part of one, and must be YAML.
 - ``python``: a whole program. A ``text`` block right behind it is what it prints.
 
 All examples of a page are tried in their order, in one fresh folder.

@@ -32,12 +32,18 @@ def settled(look: Callable[[], Snapshot]) -> Snapshot:
 
 def _has_followed(snapshot: Snapshot, node: NodeState) -> bool:
     """Whether nothing is left that linkwatch (net/core/link_watch.c) does a moment later."""
+    local = {route.destination for route in node.routes if route.type == "local"}
     for link in node.links:
+        if link.carrier and not {f"{a.ip}/128" for a in link.addresses if ":" in a.ip} <= local:
+            return False  # a duplicate is still looked for (addrconf_dad_completed)
         bridge = node.link(link.master or "")
         far = snapshot.link(link.peer) if link.peer is not None else None
         if far is not None and link.carrier != (link.up and far.up):
             return False
         if bridge is not None and link.carrier and bridge.up and link.port_state == "disabled":
+            return False
+        lower = snapshot.link(link.over) if link.kind == "macvlan" and link.over else None
+        if lower is not None and link.carrier != (link.up and lower.carrier):
             return False
         if link.kind == "bridge" and link.carrier != (link.up and _forwards(node, link)):
             return False
@@ -81,6 +87,10 @@ def _node(node: NodeState) -> dict[str, object]:
             str(replace(entry, local=True))
             for entry in node.fdb
             if entry.static and entry.bridge != entry.port
+        },
+        "remotes": {str(entry) for entry in node.remotes if entry.static},
+        "qdiscs": {
+            str(replace(one, handle="", sent=0, dropped=0)) for one in node.qdiscs if one.options
         },
         "chains": [_chain(chain) for chain in sorted(node.chains, key=_key)],
         "sysctls": {key: value for key, value in node.sysctls.items() if key != _VOLATILE},

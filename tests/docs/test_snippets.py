@@ -74,7 +74,7 @@ def _try(block: Block, following: Block | None, terminal: Terminal, folder: Path
         _type(block, f"python {name}", shown, terminal)
     elif block.language == "yaml" and block.title is not None:
         (folder / block.title).write_text(block.text, encoding="utf-8")
-        if not block.title.startswith("wrong"):
+        if block.title.endswith(".yaml") and not block.title.startswith("wrong"):
             _type(block, f"hopscope check {block.title}", ["…"], terminal)
 
 

@@ -74,11 +74,13 @@ def test_an_ordinary_user_imports_as_root_does(hopscope: Any, ordinary: Any) -> 
 @pytest.mark.kernel
 def test_what_is_left_out_is_told_and_no_failure(hopscope: Any) -> None:
     """Exit status 0: something useful came out."""
-    done = hopscope("import", "-", stdin=f"{SCRIPT}ip -n a route add blackhole 10.0.0.0/8\nfalse\n")
+    done = hopscope(
+        "import", "-", stdin=f"{SCRIPT}ip -n a rule add from 10.0.0.0/8 lookup 7\nfalse\n"
+    )
     assert done.returncode == 0
     assert done.stderr.splitlines() == [
         "<stdin>:5: the script ended with exit status 1 at: false",
-        "<stdin>: a: the route to 10.0.0.0/8 is left out: it is of type blackhole",
+        "<stdin>: a: the policy rule 32765 is left out: the table 7 has no route in the lab",
     ]
     assert all(f"#   {line}" in done.stdout for line in done.stderr.splitlines())
 

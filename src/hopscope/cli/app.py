@@ -267,11 +267,11 @@ COMMANDS: Final = (
         "interchange.import_lab",
         "Make a lab file of a topology file, or of what a script builds.",
         (
-            Argument("FILE", "containerlab's YAML or a shell script; '-' is standard input."),
+            Argument("FILE", "YAML of containerlab or netlab, or a script; '-' is standard input."),
             Argument("[ARG…]", "Of the script."),
             Option(
                 ("--format",),
-                "containerlab or sh. Default: what it looks like.",
+                "containerlab, netlab or sh. Default: what it looks like.",
                 "FORMAT",
                 keyword="form",
             ),

@@ -8,6 +8,8 @@ Standard library only, as the holder.
 import contextlib
 import os
 import re
+import stat
+from importlib import import_module
 from pathlib import Path
 
 from hopscope.kernel.syscalls import (
@@ -22,13 +24,45 @@ from hopscope.kernel.syscalls import (
     MS_REC,
     freeze_mounts,
     mount,
+    umount,
     unshare,
 )
 
-__all__ = ["freeze", "lock", "named_namespaces"]
+__all__ = ["freeze", "lock", "named_namespaces", "open_to_all"]
 
 _OWN_FOLDERS = ("/tmp", "/var/tmp")  # noqa: S108 - they are the sandbox's own
 _DEVICES = ("null", "zero", "full", "random", "urandom", "net/tun")
+
+
+_TUN = (10, 200)  # TUN_MINOR, Documentation/networking/tuntap.rst
+
+
+_LATER = ("hopscope.kernel.processes", "hopscope.kernel.taps", "hopscope.kernel.together")
+"""What the holder loads when it is wanted."""
+
+
+def _load() -> None:
+    """Read all of our own code now: later its files may be covered, or be nobody's to read."""
+    for name in (*_LATER, "threading"):
+        import_module(name)
+
+
+def open_to_all() -> None:
+    """As root, for whoever root becomes: our code, and a /dev/net/tun that everyone may open.
+
+    Most systems have it so: what one may do with it, the network namespace decides. Where none
+    can be made, the machine's own stays, and a tap may be refused.
+    """
+    _load()
+    with contextlib.suppress(OSError):
+        unshare(CLONE_NEWNS)
+        mount("none", "/", None, MS_REC | MS_PRIVATE)
+        mount("tmpfs", "/dev/net", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755")
+        try:
+            os.mknod("/dev/net/tun", stat.S_IFCHR, os.makedev(*_TUN))
+            Path("/dev/net/tun").chmod(0o666)
+        except OSError:
+            umount("/dev/net")
 
 
 def freeze() -> None:
@@ -37,6 +71,7 @@ def freeze() -> None:
     Sockets lie in /run, which the holder covers anyway. Devices are left out but for those
     that change nothing: a file system that is read only does not protect them.
     """
+    _load()
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     freeze_mounts()
     _own_devices()

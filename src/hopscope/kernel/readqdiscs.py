@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from hopscope.kernel.protocol import Kernel
-from hopscope.model.traffic import Qdisc
+from hopscope.model.traffic import Htb, Qdisc
 from hopscope.model.vocab import DevName, NodeName
 from hopscope.wire import traffic
 from hopscope.wire.rtnl_link_read import LinkPart
@@ -21,19 +21,19 @@ def qdiscs_of(kernel: Kernel, node: NodeName, links: Sequence[LinkPart]) -> tupl
         return ()
     answers = kernel.ask(node, traffic.dump_qdiscs())
     parts = [part for one in answers if (part := traffic.qdisc(one)) is not None]
-    classes = {
-        (index, found[0]): found[1]
-        for index in {part.index for part in parts if part.kind == "htb"}
-        for one in kernel.ask(node, traffic.dump_classes(index))
-        if (found := traffic.htb_class(one)) is not None
-    }
+    classes: dict[tuple[int, str], list[Htb]] = {}
+    for index in {part.index for part in parts if part.kind == "htb"}:
+        for one in kernel.ask(node, traffic.dump_classes(index)):
+            if (found := traffic.htb_class(one)) is not None:
+                classes.setdefault((index, found[0]), []).append(found[1])
+    only = {key: some[0] for key, some in classes.items() if len(some) == 1}
     return tuple(
         Qdisc(
             dev=names[part.index],
             kind=part.kind,
             handle=part.handle,
             parent=part.parent,
-            options=part.options or classes.get((part.index, part.handle)),
+            options=part.options or only.get((part.index, part.handle)),
             sent=part.sent,
             dropped=part.dropped,
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hopscope.kernel import letters
+from hopscope.kernel.confine import open_to_all
 from hopscope.kernel.syscalls import CLONE_NEWPID, CLONE_NEWUSER, unshare
 
 __all__ = ["called", "isolate", "settle", "told"]
@@ -71,6 +72,7 @@ def isolate(*, user: bool, nobody: bool = False) -> None:
     alone would not do: root's files, devices and sysctls are root's there too.
     """
     if nobody:
+        open_to_all()
         _become_nobody()
     uid, gid = os.geteuid(), os.getegid()
     if not user:

@@ -57,7 +57,10 @@ class Traffic(Struct, frozen=True, kw_only=True):
 
 
 class Qdisc(Struct, frozen=True, kw_only=True):
-    """A queueing discipline of a device. *options* are None for a kind that labs do not declare."""
+    """A queueing discipline of a device.
+
+    *options* are None for what labs do not declare: other kinds, and an htb of several classes.
+    """
 
     dev: DevName
     kind: str

@@ -31,6 +31,8 @@ _WHY: Final[Mapping[str, str]] = {
     "mgmt-ipv6": "the management network is not built",
     "ports": "the management network is not built",
 }
+_TO_HOST: Final = ("host", "mgmt-net", "dummy", "vxlan-stitch")
+_TUNNELS: Final = ("vxlan", "vxlan-stitch")
 _LINK_KEYS: Final = (
     *("endpoints", "endpoint", "type", "mtu", "vars", "labels", "ipv4", "ipv6", "mode"),
     *("host-interface",),
@@ -196,7 +198,8 @@ class _Reader:
             if not isinstance(link, Mapping):
                 self.notes.add(place, "this link is no mapping, and is left out")
                 continue
-            self.say_unknown(link, path, _LINK_KEYS, "link")
+            if link.get("type") not in _TUNNELS:  # which are told as a whole
+                self.say_unknown(link, path, _LINK_KEYS, "link")
             ends = self.ends(link, place)
             if ends is not None:
                 yield ClabLink(ends=ends, mtu=_mtu(link), place=place)
@@ -205,11 +208,14 @@ class _Reader:
         """Both ends, of any form of link; None, and said, for what cannot be."""
         kind = str(link.get("type", "veth"))
         one = link.get("endpoint")
-        if kind in ("host", "mgmt-net", "dummy") and isinstance(one, Mapping):
+        if kind in _TO_HOST and isinstance(one, Mapping):
             end = self.end(f"{one.get('node')}:{one.get('interface')}", one)
             far = str(link.get("host-interface") or f"{end.node[:8]}-{end.dev[:6]}")
             if kind == "dummy":
                 self.notes.add(place, "a dummy device is a veth pair here, whose far end is host's")
+            if kind == "vxlan-stitch":
+                said = "the tunnel of a vxlan-stitch is left out: its veth pair ends in host here"
+                self.notes.add(place, said)
             bridge = None
             if kind == "mgmt-net":
                 bridge = "br-mgmt"
@@ -224,6 +230,7 @@ class _Reader:
             f"{end.get('node')}:{end.get('interface')}" if isinstance(end, Mapping) else str(end)
             for end in given
         ]
+        texts = [self.outside(text, place) for text in texts]
         special = [text for text in texts if text.partition(":")[0] in ("macvlan", "mgmt-net")]
         if special or not all(":" in text for text in texts):
             said = f"the link {' – '.join(texts)} is left out: it is not supported"
@@ -234,6 +241,16 @@ class _Reader:
             for at, (text, end) in enumerate(zip(texts, given, strict=True))
         )
         return first, second
+
+    def outside(self, text: str, place: Place) -> str:
+        """An end; one of a container that others have started is a node here."""
+        kind, _, rest = text.partition(":")
+        if kind != "container" or ":" not in rest:
+            return text
+        node = rest.partition(":")[0]
+        said = f"the container {node} is none of this topology: an empty namespace stands for it"
+        self.notes.add(place, said)
+        return rest
 
     def shared_part(self, link: Mapping[str, Any], at: int) -> Mapping[str, Any]:
         """What the short form says of its ends in lists of two."""

@@ -25,7 +25,15 @@ from hopscope.wire.netlink import (
     u64,
 )
 
-__all__ = ["QdiscPart", "add_qdisc", "dump_classes", "dump_qdiscs", "htb_class", "qdisc"]
+__all__ = [
+    "QdiscPart",
+    "add_qdisc",
+    "dump_classes",
+    "dump_qdiscs",
+    "htb_class",
+    "kept_burst",
+    "qdisc",
+]
 
 RTM_NEWQDISC, RTM_GETQDISC, RTM_NEWTCLASS, RTM_GETTCLASS = 36, 38, 40, 42
 TC_H_ROOT: Final = 0xFFFFFFFF
@@ -112,18 +120,23 @@ def qdisc(message: Message) -> QdiscPart | None:
 
 
 def htb_class(message: Message) -> tuple[str, Htb] | None:
-    """The handle of the htb qdisc that a class is of, and what it is set to."""
+    """The handle of the htb qdisc that a class of whatever number is of, and what it is set to."""
     found = _read(message, RTM_NEWTCLASS)
     if found is None or found[3].get(TCA_KIND) != b"htb\0":
         return None
     _index, handle, _parent, parts = found
     data = attributes(parts.get(TCA_OPTIONS, b""))
-    if len(data.get(TCA_HTB_PARMS, b"")) < _HTB.size or handle & 0xFFFF != 1:
+    if len(data.get(TCA_HTB_PARMS, b"")) < _HTB.size:
         return None
     rate, ceil, buffer, *_rest = _HTB.unpack_from(data[TCA_HTB_PARMS])
     speed = _speed(rate, data.get(TCA_HTB_RATE64))
     most = _speed(ceil, data.get(TCA_HTB_CEIL64))
     return _text(handle & ~0xFFFF), Htb(rate=speed, ceil=most, burst=_bytes(buffer, speed))
+
+
+def kept_burst(burst: int, rate: int) -> int:
+    """What is read of a *burst*, in bytes, that was set."""
+    return _bytes(_ticks_of(burst, rate), rate)
 
 
 def _tbf(options: Tbf) -> bytes:

@@ -49,7 +49,7 @@ def test_commands_about_the_network_are_run(line: str) -> None:
         "sh -c 'ip link; rm -rf /'",
         "sh -c 'ip link\nrm -rf /'",
         "sh -c 'ip link set $(cat /etc/name) up'",
-        "bash -lc 'ip link & apt-get install x'",
+        "bash -lc 'ip link & wget x'",
         "ip link 'unclosed",
     ],
 )
@@ -85,8 +85,8 @@ COMMIT
     ("text", "said"),
     [
         ("name: x\nnodes: {a: {}}\n", "a lab file already"),
-        ("provider: clab\nnodes: [a, b]\n", "topology of netlab"),
-        ("hello world\n", "neither"),
+        ("provider: clab\nnodes: [a]\nvlans: {x: }\n", "run netlab create"),
+        ("hello world\n", "and no shell script"),
         ("#!/usr/bin/python3\nprint()\n", "for python3"),
         ("topology: {nodes: {}}\n", "no nodes"),
     ],

@@ -50,6 +50,55 @@ def test_a_script_quotes_what_a_shell_would_read() -> None:
     assert shlex.split(bridge)[:4] == ["ip", "link", "add", "br;#0"]
 
 
+EVERYTHING = """
+name: every
+nodes:
+  host:
+    bridges: {br0: {ageing: 20}}
+    devices: {t0: {kind: tap, bridge: br0}}
+    policy: [to 10.0.0.0/8 lookup main]
+  web:
+    addresses: {eth0: 10.0.0.2/24}
+    devices:
+      x0: {kind: vxlan, id: 42, remote: 10.0.0.9, over: eth0, rate: 1mbit}
+      m0: {kind: macvlan, over: "far:eth0", mode: private}
+    run:
+      - {command: [sh, -c, "serve --it\\nrm -rf /"], restart: always, ready: {tcp: 80}}
+  far: {lo: false, addresses: {eth0: 10.0.0.3/24}}
+links:
+  - [web:eth0, {end: host:p0@br0, isolated: true, queues: 3}]
+  - [far:eth0, host:p1@br0]
+"""
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_nothing_is_forgotten(form: str) -> None:
+    """Devices, processes and settings are carried, or named in a comment."""
+    text = export(parse(EVERYTHING, "every"), form)
+    for word in ("t0", "x0", "m0", "42", "isolated", "serve"):
+        assert word in text
+    assert "1 policy rule" in text or "ip rule add" in text
+    if form in ("sh", "containerlab", "mermaid"):
+        breaking = [line for line in text.splitlines() if line.strip().startswith("rm -rf")]
+        assert breaking == []  # what a process is told stays in its comment
+    if form == "svg":
+        ET.fromstring(text)  # noqa: S314 - our own
+
+
+def test_containers_get_what_lies_over_others_from_outside() -> None:
+    """No container sees another's devices; those of host are made before they are set up."""
+    text = export(parse(EVERYTHING, "every"), "containerlab")
+    head, _, body = text.partition("\nname:")
+    assert "ip -n clab-every-far link add link eth0 name m0 netns clab-every-web" in head
+    assert "ip -n clab-every-web link set m0 up" in head
+    assert "m0" not in body
+    assert "- ip link set x0 up" in body
+    assert "- ip link set lo down" in body
+    assert head.index("tuntap add dev t0") < head.index("link set t0")
+    assert "docker exec -d clab-every-web sh -c" in head
+    assert "host/p0 has 3 queues" in head
+
+
 def test_charts_quote_what_they_would_read() -> None:
     """Quotes, ampersands and angles are told as what they are."""
     lab = parse(ODD, "odd")

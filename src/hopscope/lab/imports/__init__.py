@@ -1,4 +1,4 @@
-"""Import: what others built with, a topology of containerlab or a shell script → a lab file."""
+"""Import: what others built with, a topology or a shell script → a lab file."""
 
 import re
 from collections.abc import Sequence
@@ -9,15 +9,21 @@ from hopscope.errors import SpecError, UsageError
 from hopscope.lab.declare import parse
 from hopscope.lab.imports.imported import Imported
 from hopscope.lab.imports.naming import node_names
+from hopscope.lab.imports.netlab import from_netlab
 from hopscope.lab.imports.script import SECONDS, from_script
 from hopscope.lab.imports.topology import from_topology
 from hopscope.render.exports.yamltext import dumped
-from hopscope.spec import containerlab
+from hopscope.spec import containerlab, netlab
 from hopscope.spec.foreign import Note
 
 __all__ = ["FORMATS", "SECONDS", "import_lab"]
 
-FORMATS: Final = ("containerlab", "sh")
+_NETLAB: Final = re.compile(
+    r"^(provider|defaults|defaults\.[\w.]+|module|addressing|groups|plugin)\s*:", re.MULTILINE
+)
+"""Keys that a lab file does not have."""
+
+FORMATS: Final = ("containerlab", "netlab", "sh")
 
 
 def import_lab(
@@ -38,6 +44,9 @@ def import_lab(
     if form == "sh":
         name = name or _name(PurePath(file).stem)
         found = from_script(text, file, name=name, arguments=arguments, seconds=seconds)
+    elif form == "netlab":
+        plan = netlab.netlab_topology(text, file)
+        found = from_netlab(plan, name=name or _name(plan.name))
     else:
         topology = containerlab.topology(text, file)
         found = from_topology(topology, name=name or _name(topology.name))
@@ -51,15 +60,14 @@ def _form(text: str, file: str) -> str:
         return "sh"
     if re.search(r"^topology\s*:", text, re.MULTILINE):
         return "containerlab"
-    if re.search(r"^(provider|defaults)\s*:|^defaults\.\w+", text, re.MULTILINE):
-        message = f"{file} is a topology of netlab; run netlab create, and import its clab.yml"
-        raise UsageError(message)
+    if _NETLAB.search(text) and re.search(r"^(nodes|links)\s*:", text, re.MULTILINE):
+        return "netlab"
     if re.search(r"^(nodes|links)\s*:", text, re.MULTILINE):
-        message = f"{file}: this is no topology of containerlab; is it a lab file already?"
+        message = f"{file}: this is no topology of another tool; is it a lab file already?"
         raise UsageError(message)
     if re.search(r"^\s*(sudo\s+)?(ip|brctl|bridge|sysctl|iptables)\s", text, re.MULTILINE):
         return "sh"
-    message = f"{file} is neither a topology of containerlab nor a shell script"
+    message = f"{file} is no topology of containerlab or netlab, and no shell script"
     raise UsageError(message)
 
 
@@ -85,7 +93,10 @@ def _mistakes(written: str, file: str) -> Sequence[Note]:
         parse(written, file)
     except SpecError as error:
         return [
-            Note(place=problem.place._replace(line=0), text=f"in the lab file: {problem.message}")
+            Note(
+                place=problem.place._replace(line=0),
+                text=f"in the lab file, to be mended: {problem.message}",
+            )
             for problem in error.problems
         ]
     return ()

@@ -29,7 +29,10 @@ def _otherwise(path: str, node: NodeFacts, fresh: NodeFacts) -> str | None:
     parts = path.split("/")
     if len(parts) > 4 and parts[2] in ("conf", "neigh") and parts[3] not in _OWN:
         parts[3] = "default"
-        return node.sysctls.get("/".join(parts), node.sysctls.get(path))
+        if (usual := node.sysctls.get("/".join(parts))) is not None:
+            return usual
+        parts[3] = "lo"  # those of default are told to the first user namespace alone
+        return fresh.sysctls.get("/".join(parts), node.sysctls.get(path))
     return fresh.sysctls.get(path, None if path in fresh.sysctls else node.sysctls.get(path))
 
 

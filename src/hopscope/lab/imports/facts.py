@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from hopscope.kernel.read import read
 from hopscope.kernel.sandbox import Sandbox
+from hopscope.lab.imports.told import SCRIPT, Things, things
 from hopscope.model.snapshot import NodeState
 from hopscope.model.vocab import DevName, NodeName
 
@@ -30,6 +31,7 @@ class NodeFacts(Struct, frozen=True, kw_only=True):
     iptables: tuple[str, ...] = ()
     ip6tables: tuple[str, ...] = ()
     nft: str = ""
+    things: Things = {}
     unread: tuple[str, ...] = ()
 
     @property
@@ -66,12 +68,13 @@ def _facts(sandbox: Sandbox, state: NodeState) -> NodeFacts:
             _listed(sandbox, state.name, ["nft", "-s", "list", "table", *table], unread)
             for table in own
         ),
+        things=things(_output(sandbox, state.name, SCRIPT, own_sys=False)),
         unread=tuple(unread),
     )
 
 
-def _output(sandbox: Sandbox, node: NodeName, script: str) -> str:
-    done = sandbox.run(node, ["sh", "-c", script], own_sys=True)
+def _output(sandbox: Sandbox, node: NodeName, script: str, *, own_sys: bool = True) -> str:
+    done = sandbox.run(node, ["sh", "-c", script], own_sys=own_sys)
     return done.stdout.decode(errors="replace")
 
 

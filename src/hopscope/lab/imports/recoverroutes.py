@@ -1,65 +1,115 @@
-"""The routes of a namespace that neither its addresses nor the kernel brought along."""
+"""The routes and policy rules of a namespace that neither its addresses nor the kernel brought."""
 
-from collections.abc import Collection
-from ipaddress import ip_address
+from collections.abc import Collection, Iterator, Sequence
+from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from hopscope.model.lookup import in_subnet
-from hopscope.model.snapshot import NodeState, Route
+from hopscope.model.snapshot import NodeState, PolicyRule, Route
 from hopscope.model.vocab import DevName, Family
 
-__all__ = ["routes_of"]
+__all__ = ["made_rules", "policy_of", "route_text", "routes_of", "rule_text"]
 
 _MAIN, _LOCAL = 254, 255
 _AUTOMATIC: Final = ("kernel", "ra", "redirect")
+
 _USUAL_METRIC_6: Final = 1024
-_USUAL_RULES: Final = (0, 32766, 32767)
+_TYPES: Final = ("unicast", "blackhole", "unreachable", "prohibit", "throw")
+_ACTIONS: Final = ("lookup", "blackhole", "unreachable", "prohibit")
+_STANDARD: Final = ((0, _LOCAL), (32766, _MAIN), (32767, 253))
+_FILLED: Final = (253, _MAIN, _LOCAL)
+_SAYABLE: Final = frozenset({"iif", "oif", "fwmark"})
 _DEFAULTS: Final = ("0.0.0.0/0", "::/0")
 
 
 def routes_of(
     state: NodeState, kept: Collection[DevName], notes: list[str]
 ) -> list[dict[str, Any]]:
-    """Those of the main table, the ones without a gateway first, as others may need them."""
-    routes = [route for route in state.routes if _is_told(route, state, kept, notes)]
-    notes += [
-        f"{state.name}: the policy rule {rule.priority} is left out"
-        for rule in state.policy_rules
-        if rule.priority not in _USUAL_RULES
-    ]
-    return [_tree(route, state) for route in sorted(routes, key=lambda r: r.via is not None)]
+    """Those that a lab file can say, the ones without a gateway first, as others may need them."""
+    found = sorted(
+        (r for r in state.routes if r.table != _LOCAL and r.protocol not in _AUTOMATIC),
+        key=lambda route: route.via is not None,
+    )
+    told: list[Route] = []
+    for route in found:
+        if why := _why_not(route, state, kept, told):
+            notes.append(f"{state.name}: the route to {_named(route)} {why}")
+        else:
+            told.append(route)
+    return [_tree(route, state) for route in told]
 
 
-def _is_told(route: Route, state: NodeState, kept: Collection[DevName], notes: list[str]) -> bool:
-    if route.table == _LOCAL or route.protocol in _AUTOMATIC:
+def _named(route: Route) -> str:
+    """Which route is meant, as `told.things` names it."""
+    default = route.destination in _DEFAULTS
+    name = "default" if default else _plain(route.destination)
+    name += f" of metric {route.metric}" if route.metric not in (0, _USUAL_METRIC_6) else ""
+    return name + (f" in table {route.table}" if route.table != _MAIN else "")
+
+
+def _why_not(
+    route: Route, state: NodeState, kept: Collection[DevName], told: Sequence[Route]
+) -> str:
+    """Why no lab file says the route; "" when one does."""
+    if route.type not in _TYPES:
+        return f"is left out: it is of type {route.type}"
+    if any(_key(route) == _key(other) for other in told):
+        return "is left out: another one of the same metric leads there"
+    if route.type != "unicast":
+        return ""
+    if route.dev is not None and route.dev not in kept:
+        return f"is left out: its device {route.dev} is"
+    if route.via is not None and not _is_reached(route, state, told):
+        return f"is left out: its gateway {route.via} is in no subnet of {state.name}"
+    return ""
+
+
+def _key(route: Route) -> tuple[str, int, int]:
+    six = route.family == Family.IP6
+    return route.destination, route.metric or (_USUAL_METRIC_6 if six else 0), route.table
+
+
+def _is_reached(route: Route, state: NodeState, told: Sequence[Route]) -> bool:
+    via = ip_address(route.via or "")
+    if via.version != ip_network(route.destination).version:
         return False
-    named = f"{state.name}: the route to {route.destination}"
-    if route.table != _MAIN:
-        notes.append(f"{named} in table {route.table} is left out")
-    elif route.type != "unicast":
-        notes.append(f"{named} is left out: it is of type {route.type}")
-    elif route.dev is not None and route.dev not in kept:
-        notes.append(f"{named} is left out: its device {route.dev} is")
-    else:
-        if route.source is not None:
-            notes.append(f"{named} loses its source address {route.source}")
+    if via.is_link_local and via.version == 6:
         return True
-    return False
+    near = (str(one) for link in state.links if link.name == route.dev for one in link.addresses)
+    on_link = (one.destination for one in told if one.via is None and one.dev == route.dev)
+    return any(in_subnet(cidr, str(via)) for cidr in (*near, *on_link))
 
 
 def _tree(route: Route, state: NodeState) -> dict[str, Any]:
     six = route.family == Family.IP6
     default = route.destination in _DEFAULTS
-    found: dict[str, Any] = {"to": "default" if default else _plain(route.destination)}
-    if default and six and route.via is None:
-        found["to"] = "::/0"
-    if route.via is not None:
-        found["via"] = route.via
-    if route.dev is not None and not _is_plain(route, state):
-        found["dev"] = route.dev
+    plain = default and not (six and route.via is None)
+    found: dict[str, Any] = {} if route.type == "unicast" else {"type": route.type}
+    found["to"] = "default" if plain else _plain(route.destination)
+    if route.type == "unicast":
+        if route.via is not None:
+            found["via"] = route.via
+        if route.dev is not None and not _is_plain(route, state):
+            found["dev"] = route.dev
+        if route.source is not None:
+            found["src"] = route.source
     if route.metric and not (six and route.metric == _USUAL_METRIC_6):
         found["metric"] = route.metric
+    if route.table != _MAIN:
+        found["table"] = route.table
     return found
+
+
+def route_text(tree: dict[str, Any]) -> str:
+    """As ``ip route`` reads it."""
+    words = [tree[key] for key in ("type", "to") if key in tree]
+    rest = ((key, value) for key, value in tree.items() if key not in ("type", "to"))
+    return " ".join([*words, *(f"{key} {value}" for key, value in rest)])
+
+
+def rule_text(tree: dict[str, Any]) -> str:
+    """As ``ip rule`` reads it."""
+    return " ".join(value if key == "action" else f"{key} {value}" for key, value in tree.items())
 
 
 def _plain(destination: str) -> str:
@@ -79,3 +129,59 @@ def _is_plain(route: Route, state: NodeState) -> bool:
         if in_subnet(str(address), route.via)
     ]
     return near[:1] == [route.dev] and len(set(near)) == 1
+
+
+def made_rules(state: NodeState) -> Iterator[PolicyRule]:
+    """The policy rules beside those that every namespace has."""
+    for rule in state.policy_rules:
+        standard = (rule.priority, rule.table) in _STANDARD
+        if not (standard and rule.source is rule.destination is None and not rule.conditions):
+            yield rule
+
+
+def policy_of(
+    state: NodeState,
+    routes: Sequence[dict[str, Any]],
+    kept: Collection[DevName],
+    notes: list[str],
+) -> list[dict[str, Any]]:
+    """The rules that somebody made; *routes* and *kept* devices are those that the lab has."""
+    filled = {*_FILLED, *(route.get("table", _MAIN) for route in routes)}
+    found: dict[tuple[Family, int], dict[str, Any]] = {}
+    for rule in made_rules(state):
+        key = (rule.family, rule.priority)
+        why = _why_no_rule(rule, filled, kept)
+        if not why and key in found:
+            why = "another one has that priority"
+        if why:
+            notes.append(f"{state.name}: the policy rule {rule.priority} is left out: {why}")
+        else:
+            found[key] = dict(_rule(rule))
+    return list(found.values())
+
+
+def _why_no_rule(rule: PolicyRule, filled: Collection[int], kept: Collection[DevName]) -> str:
+    if rule.action not in _ACTIONS:
+        return f"it does {rule.action}"
+    if foreign := [one for one in rule.conditions if one not in _SAYABLE]:
+        return f"it asks for {', '.join(foreign)}"
+    for key in ("iif", "oif"):
+        if (dev := rule.values.get(key)) is not None and dev not in kept:
+            return f"the lab has no device {dev}"
+    if rule.action == "lookup" and rule.table not in filled:
+        return f"the table {rule.table} has no route in the lab"
+    return ""
+
+
+def _rule(rule: PolicyRule) -> Iterator[tuple[str, Any]]:
+    """A rule of IPv6 must name an address: all of them, when it names none."""
+    source = rule.source
+    if rule.family == Family.IP6 and source is None and rule.destination is None:
+        source = "::/0"
+    if source is not None:
+        yield "from", source
+    if rule.destination is not None:
+        yield "to", rule.destination
+    yield from rule.values.items()
+    yield ("lookup", rule.table) if rule.action == "lookup" else ("action", rule.action)
+    yield "priority", rule.priority

@@ -1,11 +1,12 @@
 """Namespaces and devices under names that a lab file takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from hopscope.lab.imports.facts import NodeFacts
 from hopscope.lab.imports.naming import device_names, node_names
+from hopscope.lab.imports.told import Thing
 from hopscope.model.snapshot import LinkState, NodeState
 from hopscope.model.vocab import DevName, DevRef, NodeName
 
@@ -37,6 +38,10 @@ class Renaming:
                 self._say(f"the device {old} of {self._nodes[node]}", old, new)
         self.facts = [self._renamed(one) for one in facts]
 
+    def named(self, told: Iterable[tuple[NodeName, str]]) -> list[tuple[NodeName, str]]:
+        """Pairs that begin with a node, under its new name."""
+        return [(self._nodes[node], text) for node, text in told if node in self._nodes]
+
     def _say(self, what: str, old: str, new: str) -> None:
         if old != new:
             self.notes.append(f"{what} is called {new}: a lab file takes no such name")
@@ -52,7 +57,8 @@ class Renaming:
         return self._deeply(one)
 
     def _peered(self, link: LinkState) -> LinkState:
-        return link if link.peer is None else replace(link, peer=self._ref(link.peer))
+        peer = link.peer and self._ref(link.peer)
+        return replace(link, peer=peer, over=link.over and self._ref(link.over))
 
     def _ref(self, ref: DevRef) -> DevRef:
         return DevRef(self._nodes[ref.node], self._devices[ref.node].get(ref.dev, ref.dev))
@@ -60,33 +66,53 @@ class Renaming:
     def _deeply(self, one: NodeFacts) -> NodeFacts:
         """Everything that names a device, too."""
         names = self._devices[one.name]
-
-        def new(name: DevName | None) -> DevName | None:
-            return None if name is None else names.get(name, name)
-
-        def sure(name: DevName) -> DevName:
-            return names.get(name, name)
-
-        state: NodeState = replace(
-            one.state,
-            name=self._nodes[one.name],
-            links=tuple(
-                replace(self._peered(link), name=sure(link.name), master=new(link.master))
-                for link in one.state.links
-            ),
-            routes=tuple(replace(route, dev=new(route.dev)) for route in one.state.routes),
-            neighbours=tuple(replace(n, dev=sure(n.dev)) for n in one.state.neighbours),
-        )
         for old, given in names.items():
             rules = (*one.iptables, *one.ip6tables, one.nft)
             if old != given and any(old in text for text in rules):
                 self.notes.append(f"rules of {self._nodes[one.name]} still name the device {old}")
         return replace(
             one,
-            state=state,
+            state=self._state(one.state, names),
             sysctls={_path(path, names): value for path, value in one.sysctls.items()},
-            chosen_macs=frozenset(map(sure, one.chosen_macs)),
+            chosen_macs=frozenset(names.get(mac, mac) for mac in one.chosen_macs),
+            things={
+                Thing(thing.what, _words(thing.name, names), _words(thing.dev, names)): {
+                    key: _words(value, names) for key, value in settings.items()
+                }
+                for thing, settings in one.things.items()
+            },
         )
+
+    def _state(self, state: NodeState, names: Mapping[str, DevName]) -> NodeState:
+        def new(name: DevName | None) -> DevName | None:
+            return None if name is None else names.get(name, name)
+
+        def sure(name: str) -> DevName:
+            return names.get(name, DevName(name))
+
+        return replace(
+            state,
+            name=self._nodes[state.name],
+            links=tuple(
+                replace(self._peered(link), name=sure(link.name), master=new(link.master))
+                for link in state.links
+            ),
+            routes=tuple(replace(route, dev=new(route.dev)) for route in state.routes),
+            neighbours=tuple(replace(n, dev=sure(n.dev)) for n in state.neighbours),
+            fdb=tuple(
+                replace(one, bridge=sure(one.bridge), port=sure(one.port)) for one in state.fdb
+            ),
+            remotes=tuple(replace(one, dev=sure(one.dev)) for one in state.remotes),
+            qdiscs=tuple(replace(one, dev=sure(one.dev)) for one in state.qdiscs),
+            policy_rules=tuple(
+                replace(rule, values={key: sure(word) for key, word in rule.values.items()})
+                for rule in state.policy_rules
+            ),
+        )
+
+
+def _words(text: str, names: Mapping[str, DevName]) -> str:
+    return " ".join(names.get(word, word) for word in text.split(" "))
 
 
 def _path(path: str, names: Mapping[str, DevName]) -> str:

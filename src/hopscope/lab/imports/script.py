@@ -3,16 +3,21 @@
 Nobody can read what a script does, so it is run, in a sandbox; what then stands is read.
 """
 
+import json
 import re
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
 from hopscope.errors import Place, UsageError
 from hopscope.kernel.protocol import Completed
+from hopscope.lab.imports.hints import hint
 from hopscope.lab.imports.imported import Imported
+from hopscope.lab.imports.leftrunning import left_running
+from hopscope.lab.imports.proving import lost
 from hopscope.lab.imports.recover import recover
 from hopscope.lab.imports.renaming import Renaming
 from hopscope.lab.imports.workshop import HERE, Workshop, opened
@@ -27,6 +32,7 @@ _FOLDER: Final = "/run/hopscope/"
 _TRACE: Final = "+hopscope ${LINENO:-0}: "
 _TRACED: Final = re.compile(r"\++hopscope (\d+): (.*)")
 _KILLED: Final = 137  # by timeout
+_LAST: Final = 4  # notes that tell why nothing came of it
 _MOST_SAID: Final = 20  # notes of what commands said; a loop may say a thing a thousand times
 
 
@@ -43,22 +49,46 @@ def from_script(
 ) -> Imported:
     """Run the script, for *seconds* at most. UsageError when it left nothing behind."""
     with opened(home=True) as workshop:
+        workshop.sandbox.run(HERE, ["ip", "link", "set", "lo", "up"])  # as on a machine
         done = _run(workshop, text, file, arguments, seconds)
+        running = left_running(workshop)
         found = workshop.sandbox.adopt()
         facts = workshop.facts([HERE, *found])
-        fresh = workshop.fresh
+        fresh, usual_queues = workshop.fresh, workshop.usual_queues
     notes = list(_notes(done, file, seconds))
     renaming = Renaming(facts, {HERE: HOME})
-    tree, left = recover(renaming.facts, fresh, name=name, description=f"Imported from {file}.")
-    if tree["nodes"][HOME] in ({}, {"lo": False}):  # the script only began there
+    tree, left = recover(
+        renaming.facts,
+        fresh,
+        name=name,
+        description=f"Imported from {file}.",
+        usual_queues=usual_queues,
+    )
+    if not tree["nodes"][HOME] and f"{HOME}:" not in _ends(tree):  # the script only began there
         del tree["nodes"][HOME]
     if not tree["nodes"]:
-        why = f": {notes[-1]}" if notes else ""
+        why = "".join(f"\n{note}" for note in notes[-_LAST:])
         message = f"{file} left no namespace and no device behind{why}"
         raise UsageError(message)
     whole = Place(file, 0, 0)
+    left += [f"{node}: {_said_of(command)}" for node, command in renaming.named(running)]
+    left += lost(tree, renaming.facts, left, usual_queues)
     notes += [Note(place=whole, text=one) for one in (*renaming.notes, *left)]
     return Imported(tree=tree, notes=tuple(notes))
+
+
+def _ends(tree: Mapping[str, Any]) -> str:
+    """Everything that names an end or a device below, as one text."""
+    over = [
+        str(device.get("over"))
+        for node in tree["nodes"].values()
+        for device in node.get("devices", {}).values()
+    ]
+    return f"{over}{tree.get('links', '')}"
+
+
+def _said_of(command: str) -> str:
+    return f"{command} still ran, and is left out; in the lab file: run: [{json.dumps(command)}]"
 
 
 def _run(
@@ -90,8 +120,13 @@ def _shell(text: str) -> str:
 def _notes(done: Completed, file: str, seconds: float) -> Iterator[Note]:
     """What commands complained of, and how it ended."""
     said = list(_said(done.stderr.decode(errors="replace")))
+    ending = said[-1] if said and done.code else None
     for one in [one for one in said if one.words][:_MOST_SAID]:
-        yield Note(place=Place(file, one.line, 0), text=f"{one.command}: {'; '.join(one.words)}")
+        words = "; ".join(re.sub(rf"^{_FOLDER}\S+: line \d+: ", "", word) for word in one.words)
+        yield Note(
+            place=Place(file, one.line, 0),
+            text=f"{one.command}: {words}{'' if one is ending else hint(one.command, words)}",
+        )
     if done.code == 0:
         return
     last = said[-1] if said else _Said(0, "", ())
@@ -100,11 +135,21 @@ def _notes(done: Completed, file: str, seconds: float) -> Iterator[Note]:
         if done.code in (_KILLED, -9)
         else f"ended with exit status {done.code}"
     )
-    where = f" at: {last.command}" if last.command else ""
+    meant = hint(last.command, "; ".join(last.words))
+    where = f" at: {last.command}{meant}" if last.command else ""
     yield Note(place=Place(file, last.line, 0), text=f"the script {ended}{where}")
     printed = filter(None, done.stdout.decode(errors="replace").splitlines())
     for line in list(printed)[-_MOST_SAID:]:
         yield Note(place=Place(file, last.line, 0), text=f"it had printed: {line}")
+
+
+def _is_open(command: str) -> bool:
+    """Whether a quotation in it has not ended."""
+    try:
+        shlex.split(command)
+    except ValueError:
+        return True
+    return False
 
 
 def _said(text: str) -> Iterator[_Said]:
@@ -114,11 +159,19 @@ def _said(text: str) -> Iterator[_Said]:
         match = _TRACED.fullmatch(each)
         if match is not None and match[2].startswith(f". {_FOLDER}"):
             continue
+        if match is None and _is_open(command):
+            command += f"\n{each}"  # a word of it has several lines
+            continue
         if match is None:
-            words.append(each)
+            words += [each] if each.strip() else []
             continue
         if command or words:
-            yield _Said(line, command, tuple(words))
+            yield _Said(line, _in_a_line(command), tuple(words))
         line, command, words = int(match[1]), match[2], []
     if command or words:
-        yield _Said(line, command, tuple(words))
+        yield _Said(line, _in_a_line(command), tuple(words))
+
+
+def _in_a_line(command: str) -> str:
+    first, newline, _ = command.partition("\n")
+    return first + (" …" if newline else "")

@@ -10,10 +10,12 @@ from msgspec.structs import replace
 from hopscope.errors import Place, UsageError
 from hopscope.kernel.apply import apply
 from hopscope.lab.declare import parse
+from hopscope.lab.imports.facts import NodeFacts
 from hopscope.lab.imports.imported import Imported
 from hopscope.lab.imports.naming import device_names, node_names
+from hopscope.lab.imports.proving import lost
 from hopscope.lab.imports.recover import recover
-from hopscope.lab.imports.workshop import Workshop, opened
+from hopscope.lab.imports.workshop import INSTALLERS, Workshop, opened
 from hopscope.model.lab import LabSpec
 from hopscope.model.vocab import NodeName
 from hopscope.plan.compile import compile_lab
@@ -32,7 +34,7 @@ _PROGRAMS: Final = frozenset(
 """What is run of a container's commands; the rest is not about its network."""
 
 _SHELLS: Final = frozenset({"sh", "bash", "ash", "dash"})
-_HARMLESS: Final = frozenset({"echo", "printf", "true", ":", "set"})
+_HARMLESS: Final = frozenset({"echo", "printf", "true", ":", "set", *INSTALLERS})
 
 
 def from_topology(found: Topology, *, name: str) -> Imported:
@@ -52,7 +54,9 @@ def from_topology(found: Topology, *, name: str) -> Imported:
     if commands:
         spec = parse(dumped(tree), found.file)
         with opened() as workshop:
-            tree, left = _performed(workshop, spec, named, commands, notes)
+            tree, left, facts = _performed(workshop, spec, named, commands, notes)
+            usual_queues = workshop.usual_queues
+        left += lost(tree, facts, left, usual_queues)
         notes += [Note(place=Place(found.file, 0, 0), text=one) for one in left]
     ordered = tuple(sorted(dict.fromkeys(notes), key=lambda note: note.place))
     return Imported(tree=tree, notes=ordered, comments=comments)
@@ -127,7 +131,7 @@ def _performed(
     named: _Names,
     commands: Sequence[Exec],
     notes: list[Note],
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[dict[str, Any], list[str], list[NodeFacts]]:
     """The tree of what stands after the commands; nodes as containers have them, with IPv6."""
     plan = compile_lab(spec)
     ops = (op for op in plan.ops if not (isinstance(op, SetSysctl) and op.place is None))
@@ -135,11 +139,21 @@ def _performed(
     for one in commands:
         _perform(workshop, NodeName(named.nodes[one.node]), one, notes)
     facts = workshop.facts([node.name for node in spec.nodes])
-    return recover(facts, workshop.fresh, name=spec.name, description=spec.description)
+    tree, left = recover(
+        facts,
+        workshop.fresh,
+        name=spec.name,
+        description=spec.description,
+        usual_queues=workshop.usual_queues,
+    )
+    return tree, left, facts
 
 
 def _perform(workshop: Workshop, node: NodeName, one: Exec, notes: list[Note]) -> None:
-    argv = workshop.prepared(shlex.split(one.line), _SECONDS)
+    words = shlex.split(one.line)
+    if words[0].rpartition("/")[2] in _SHELLS - {"bash"}:
+        words[0] = "sh"  # of which every machine has one
+    argv = workshop.prepared(words, _SECONDS)
     done = workshop.sandbox.run(node, argv, own_sys=True)
     if done.code:
         said = " ".join(done.stderr.decode(errors="replace").split()) or f"exit {done.code}"

@@ -11,7 +11,7 @@ from hopscope.kernel.sandbox import Sandbox
 from hopscope.lab.imports.facts import NodeFacts, facts_of
 from hopscope.model.vocab import NodeName
 
-__all__ = ["FRESH", "HERE", "Workshop", "opened"]
+__all__ = ["FRESH", "HERE", "INSTALLERS", "Workshop", "opened"]
 
 HERE: Final = NodeName(".sandbox")
 """The namespace in which programs begin; named so that no script makes one of that name."""
@@ -19,11 +19,15 @@ HERE: Final = NodeName(".sandbox")
 FRESH: Final = NodeName(".fresh")
 """A namespace that nobody touches, to compare with."""
 
+INSTALLERS: Final = ("apk", "apt", "apt-get", "yum", "dnf")
+"""What brings programs onto a machine, which a sandbox has as its machine has them."""
+
 TOOLS: Final = "/run/hopscope/bin"
 _SHIMS: Final = {
     "sudo": 'while [ "${1#-}" != "$1" ]; do shift; done\nexec env "$@"',
     "modprobe": "exit 0",
     "sleep": "exit 0",
+    **dict.fromkeys(INSTALLERS, "exit 0"),
 }
 """Programs that mean nothing here, and would stop a script."""
 
@@ -34,6 +38,7 @@ class Workshop:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self._provide()
+        self.usual_queues = self._usual_queues()
         self.fresh: NodeFacts = facts_of(sandbox, [FRESH])[0]
 
     def facts(self, nodes: Sequence[NodeName]) -> list[NodeFacts]:
@@ -50,6 +55,16 @@ class Workshop:
     def has(self, program: str) -> bool:
         """Whether there is such a program."""
         return self.sandbox.run(HERE, [program, "--version"]).code != 127
+
+    def _usual_queues(self) -> int | None:
+        """How many a veth pair has on this machine when nobody says; None when it is not told."""
+        script = (
+            "ip link add hs0 type veth peer name hs1 && ip -d -o link show hs0 | "
+            "sed -n 's/.* numtxqueues \\([0-9]*\\).*/\\1/p' && ip link del hs0"
+        )
+        done = self.sandbox.run(FRESH, ["sh", "-c", script])
+        told = done.stdout.strip()
+        return int(told) if done.code == 0 and told.isdigit() else None
 
     def _provide(self) -> None:
         for name, body in _SHIMS.items():

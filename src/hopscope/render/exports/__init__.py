@@ -6,6 +6,8 @@ from typing import Final
 from hopscope.model.lab import LabSpec
 from hopscope.render.exports import charts, containerlab, shell
 from hopscope.render.exports.declared import declared
+from hopscope.render.exports.unsaid import not_drawn
+from hopscope.render.svg import clean
 from hopscope.render.topology import picture
 
 __all__ = ["FORMATS", "IMAGE", "SUFFIXES", "export"]
@@ -28,11 +30,18 @@ _WRITERS: Final[Mapping[str, Callable[[LabSpec, str], str]]] = {
     "sh": lambda lab, _image: shell.script(lab),
     "mermaid": lambda lab, _image: charts.mermaid(lab),
     "dot": lambda lab, _image: charts.dot(lab),
-    "svg": lambda lab, _image: picture(declared(lab)),
+    "svg": lambda lab, _image: _drawn(lab),
     "containerlab": containerlab.topology,
 }
 
 FORMATS: Final = tuple(_WRITERS)
+
+
+def _drawn(lab: LabSpec) -> str:
+    """The picture, and in a comment what it does not show."""
+    said = "\n".join(not_drawn(lab)).replace("--", "- -")  # XML forbids it in a comment
+    drawn = picture(declared(lab)).rstrip()
+    return drawn.removesuffix("</svg>") + (f"<!-- {clean(said)} -->" if said else "") + "</svg>"
 
 
 def export(lab: LabSpec, form: str, *, image: str = IMAGE) -> str:

@@ -8,6 +8,7 @@ from hopscope.model.lab import LabSpec
 from hopscope.model.snapshot import LinkState, NodeState, Snapshot
 from hopscope.model.vocab import DevRef
 from hopscope.render.exports.declared import declared
+from hopscope.render.exports.unsaid import not_drawn
 
 __all__ = ["dot", "mermaid"]
 
@@ -24,12 +25,23 @@ class _Box(Struct, frozen=True, kw_only=True):
     @property
     def lines(self) -> list[str]:
         """Its name, and what a reader wants to know of it."""
-        told = [str(address) for address in self.link.addresses]
+        told = [*_kind(self.link), *map(str, self.link.addresses)]
         if self.link.kind == "bridge" and not told:
             told = ["no address"]
         if not self.link.up:
             told.append("down")
         return [self.link.name, *told]
+
+
+def _kind(link: LinkState) -> Iterator[str]:
+    """What it is, if it is no end of a link."""
+    if link.vxlan is not None:
+        remote = f" to {link.vxlan.remote}" if link.vxlan.remote else ""
+        yield f"vxlan {link.vxlan.id}{remote}"
+    elif link.macvlan is not None:
+        yield f"macvlan, {link.macvlan}"
+    elif link.kind == "tap":
+        yield "tap"
 
 
 def mermaid(lab: LabSpec) -> str:
@@ -44,6 +56,8 @@ def mermaid(lab: LabSpec) -> str:
         lines.append("  end")
     lines += [f"  {one.id} --- {other.id}" for one, other in _ports(snapshot, boxes)]
     lines += [f"  {one.id} === {other.id}" for one, other in _pairs(boxes)]
+    lines += [f"  {one.id} -.- {other.id}" for one, other in _overlaid(boxes)]
+    lines += [f"%% {line}" for line in not_drawn(lab)]
     return "\n".join(lines) + "\n"
 
 
@@ -71,6 +85,8 @@ def dot(lab: LabSpec) -> str:
         lines.append("  }")
     lines += [f"  {one.id} -- {other.id}" for one, other in _ports(snapshot, boxes)]
     lines += [f"  {one.id} -- {other.id} [penwidth=3]" for one, other in _pairs(boxes)]
+    lines += [f"  {one.id} -- {other.id} [style=dotted]" for one, other in _overlaid(boxes)]
+    lines += [f"  // {line}" for line in not_drawn(lab)]
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -107,6 +123,13 @@ def _ports(snapshot: Snapshot, boxes: Mapping[DevRef, _Box]) -> Iterator[tuple[_
         for link in node.links:
             if link.master is not None:
                 yield boxes[DevRef(node.name, link.name)], boxes[DevRef(node.name, link.master)]
+
+
+def _overlaid(boxes: Mapping[DevRef, _Box]) -> Iterator[tuple[_Box, _Box]]:
+    """Each macvlan or vxlan with the device that it lies over."""
+    for box in boxes.values():
+        if box.link.over is not None and box.link.over in boxes:
+            yield box, boxes[box.link.over]
 
 
 def _pairs(boxes: Mapping[DevRef, _Box]) -> Iterator[tuple[_Box, _Box]]:

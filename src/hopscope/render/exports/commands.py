@@ -105,7 +105,7 @@ def inside(node: NodeName, *words: str) -> list[str]:
     """A command in a node; ``ip`` and ``bridge`` go there by themselves."""
     if node == HOME:
         return list(words)
-    if words[0] in ("ip", "bridge"):
+    if words[:1] and words[0] in ("ip", "bridge"):
         return [words[0], "-n", node, *words[1:]]
     return ["ip", "netns", "exec", node, *words]
 

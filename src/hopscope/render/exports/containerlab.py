@@ -8,22 +8,33 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from hopscope.model.lab import BridgeSpec, LabSpec, LinkEnd, LinkSpec, NodeSpec
-from hopscope.model.vocab import DevName, NodeName
+from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.plan.compile import HOME
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
+    AddMacvlan,
     AddNeighbour,
+    AddQdisc,
+    AddRemote,
+    AddRoute,
     AddRules,
+    AddTap,
     AddVeth,
+    AddVxlan,
     MakeNodes,
     Mark,
+    SetPort,
     SetSysctl,
     SetUp,
+    SetVlans,
 )
 from hopscope.render.exports import commands
 from hopscope.render.exports.commands import Building
+from hopscope.render.exports.unsaid import processes
 from hopscope.render.exports.words import command
 from hopscope.render.exports.yamltext import dumped
 
@@ -50,12 +61,60 @@ def topology(lab: LabSpec, image: str = IMAGE) -> str:
 def _head(lab: LabSpec) -> Iterator[str]:
     yield f"{lab.name}: {lab.description}" if lab.description else lab.name
     before, after = _of_host(lab)
+    after += [_named(lab, op) for op in commands.building(lab) if _is_elsewhere(lab, op)]
     for when, ops in (("Before it deploys this", before), ("When it has", after)):
         lines = [line for op in ops for line in commands.lines_of(op)]
         if lines:
             yield ""
             yield f"containerlab sets up nothing on the host. {when}, as root:"
             yield from (f"  {line}" for line in lines)
+    containers = {n.name: ["docker", "exec", "-d", _container(lab, n.name)] for n in lab.nodes}
+    started = list(processes(lab, {**containers, HOME: []}))
+    if started:
+        yield from ("", "It starts no processes in them. When it has deployed this:")
+        yield from (f"  {line}" for line in started)
+    chosen = [end for link in lab.links for end in (link.a, link.b) if end.queues != 1]
+    if chosen:
+        yield from ("", "What it cannot do:")
+        yield from (f"  {end.ref} has {end.queues} queues" for end in chosen)
+
+
+def _container(lab: LabSpec, node: NodeName) -> str:
+    """The name of a node's container, which its namespace has too."""
+    return f"clab-{lab.name}-{node}"
+
+
+def _foreign(lab: LabSpec) -> set[DevRef]:
+    """The devices that lie over one of another node: no container can make them by itself."""
+    devices = (device for node in lab.nodes for device in node.devices)
+    return {one.ref for one in devices if one.over is not None and one.over.node != one.ref.node}
+
+
+def _is_elsewhere(lab: LabSpec, op: Building) -> bool:
+    """Whether it makes a device in two nodes at once, or needs one that is made so."""
+    foreign = _foreign(lab)
+    match op:
+        case AddMacvlan(ref=ref):
+            return ref in foreign
+        case SetUp(node=node, dev=dev) | AddAddress(node=node, dev=dev):
+            return DevRef(node, dev) in foreign
+        case AddNeighbour(node=node, dev=dev) | AddQdisc(node=node, dev=dev):
+            return DevRef(node, dev) in foreign
+        case AddRoute(node=node):  # it may need that device's address
+            return any(ref.node == node for ref in foreign)
+        case _:
+            return False
+
+
+def _named(lab: LabSpec, op: Building) -> Building:
+    """The operation in the namespaces of containers."""
+
+    def name(node: NodeName) -> NodeName:
+        return node if node == HOME else NodeName(_container(lab, node))
+
+    if isinstance(op, AddMacvlan):
+        return replace(op, node=name(op.node), ref=DevRef(name(op.ref.node), op.ref.dev))
+    return op if isinstance(op, MakeNodes | AddVeth) else replace(op, node=name(op.node))
 
 
 def _of_host(lab: LabSpec) -> tuple[list[Building], list[Building]]:
@@ -66,20 +125,30 @@ def _of_host(lab: LabSpec) -> tuple[list[Building], list[Building]]:
         for end in (link.a, link.b)
         if end.ref.node == HOME and not _is_hosts_own(lab, link)
     }
+    own = lab.node(HOME).devices if any(node.name == HOME for node in lab.nodes) else ()
+    above = {one.ref.dev for one in own if one.over is not None and one.over.dev in ends}
     before: list[Building] = []
     after: list[Building] = []
     for op in commands.building(lab):
         if isinstance(op, MakeNodes) or op.node != HOME or _goes_without_saying(lab, op):
             continue
+        if _is_elsewhere(lab, op):
+            continue
         if isinstance(op, AddVeth) and (op.far.ref.node != HOME or op.far.ref.dev in ends):
             continue
-        (after if _names_one_of(op, ends) else before).append(op)
+        (after if _names_one_of(op, ends | above) else before).append(op)
     return before, after
 
 
 def _names_one_of(op: Building, ends: set[DevName]) -> bool:
     match op:
         case AddAddress(dev=dev) | SetUp(dev=dev) | AddNeighbour(dev=dev) | Mark(dev=dev):
+            return dev in ends
+        case AddTap(name=name) | AddVxlan(name=name):
+            return name in ends
+        case AddMacvlan(ref=ref):
+            return ref.dev in ends
+        case SetPort(dev=dev) | SetVlans(dev=dev) | AddQdisc(dev=dev) | AddRemote(dev=dev):
             return dev in ends
         case SetSysctl(path=path):
             return bool(ends & set(path.split("/")))
@@ -95,8 +164,10 @@ def _goes_without_saying(lab: LabSpec, op: Building) -> bool:
         return op.place is None
     if not isinstance(op, SetUp):
         return False
-    is_bridge = any(op.dev == bridge.name for bridge in lab.node(op.node).bridges)
-    return op.dev == "lo" or (op.up and not is_bridge and (op.bridge is None or op.node == HOME))
+    node = lab.node(op.node)
+    own = [*(b.name for b in node.bridges), *(d.ref.dev for d in node.devices)]
+    is_end = op.dev not in own
+    return op.dev == "lo" or (op.up and is_end and (op.bridge is None or op.node == HOME))
 
 
 def _is_hosts_own(lab: LabSpec, link: LinkSpec) -> bool:
@@ -149,6 +220,8 @@ def _exec(lab: LabSpec, node: NodeSpec) -> Iterator[str]:
     for op in commands.building(lab):
         if isinstance(op, MakeNodes) or op.node != node.name or _goes_without_saying(lab, op):
             continue
+        if _is_elsewhere(lab, op):
+            continue
         match op:
             case AddVeth(near=near) if near.bridge:
                 yield command(["ip", "link", "set", near.ref.dev, "master", near.bridge])
@@ -164,7 +237,9 @@ def _exec(lab: LabSpec, node: NodeSpec) -> Iterator[str]:
 
 
 def _downs(lab: LabSpec, node: NodeName) -> Iterator[str]:
-    """The near ends that stay down; containerlab brings every end up."""
+    """What stays down: containerlab brings up loopback, and every end."""
+    if not lab.node(node).lo:
+        yield command(["ip", "link", "set", "lo", "down"])
     for op in commands.building(lab):
         if isinstance(op, AddVeth) and op.near.ref.node == node and not op.up:
             yield command(["ip", "link", "set", op.near.ref.dev, "down"])

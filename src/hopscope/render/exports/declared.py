@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from ipaddress import ip_interface
 
-from hopscope.model.lab import BridgeSpec, LabSpec, LinkEnd, LinkSpec, NodeSpec
+from hopscope.model.lab import BridgeSpec, DeviceSpec, LabSpec, LinkEnd, LinkSpec, NodeSpec
 from hopscope.model.snapshot import Address, LinkState, NodeState, Snapshot
 from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.plan.compile import compile_lab, mac_of
@@ -25,6 +25,7 @@ def _node(lab: LabSpec, node: NodeSpec, indexes: Mapping[DevRef, int]) -> NodeSt
         for end, far in ((link.a, link.b), (link.b, link.a)):
             if end.ref.node == node.name:
                 links.append(_end(lab, node, link, end, far, indexes))
+    links += [_device(lab, node, device, indexes) for device in node.devices]
     return NodeState(name=node.name, links=tuple(links))
 
 
@@ -72,6 +73,33 @@ def _end(
         port_state=None if end.bridge is None else "forwarding" if works else "disabled",
         peer=far.ref,
         addresses=_addresses(node, end.ref.dev),
+    )
+
+
+def _device(
+    lab: LabSpec, node: NodeSpec, device: DeviceSpec, indexes: Mapping[DevRef, int]
+) -> LinkState:
+    """A macvlan carries when what it lies over does; a tap needs a program for that."""
+    up = _up(lab, node.name, device.ref.dev)
+    carrier = (
+        up
+        and device.kind != "tap"
+        and (device.over is None or _up(lab, device.over.node, device.over.dev))
+    )
+    return LinkState(
+        name=device.ref.dev,
+        index=indexes[device.ref],
+        kind=device.kind,
+        mac=device.mac or mac_of(device.ref),
+        mtu=device.mtu or _MTU,
+        up=up,
+        carrier=carrier,
+        master=device.bridge,
+        port_state=None if device.bridge is None else "forwarding" if carrier else "disabled",
+        addresses=_addresses(node, device.ref.dev),
+        over=device.over,
+        macvlan=device.mode if device.kind == "macvlan" else None,
+        vxlan=device.vxlan,
     )
 
 

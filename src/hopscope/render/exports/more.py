@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from hopscope.model.lab import PolicySpec
 from hopscope.model.traffic import Htb, Netem, Tbf
+from hopscope.plan.compile import HOME
 from hopscope.plan.ops import (
     AddFdb,
     AddMacvlan,
@@ -15,6 +16,7 @@ from hopscope.plan.ops import (
     SetPort,
     SetVlans,
 )
+from hopscope.render.exports.words import Expanded
 
 __all__ = ["More", "more"]
 
@@ -58,7 +60,8 @@ def more(op: More) -> Iterator[list[str]]:
 
 def _macvlan(op: AddMacvlan) -> Words:
     yield from ("link", "add", "link", op.over, "name", op.ref.dev)
-    yield from ("netns", op.ref.node) if op.ref.node != op.node else ()
+    if op.ref.node != op.node:  # the namespace of the script has no name, but its shell's PID
+        yield from ("netns", Expanded("$$") if op.ref.node == HOME else op.ref.node)
     yield from ("address", op.mac) if op.mac else ()
     yield from ("mtu", str(op.mtu)) if op.mtu is not None else ()
     yield from ("numtxqueues", str(op.queues)) if op.queues != 1 else ()

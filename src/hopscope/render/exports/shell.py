@@ -35,6 +35,7 @@ from hopscope.render.exports import commands
 from hopscope.render.exports.commands import Building
 from hopscope.render.exports.storylines import story_lines
 from hopscope.render.exports.takedown import take_down
+from hopscope.render.exports.unsaid import processes
 from hopscope.render.exports.words import comment
 
 __all__ = ["script"]
@@ -60,6 +61,8 @@ def script(lab: LabSpec) -> str:
         lines = list(_lines(list(group)))
         if lines:
             parts.append("\n".join([*comment(title), *lines]))
+    if any(node.run for node in lab.nodes):
+        parts.append("\n".join(_run(lab)))
     parts += ["\n".join(story_lines(lab))] if lab.story else []
     return "\n\n".join(parts) + "\n"
 
@@ -82,6 +85,14 @@ def _head(lab: LabSpec) -> Iterator[str]:
     yield "#"
     yield "#   unshare -Urnm sh -c 'mount -t tmpfs tmpfs /run && mkdir /run/netns &&"
     yield f"#     sh {name} && exec sh'"
+
+
+def _run(lab: LabSpec) -> Iterator[str]:
+    """The processes, which a script does not see to: they would outlive it."""
+    yield "# What hopscope runs as long as the lab stands, for you to start, and to stop:"
+    yield "#"
+    prefixes = {node.name: commands.inside(node.name) for node in lab.nodes}
+    yield from (f"#   {line}" for line in processes(lab, prefixes))
 
 
 def _title(lab: LabSpec, op: Building) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from hopscope.model.lab import LabSpec, NodeSpec
 from hopscope.plan.compile import HOME
+from hopscope.plan.ops import AddPolicyRule, AddRoute
+from hopscope.render.exports.commands import building, lines_of
 from hopscope.render.exports.words import command
 
 __all__ = ["take_down"]
@@ -23,7 +25,8 @@ def take_down(lab: LabSpec) -> Iterator[str]:
     if home is not None:
         if devices := _devices(lab, home):
             yield from _each("device", devices, 'ip link del "$device"')
-        yield from (f"    {line} 2>/dev/null || true" for line in _rules(home))
+        undone = (*_rules(home), *_routing(lab))
+        yield from (f"    {line} 2>/dev/null || true" for line in undone)
     if others:
         yield from _each("namespace", others, 'ip netns del "$namespace"')
     if home is not None and (kept := _kept(home)):
@@ -45,7 +48,8 @@ def _devices(lab: LabSpec, home: NodeSpec) -> list[str]:
     for link in lab.links:
         here = [end.ref.dev for end in (link.a, link.b) if end.ref.node == HOME]
         ends += here[:1]
-    return [*ends, *(bridge.name for bridge in home.bridges)]
+    own = (device.ref.dev for device in home.devices)
+    return [*own, *ends, *(bridge.name for bridge in home.bridges)]
 
 
 def _rules(home: NodeSpec) -> Iterator[str]:
@@ -57,6 +61,15 @@ def _rules(home: NodeSpec) -> Iterator[str]:
     if home.nft is not None:
         for family, table in dict.fromkeys(_TABLES.findall(home.nft.text)):
             yield command(["nft", "delete", "table", family or "ip", table])
+
+
+def _routing(lab: LabSpec) -> Iterator[str]:
+    """Of the machine's own namespace, what does not go with a device."""
+    for op in building(lab):
+        if not isinstance(op, AddPolicyRule | AddRoute) or op.node != HOME:
+            continue
+        if isinstance(op, AddPolicyRule) or op.type != "unicast":
+            yield from (re.sub(r"\b(rule|route) add\b", r"\1 del", one) for one in lines_of(op))
 
 
 def _inverse(words: list[str]) -> list[str]:
