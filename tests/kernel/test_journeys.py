@@ -1,5 +1,6 @@
 """Journeys of real packets, where several look alike or the observers change what they watch."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -77,6 +78,25 @@ def test_questions_asked_again_are_journeys_of_their_own(bridge: StandingLab) ->
     assert {j.reason.code for j in questions if j.reason} == {"no-such-address"}
     assert ping.replies[0].error is not None
     assert "did not resolve" in ping.replies[0].error
+
+
+def test_a_flood_to_many_is_no_loop(records: object) -> None:
+    """A question reaches each of a hundred nodes once, and the one that is meant answers."""
+    lab = {
+        "name": "many",
+        "nodes": {
+            "host": {"bridges": {"br0": {}}},
+            "pod": {"count": 100, "addresses": {"eth0": {"pool": "10.244.0.0/16"}}},
+        },
+        "links": [["pod:eth0", "host:p@br0"]],
+    }
+    with Lab.from_text(json.dumps(lab)).up("many") as running:
+        ping = running.ping("pod1", "pod100")
+    assert ping.replied
+    assert {journey.fate for journey in ping.journeys} == {Fate.DELIVERED}
+    (question,) = told(ping, "ARP request")
+    assert len({hop.node for hop in hops(question)}) == 101
+    assert not any("loop" in note for note in question.notes)
 
 
 def test_watching_without_promiscuous_mode_makes_no_copy(bridge: StandingLab) -> None:

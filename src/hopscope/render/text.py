@@ -1,7 +1,7 @@
 """The account on the terminal: results of steps as rich renderables, built without any I/O."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import assert_never
 
 from rich.console import Group, RenderableType
@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hopscope.model.journey import HookStep, Hop, Journey, Step
+from hopscope.model.journey import Journey
 from hopscope.model.lookup import owner_of_mac, silent_nat
 from hopscope.model.record import (
     Check,
@@ -24,36 +24,19 @@ from hopscope.model.record import (
     ZeroResult,
 )
 from hopscope.model.snapshot import NodeState, Snapshot
-from hopscope.model.vocab import Fate, Mac
+from hopscope.model.vocab import Mac
 from hopscope.render.drawing import drawing
+from hopscope.render.journeytext import journey
 from hopscope.render.settings import route_row, settings
 from hopscope.render.shown import shown
 from hopscope.render.words import (
     counted,
     duration,
-    headline,
     known_by,
     routing_table,
-    rule_lines,
-    visit_words,
 )
 
-__all__ = ["conclusion", "journey", "result", "tables", "unasked"]
-
-_FATE_STYLE = {Fate.DELIVERED: "green", Fate.DROPPED: "bold red", Fate.UNSEEN: "yellow"}
-_STEP_STYLE = {
-    "transmit": "",
-    "receive": "",
-    "bridge": "cyan",
-    "hook": "magenta",
-    "pass-up": "yellow",
-    "deliver": "green",
-    "drop": "yellow",
-    "route": "dim",
-    "neighbour": "dim",
-    "nat": "magenta",
-    "unrecognised": "bold yellow",
-}
+__all__ = ["conclusion", "result", "tables", "unasked"]
 
 
 def result(step: StepResult, *, verbose: bool = False) -> RenderableType:
@@ -143,64 +126,6 @@ def _checks(checks: Sequence[Check]) -> Iterator[Text]:
             yield Text.assemble(
                 ("  ✗ ", "bold red"), f"expected: {check.expected}; seen: {check.seen}{why}"
             )
-
-
-def journey(one: Journey, *, verbose: bool = False, elsewhere: Collection[str] = ()) -> Group:
-    """One packet's tree of hops, times counted from its first event.
-
-    Its notes follow, but for those that are told *elsewhere*.
-    """
-    head = Text.assemble((f"{one.title}  ", "bold"), (str(one.fate), _FATE_STYLE[one.fate]))
-    if one.reason is not None:
-        head.append(f": {one.reason.sentence}")
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(justify="right", style="dim", no_wrap=True)
-    grid.add_column(style="bold", no_wrap=True)
-    grid.add_column(ratio=1)
-    for row in _hop_rows(one, one.first, 0, verbose=verbose):
-        grid.add_row(*row)
-    notes = [Text(f"note: {note}", "dim") for note in one.notes if note not in elsewhere]
-    return Group(head, grid, *notes)
-
-
-def _hop_rows(
-    one: Journey, hop: Hop, depth: int, *, verbose: bool
-) -> Iterator[tuple[Text, Text, Text]]:
-    branch = "  " * max(0, depth)
-    label = f"{branch}{hop.node}"
-    for number, step in enumerate(_told(hop.steps, verbose=verbose)):
-        at = getattr(step, "at", None)
-        since = Text(f"{(at - one.started) / 1000:.1f} µs" if at is not None else "")
-        words = Text(headline(step), _STEP_STYLE[step.kind])
-        if isinstance(step, HookStep) and step.verdict == "drop":
-            words.stylize("bold red")
-        if step.basis.kind != "seen":
-            words.append(f"  [{step.basis.kind}]", "dim")
-        yield since, Text(label if number == 0 else ""), words
-        if isinstance(step, HookStep):
-            for line in _hook_lines(step, verbose=verbose):
-                yield Text(""), Text(""), Text(f"    {line}", "dim")
-    several = len(hop.onward) > 1
-    for onward in hop.onward:
-        yield from _hop_rows(one, onward, depth + 1 if several else depth, verbose=verbose)
-
-
-def _told(steps: Sequence[Step], *, verbose: bool) -> Iterator[Step]:
-    """Hooks where no chain is registered say nothing, so they are told only on demand."""
-    for step in steps:
-        if verbose or not isinstance(step, HookStep) or step.chains or step.verdict == "drop":
-            yield step
-
-
-def _hook_lines(step: HookStep, *, verbose: bool) -> Iterator[str]:
-    for visit in step.chains:
-        if verbose and len(step.chains) > 1:
-            yield visit_words(visit)
-        for line, check in zip(rule_lines(visit), visit.rules, strict=True):
-            if verbose or check.matched:
-                yield line
-    if verbose:
-        yield from (f"- {skipped}" for skipped in step.skipped)
 
 
 def conclusion(findings: Sequence[Finding]) -> RenderableType:

@@ -18,6 +18,7 @@ from hopscope.model.journey import (
     TransmitStep,
     UnrecognisedStep,
 )
+from hopscope.model.naming import some_of
 from hopscope.model.vocab import Action, BasisKind, PktType, Verdict
 
 __all__ = [
@@ -128,7 +129,7 @@ def _because(step: PassUpStep) -> str:
 
 
 def _bridge(step: BridgeStep) -> str:
-    ports = ", ".join(step.out)
+    ports = some_of(step.out)
     match step.action:
         case Action.FORWARD:
             why = f" ({step.entry.mac} is behind {step.entry.port})" if step.entry else ""

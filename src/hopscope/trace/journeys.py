@@ -13,7 +13,7 @@ from hopscope.trace.causes.evidence import all_hops
 from hopscope.trace.explain import explain
 from hopscope.trace.identify import Key
 from hopscope.trace.scene import Packet, Scene
-from hopscope.trace.stitch import MOST_HOPS, Woven, weave
+from hopscope.trace.stitch import Woven, weave
 from hopscope.wire.packet import title
 
 __all__ = ["MOST_ALIKE", "journeys", "unsent"]
@@ -70,8 +70,8 @@ def _notes(packet: Packet, woven: Woven, scene: Scene) -> Iterator[str]:
     pieces = _fragments(packet, scene)
     if pieces:
         yield f"it travelled in {pieces + 1} fragments; the way of the first one is told"
-    if woven.endless:
-        yield f"it went on after {MOST_HOPS} hops, in a loop: {len(woven.unplaced)} more sightings"
+    if woven.cut is not None:
+        yield f"it went on after {woven.cut} hops, in a loop: {len(woven.unplaced)} more sightings"
     elif woven.unplaced:
         places = ", ".join(dict.fromkeys(str(one.event.dev) for one in woven.unplaced))
         yield f"it was also seen on {places}, which no step here explains"

@@ -7,6 +7,7 @@ says that it is computed.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 from msgspec import Struct
 
@@ -33,9 +34,9 @@ from hopscope.trace.hooks import Traversal, hook_step
 from hopscope.trace.identify import Sighting
 from hopscope.trace.scene import Packet, Scene
 
-__all__ = ["MOST_HOPS", "Woven", "weave"]
+__all__ = ["Woven", "weave"]
 
-MOST_HOPS = 64  # a loop of bridges or routers ends here, and is said
+_MOST_HOPS: Final = 64  # a loop of bridges or routers ends here, and is said
 
 
 class Woven(Struct, frozen=True, kw_only=True):
@@ -43,7 +44,7 @@ class Woven(Struct, frozen=True, kw_only=True):
 
     first: Hop
     unplaced: tuple[Sighting, ...] = ()
-    endless: bool = False  # it had more hops than we tell
+    cut: int | None = None  # after so many hops, of more
 
 
 def weave(packet: Packet, scene: Scene) -> Woven:
@@ -51,7 +52,7 @@ def weave(packet: Packet, scene: Scene) -> Woven:
     weaver = _Weaver(packet, scene)
     first = weaver.first()
     left = tuple(frame for frames in weaver.frames.values() for frame in frames)
-    return Woven(first=first, unplaced=left, endless=weaver.hops >= MOST_HOPS)
+    return Woven(first=first, unplaced=left, cut=weaver.most if weaver.full else None)
 
 
 class _Weaver:
@@ -66,6 +67,13 @@ class _Weaver:
             self.frames.setdefault(where, []).append(sighting)
         self.ways: list[Traversal] = list(packet.traversals)
         self.hops = 0
+        devices = sum(len(node.links) for node in scene.before.nodes)
+        self.most = max(_MOST_HOPS, 2 * devices)  # a flood enters each device once
+
+    @property
+    def full(self) -> bool:
+        """Whether no more hops are told."""
+        return self.hops >= self.most
 
     def first(self) -> Hop:
         packet = self.packet
@@ -221,8 +229,8 @@ class _Weaver:
         """Close a hop: follow each frame that left through a device."""
         onward: list[Hop] = []
         for arrived, came_by in self.follow(out, steps):
-            if self.hops >= MOST_HOPS:
-                what = f"more than {MOST_HOPS} hops: a loop; the rest is not told"
+            if self.full:
+                what = f"more than {self.most} hops: a loop; the rest is not told"
                 steps.append(UnrecognisedStep(what=what, basis=seen("packet sockets")))
                 break
             if arrived.event.direction is Direction.RECEIVE:

@@ -12,6 +12,7 @@ from hopscope.model.flow import Headers
 from hopscope.model.journey import (
     ChainVisit,
     DeliverStep,
+    DropStep,
     HookStep,
     Hop,
     Journey,
@@ -61,7 +62,8 @@ from hopscope.model.vocab import (
     inferred,
     seen,
 )
-from hopscope.render.text import conclusion, journey, result, tables
+from hopscope.render.journeytext import journey
+from hopscope.render.text import conclusion, result, tables
 from strategies import journeys, ping_results, results, snapshots
 
 HOST, NS1, NS2 = NodeName("host"), NodeName("ns1"), NodeName("ns2")
@@ -279,6 +281,40 @@ def test_a_flood_is_indented() -> None:
     assert [line for line in printed(journey(flood)).splitlines() if " ns2 " in line] == [
         "12.3 µs   ns2 received on veth2a"
     ] * 2
+
+
+def _flooded(copies: int) -> Journey:
+    """A question to so many nodes that ignore it, and to ns2, the last one."""
+    names = [f"pod{number}" for number in range(copies)]
+    end = DropStep(reason="ignored", where="ARP", basis=BASIS, expected=True)
+    ignored = [
+        replace(
+            ARRIVED,
+            node=NodeName(name),
+            came_from=DevName(f"to-{name}"),
+            steps=(replace(ARRIVED.steps[0], at=Nanos(1000)), end),
+        )
+        for name in names
+    ]
+    sent = [TransmitStep(dev=DevName(f"to-{name}"), at=Nanos(1), basis=BASIS) for name in names]
+    onward = (*ignored, ARRIVED)
+    return replace(JOURNEY, first=replace(JOURNEY.first, steps=tuple(sent), onward=onward))
+
+
+def test_of_many_copies_that_are_ignored_two_are_told() -> None:
+    text = printed(journey(_flooded(9)))
+    assert "7 more copies are received and ignored like these" in text
+    assert text.count(" pod") == text.count("sent through") == 2
+    assert "veth2a" in text
+    whole = printed(journey(_flooded(9), verbose=True))
+    assert whole.count(" pod") == whole.count("sent through") == 9
+    assert "more copies" not in whole
+
+
+def test_a_few_copies_are_all_told() -> None:
+    text = printed(journey(_flooded(3)))
+    assert text.count(" pod") == text.count("sent through") == 3
+    assert "more copies" not in text
 
 
 def test_a_drop_says_why() -> None:

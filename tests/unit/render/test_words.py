@@ -36,7 +36,7 @@ from hopscope.model.vocab import (
     Verdict,
     seen,
 )
-from hopscope.render.text import _STEP_STYLE
+from hopscope.render.journeytext import _STEP_STYLE
 from hopscope.render.words import (
     counted,
     duration,

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from hopscope.model.flow import Headers
 from hopscope.model.journey import BridgeStep, Hop, PassUpStep, Reason, TransmitStep
 from hopscope.model.lookup import local_device, neighbour, next_hop, owner_of, route_to, sysctl_int
+from hopscope.model.naming import some_of
 from hopscope.model.snapshot import NodeState
 from hopscope.model.vocab import (
     DevName,
@@ -165,7 +166,7 @@ def _elsewhere(first: Hop, owner: DevRef, target: str, scene: Scene) -> Reason:
     return Reason(
         code="no-layer-2-path",
         sentence=f"{_NOBODY.format(target)}{owner} has it, and no layer-2 path leads there "
-        f"(the question reached only {', '.join(reached)})",
+        f"(the question reached only {some_of(reached)})",
         at=owner,
         basis=inferred(f"{evidence}; {lost} observations were lost")
         if lost
