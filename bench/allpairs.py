@@ -3,7 +3,7 @@
 import re
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import permutations
@@ -19,6 +19,7 @@ from private import until_free
 __all__ = ["PROBERS", "Prober", "Probing", "measure", "summary"]
 
 SAMPLE: Final = 50
+_SECONDS: Final = {"µs": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,10 @@ class Prober(ABC):
     @abstractmethod
     def probe(self) -> int:
         """Ping, and fail when one does not answer; how many pairs. This is measured."""
+
+    def parts(self) -> Mapping[str, float]:
+        """What the last `probe` says that parts of it took, in seconds, by name."""
+        return {}
 
 
 class Floor(Prober):
@@ -152,9 +157,14 @@ class Reachability(Prober):
         """It fails by itself; the lab's host has no address, and so is no target."""
         argv = (contenders.HOPSCOPE, "reachability", LAB)
         said = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout
-        pairs = re.search(r"(\d+) of \d+ pairs", said)
+        pairs = re.search(r"(\d+) of \d+ pairs .* in ([\d.]+) (µs|ms|s)$", said, re.MULTILINE)
         assert pairs is not None, said
+        self._took = float(pairs[2]) * _SECONDS[pairs[3]]
         return int(pairs[1])
+
+    def parts(self) -> Mapping[str, float]:
+        """From the first packet to the last answer: no start, no neighbours given, no table."""
+        return {f"{self.name}, the probing alone": self._took}
 
 
 PROBERS: Final[Sequence[type[Prober]]] = (Floor, Reachability, Fping, Ping)
@@ -171,15 +181,17 @@ def measure(
             one.probe()  # so that the bridge has learnt every address
         for _ in range(rounds):
             for one in made:
-                found.append(_probing(one))
-                tell(found[-1])
+                for probing in _probings(one):
+                    found.append(probing)
+                    tell(probing)
     return found
 
 
-def _probing(one: Prober) -> Probing:
+def _probings(one: Prober) -> Iterator[Probing]:
     reached: list[int] = []
     seconds = seconds_of(lambda: reached.append(one.probe()))
-    return Probing(prober=one.name, pods=one.pods, taken=seconds * one.pairs / reached[0])
+    for name, taken in {one.name: seconds, **one.parts()}.items():
+        yield Probing(prober=name, pods=one.pods, taken=taken * one.pairs / reached[0])
 
 
 @contextmanager
