@@ -2,14 +2,18 @@
 
 import os
 import random
+from collections.abc import Callable
 from typing import Final
 
-__all__ = ["FULL", "SEED", "size"]
+__all__ = ["FULL", "SEED", "Tell", "size"]
 
 FULL: Final = os.environ.get("HOPSCOPE_PROOFS") == "full"
 _ANY: Final = random.SystemRandom().randrange(1, 1 << 31)
 SEED: Final = int(os.environ.get("HOPSCOPE_SEED", _ANY))
 """Told by each failure, so that it can be had again."""
+
+Tell = Callable[[str], None]
+"""Says what was tried, at the end of the run."""
 
 
 def size(small: int, full: int) -> int:
