@@ -53,3 +53,11 @@ def _furnished(made: Hopscope, home: Path) -> Hopscope:
         os.chown(folder, owner.st_uid, owner.st_gid)
         more[variable] = str(folder)
     return replace(made, env={**made.env, **more})
+
+
+@pytest.fixture
+def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which labs of this process are recorded."""
+    home = tmp_path / "state"
+    monkeypatch.setenv("HOPSCOPE_STATE", str(home))
+    return home

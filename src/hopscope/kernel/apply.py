@@ -51,8 +51,8 @@ def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _a
         progress(done, len(plan.ops))
         done += len(group)
         match group[0]:
-            case MakeNodes(names=names, home=home):
-                sandbox.make_nodes(names, home=home)
+            case MakeNodes() as op:
+                _make_nodes(op, sandbox)
             case SetSysctl():
                 _set_sysctls([op for op in group if isinstance(op, SetSysctl)], sandbox)
             case AddRules() as op:
@@ -113,6 +113,14 @@ def _spoken_to(op: Op) -> tuple[NodeName, ...]:
             return near.ref.node, far.ref.node
         case _:
             return (op.node,)
+
+
+def _make_nodes(op: MakeNodes, sandbox: Sandbox) -> None:
+    try:
+        sandbox.make_nodes(op.names, home=op.home)
+    except KernelError as error:
+        _blame(error, op)
+        raise
 
 
 def _set_sysctls(ops: Sequence[SetSysctl], sandbox: Sandbox) -> None:

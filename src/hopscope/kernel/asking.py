@@ -56,7 +56,7 @@ class Asking:
             self._control.settimeout(None if do == "run" else self._patience)
             reply, got = (early, []) if early else self._receive(number)
         if "error" in reply:
-            raise KernelError(reply["error"], f"in the sandbox: {do}", reply["doing"])
+            raise KernelError(reply["error"], f"in the sandbox: {do}", _said(reply))
         return reply, got
 
     def _receive(self, number: int) -> tuple[dict[str, Any], list[int]]:
@@ -85,3 +85,10 @@ class Asking:
         except ConnectionError as error:
             what = "the lab's holder process has ended (killed?), and the kernel freed the lab"
             raise CannotError(what, mend="hopscope up, or run, again") from error
+
+
+def _said(reply: Mapping[str, Any]) -> str:
+    """What the holder's words add to those of the error's number."""
+    code, words = reply["error"], reply["doing"]
+    said: str = words.removeprefix(f"[Errno {code}] ").removeprefix(os.strerror(code))
+    return said.removeprefix(": ")

@@ -92,7 +92,7 @@ def _names_one_of(op: Building, ends: set[DevName]) -> bool:
 def _goes_without_saying(lab: LabSpec, op: Building) -> bool:
     """What containerlab, or the machine, has done anyway."""
     if isinstance(op, SetSysctl):
-        return op.place is None
+        return op.implied
     if not isinstance(op, SetUp):
         return False
     is_bridge = any(op.dev == bridge.name for bridge in lab.node(op.node).bridges)
