@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from hopscope.errors import KernelError, SpecError
 from hopscope.kernel import apply as applying
 from hopscope.kernel import state
+from hopscope.kernel.absent import absent
 from hopscope.kernel.messages import messages_of
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.waiting import wait_until
@@ -57,11 +58,13 @@ class Step(Struct, frozen=True):
         match self.op:
             case ops.AddRules(tool=tool):
                 return tool, "refuses this"
+            case _ if absent(self.op, self.code):
+                return str(self.op), "this kernel has no "
             case _ if self.code:
                 return str(self.op), os.strerror(self.code), "as it was told to"
             case ops.MakeNodes():
                 return str(self.op), os.strerror(errno.EEXIST), self.op.names[0]
-            case ops.SetSysctl():
+            case ops.SetSysctl() | ops.AddRoute():  # of those the kernel says no more
                 return str(self.op), os.strerror(errno.EINVAL)
             case _:
                 return str(self.op), os.strerror(errno.EINVAL), "header length"
@@ -98,9 +101,8 @@ class Refusing:
         found = list(messages_of(plan, op, sandbox))
         if op == self._step.op:
             self.struck = True
-            found[self._step.part] = replace(
-                found[self._step.part], payload=found[self._step.part].payload[:1]
-            )
+            whole = found[self._step.part]
+            found[self._step.part] = replace(whole, payload=whole.payload[:1])
         return found
 
     def _send(self, real: Any, node: NodeName, messages: Sequence[Message]) -> None:
