@@ -31,6 +31,7 @@ echo '== netns';     ls /run/netns
 echo '== files';     ls -d /tmp/hopscope-* /dev/shm/hopscope* 2>/dev/null
 """
 _CHANGES_BY_ITSELF = (
+    r"\w+_timer +\S+",
     r"valid_lft \S+|preferred_lft \S+|expires \S+|used \S+|age \S+",
     r"( lladdr \S+)?( router)? (REACHABLE|STALE|DELAY|PROBE|FAILED|INCOMPLETE)\b.*",
     r"^# (Generated|Completed) .*",
