@@ -13,6 +13,7 @@ import re
 import shlex
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +24,7 @@ import pytest
 from command import Hopscope
 from hopscope.kernel.waiting import wait_until
 from hoststate import HostState, look, processes, settled
+from leftovers import adopted
 from proofsizes import SEED, Tell, size
 
 pytestmark = [
@@ -232,3 +234,38 @@ def test_theirs_is_as_before(hopscope: Hopscope, host: Host, tmp_path: Path, tel
     assert done.returncode == 0, done.stdout + done.stderr
     assert changed(theirs, host.theirs()) == []
     tell(f"{ROUNDS} times up and down beside {', '.join(host.containers)}")
+
+
+@pytest.mark.parametrize("hopscope", ["as-we-are"], indirect=True)
+def test_killed_beside_them(hopscope: Hopscope, host: Host, tmp_path: Path, tell: Tell) -> None:
+    """Kill -9 of a run at a random moment: its guardian restores the host, or nothing was done."""
+    file = tmp_path / "beside.yaml"
+    file.write_text(LAB)
+    words = ["run", str(file), "-q", "--on-host", "--out", str(tmp_path / "out")]
+    chance = random.Random(SEED)  # noqa: S311 - to be repeated
+    wait_until(host.settled, "their links to settle", within=30)
+    everything, keepers = host.all(), frozenset(adopted())
+    killed, whole = 0, 0.0
+    for number in range(ROUNDS + 1):
+        process = subprocess.Popen(
+            [*host.inside, *hopscope.argv, *words],
+            env=hopscope.environment(),
+            stderr=subprocess.PIPE,
+        )
+        begun = time.monotonic()
+        try:  # the first goes on to its end, and tells how long that takes
+            process.communicate(timeout=chance.uniform(0, whole) if number else None)
+            whole = time.monotonic() - begun
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            killed += 1
+        told = f"seed {SEED}, round {number}"
+        assert settled(everything, host.all, within=30) == [], told
+        for stale in hopscope.state.iterdir():
+            assert hopscope("down", stale.name, before=host.inside).returncode == 0, told
+        assert list(hopscope.state.iterdir()) == [], told
+        wait_until(lambda: not adopted(keepers), f"{told}: {adopted()} to end", within=10)
+    assert changed(everything, host.all()) == []
+    assert killed >= ROUNDS // 2
+    tell(f"{killed} of {ROUNDS} runs killed beside {', '.join(host.containers)}")
