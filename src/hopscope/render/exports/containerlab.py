@@ -5,7 +5,7 @@ the node ``host`` of a lab has is told in the file's head, as commands.
 """
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hopscope.model.lab import BridgeSpec, LabSpec, LinkEnd, LinkSpec, NodeSpec
@@ -68,8 +68,8 @@ def _of_host(lab: LabSpec) -> tuple[list[Building], list[Building]]:
     }
     before: list[Building] = []
     after: list[Building] = []
-    for op in commands.building(lab):
-        if isinstance(op, MakeNodes) or op.node != HOME or _goes_without_saying(lab, op):
+    for op in _by_node(lab).get(HOME, ()):
+        if _goes_without_saying(lab.node(HOME), op):
             continue
         if isinstance(op, AddVeth) and (op.far.ref.node != HOME or op.far.ref.dev in ends):
             continue
@@ -89,14 +89,14 @@ def _names_one_of(op: Building, ends: set[DevName]) -> bool:
             return bool(ends)
 
 
-def _goes_without_saying(lab: LabSpec, op: Building) -> bool:
+def _goes_without_saying(node: NodeSpec, op: Building) -> bool:
     """What containerlab, or the machine, has done anyway."""
     if isinstance(op, SetSysctl):
         return op.implied
     if not isinstance(op, SetUp):
         return False
-    is_bridge = any(op.dev == bridge.name for bridge in lab.node(op.node).bridges)
-    return op.dev == "lo" or (op.up and not is_bridge and (op.bridge is None or op.node == HOME))
+    is_bridge = any(op.dev == bridge.name for bridge in node.bridges)
+    return op.dev == "lo" or (op.up and not is_bridge and (op.bridge is None or node.name == HOME))
 
 
 def _is_hosts_own(lab: LabSpec, link: LinkSpec) -> bool:
@@ -138,16 +138,26 @@ def _link(lab: LabSpec, link: LinkSpec) -> dict[str, Any]:
 
 
 def _nodes(lab: LabSpec) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    done = _by_node(lab)
     for node in lab.nodes:
         if node.name != HOME:
-            lines = list(_exec(lab, node))
+            lines = list(_exec(node, done[node.name]))
             yield node.name, {"exec": lines} if lines else {}
 
 
-def _exec(lab: LabSpec, node: NodeSpec) -> Iterator[str]:
-    """What is done inside a container once its links are there. No shell reads the lines."""
+def _by_node(lab: LabSpec) -> Mapping[NodeName, Sequence[Building]]:
+    """What is done in each; its making is containerlab's."""
+    found: dict[NodeName, list[Building]] = {node.name: [] for node in lab.nodes}
     for op in commands.building(lab):
-        if isinstance(op, MakeNodes) or op.node != node.name or _goes_without_saying(lab, op):
+        if not isinstance(op, MakeNodes):
+            found[op.node].append(op)
+    return found
+
+
+def _exec(node: NodeSpec, ops: Sequence[Building]) -> Iterator[str]:
+    """What is done inside a container once its links are there. No shell reads the lines."""
+    for op in ops:
+        if _goes_without_saying(node, op):
             continue
         match op:
             case AddVeth(near=near) if near.bridge:
@@ -160,11 +170,11 @@ def _exec(lab: LabSpec, node: NodeSpec) -> Iterator[str]:
                     yield command(["sh", "-c", script])
             case _:
                 yield from commands.lines_of(commands.moved(op, HOME))
-    yield from _downs(lab, node.name)
+    yield from _downs(ops)
 
 
-def _downs(lab: LabSpec, node: NodeName) -> Iterator[str]:
+def _downs(ops: Sequence[Building]) -> Iterator[str]:
     """The near ends that stay down; containerlab brings every end up."""
-    for op in commands.building(lab):
-        if isinstance(op, AddVeth) and op.near.ref.node == node and not op.up:
+    for op in ops:
+        if isinstance(op, AddVeth) and not op.up:
             yield command(["ip", "link", "set", op.near.ref.dev, "down"])
