@@ -11,7 +11,8 @@ OUT ?= hopscope-out
 BENCH ?=
 
 # these look at the machine's own network, or use it: nothing may run beside them
-ALONE := tests/e2e/life tests/e2e/test_testing.py tests/kernel/test_on_host.py
+ALONE := tests/e2e/life tests/e2e/test_testing.py tests/kernel/test_on_host.py \
+	$(addprefix tests/proofs/test_,beside_others.py cycles.py killed.py refusals.py)
 
 .DEFAULT_GOAL := help
 
@@ -75,6 +76,10 @@ kernel: $(VENV)/.tests ## tests in real namespaces
 .PHONY: e2e
 e2e: $(VENV)/.tests ## the command as a subprocess
 	$(BIN)/pytest tests/e2e
+
+.PHONY: proofs
+proofs: $(VENV)/.tests ## the promises of docs/promises.md at their full size: an hour, on a machine at rest
+	HOPSCOPE_PROOFS=full $(BIN)/pytest tests/proofs tests/kernel/test_any_network.py
 
 .PHONY: coverage
 coverage: $(VENV)/.tests ## branch coverage of the unit tests

@@ -1,6 +1,6 @@
 """What a machine's network looks like from outside, to compare before with after.
 
-Left out is only what changes by itself: counters, ages, states of neighbour entries, and
+Left out is only what changes by itself: counters, timers, ages, neighbours that were learnt, and
 the number of connections that the kernel still remembers.
 """
 
@@ -31,6 +31,7 @@ echo '== netns';     ls /run/netns
 echo '== files';     ls -d /tmp/hopscope-* /dev/shm/hopscope* 2>/dev/null
 """
 _CHANGES_BY_ITSELF = (
+    r"\w+_timer +\S+",
     r"valid_lft \S+|preferred_lft \S+|expires \S+|used \S+|age \S+",
     r"( lladdr \S+)?( router)? (REACHABLE|STALE|DELAY|PROBE|FAILED|INCOMPLETE)\b.*",
     r"^# (Generated|Completed) .*",
@@ -51,6 +52,8 @@ def look(*, state: Path | None = None, inside: Sequence[str] = ()) -> HostState:
     for line in done.stdout.splitlines():
         if line.startswith("== "):
             current = found[line[3:]] = []
+        elif current is found.get("neighbours") and "PERMANENT" not in line:
+            continue  # learnt, and forgotten, whoever else speaks
         elif not any(word in line for word in _NOT_COMPARED):
             for pattern in _CHANGES_BY_ITSELF:
                 line = re.sub(pattern, "", line)  # noqa: PLW2901 - the stable part of it

@@ -26,9 +26,10 @@ from hopscope.model.snapshot import NodeState, Snapshot
 from hopscope.model.traffic import Htb, RateLimit, Tbf, Traffic
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
 from hopscope.plan.traffic import shaped
+from proofsizes import size
 from strategies import port_options
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(size(60, 3600))]
 
 HOST = NodeName("host")
 ROUTE_TYPES = ("unicast", "blackhole", "unreachable", "prohibit", "throw")
@@ -138,7 +139,9 @@ def labs(draw: st.DrawFn) -> LabSpec:
 
 @given(labs())
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=size(15, 500),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_what_is_read_is_what_was_declared(records: Path, lab: LabSpec) -> None:
     with RunningLab.start(lab, "") as running:

@@ -40,15 +40,17 @@ def begin(plan: Plan, sandbox: Sandbox) -> None:
     are there, and raises what was refused.
     """
     match plan.ops:
-        case (MakeNodes(names=names, home=home), *first):
+        case (MakeNodes() as making, *first):
             early = [op for op in first if isinstance(op, SetSysctl)]
-            news = frozenset(names)
+            news = frozenset(making.names)
             ours = [op for op in early if op.node in news]
             sandbox.make_nodes(
-                names,
-                home=home,
+                making.names,
+                home=making.home,
                 values=[(op.node, op.path, op.value) for op in ours],
-                refused=lambda error: _blame_sysctl(error, ours),
+                refused=lambda error: _blame(
+                    error, making if error.index is None else ours[error.index]
+                ),
             )
             _set_sysctls([op for op in early if op.node not in news], sandbox)
 
@@ -123,14 +125,8 @@ def _set_sysctls(ops: Sequence[SetSysctl], sandbox: Sandbox) -> None:
     try:
         sandbox.write_all_sysctls([(op.node, op.path, op.value) for op in ops])
     except KernelError as error:
-        _blame_sysctl(error, ops)
+        _blame(error, ops[error.index or 0])
         raise
-
-
-def _blame_sysctl(error: KernelError, ops: Sequence[SetSysctl]) -> None:
-    refused = ops[error.index or 0]
-    if refused.place is not None:
-        _blame(error, refused)
 
 
 def _add_rules(op: AddRules, sandbox: Sandbox) -> None:

@@ -57,7 +57,7 @@ class Asking:
             self._control.settimeout(None if do == "run" else self._patience)
             reply, got = early or self._receive(number)
         if "error" in reply:
-            raise KernelError(reply["error"], f"in the sandbox: {do}", reply["doing"])
+            raise KernelError(reply["error"], f"in the sandbox: {do}", _said(reply))
         return reply, got
 
     def forget(self, number: int) -> None:
@@ -98,3 +98,10 @@ class Asking:
             most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
             what = f"this process may open no more than {most} files, and so large a lab takes more"
             raise CannotError(what, mend=f"ulimit -Hn {4 * most}   (as root)") from error
+
+
+def _said(reply: Mapping[str, Any]) -> str:
+    """What the holder's words add to those of the error's number."""
+    code, words = reply["error"], reply["doing"]
+    said: str = words.removeprefix(f"[Errno {code}] ").removeprefix(os.strerror(code))
+    return said.removeprefix(": ")

@@ -50,7 +50,7 @@ class Nodes(Asking):
 
         *home* becomes the holder's own namespace; *passing*: they are no nodes of the lab. What
         needs one of them waits for it, `await_nodes` for all; either raises KernelError.
-        *refused* is told before when it is for one of the values, whose number is its index.
+        *refused* is told before; when it is for one of the values, its index is that one's number.
         """
         self.await_nodes()
         self._refused = refused
@@ -70,7 +70,7 @@ class Nodes(Asking):
                     self._routes[name, socket.NETLINK_ROUTE] = Route(made, name)
         except BaseException as error:
             self._stop_waiting()
-            if isinstance(error, KernelError) and error.index is not None:
+            if isinstance(error, KernelError):
                 self._refused(error)
             raise
         if not self._making:

@@ -17,6 +17,7 @@ from typing import Final
 from msgspec import MsgspecError, Struct, msgpack
 
 from hopscope.lab.cache import cache_folder
+from hopscope.lab.whole import write_whole
 from hopscope.model.lab import LabSpec
 from hopscope.version import VERSION
 
@@ -66,7 +67,7 @@ def keep(
         entry = _Entry(source=source, file=file, code=_code(), told=listed, lab=lab)
         data = msgpack.encode(entry)
         if len(data) <= _LARGEST:
-            _write(path, _SUM.pack(zlib.crc32(data)) + data)
+            write_whole(path, _SUM.pack(zlib.crc32(data)) + data)
             _forget_oldest(path.parent)
 
 
@@ -78,16 +79,6 @@ def _unpacked(data: bytes) -> _Entry | None:
         return msgpack.decode(body, type=_Entry)
     except MsgspecError:  # whole, and of another version
         return None
-
-
-def _write(path: Path, data: bytes) -> None:
-    """The whole file or nothing of it, whoever else writes it at the same time."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        fresh.write_bytes(data)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def _ordered(names: Collection[str] | None) -> tuple[str, ...] | None:

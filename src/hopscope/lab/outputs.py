@@ -1,13 +1,13 @@
 """The folder that a run leaves: the report, the captures, the log, the record."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from hopscope.lab.cache import cache_folder
 from hopscope.lab.folder import cannot_write
+from hopscope.lab.templates import compiled_templates
+from hopscope.lab.whole import write_whole
 from hopscope.model import codec
 from hopscope.model.events import FrameSeen
 from hopscope.model.lookup import owner_of
@@ -22,7 +22,7 @@ __all__ = ["prepare", "write_folder"]
 
 def prepare() -> None:
     """Load what `write_folder` will need, which is the longer part of its work."""
-    load_templates(_compiled())
+    load_templates(compiled_templates())
 
 
 def write_folder(record: Record, folder: Path) -> list[Path]:
@@ -34,21 +34,15 @@ def write_folder(record: Record, folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in _files(record):
-            path = folder / name
-            fresh = path.with_name(f".{name}.{os.getpid()}")
-            try:
-                fresh.write_bytes(data)
-                fresh.replace(path)
-            finally:
-                fresh.unlink(missing_ok=True)
-            written.append(path)
+            write_whole(folder / name, data)
+            written.append(folder / name)
     except OSError as error:
         raise cannot_write(folder, error) from error
     return written
 
 
 def _files(record: Record) -> Iterator[tuple[str, bytes]]:
-    yield "report.html", report(record, compiled=_compiled()).encode()
+    yield "report.html", report(record, compiled=compiled_templates()).encode()
     yield "capture.pcapng", _capture(record, None)
     target = _target(record)
     if target is not None:
@@ -56,12 +50,6 @@ def _files(record: Record) -> Iterator[tuple[str, bytes]]:
     lines = (line.text + "\n" for ping in record.pings for line in ping.log)
     yield "iptables.log", "".join(lines).encode()
     yield "journeys.json", codec.dump(record, indent=2) + b"\n"
-
-
-def _compiled() -> str | None:
-    """Where compiled templates are kept."""
-    folder = cache_folder("templates")
-    return None if folder is None else str(folder)
 
 
 def _target(record: Record) -> DevRef | None:

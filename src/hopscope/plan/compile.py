@@ -79,7 +79,7 @@ def compile_lab(
     ends = _ends(spec)
     return Plan(
         ops=(
-            MakeNodes(names=names, home=home),
+            MakeNodes(names=names, home=home, place=next((n.place for n in spec.nodes), None)),
             *_early_sysctls(spec, on_host=on_host),
             *_devices(spec, on_host=on_host),
             *_late_sysctls(spec, ends, on_host=on_host),
@@ -198,6 +198,11 @@ def _set(node: NodeSpec, sysctl: SysctlSpec) -> SetSysctl:
     )
 
 
+def _implied(node: NodeSpec, path: str, value: str) -> SetSysctl:
+    """One that nobody wrote; the node is what asks for it."""
+    return SetSysctl(node=node.name, path=path, value=value, implied=True, place=node.place)
+
+
 def _early_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
     six = uses_ipv6(spec)
     for node in spec.nodes:
@@ -207,7 +212,7 @@ def _early_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
             for which in ("all", "default"):
                 for key, value in quiet.items():
                     path = f"net/ipv6/conf/{which}/{key}"
-                    yield SetSysctl(node=node.name, path=path, value=value)
+                    yield _implied(node, path, value)
         for sysctl in node.sysctls:
             if not _names_a_device(sysctl):
                 yield _set(node, sysctl)
@@ -228,7 +233,7 @@ def _late_sysctls(spec: LabSpec, ends: _Ends, *, on_host: bool) -> Iterator[Op]:
             path = f"net/ipv6/conf/{dev}/disable_ipv6"
             wanted = six or (on_host and node.name == HOME)
             if wanted and dev not in addressed and (node.name, path) not in asked:
-                yield SetSysctl(node=node.name, path=path, value="1")
+                yield _implied(node, path, "1")
         for sysctl in node.sysctls:
             if _names_a_device(sysctl):
                 yield _set(node, sysctl)

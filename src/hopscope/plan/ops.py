@@ -1,6 +1,7 @@
 """The operations a plan is made of: data only; `kernel.apply` performs them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -53,24 +54,33 @@ __all__ = [
     "SetVlans",
 ]
 
+_MOST_LISTED: Final = 8
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return ", ".join(names[:_MOST_LISTED]) + more
+
 
 class MakeNodes(Struct, frozen=True, kw_only=True):
-    """Make a namespace per name; *home* is the sandbox's own."""
+    """Make a namespace per name; *home* is the sandbox's own. Its *place* is the first node's."""
 
     names: tuple[NodeName, ...]
     home: NodeName | None
     place: Place | None = None
 
     def __str__(self) -> str:
-        return f"making the namespaces {', '.join(self.names)}"
+        return f"making the namespaces {_listed(self.names)}"
 
 
 class SetSysctl(Struct, frozen=True, kw_only=True):
-    """Set one sysctl; *path* is below /proc/sys, with slashes."""
+    """Set one sysctl; *path* is below /proc/sys, with slashes. *implied*: nobody wrote it."""
 
     node: NodeName
     path: str
     value: str
+    implied: bool = False
     place: Place | None = None
 
     def __str__(self) -> str:
@@ -260,7 +270,7 @@ class RemoveNodes(Struct, frozen=True, kw_only=True):
     place: Place | None = None
 
     def __str__(self) -> str:
-        return f"removing the namespaces {', '.join(self.names)}"
+        return f"removing the namespaces {_listed(self.names)}"
 
 
 class RemoveDevice(Struct, frozen=True, kw_only=True):

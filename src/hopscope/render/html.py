@@ -7,7 +7,7 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
-from jinja2 import Environment, FileSystemBytecodeCache, FunctionLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from hopscope.model.journey import HookStep, Step
@@ -32,10 +32,10 @@ _FILES = (
 _TEMPLATES = tuple(f"{name}.html.j2" for name in ("page", "parts", "story", "journey", "compare"))
 
 
-def report(record: Record, *, compiled: str | None = None) -> str:
+def report(record: Record, *, compiled: BytecodeCache | None = None) -> str:
     """One HTML page that needs nothing else; every text of the record is escaped in it.
 
-    *compiled*: a private folder that keeps the compiled templates, which saves the next
+    *compiled*: what keeps the compiled templates, which saves the next
     call the greater part of its time.
     """
     style = _style()
@@ -64,7 +64,7 @@ def report(record: Record, *, compiled: str | None = None) -> str:
     )
 
 
-def load_templates(compiled: str | None) -> None:
+def load_templates(compiled: BytecodeCache | None) -> None:
     """Compile the templates; `report` does so itself when it is not done."""
     environment = _environment(compiled)
     for name in _TEMPLATES:
@@ -82,10 +82,10 @@ def _style() -> Markup:
 
 
 @cache
-def _environment(compiled: str | None) -> Environment:
+def _environment(compiled: BytecodeCache | None) -> Environment:
     environment = Environment(
         autoescape=True,
-        bytecode_cache=FileSystemBytecodeCache(compiled) if compiled else None,
+        bytecode_cache=compiled,
         loader=FunctionLoader(_asset),
         undefined=StrictUndefined,
         trim_blocks=True,

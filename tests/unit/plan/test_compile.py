@@ -73,7 +73,7 @@ def end(text: str, bridge: str | None = None, mac: Mac | None = None) -> NewEnd:
 
 def quiet(*nodes: NodeName, key: str = "disable_ipv6", value: str = "1") -> list[Op]:
     return [
-        SetSysctl(node=node, path=f"net/ipv6/conf/{which}/{key}", value=value)
+        SetSysctl(node=node, path=f"net/ipv6/conf/{which}/{key}", value=value, implied=True)
         for node in nodes
         for which in ("all", "default")
     ]
@@ -135,7 +135,8 @@ def test_a_lab_with_ipv6_keeps_it_and_ports_stay_silent() -> None:
 
 
 def _off(dev: str) -> SetSysctl:
-    return SetSysctl(node=HOST, path=f"net/ipv6/conf/{dev}/disable_ipv6", value="1")
+    path = f"net/ipv6/conf/{dev}/disable_ipv6"
+    return SetSysctl(node=HOST, path=path, value="1", implied=True)
 
 
 def test_a_bridge_with_an_ipv6_address_keeps_ipv6() -> None:
@@ -361,11 +362,12 @@ def test_rules_come_last_each_for_its_own_tool() -> None:
 
 
 def test_operations_know_the_line_that_asked_for_them() -> None:
-    """Only what nobody wrote has none."""
-    nowhere = [op for op in compile_lab(parsed(PAIR)).ops if op.place is None]
-    assert {type(op) for op in nowhere} == {MakeNodes, SetSysctl}
-    lines = {type(op): op.place.line for op in compile_lab(parsed(PAIR)).ops if op.place}
+    """What nobody wrote was asked for by its node."""
+    ops = compile_lab(parsed(PAIR)).ops
+    assert [op for op in ops if op.place is None] == []
+    lines = {type(op): op.place.line for op in ops if op.place}
     assert (lines[AddBridge], lines[AddVeth], lines[AddAddress]) == (4, 11, 8)
+    assert (lines[MakeNodes], lines[SetSysctl]) == (3, 7)
 
 
 def test_on_the_real_host_its_own_things_are_left_alone() -> None:

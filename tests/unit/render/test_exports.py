@@ -1,12 +1,16 @@
 """Labs in other forms: what each says, and that nobody's names break out of it."""
 
 import shlex
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from hopscope.lab.declare import built_in
-from hopscope.render.exports import FORMATS, export
+from hopscope.model.lab import LabSpec
+from hopscope.render.exports import FORMATS, commands, export, shell
 from hopscope.render.exports.declared import declared
 from hopscope.render.exports.takedown import take_down
 from hopscope.render.exports.words import rule_words
@@ -195,3 +199,29 @@ def test_yaml_reads_as_written_by_hand() -> None:
         "# top\n#\nname: x\nnodes:\n  a:\n    nft: |\n      one\n      two\n"
         "  b: {lo: false}  # odd\n"
     )
+
+
+@pytest.mark.parametrize("form", ["sh", "containerlab"])
+def test_a_lab_is_planned_as_often_however_large_it_is(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The work for each node does not grow with the number of nodes."""
+    done: list[str] = []
+
+    def noted(real: Callable[[LabSpec], Any]) -> Callable[[LabSpec], Any]:
+        def call(lab: LabSpec) -> Any:
+            done.append(real.__name__)
+            return real(lab)
+
+        return call
+
+    for module, name in ((commands, "compile_lab"), (shell, "uses_ipv6")):
+        monkeypatch.setattr(module, name, noted(getattr(module, name)))
+    found = []
+    for nodes in (2, 20):
+        text = f"name: x\nnodes:\n  a: {{count: {nodes}}}\n  b: {{count: {nodes}}}\n"
+        export(parse(f"{text}links: [[a:eth0, b:eth0]]\n", "x"), form)
+        found.append(Counter(done))
+        done.clear()
+    assert found[0] == found[1]
+    assert found[0]["compile_lab"] > 0

@@ -134,7 +134,7 @@ def _performed(
 ) -> tuple[dict[str, Any], list[str], list[NodeFacts]]:
     """The tree of what stands after the commands; nodes as containers have them, with IPv6."""
     plan = compile_lab(spec)
-    ops = (op for op in plan.ops if not (isinstance(op, SetSysctl) and op.place is None))
+    ops = (op for op in plan.ops if not (isinstance(op, SetSysctl) and op.implied))
     apply(replace(plan, ops=tuple(ops)), workshop.sandbox)
     for one in commands:
         _perform(workshop, NodeName(named.nodes[one.node]), one, notes)

@@ -88,7 +88,7 @@ def building(lab: LabSpec) -> Iterator[Building]:
 
 def is_quiet(op: SetSysctl) -> bool:
     """Whether hopscope sets it of itself, for the whole namespace, to keep a lab quiet."""
-    return op.place is None and op.path in _QUIET
+    return op.implied and op.path in _QUIET
 
 
 def quieted(node: NodeName, ops: Sequence[SetSysctl]) -> Iterator[str]:

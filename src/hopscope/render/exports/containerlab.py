@@ -5,7 +5,7 @@ the node ``host`` of a lab has is told in the file's head, as commands.
 """
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -61,7 +61,8 @@ def topology(lab: LabSpec, image: str = IMAGE) -> str:
 def _head(lab: LabSpec) -> Iterator[str]:
     yield f"{lab.name}: {lab.description}" if lab.description else lab.name
     before, after = _of_host(lab)
-    after += [_named(lab, op) for op in commands.building(lab) if _is_elsewhere(lab, op)]
+    foreign = _foreign(lab)
+    after += [_named(lab, op) for op in commands.building(lab) if _is_elsewhere(foreign, op)]
     for when, ops in (("Before it deploys this", before), ("When it has", after)):
         lines = [line for op in ops for line in commands.lines_of(op)]
         if lines:
@@ -90,9 +91,8 @@ def _foreign(lab: LabSpec) -> set[DevRef]:
     return {one.ref for one in devices if one.over is not None and one.over.node != one.ref.node}
 
 
-def _is_elsewhere(lab: LabSpec, op: Building) -> bool:
-    """Whether it makes a device in two nodes at once, or needs one that is made so."""
-    foreign = _foreign(lab)
+def _is_elsewhere(foreign: Collection[DevRef], op: Building) -> bool:
+    """Whether it makes a device in two nodes at once, one of *foreign*, or needs one."""
     match op:
         case AddMacvlan(ref=ref):
             return ref in foreign
@@ -129,10 +129,8 @@ def _of_host(lab: LabSpec) -> tuple[list[Building], list[Building]]:
     above = {one.ref.dev for one in own if one.over is not None and one.over.dev in ends}
     before: list[Building] = []
     after: list[Building] = []
-    for op in commands.building(lab):
-        if isinstance(op, MakeNodes) or op.node != HOME or _goes_without_saying(lab, op):
-            continue
-        if _is_elsewhere(lab, op):
+    for op in _by_node(lab).get(HOME, ()):
+        if _goes_without_saying(lab.node(HOME), op):
             continue
         if isinstance(op, AddVeth) and (op.far.ref.node != HOME or op.far.ref.dev in ends):
             continue
@@ -158,16 +156,15 @@ def _names_one_of(op: Building, ends: set[DevName]) -> bool:
             return bool(ends)
 
 
-def _goes_without_saying(lab: LabSpec, op: Building) -> bool:
+def _goes_without_saying(node: NodeSpec, op: Building) -> bool:
     """What containerlab, or the machine, has done anyway."""
     if isinstance(op, SetSysctl):
-        return op.place is None
+        return op.implied
     if not isinstance(op, SetUp):
         return False
-    node = lab.node(op.node)
     own = [*(b.name for b in node.bridges), *(d.ref.dev for d in node.devices)]
     is_end = op.dev not in own
-    return op.dev == "lo" or (op.up and is_end and (op.bridge is None or op.node == HOME))
+    return op.dev == "lo" or (op.up and is_end and (op.bridge is None or node.name == HOME))
 
 
 def _is_hosts_own(lab: LabSpec, link: LinkSpec) -> bool:
@@ -209,18 +206,27 @@ def _link(lab: LabSpec, link: LinkSpec) -> dict[str, Any]:
 
 
 def _nodes(lab: LabSpec) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    done = _by_node(lab)
     for node in lab.nodes:
         if node.name != HOME:
-            lines = list(_exec(lab, node))
+            lines = list(_exec(node, done[node.name]))
             yield node.name, {"exec": lines} if lines else {}
 
 
-def _exec(lab: LabSpec, node: NodeSpec) -> Iterator[str]:
-    """What is done inside a container once its links are there. No shell reads the lines."""
+def _by_node(lab: LabSpec) -> Mapping[NodeName, Sequence[Building]]:
+    """What is done in each; its making is containerlab's, and what takes two comes after."""
+    found: dict[NodeName, list[Building]] = {node.name: [] for node in lab.nodes}
+    foreign = _foreign(lab)
     for op in commands.building(lab):
-        if isinstance(op, MakeNodes) or op.node != node.name or _goes_without_saying(lab, op):
-            continue
-        if _is_elsewhere(lab, op):
+        if not isinstance(op, MakeNodes) and not _is_elsewhere(foreign, op):
+            found[op.node].append(op)
+    return found
+
+
+def _exec(node: NodeSpec, ops: Sequence[Building]) -> Iterator[str]:
+    """What is done inside a container once its links are there. No shell reads the lines."""
+    for op in ops:
+        if _goes_without_saying(node, op):
             continue
         match op:
             case AddVeth(near=near) if near.bridge:
@@ -233,13 +239,13 @@ def _exec(lab: LabSpec, node: NodeSpec) -> Iterator[str]:
                     yield command(["sh", "-c", script])
             case _:
                 yield from commands.lines_of(commands.moved(op, HOME))
-    yield from _downs(lab, node.name)
+    yield from _downs(node, ops)
 
 
-def _downs(lab: LabSpec, node: NodeName) -> Iterator[str]:
+def _downs(node: NodeSpec, ops: Sequence[Building]) -> Iterator[str]:
     """What stays down: containerlab brings up loopback, and every end."""
-    if not lab.node(node).lo:
+    if not node.lo:
         yield command(["ip", "link", "set", "lo", "down"])
-    for op in commands.building(lab):
-        if isinstance(op, AddVeth) and op.near.ref.node == node and not op.up:
+    for op in ops:
+        if isinstance(op, AddVeth) and not op.up:
             yield command(["ip", "link", "set", op.near.ref.dev, "down"])

@@ -57,7 +57,8 @@ def script(lab: LabSpec) -> str:
     """The script: what it is, how to take it down, how to build it, what to do in it."""
     ops = commands.building(lab)
     parts = ["\n".join(_head(lab)), "set -eu", "\n".join(take_down(lab)) + _USAGE.rstrip()]
-    for title, group in groupby(ops, lambda op: _title(lab, op)):
+    quiet = _PROMPT if uses_ipv6(lab) else _SILENT
+    for title, group in groupby(ops, lambda op: _title(op, quiet)):
         lines = list(_lines(list(group)))
         if lines:
             parts.append("\n".join([*comment(title), *lines]))
@@ -95,13 +96,13 @@ def _run(lab: LabSpec) -> Iterator[str]:
     yield from (f"#   {line}" for line in processes(lab, prefixes))
 
 
-def _title(lab: LabSpec, op: Building) -> str:
-    """What part of the script an operation belongs to."""
+def _title(op: Building, quiet: str) -> str:
+    """What part of the script an operation belongs to; *quiet*: that which keeps it quiet."""
     match op:
         case MakeNodes():
             return "The namespaces."
         case SetSysctl() if commands.is_quiet(op):
-            return _PROMPT if uses_ipv6(lab) else _SILENT
+            return quiet
         case SetSysctl(node=node):
             return f"Sysctls of {node}."
         case AddBridge() | Mark():

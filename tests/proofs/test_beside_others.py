@@ -1,0 +1,271 @@
+"""--on-host beside podman's network and a bridge made by hand: theirs is as before, always.
+
+A namespace of the test's own plays the host's part. Podman's network is made there by
+netavark, the program that podman gives this work to, with a container's namespace; no image is
+fetched and no container runs. The other bridge is made by commands.
+"""
+
+import difflib
+import json
+import os
+import random
+import re
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from command import Hopscope
+from hopscope.kernel.waiting import wait_until
+from hoststate import HostState, look, processes, settled
+from leftovers import adopted
+from proofsizes import SEED, Tell, size
+
+pytestmark = [
+    *(pytest.mark.kernel, pytest.mark.root, pytest.mark.slow),
+    pytest.mark.timeout(size(120, 3600)),
+]
+
+ROUNDS: Final = size(4, 40)
+NETAVARK: Final = Path("/usr/lib/podman/netavark")
+LAB: Final = """
+name: beside
+nodes:
+  host:
+    bridges: {hs0br: {}}
+    addresses: {hs0br: 10.244.72.1/24}
+    iptables:
+      - -A FORWARD -i hs0br -j ACCEPT
+      - -t nat -A POSTROUTING -s 10.244.72.0/24 -j MASQUERADE
+  hs1: {addresses: {hs1a: 10.244.72.2/24}}
+  hs2: {addresses: {hs2a: 10.244.72.4/24}}
+links: [[hs1:hs1a, host:hs1b@hs0br], [hs2:hs2a, host:hs2b@hs0br]]
+story:
+  - ping: {from: hs1, to: hs2, expect: {reply: true}}
+  - ping: {from: hs1, to: host, expect: {reply: true}}
+"""
+OURS: Final = re.compile(r"\bhs0br\b|\bhs[12]b\b|hopscope|\b10\.244\.72\.")
+HAND: Final = """
+ip link add hand0 type bridge stp_state 1 forward_delay 200
+ip address add 10.99.0.1/24 dev hand0
+ip link set hand0 up
+ip link add hand1 type veth peer name inner netns {pid}
+ip link set hand1 master hand0 up
+nsenter --target={pid} --net ip address add 10.99.0.2/24 dev inner
+nsenter --target={pid} --net ip link set inner up
+ip route add 10.98.0.0/16 via 10.99.0.2 metric 7
+ip rule add from 10.99.0.0/24 lookup 77
+ip neigh add 10.99.0.9 lladdr 02:00:00:00:00:09 dev hand0
+iptables -N HAND
+iptables -A FORWARD -i hand0 -j HAND
+iptables -A HAND -p tcp --dport 22 -m comment --comment "by hand" -j ACCEPT
+iptables -t nat -A POSTROUTING -s 10.99.0.0/24 ! -o hand0 -j MASQUERADE
+nft add table inet hand
+nft add set inet hand seen {{ type ipv4_addr\\; elements = {{ 10.99.0.2, 10.99.0.3 }} \\; }}
+nft add chain inet hand c {{ type filter hook forward priority 5\\; policy accept\\; }}
+nft add rule inet hand c ip saddr @seen counter accept
+sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.hand0.rp_filter=2
+"""
+PODMAN: Final = {
+    "container_id": "c0ffee" * 10 + "c0ff",
+    "container_name": "one",
+    "networks": {"theirs": {"interface_name": "eth0", "static_ips": ["10.89.7.2"]}},
+    "network_info": {
+        "theirs": {
+            "name": "theirs",
+            "id": "5eed" * 16,
+            "driver": "bridge",
+            "network_interface": "podman7",
+            "subnets": [{"subnet": "10.89.7.0/24", "gateway": "10.89.7.1"}],
+            "ipv6_enabled": False,
+            "internal": False,
+            "dns_enabled": False,
+            "ipam_options": {"driver": "host-local"},
+        }
+    },
+    "port_mappings": [
+        {"host_ip": "", "container_port": 80, "host_port": 8080, "range": 1, "protocol": "tcp"}
+    ],
+}
+"""What podman gives netavark for ``podman run --network theirs -p 8080:80``."""
+
+
+class Host:
+    """What plays the host's part, and the namespaces that others have on it."""
+
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        self.inside = self._keeper(stack, ())
+        self.do("ip link set lo up")
+        self.containers: dict[str, tuple[str, ...]] = {}
+        hand = self._keeper(stack, self.inside)
+        for line in HAND.format(pid=_pid(hand)).strip().splitlines():
+            self.do(line)
+        self.containers["10.99.0.1"] = hand
+        one = self._keeper(stack, self.inside)
+        config = f"{NETAVARK} --config {folder}/netavark"
+        self.do(f"{config} setup /proc/{_pid(one)}/ns/net", stdin=json.dumps(PODMAN))
+        self.containers["10.89.7.1"] = one
+
+    @staticmethod
+    def _keeper(stack: ExitStack, inside: tuple[str, ...]) -> tuple[str, ...]:
+        """A namespace that is there until the end; a command that enters it."""
+        argv = [*inside, "unshare", "--net", "sh", "-c", "echo ready && exec cat"]
+        keeper = stack.enter_context(
+            subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        )
+        assert keeper.stdout is not None
+        assert keeper.stdout.readline() == b"ready\n"
+        return "nsenter", f"--target={keeper.pid}", "--net"
+
+    def do(self, command: str, *, stdin: str = "") -> str:
+        """Run a command there."""
+        argv = [*self.inside, *shlex.split(command)]
+        done = subprocess.run(
+            argv, input=stdin, capture_output=True, text=True, check=False, timeout=20
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr}{done.stdout}"
+        return done.stdout
+
+    def speaks(self) -> bool:
+        """Whether each of theirs reaches its gateway."""
+        asked = [[*i, "ping", "-c1", "-W3", gateway] for gateway, i in self.containers.items()]
+        done = [subprocess.run(argv, capture_output=True, check=False) for argv in asked]
+        return all(one.returncode == 0 for one in done)
+
+    def settled(self) -> bool:
+        """Whether bridges forward, and nothing of theirs changes by itself any more."""
+        return self.speaks() and self.theirs() == self.theirs()
+
+    def all(self) -> HostState:
+        """All that there is, but for the counters of rules, which their own packets move."""
+        found = look(inside=self.inside)
+        return {**found, "nft": list(map(_uncounted, found["nft"]))}
+
+    def theirs(self) -> HostState:
+        """The same without what carries our names or our mark; in its order."""
+        tables = [t for t in self.do("nft list tables").splitlines() if not OURS.search(t)]
+        listed = "".join(self.do(f"nft list {table}") for table in tables)
+        found = {**self.all(), "nft": list(map(_uncounted, listed.splitlines()))}
+        return {
+            part: [line for line in lines if not OURS.search(line)] for part, lines in found.items()
+        }
+
+
+def _uncounted(line: str) -> str:
+    return re.sub(r" packets \d+ bytes \d+", "", line)
+
+
+def changed(before: HostState, after: HostState) -> list[str]:
+    """As diff shows it; lines that only changed places, too."""
+    return [
+        f"{part}: {line}"
+        for part in before
+        for line in difflib.unified_diff(before[part], after[part], lineterm="", n=0)
+    ]
+
+
+def _pid(keeper: tuple[str, ...]) -> str:
+    return keeper[1].partition("=")[2]
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    """With podman's network, and a bridge made by hand."""
+    if os.geteuid() != 0:
+        pytest.skip("--on-host takes root")
+    if not NETAVARK.exists():
+        pytest.skip(f"there is no {NETAVARK}; mend it with: apt-get install netavark")
+    with ExitStack() as stack:
+        yield Host(stack, tmp_path)
+
+
+def _down(hopscope: Hopscope, host: Host) -> None:
+    done = hopscope("down", "beside", before=host.inside)
+    assert done.returncode == 0, done.stderr
+
+
+def _kill_holder(hopscope: Hopscope, host: Host) -> None:
+    """The guardian restores the host."""
+    os.kill(json.loads((hopscope.state / "beside" / "lab.json").read_text())["pid"], signal.SIGKILL)
+    wait_until(lambda: not processes(hopscope.state), "the guardian to end", within=30)
+
+
+def _kill_all(hopscope: Hopscope, host: Host) -> None:
+    """Then the next command restores it."""
+    for pid in sorted(map(int, processes(hopscope.state))):  # the guardian is older
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not processes(hopscope.state), "their end", within=10)
+    _down(hopscope, host)
+
+
+ENDS: Final[tuple[Callable[[Hopscope, Host], None], ...]] = (_down, _kill_holder, _kill_all)
+
+
+@pytest.mark.parametrize("hopscope", ["as-we-are"], indirect=True)
+def test_theirs_is_as_before(hopscope: Hopscope, host: Host, tmp_path: Path, tell: Tell) -> None:
+    """Before, while a lab stands, and afterwards, however it ends: byte by byte."""
+    file = tmp_path / "beside.yaml"
+    file.write_text(LAB)
+    chance = random.Random(SEED)  # noqa: S311 - to be repeated
+    wait_until(host.settled, "their links to settle", within=30)
+    everything, theirs = host.all(), host.theirs()
+    assert any("hand0" in line for line in theirs["links"])
+    for _ in range(ROUNDS):
+        done = hopscope("up", str(file), "--on-host", before=host.inside)
+        assert done.returncode == 0, done.stderr
+        assert changed(theirs, host.theirs()) == [], f"seed {SEED}"
+        assert host.speaks()
+        end = chance.choice(ENDS)
+        end(hopscope, host)
+        left = settled(everything, host.all)
+        assert left == [], f"seed {SEED}: {end.__name__}"
+        assert not (found := changed(theirs, host.theirs())), (
+            f"{chr(10).join(found)} seed {SEED}: {end.__name__}"
+        )
+        assert host.speaks()
+    out = str(tmp_path / "out")
+    done = hopscope("run", str(file), "-q", "--on-host", "--out", out, before=host.inside)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert changed(theirs, host.theirs()) == []
+    tell(f"{ROUNDS} times up and down beside {', '.join(host.containers)}")
+
+
+@pytest.mark.parametrize("hopscope", ["as-we-are"], indirect=True)
+def test_killed_beside_them(hopscope: Hopscope, host: Host, tmp_path: Path, tell: Tell) -> None:
+    """Kill -9 of a run at a random moment: its guardian restores the host, or nothing was done."""
+    file = tmp_path / "beside.yaml"
+    file.write_text(LAB)
+    words = ["run", str(file), "-q", "--on-host", "--out", str(tmp_path / "out")]
+    chance = random.Random(SEED)  # noqa: S311 - to be repeated
+    wait_until(host.settled, "their links to settle", within=30)
+    everything, keepers = host.all(), frozenset(adopted())
+    killed, whole = 0, 0.0
+    for number in range(ROUNDS + 1):
+        process = subprocess.Popen(
+            [*host.inside, *hopscope.argv, *words],
+            env=hopscope.environment(),
+            stderr=subprocess.PIPE,
+        )
+        begun = time.monotonic()
+        try:  # the first goes on to its end, and tells how long that takes
+            process.communicate(timeout=chance.uniform(0, whole) if number else None)
+            whole = time.monotonic() - begun
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            killed += 1
+        told = f"seed {SEED}, round {number}"
+        assert settled(everything, host.all, within=30) == [], told
+        for stale in hopscope.state.iterdir():
+            assert hopscope("down", stale.name, before=host.inside).returncode == 0, told
+        assert list(hopscope.state.iterdir()) == [], told
+        wait_until(lambda: not adopted(keepers), f"{told}: {adopted()} to end", within=10)
+    assert changed(everything, host.all()) == []
+    assert killed >= ROUNDS // 2
+    tell(f"{killed} of {ROUNDS} runs killed beside {', '.join(host.containers)}")
