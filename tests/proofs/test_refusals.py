@@ -45,6 +45,9 @@ CODES: Final = (
 )
 
 
+Value = tuple[NodeName, str, str]
+
+
 class Step(Struct, frozen=True):
     """A part of an operation, and how it is refused: by the kernel itself, or with a number."""
 
@@ -87,6 +90,7 @@ class Refusing:
                 self._instead(patch, "make_nodes", self._make_nodes)
             case ops.SetSysctl():
                 self._instead(patch, "write_all_sysctls", self._write)
+                self._instead(patch, "make_nodes", self._make_with)
             case ops.AddRules():
                 self._instead(patch, "run", self._run)
             case _:
@@ -119,24 +123,43 @@ class Refusing:
         """One name twice."""
         self.struck = True
         if self._step.code:
-            raise KernelError(self._step.code, "nodes", "as it was told to")
+            error = KernelError(self._step.code, "nodes", "as it was told to")
+            more["refused"](error)
+            raise error
         real([*names, names[0]], **more)
 
-    def _write(self, real: Any, values: Sequence[tuple[NodeName, str, str]]) -> None:
-        """A value that is no number."""
-        wanted = (self._step.op.node, self._step.op.path, self._step.op.value)
-        at = values.index(wanted) if wanted in values else None
-        if at is None:
-            real(values)
+    def _make_with(
+        self, real: Any, names: Sequence[NodeName], *, values: Sequence[Value], **more: Any
+    ) -> None:
+        """Nodes, of which one is to have a value that is no number."""
+        at, bad = self._bad(values)
+        if at is None or not self._step.code:
+            real(names, values=bad, **more)
             return
-        self.struck = True
-        if not self._step.code:
-            real([*values[:at], (*wanted[:2], "none"), *values[at + 1 :]])
+        error = KernelError(self._step.code, names[0], "as it was told to")
+        error.index = at
+        more["refused"](error)
+        raise error
+
+    def _write(self, real: Any, values: Sequence[Value]) -> None:
+        """A value that is no number."""
+        at, bad = self._bad(values)
+        if at is None or not self._step.code:
+            real(bad)
             return
         real(values[:at])
-        error = KernelError(self._step.code, str(wanted[0]), "as it was told to")
+        error = KernelError(self._step.code, values[at][0], "as it was told to")
         error.index = at
         raise error
+
+    def _bad(self, values: Sequence[Value]) -> tuple[int | None, Sequence[Value]]:
+        """Which of them is this step's, and all of them with that one wrong."""
+        wanted = (self._step.op.node, self._step.op.path, self._step.op.value)
+        if wanted not in values:
+            return None, values
+        self.struck = True
+        at = values.index(wanted)
+        return at, [*values[:at], (*wanted[:2], "none"), *values[at + 1 :]]
 
     def _run(
         self, real: Any, node: NodeName, argv: Sequence[str], stdin: bytes = b"", **more: Any

@@ -48,8 +48,8 @@ def begin(plan: Plan, sandbox: Sandbox) -> None:
                 making.names,
                 home=making.home,
                 values=[(op.node, op.path, op.value) for op in ours],
-                refused=lambda error: _blame(
-                    error, making if error.index is None else ours[error.index]
+                refused=lambda error: (
+                    _blame(error, making) if error.index is None else _blame_sysctl(error, ours)
                 ),
             )
             _set_sysctls([op for op in early if op.node not in news], sandbox)
@@ -125,8 +125,15 @@ def _set_sysctls(ops: Sequence[SetSysctl], sandbox: Sandbox) -> None:
     try:
         sandbox.write_all_sysctls([(op.node, op.path, op.value) for op in ops])
     except KernelError as error:
-        _blame(error, ops[error.index or 0])
+        _blame_sysctl(error, ops)
         raise
+
+
+def _blame_sysctl(error: KernelError, ops: Sequence[SetSysctl]) -> None:
+    """Unless nobody's line asked for it: what the error says is all that there is to say."""
+    refused = ops[error.index or 0]
+    if refused.place is not None:
+        _blame(error, refused)
 
 
 def _add_rules(op: AddRules, sandbox: Sandbox) -> None:
