@@ -9,6 +9,10 @@ from hopscope.plan.world import rules_text
 
 __all__ = ["essence"]
 
+_CONFIGURED = (
+    *("kind", "mtu", "up", "master", "peer", "queues", "bridge", "port", "over", "macvlan"),
+    *("vxlan", "vlans", "nf_call", "nf_call6"),
+)
 _OF_TIME = ("net.netfilter.nf_conntrack_count",)
 
 
@@ -35,20 +39,23 @@ def _node(node: NodeState, *, sysctls: bool) -> Iterator[tuple[str, Any]]:
             if n.state is NeighbourState.PERMANENT
         ),
     )
+    yield "fdb", sorted((e.bridge, e.mac, e.port) for e in node.fdb if e.static and not e.local)
+    yield "remotes", sorted((r.dev, r.mac, r.remote) for r in node.remotes if r.static)
+    yield (
+        "qdiscs",
+        [(q.dev, q.kind, q.handle, q.parent, q.options) for q in node.qdiscs if q.handle != "0:"],
+    )
     yield "rules", rules_text(node.chains)
     yield "policy", sorted(map(str, node.policy_rules))
     if sysctls:
         yield "sysctls", {k: v for k, v in node.sysctls.items() if k not in _OF_TIME}
 
 
-def _link(link: LinkState) -> tuple[Any, ...]:
-    addresses = sorted(str(a) for a in link.addresses if not a.ip.startswith("fe80:"))
-    master = (
-        link.master,
-        link.peer,
-        bool(link.bridge and link.bridge.stp),
-        link.nf_call,
-        link.nf_call6,
-    )
-    mac = None if link.kind == "bridge" else link.mac  # chosen by chance, or a port's
-    return (link.kind, mac, link.mtu, link.up, *master, addresses)
+def _link(link: LinkState) -> dict[str, Any]:
+    addresses = [(str(a), a.nodad) for a in link.addresses if not a.ip.startswith("fe80:")]
+    chance = link.kind == "bridge"  # its MAC address is chosen by chance, or a port's
+    return {
+        "mac": None if chance else link.mac,
+        "addresses": sorted(addresses),
+        **{key: getattr(link, key) for key in _CONFIGURED},
+    }

@@ -1,8 +1,6 @@
 """A lab that stands becomes what is declared now, by what differs alone, or stays as it was."""
 
-import errno
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +8,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from changing import become, declared, standing, struck, writes_of
 from essence import essence
 from hopscope.errors import CannotError, KernelError, LabExistsError, SpecError, UsageError
 from hopscope.kernel import state
-from hopscope.kernel.sandbox import Sandbox
-from hopscope.lab.declare import built_in, parse
+from hopscope.lab.declare import built_in
 from hopscope.lab.running import RunningLab
 from hopscope.model.change import Action, Subject
-from hopscope.model.lab import LabSpec
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import NodeName
 from hopscope.plan.compile import compile_lab
@@ -63,47 +60,16 @@ links:
 LABS = {**built_in(), "old": OLD, "new": NEW}
 
 
-def declared(text: str) -> LabSpec:
-    """The lab of a text."""
-    return parse(text, "lab.yaml")
-
-
 def indexes(snapshot: Snapshot) -> list[int]:
     """Of all devices: one that was made anew has another."""
     return [link.index for node in snapshot.nodes for link in node.links]
 
 
-@contextmanager
-def standing(text: str) -> Iterator[RunningLab]:
-    """A lab that stands, for a while."""
-    with RunningLab.start(declared(text), text, name="lab") as lab:
-        yield lab
-
-
-def become(lab: RunningLab, text: str) -> list[tuple[str, str, str]]:
-    """Change it, and tell what was changed."""
-    return [(c.action, c.subject, c.name) for c in lab.change(declared(text), text)]
-
-
 @pytest.mark.parametrize("name", LABS)
-def test_a_lab_that_is_as_declared_is_not_touched(
-    records: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lab_that_is_as_declared_is_not_touched(records: Path, name: str) -> None:
     """Not one message, file or tool changes anything in its nodes."""
     with standing(LABS[name]) as lab:
-        writes: list[object] = []
-        for what in ("send", "write_all_sysctls", "make_nodes", "remove_nodes"):
-            monkeypatch.setattr(lab.sandbox, what, _noted(writes, getattr(lab.sandbox, what)))
-        assert become(lab, LABS[name]) == []
-        assert [node for node in writes if not str(node).startswith(".fresh-")] == []
-
-
-def _noted(into: list[object], real: Callable[..., Any]) -> Callable[..., Any]:
-    def noted(node: object, *rest: object, **more: object) -> object:
-        into.append(node[0] if isinstance(node, list) else node)
-        return real(node, *rest, **more)
-
-    return noted
+        assert writes_of(lab, LABS[name]) == []
 
 
 def _hosted(name: str) -> bool:
@@ -193,68 +159,6 @@ def test_few_things_are_done(records: Path) -> None:
         planned = lab.differences(declared(more))
         assert planned.operations == 1
         assert become(lab, more) == [(Action.CREATE, Subject.ADDRESS, "10.244.1.5/24 on veth2a")]
-
-
-class Fault:
-    """Lets *budget* single steps through, fails one, and lets all others through."""
-
-    def __init__(self, sandbox: Sandbox, budget: int) -> None:
-        self._left = budget
-        self.struck = False
-        self._real = {name: getattr(sandbox, name) for name in ("send", "write_all_sysctls", "run")}
-        self._nodes = {name: getattr(sandbox, name) for name in ("make_nodes", "remove_nodes")}
-
-    def send(self, node: NodeName, messages: Sequence[Message]) -> None:
-        """Of a batch, as many as are let through."""
-        allowed = self._take(len(messages))
-        self._real["send"](node, messages[:allowed])
-        if allowed < len(messages):
-            raise self._error(node, allowed)
-
-    def write_all_sysctls(self, values: Sequence[tuple[NodeName, str, str]]) -> None:
-        """One by one."""
-        allowed = self._take(len(values))
-        self._real["write_all_sysctls"](list(values)[:allowed])
-        if allowed < len(values):
-            raise self._error(values[0][0], allowed)
-
-    def run(self, node: NodeName, argv: Sequence[str], stdin: bytes = b"") -> Any:
-        """Only what changes rules is a step."""
-        if (stdin or "-f" in argv) and not node.startswith(".fresh-") and not self._take(1):
-            raise self._error(node, 0)
-        return self._real["run"](node, argv, stdin)
-
-    def make_nodes(self, names: Sequence[NodeName], **more: Any) -> None:
-        """All or none."""
-        if not self._take(1):
-            raise self._error(names[0], 0)
-        self._nodes["make_nodes"](names, **more)
-
-    def remove_nodes(self, names: Sequence[NodeName]) -> None:
-        """All or none."""
-        if not names[0].startswith(".fresh-") and not self._take(1):
-            raise self._error(names[0], 0)
-        self._nodes["remove_nodes"](names)
-
-    def _take(self, wanted: int) -> int:
-        if self.struck or self._left >= wanted:
-            self._left -= wanted
-            return wanted
-        self.struck = True
-        return self._left
-
-    def _error(self, node: str, index: int) -> KernelError:
-        error = KernelError(errno.EIO, node, "injected")
-        error.index = index
-        return error
-
-
-def struck(lab: RunningLab, monkeypatch: pytest.MonkeyPatch, budget: int) -> Fault:
-    """The lab's kernel fails after so many steps."""
-    fault = Fault(lab.sandbox, budget)
-    for name in ("send", "write_all_sysctls", "run", "make_nodes", "remove_nodes"):
-        monkeypatch.setattr(lab.sandbox, name, getattr(fault, name))
-    return fault
 
 
 @pytest.mark.parametrize(("first", "then"), [("old", "new"), ("new", "old"), ("bridge", "ipv6")])

@@ -24,6 +24,7 @@ class Subject(StrEnum):
     NODE = "node"
     DEVICE = "device"
     LINK = "link"
+    PORT = "port"
     ADDRESS = "address"
     ROUTE = "route"
     NEIGHBOUR = "neighbour"

@@ -11,11 +11,11 @@ from hopscope.model.change import Action, Subject
 from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.plan.compare_devices import devices
 from hopscope.plan.compare_layer3 import addresses, neighbours, routes
+from hopscope.plan.compare_ports import ports
 from hopscope.plan.compile import HOME
 from hopscope.plan.difference import NOT_DECLARED, Difference, stays, told
 from hopscope.plan.ops import (
     AddAddress,
-    AddBridge,
     AddVeth,
     MakeNodes,
     Op,
@@ -35,6 +35,7 @@ def differences(wanted: Wanted, world: World) -> list[Difference]:
         *_nodes(wanted, world),
         *_sysctls(wanted, world),
         *devices(wanted, world),
+        *ports(wanted, world),
         *addresses(wanted, world),
         *routes(wanted, world),
         *neighbours(wanted, world),
@@ -46,7 +47,7 @@ def differences(wanted: Wanted, world: World) -> list[Difference]:
 def _others(wanted: Wanted, world: World) -> Iterator[Difference]:
     """What is not compared is made where there is nothing yet."""
     for op in wanted.others if not world.nodes else ():
-        told_already = isinstance(op, AddBridge | AddVeth | AddAddress)
+        told_already = isinstance(op, AddVeth | AddAddress)
         if not told_already and not isinstance(op, MakeNodes | RemoveNodes):
             change = told(Action.CREATE, Subject.PART, op.node, str(op), place=op.place)
             yield Difference(change=change, makes=(op,))

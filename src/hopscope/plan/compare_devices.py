@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from hopscope.model.change import Action, Subject
+from hopscope.model.change import Action, Change, Subject
+from hopscope.model.devices import BridgeState
 from hopscope.model.lookup import is_group
 from hopscope.model.snapshot import LinkState
 from hopscope.model.vocab import DevName, DevRef
-from hopscope.plan.difference import Difference, same, told
+from hopscope.plan.difference import Difference, same, switch, told
 from hopscope.plan.ops import ChangeBridge, ChangeDevice, Op, RemoveDevice
 from hopscope.plan.wanted import Device, Wanted
 from hopscope.plan.world import World
@@ -67,17 +68,7 @@ def _changed(ref: DevRef, device: Device, link: LinkState) -> Iterator[Differenc
     node, dev, place = ref.node, ref.dev, device.place
 
     def one(attribute: str, before: object, after: object, op: Op) -> Difference:
-        change = told(
-            Action.CHANGE,
-            Subject.DEVICE,
-            node,
-            str(dev),
-            attribute=attribute,
-            before=str(before),
-            after=str(after),
-            place=place,
-        )
-        return Difference(change=change, makes=(op,))
+        return _difference(_change(ref, device, attribute, str(before), str(after)), op)
 
     if device.mac is not None and device.mac != link.mac and not is_group(device.mac):
         op: Op = ChangeDevice(node=node, dev=dev, mac=device.mac, place=place)
@@ -88,16 +79,59 @@ def _changed(ref: DevRef, device: Device, link: LinkState) -> Iterator[Differenc
     if device.master != link.master:
         op = ChangeDevice(node=node, dev=dev, bridge=device.master or DevName(""), place=place)
         yield one("bridge", link.master or "none", device.master or "none", op)
-    if link.bridge is not None and device.stp != link.bridge.stp:
-        op = ChangeBridge(node=node, dev=dev, stp=device.stp, place=place)
-        yield one("stp", _switch(link.bridge.stp), _switch(device.stp), op)
+    if device.bridge is not None and link.bridge is not None:
+        yield from _bridge(ref, device, device.bridge, link.bridge)
     if device.kind == "bridge" and device.nf_call != link.nf_call:
         op = ChangeBridge(node=node, dev=dev, nf_call_iptables=device.nf_call, place=place)
-        yield one("nf_call_iptables", _switch(link.nf_call), _switch(device.nf_call), op)
+        yield one("nf_call_iptables", switch(link.nf_call), switch(device.nf_call), op)
     if device.up != link.up:
         op = ChangeDevice(node=node, dev=dev, up=device.up, place=place)
         yield one("state", "up" if link.up else "down", "up" if device.up else "down", op)
 
 
-def _switch(on: bool) -> str:  # noqa: FBT001 - it is what it says
-    return "on" if on else "off"
+def _bridge(
+    ref: DevRef, device: Device, goal: BridgeState, now: BridgeState
+) -> Iterator[Difference]:
+    """The spanning tree first: with it, not every delay is taken."""
+    node, dev, place = ref.node, ref.dev, device.place
+
+    def one(attribute: str, before: str, after: str, op: Op) -> Difference:
+        return _difference(_change(ref, device, attribute, before, after), op)
+
+    if goal.stp != now.stp:
+        op = ChangeBridge(node=node, dev=dev, stp=goal.stp, place=place)
+        yield one("stp", switch(now.stp), switch(goal.stp), op)
+    if _differ(goal.ageing, now.ageing):
+        op = ChangeBridge(node=node, dev=dev, ageing=goal.ageing, place=place)
+        yield one("ageing", f"{now.ageing:g} s", f"{goal.ageing:g} s", op)
+    if _differ(goal.forward_delay, now.forward_delay):
+        op = ChangeBridge(node=node, dev=dev, forward_delay=goal.forward_delay, place=place)
+        yield one("forward_delay", f"{now.forward_delay:g} s", f"{goal.forward_delay:g} s", op)
+    if goal.priority != now.priority:
+        op = ChangeBridge(node=node, dev=dev, priority=goal.priority, place=place)
+        yield one("priority", str(now.priority), str(goal.priority), op)
+    if goal.vlan_filtering != now.vlan_filtering:
+        op = ChangeBridge(node=node, dev=dev, vlan_filtering=goal.vlan_filtering, place=place)
+        yield one("vlan_filtering", switch(now.vlan_filtering), switch(goal.vlan_filtering), op)
+
+
+def _differ(one: float, other: float) -> bool:
+    """Seconds; the kernel keeps them in ticks of its own, and tells them in hundredths."""
+    return abs(one - other) > 0.015
+
+
+def _change(ref: DevRef, device: Device, attribute: str, before: str, after: str) -> Change:
+    return told(
+        Action.CHANGE,
+        Subject.DEVICE,
+        ref.node,
+        str(ref.dev),
+        attribute=attribute,
+        before=before,
+        after=after,
+        place=device.place,
+    )
+
+
+def _difference(change: Change, op: Op) -> Difference:
+    return Difference(change=change, makes=(op,))

@@ -94,12 +94,16 @@ def _making(plan: Plan, found: Sequence[Difference]) -> tuple[Op, ...]:
             case SetSysctl() if id(op) not in place:
                 return -1
             case _:
-                return place[id(op)]
+                return place.get(id(op), len(plan.ops))
 
     placed: list[tuple[float, Op]] = []
+    taken: set[int] = set()
     for one in found:
         at: float | None = None
         for op in one.makes:
+            if id(op) in taken:
+                continue  # one operation that makes several differences go away
+            taken.add(id(op))
             follows = isinstance(op, SetSysctl) and id(op) not in place and at is not None
             at = at + 0.001 if follows and at is not None else order(op)
             placed.append((at, op))

@@ -12,7 +12,7 @@ from hopscope.plan.ops import Op
 from hopscope.plan.wanted import Device, Wanted
 from hopscope.plan.world import World
 
-__all__ = ["NOT_DECLARED", "Difference", "natural", "same", "stays", "told"]
+__all__ = ["NOT_DECLARED", "Difference", "joined", "natural", "same", "stays", "switch", "told"]
 
 NOT_DECLARED: Final = "not declared"
 
@@ -67,6 +67,19 @@ def stays(wanted: Wanted, world: World, ref: DevRef) -> bool:
     if device is None or link is None:
         return False
     return device.kind == "loopback" or same(device, link)
+
+
+def joined(wanted: Wanted, world: World, ref: DevRef) -> bool:
+    """Whether a port stays in its bridge, and with it what the bridge knows of the port."""
+    device, link = wanted.devices.get(ref), world.links.get(ref)
+    if device is None or link is None or device.master is None or device.master != link.master:
+        return False
+    return stays(wanted, world, ref) and stays(wanted, world, DevRef(ref.node, device.master))
+
+
+def switch(on: bool) -> str:  # noqa: FBT001 - it is what it says
+    """As a person reads it."""
+    return "on" if on else "off"
 
 
 def natural(cidr: str, dev: DevName) -> bool:

@@ -71,6 +71,7 @@ class AddRemote(Struct, frozen=True, kw_only=True):
     dev: DevName
     mac: Mac
     remote: str
+    replaces: bool = False  # a lab that stands may have learnt another
     place: Place | None = None
 
     def __str__(self) -> str:
@@ -112,6 +113,7 @@ class AddFdb(Struct, frozen=True, kw_only=True):
     node: NodeName
     dev: DevName
     mac: Mac
+    replaces: bool = False  # a lab that stands may have learnt another
     place: Place | None = None
 
     def __str__(self) -> str:

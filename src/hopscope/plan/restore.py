@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from hopscope.model.devices import BridgeState
 from hopscope.model.snapshot import LinkState, NodeState, Snapshot
 from hopscope.model.vocab import DevRef, Mac, NeighbourState, NodeName
 from hopscope.plan.difference import natural
@@ -16,6 +17,7 @@ from hopscope.plan.ops import (
     NewEnd,
     Op,
     Plan,
+    SetPort,
     SetSysctl,
     SetUp,
 )
@@ -42,6 +44,7 @@ def plan_of(
             *_pairs(snapshot),
             *_sysctls(sysctls, of_devices=True),
             *(op for node in nodes for op in _states(node)),
+            *(op for node in nodes for op in _ports(node)),
             *(op for node in nodes for op in _layer3(node)),
             *(op for node in nodes for op in rules.get(node.name, ())),
         ),
@@ -60,11 +63,16 @@ def _bridges(node: NodeState) -> Iterator[Op]:
     for link in node.links:
         ports = [one for one in node.links if one.master == link.name]
         if link.kind == "bridge":
+            state = link.bridge or BridgeState()
             yield AddBridge(
                 node=node.name,
                 name=link.name,
                 nf_call_iptables=link.nf_call,
-                stp=link.bridge is not None and link.bridge.stp,
+                stp=state.stp,
+                ageing=state.ageing,
+                forward_delay=state.forward_delay,
+                priority=state.priority,
+                vlan_filtering=state.vlan_filtering,
                 mac=link.mac if link.mac not in {port.mac for port in ports} else None,
                 mtu=link.mtu if link.mtu not in {port.mtu for port in ports} else None,
             )
@@ -91,6 +99,12 @@ def _states(node: NodeState) -> Iterator[Op]:
         known = link.kind in ("loopback", "bridge") or (link.kind == "veth" and link.peer)
         if known:
             yield SetUp(node=node.name, dev=link.name, up=link.up, bridge=link.master)
+
+
+def _ports(node: NodeState) -> Iterator[Op]:
+    for link in node.links:
+        if link.master and link.port is not None:
+            yield SetPort(node=node.name, dev=link.name, options=link.port)
 
 
 def _layer3(node: NodeState) -> Iterator[Op]:

@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from hopscope.errors import Place
+from hopscope.model.devices import BridgeState
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
 from hopscope.plan.ops import (
     AddAddress,
@@ -37,10 +38,10 @@ __all__ = ["Device", "Wanted", "interface", "wanted"]
 
 _NOT_COMPARED: Final = (
     *(AddMacvlan, AddVxlan, AddTap, AddRemote),
-    *(SetPort, SetVlans, AddFdb, AddQdisc, AddPolicyRule),
+    *(SetVlans, AddFdb, AddQdisc, AddPolicyRule),
 )
 _MTU: Final = 1500
-_USUAL_BRIDGE: Final = (None, None, None, False)
+_USUAL: Final = BridgeState()
 
 
 class Device(Struct, kw_only=True):
@@ -52,7 +53,7 @@ class Device(Struct, kw_only=True):
     up: bool = False
     master: DevName | None = None
     peer: DevRef | None = None
-    stp: bool = False
+    bridge: BridgeState | None = None
     nf_call: bool = False
     place: Place | None = None
 
@@ -67,6 +68,7 @@ class Wanted(Struct, kw_only=True):
     addresses: dict[tuple[DevRef, str], AddAddress] = field(default_factory=dict)
     routes: list[AddRoute] = field(default_factory=list)
     neighbours: dict[tuple[DevRef, str], AddNeighbour] = field(default_factory=dict)
+    ports: dict[DevRef, SetPort] = field(default_factory=dict)
     sysctls: dict[tuple[NodeName, str], SetSysctl] = field(default_factory=dict)
     rules: dict[NodeName, list[AddRules]] = field(default_factory=dict)
     others: list[Op] = field(default_factory=list)
@@ -97,8 +99,6 @@ def _take(state: Wanted, op: Op) -> None:
             state.sysctls[node, path] = op
         case AddBridge():
             _take_bridge(state, op)
-            if (op.ageing, op.forward_delay, op.priority, op.vlan_filtering) != _USUAL_BRIDGE:
-                state.others.append(op)
         case AddVeth():
             _take_end(state, op, op.near, op.far.ref, up=op.up)
             _take_end(state, op, op.far, op.near.ref, up=False)
@@ -116,6 +116,8 @@ def _take(state: Wanted, op: Op) -> None:
                 state.others.append(op)
         case AddRoute():
             state.routes.append(op)
+        case SetPort(node=node, dev=dev):
+            state.ports[DevRef(node, dev)] = op
         case AddNeighbour(node=node, dev=dev, ip=ip):
             state.neighbours[DevRef(node, dev), str(ip_address(ip))] = op
         case AddRules(node=node):
@@ -136,7 +138,13 @@ def _take_bridge(state: Wanted, op: AddBridge) -> None:
         kind="bridge",
         mac=op.mac,
         mtu=op.mtu,
-        stp=op.stp,
+        bridge=BridgeState(
+            stp=op.stp,
+            ageing=_USUAL.ageing if op.ageing is None else op.ageing,
+            forward_delay=_USUAL.forward_delay if op.forward_delay is None else op.forward_delay,
+            priority=_USUAL.priority if op.priority is None else op.priority,
+            vlan_filtering=op.vlan_filtering,
+        ),
         nf_call=op.nf_call_iptables,
         place=op.place,
     )

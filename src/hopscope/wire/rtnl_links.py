@@ -13,6 +13,7 @@ from hopscope.wire.netlink import (
     NLM_F_APPEND,
     NLM_F_CREATE,
     NLM_F_EXCL,
+    NLM_F_REPLACE,
     Message,
     attr,
     text,
@@ -21,9 +22,9 @@ from hopscope.wire.netlink import (
 )
 from hopscope.wire.rtnl_parts import common, ifinfo, linkinfo, octets, queue_counts
 
-__all__ = ["MACVLAN_MODES", "add_macvlan", "add_remote", "add_vxlan"]
+__all__ = ["MACVLAN_MODES", "add_macvlan", "add_remote", "add_vxlan", "remove_remote"]
 
-RTM_NEWLINK, RTM_NEWNEIGH = 16, 28
+RTM_NEWLINK, RTM_NEWNEIGH, RTM_DELNEIGH = 16, 28, 29
 AF_BRIDGE: Final = 7
 IFLA_IFNAME, IFLA_LINK, IFLA_NET_NS_FD = 3, 5, 28
 IFLA_MACVLAN_MODE: Final = 1
@@ -86,11 +87,30 @@ def add_vxlan(
     return Message(RTM_NEWLINK, _NEW, body + linkinfo("vxlan", data))
 
 
-def add_remote(index: int, mac: Mac, remote: str) -> Message:
-    """A static entry of a vxlan device: frames for *mac* go to *remote*, beside others there."""
-    state = NUD_NOARP | NUD_PERMANENT
+def add_remote(index: int, mac: Mac, remote: str, *, replaces: bool = False) -> Message:
+    """A static entry of a vxlan device: frames for *mac* go to *remote*, beside others there.
+
+    With *replaces*, an entry that was learnt may be in its place.
+    """
+    alone = NLM_F_REPLACE if replaces else NLM_F_EXCL
+    flags = NLM_F_CREATE | (NLM_F_APPEND if _several(mac) else alone)
+    body = _entry(index, mac, NUD_NOARP | NUD_PERMANENT)
+    return Message(RTM_NEWNEIGH, flags, body + attr(NDA_DST, ip_address(remote).packed))
+
+
+def remove_remote(index: int, mac: Mac, remote: str) -> Message:
+    """Remove what `add_remote` added; the only remote of *mac* whatever it is."""
+    body = _entry(index, mac, 0)
+    if _several(mac):
+        body += attr(NDA_DST, ip_address(remote).packed)
+    return Message(RTM_DELNEIGH, 0, body)
+
+
+def _entry(index: int, mac: Mac, state: int) -> bytes:
     body = struct.pack("=BBHiHBB", AF_BRIDGE, 0, 0, index, state, NTF_SELF, 0)
-    body += attr(NDA_LLADDR, octets(mac)) + attr(NDA_DST, ip_address(remote).packed)
-    # only of all zeros and of groups there may be several (vxlan_fdb_update_existing)
-    group = int(mac[:2], 16) & 1 or not mac.strip("0:")
-    return Message(RTM_NEWNEIGH, NLM_F_CREATE | (NLM_F_APPEND if group else NLM_F_EXCL), body)
+    return body + attr(NDA_LLADDR, octets(mac))
+
+
+def _several(mac: Mac) -> bool:
+    """Only of all zeros and of groups there may be several (vxlan_fdb_update_existing)."""
+    return bool(int(mac[:2], 16) & 1) or not mac.strip("0:")
