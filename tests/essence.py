@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from hopscope.model.snapshot import LinkState, NodeState, Snapshot
+from hopscope.model.traffic import Htb, Shaping, Tbf
 from hopscope.model.vocab import NeighbourState
 from hopscope.plan.world import rules_text
 
@@ -43,12 +46,23 @@ def _node(node: NodeState, *, sysctls: bool) -> Iterator[tuple[str, Any]]:
     yield "remotes", sorted((r.dev, r.mac, r.remote) for r in node.remotes if r.static)
     yield (
         "qdiscs",
-        [(q.dev, q.kind, q.handle, q.parent, q.options) for q in node.qdiscs if q.handle != "0:"],
+        [
+            (q.dev, q.kind, q.handle, q.parent, _rounded(q.options))
+            for q in node.qdiscs
+            if q.handle != "0:"
+        ],
     )
     yield "rules", rules_text(node.chains)
     yield "policy", sorted(map(str, node.policy_rules))
     if sysctls:
         yield "sysctls", {k: v for k, v in node.sysctls.items() if k not in _OF_TIME}
+
+
+def _rounded(options: Shaping | None) -> Shaping | None:
+    """The kernel keeps a burst as a time, and each telling makes it a tick shorter."""
+    if isinstance(options, Tbf | Htb):
+        return replace(options, burst=round(options.burst, -3))
+    return options
 
 
 def _link(link: LinkState) -> dict[str, Any]:

@@ -16,17 +16,20 @@ from hopscope.lab.running import RunningLab
 pytestmark = pytest.mark.kernel
 
 
-def lab(bridge: str = "", port: str = "") -> str:
+def lab(
+    bridge: str = "", port: str = "", end: str = "", link: str = "", ns1: str = "", host: str = ""
+) -> str:
     """Two nodes on a bridge, with these additions."""
     return f"""
 name: lab
 nodes:
   host:
     bridges: {{br0: {{{bridge}}}}}
-  ns1: {{addresses: {{eth0: 10.0.0.1/24}}}}
+    {host}
+  ns1: {{addresses: {{eth0: 10.0.0.1/24}}, {ns1}}}
   ns2: {{addresses: {{eth0: 10.0.0.2/24}}}}
 links:
-  - {{ends: [ns1:eth0, {{end: "host:p1@br0", {port}}}]}}
+  - {{ends: [{{end: "ns1:eth0", {end}}}, {{end: "host:p1@br0", {port}}}], {link}}}
   - [ns2:eth0, host:p2@br0]
 """
 
@@ -42,6 +45,14 @@ CHANGES: Final = {
     "learning": (PLAIN, lab(port="learning: false")),
     "a cost": (lab(port="cost: 7"), lab(port="cost: 9")),
     "a cost, added": (PLAIN, lab(port="cost: 7, isolated: true")),
+    "a rate": (lab(link="rate: 10mbit"), lab(link="rate: 1mbit")),
+    "a rate, added": (PLAIN, lab(end="rate: 10mbit")),
+    "htb": (
+        lab(end="rate: {rate: 10mbit, kind: htb, ceil: 20mbit}"),
+        lab(end="rate: {rate: 10mbit, kind: htb, ceil: 30mbit, burst: 64kb}"),
+    ),
+    "htb for tbf": (lab(end="rate: {rate: 7gbit, kind: htb}"), lab(end="rate: 7gbit")),
+    "a rate on another end": (lab(end="rate: 333kbit"), lab(port="rate: 333kbit")),
 }
 """Two labs, of which each becomes the other."""
 
@@ -106,6 +117,38 @@ DRIFT: Final = {
     "a port out": (lab(port="cost: 7, isolated: true"), "host", "ip link set p1 nomaster"),
     "a link": (lab(port="cost: 7, isolated: true"), "host", "ip link del p1"),
     "a bridge": (lab("ageing: 60", "isolated: true"), "host", "ip link del br0"),
+    "a rate": (
+        lab(end="rate: 10mbit"),
+        "ns1",
+        "tc qdisc change dev eth0 root tbf rate 1mbit burst 5000 latency 9ms",
+    ),
+    "a rate removed": (lab(end="rate: 10mbit"), "ns1", "tc qdisc del dev eth0 root"),
+    "a rate added": (
+        PLAIN,
+        "ns1",
+        "tc qdisc add dev eth0 root tbf rate 1mbit burst 5000 latency 9ms",
+    ),
+    "a class": (
+        lab(end="rate: {rate: 10mbit, kind: htb}"),
+        "ns1",
+        "tc class change dev eth0 classid 1:1 htb rate 11mbit",
+    ),
+    "another kind": (
+        lab(end="rate: 10mbit"),
+        "ns1",
+        "tc qdisc replace dev eth0 root handle 2: pfifo",
+    ),
+    "a queueing discipline below": (
+        lab(end="rate: 10mbit"),
+        "ns1",
+        "tc qdisc add dev eth0 parent 1:1 handle 7: pfifo limit 5",
+    ),
+    "one for what comes in": (
+        lab(end="rate: 10mbit"),
+        "ns1",
+        "tc qdisc add dev eth0 handle ffff: ingress",
+    ),
+    "a device with a rate": (lab(end="rate: 10mbit"), "ns1", "ip link del eth0"),
 }
 """A lab, a node, and a command that someone types there."""
 

@@ -176,8 +176,8 @@ class _Reconciliation:
         firewall.reset(self._sandbox, fresh)
         return chains
 
-    def world(self, ignored: frozenset[DevRef] = frozenset()) -> World:
-        """What there is now."""
+    def world(self, strangers: frozenset[DevRef] | None = None) -> World:
+        """What there is now; with *strangers*, of what a plan can tell and of no such devices."""
         nodes = self._sandbox.nodes
         self._sandbox.prepare(nodes, (NETLINK_ROUTE, NETLINK_NETFILTER))
         sysctls: dict[tuple[NodeName, str], str | None] = {}
@@ -191,7 +191,8 @@ class _Reconciliation:
             sysctls=sysctls,
             defaults=self._defaults,
             expected_rules=self._rules,
-            ignored=ignored,
+            ignored=strangers or (),
+            only_told=strangers is not None,
         )
 
     def difference(self) -> Convergence:

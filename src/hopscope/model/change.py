@@ -25,6 +25,7 @@ class Subject(StrEnum):
     DEVICE = "device"
     LINK = "link"
     PORT = "port"
+    QDISC = "qdisc"
     ADDRESS = "address"
     ROUTE = "route"
     NEIGHBOUR = "neighbour"

@@ -12,6 +12,7 @@ from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.plan.compare_devices import devices
 from hopscope.plan.compare_layer3 import addresses, neighbours, routes
 from hopscope.plan.compare_ports import ports
+from hopscope.plan.compare_traffic import qdiscs
 from hopscope.plan.compile import HOME
 from hopscope.plan.difference import NOT_DECLARED, Difference, stays, told
 from hopscope.plan.ops import (
@@ -36,6 +37,7 @@ def differences(wanted: Wanted, world: World) -> list[Difference]:
         *_sysctls(wanted, world),
         *devices(wanted, world),
         *ports(wanted, world),
+        *qdiscs(wanted, world),
         *addresses(wanted, world),
         *routes(wanted, world),
         *neighbours(wanted, world),

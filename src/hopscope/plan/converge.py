@@ -18,7 +18,11 @@ from hopscope.plan.ops import (
     Plan,
     RemoveAddress,
     RemoveDevice,
+    RemoveFdb,
     RemoveNeighbour,
+    RemovePolicyRules,
+    RemoveQdisc,
+    RemoveRemote,
     RemoveRoute,
     ResetRules,
     SetSysctl,
@@ -27,7 +31,10 @@ from hopscope.plan.world import World
 
 __all__ = ["Convergence", "converge"]
 
-_REMOVALS: Final = (ResetRules, RemoveNeighbour, RemoveRoute, RemoveAddress, RemoveDevice)
+_REMOVALS: Final = (
+    *(ResetRules, RemovePolicyRules, RemoveNeighbour, RemoveRoute, RemoveAddress),
+    *(RemoveFdb, RemoveRemote, RemoveQdisc, RemoveDevice),
+)
 
 
 class Convergence(Struct, frozen=True, kw_only=True):

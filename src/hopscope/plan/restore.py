@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping
 from hopscope.model.devices import BridgeState
 from hopscope.model.snapshot import LinkState, NodeState, Snapshot
 from hopscope.model.vocab import DevRef, Mac, NeighbourState, NodeName
+from hopscope.plan.compare_traffic import declarable
 from hopscope.plan.difference import natural
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
     AddNeighbour,
+    AddQdisc,
     AddRoute,
     AddRules,
     AddVeth,
@@ -45,6 +47,7 @@ def plan_of(
             *_sysctls(sysctls, of_devices=True),
             *(op for node in nodes for op in _states(node)),
             *(op for node in nodes for op in _ports(node)),
+            *(op for node in nodes for op in _qdiscs(node)),
             *(op for node in nodes for op in _layer3(node)),
             *(op for node in nodes for op in rules.get(node.name, ())),
         ),
@@ -105,6 +108,18 @@ def _ports(node: NodeState) -> Iterator[Op]:
     for link in node.links:
         if link.master and link.port is not None:
             yield SetPort(node=node.name, dev=link.name, options=link.port)
+
+
+def _qdiscs(node: NodeState) -> Iterator[Op]:
+    for one in declarable(node):
+        if one.options is not None:
+            yield AddQdisc(
+                node=node.name,
+                dev=one.dev,
+                options=one.options,
+                handle=one.handle,
+                parent=one.parent,
+            )
 
 
 def _layer3(node: NodeState) -> Iterator[Op]:

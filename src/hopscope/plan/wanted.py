@@ -38,7 +38,7 @@ __all__ = ["Device", "Wanted", "interface", "wanted"]
 
 _NOT_COMPARED: Final = (
     *(AddMacvlan, AddVxlan, AddTap, AddRemote),
-    *(SetVlans, AddFdb, AddQdisc, AddPolicyRule),
+    *(SetVlans, AddFdb, AddPolicyRule),
 )
 _MTU: Final = 1500
 _USUAL: Final = BridgeState()
@@ -69,6 +69,7 @@ class Wanted(Struct, kw_only=True):
     routes: list[AddRoute] = field(default_factory=list)
     neighbours: dict[tuple[DevRef, str], AddNeighbour] = field(default_factory=dict)
     ports: dict[DevRef, SetPort] = field(default_factory=dict)
+    qdiscs: dict[DevRef, list[AddQdisc]] = field(default_factory=dict)
     sysctls: dict[tuple[NodeName, str], SetSysctl] = field(default_factory=dict)
     rules: dict[NodeName, list[AddRules]] = field(default_factory=dict)
     others: list[Op] = field(default_factory=list)
@@ -118,6 +119,8 @@ def _take(state: Wanted, op: Op) -> None:
             state.routes.append(op)
         case SetPort(node=node, dev=dev):
             state.ports[DevRef(node, dev)] = op
+        case AddQdisc(node=node, dev=dev):
+            state.qdiscs.setdefault(DevRef(node, dev), []).append(op)
         case AddNeighbour(node=node, dev=dev, ip=ip):
             state.neighbours[DevRef(node, dev), str(ip_address(ip))] = op
         case AddRules(node=node):
