@@ -53,6 +53,14 @@ CHANGES: Final = {
     ),
     "htb for tbf": (lab(end="rate: {rate: 7gbit, kind: htb}"), lab(end="rate: 7gbit")),
     "a rate on another end": (lab(end="rate: 333kbit"), lab(port="rate: 333kbit")),
+    "policy": (
+        lab(
+            ns1="policy: [{from: 10.0.0.1, lookup: 100}], routes: [default via 10.0.0.2 table 100]"
+        ),
+        lab(ns1="policy: [from 10.0.0.1 prohibit priority 9, fwmark 7 lookup main]"),
+    ),
+    "policy, added": (PLAIN, lab(ns1="policy: [{iif: eth0, to: 10.9.0.0/16, action: blackhole}]")),
+    "policy of IPv6": (PLAIN, lab(ns1='policy: [{from: "fd00::/8", lookup: main, priority: 5}]')),
 }
 """Two labs, of which each becomes the other."""
 
@@ -103,6 +111,7 @@ def _struck(one: RunningLab, then: str, budget: int) -> str:
     return "".join(told) if fault.struck else ""
 
 
+POLICY: Final = lab(ns1="policy: [{from: 10.0.0.1, lookup: main, priority: 9}]")
 DRIFT: Final = {
     "ageing": (lab("ageing: 60"), "host", "ip link set br0 type bridge ageing_time 700"),
     "usual ageing": (PLAIN, "host", "ip link set br0 type bridge ageing_time 700"),
@@ -149,6 +158,17 @@ DRIFT: Final = {
         "tc qdisc add dev eth0 handle ffff: ingress",
     ),
     "a device with a rate": (lab(end="rate: 10mbit"), "ns1", "ip link del eth0"),
+    "a rule": (POLICY, "ns1", "ip rule del pref 9; ip rule add pref 9 from 10.0.0.1 blackhole"),
+    "a rule removed": (POLICY, "ns1", "ip rule del pref 9"),
+    "a rule added": (POLICY, "ns1", "ip rule add pref 8 fwmark 0/3 lookup 7"),
+    "a rule of IPv6": (PLAIN, "ns1", "ip -6 rule add pref 8 from fd00::1 lookup 7"),
+    "a rule beside another": (POLICY, "ns1", "ip rule add pref 9 iif lo unreachable"),
+    "rules that no lab declares": (
+        POLICY,
+        "ns1",
+        "ip rule add pref 9 tos 0x10 lookup 7; ip rule add pref 9 ipproto icmp lookup 7",
+    ),
+    "the usual rules removed": (PLAIN, "ns1", "ip rule flush; ip -6 rule del pref 32766"),
 }
 """A lab, a node, and a command that someone types there."""
 

@@ -28,6 +28,7 @@ class Subject(StrEnum):
     QDISC = "qdisc"
     ADDRESS = "address"
     ROUTE = "route"
+    POLICY = "policy"
     NEIGHBOUR = "neighbour"
     SYSCTL = "sysctl"
     RULES = "rules"

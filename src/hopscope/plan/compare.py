@@ -11,6 +11,7 @@ from hopscope.model.change import Action, Subject
 from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.plan.compare_devices import devices
 from hopscope.plan.compare_layer3 import addresses, neighbours, routes
+from hopscope.plan.compare_policy import policy
 from hopscope.plan.compare_ports import ports
 from hopscope.plan.compare_traffic import qdiscs
 from hopscope.plan.compile import HOME
@@ -40,6 +41,7 @@ def differences(wanted: Wanted, world: World) -> list[Difference]:
         *qdiscs(wanted, world),
         *addresses(wanted, world),
         *routes(wanted, world),
+        *policy(wanted, world),
         *neighbours(wanted, world),
         *_rules(wanted, world),
         *_others(wanted, world),

@@ -5,12 +5,14 @@ from collections.abc import Iterator, Mapping
 from hopscope.model.devices import BridgeState
 from hopscope.model.snapshot import LinkState, NodeState, Snapshot
 from hopscope.model.vocab import DevRef, Mac, NeighbourState, NodeName
+from hopscope.plan.compare_policy import declarable_rules
 from hopscope.plan.compare_traffic import declarable
 from hopscope.plan.difference import natural
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
     AddNeighbour,
+    AddPolicyRule,
     AddQdisc,
     AddRoute,
     AddRules,
@@ -139,6 +141,8 @@ def _layer3(node: NodeState) -> Iterator[Op]:
                 source=route.source,
                 table=route.table,
             )
+    for rule in declarable_rules(node):
+        yield AddPolicyRule(node=node.name, rule=rule)
     for entry in node.neighbours:
         if entry.state is NeighbourState.PERMANENT and entry.mac is not None:
             yield AddNeighbour(node=node.name, dev=entry.dev, ip=entry.ip, mac=entry.mac)

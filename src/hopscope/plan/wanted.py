@@ -38,7 +38,7 @@ __all__ = ["Device", "Wanted", "interface", "wanted"]
 
 _NOT_COMPARED: Final = (
     *(AddMacvlan, AddVxlan, AddTap, AddRemote),
-    *(SetVlans, AddFdb, AddPolicyRule),
+    *(SetVlans, AddFdb),
 )
 _MTU: Final = 1500
 _USUAL: Final = BridgeState()
@@ -70,6 +70,7 @@ class Wanted(Struct, kw_only=True):
     neighbours: dict[tuple[DevRef, str], AddNeighbour] = field(default_factory=dict)
     ports: dict[DevRef, SetPort] = field(default_factory=dict)
     qdiscs: dict[DevRef, list[AddQdisc]] = field(default_factory=dict)
+    policy: dict[NodeName, list[AddPolicyRule]] = field(default_factory=dict)
     sysctls: dict[tuple[NodeName, str], SetSysctl] = field(default_factory=dict)
     rules: dict[NodeName, list[AddRules]] = field(default_factory=dict)
     others: list[Op] = field(default_factory=list)
@@ -96,8 +97,6 @@ def _take(state: Wanted, op: Op) -> None:
             state.nodes = names
             for name in names:
                 state.devices[DevRef(name, DevName("lo"))] = Device(kind="loopback", mtu=None)
-        case SetSysctl(node=node, path=path):
-            state.sysctls[node, path] = op
         case AddBridge():
             _take_bridge(state, op)
         case AddVeth():
@@ -111,24 +110,35 @@ def _take(state: Wanted, op: Op) -> None:
             device.up = op.up
             device.master = op.bridge or device.master
             device.mtu = op.mtu or device.mtu
+        case Mark():
+            pass  # whose a device is, not how it is
+        case _ if isinstance(op, _NOT_COMPARED):
+            state.others.append(op)
+        case _:
+            _take_part(state, op)
+
+
+def _take_part(state: Wanted, op: Op) -> None:
+    """What is on a device, or of a node."""
+    match op:
+        case SetSysctl(node=node, path=path):
+            state.sysctls[node, path] = op
+        case SetPort(node=node, dev=dev):
+            state.ports[DevRef(node, dev)] = op
+        case AddQdisc(node=node, dev=dev):
+            state.qdiscs.setdefault(DevRef(node, dev), []).append(op)
         case AddAddress(node=node, dev=dev, cidr=cidr):
             state.addresses[DevRef(node, dev), interface(cidr)] = op
             if op.dad:
                 state.others.append(op)
         case AddRoute():
             state.routes.append(op)
-        case SetPort(node=node, dev=dev):
-            state.ports[DevRef(node, dev)] = op
-        case AddQdisc(node=node, dev=dev):
-            state.qdiscs.setdefault(DevRef(node, dev), []).append(op)
+        case AddPolicyRule(node=node):
+            state.policy.setdefault(node, []).append(op)
         case AddNeighbour(node=node, dev=dev, ip=ip):
             state.neighbours[DevRef(node, dev), str(ip_address(ip))] = op
         case AddRules(node=node):
             state.rules.setdefault(node, []).append(op)
-        case Mark():
-            pass  # whose a device is, not how it is
-        case _ if isinstance(op, _NOT_COMPARED):
-            state.others.append(op)
         case _:
             message = f"a plan for fresh namespaces holds no such operation: {op}"
             raise TypeError(message)
