@@ -5,12 +5,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from hopscope.model.snapshot import LinkState, NodeState, Snapshot
+from hopscope.model.snapshot import LinkState, NodeState, Route, Snapshot
 from hopscope.model.traffic import Htb, Shaping, Tbf
-from hopscope.model.vocab import NeighbourState
+from hopscope.model.vocab import Family, NeighbourState
 from hopscope.plan.world import rules_text
 
-__all__ = ["essence"]
+__all__ = ["essence", "unlike"]
 
 _CONFIGURED = (
     *("kind", "mtu", "up", "master", "peer", "queues", "bridge", "port", "over", "macvlan"),
@@ -24,6 +24,16 @@ def essence(snapshot: Snapshot, *, sysctls: bool = True) -> dict[str, Any]:
     return {node.name: dict(_node(node, sysctls=sysctls)) for node in snapshot.nodes}
 
 
+def unlike(one: Any, other: Any, where: str = "") -> list[str]:
+    """In what two of these differ, for a test that fails."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        keys = {**one, **other}
+        return [
+            told for key in keys for told in unlike(one.get(key), other.get(key), f"{where}/{key}")
+        ]
+    return [] if one == other else [f"{where}: {one} ≠ {other}"]
+
+
 def _node(node: NodeState, *, sysctls: bool) -> Iterator[tuple[str, Any]]:
     yield "links", {link.name: _link(link) for link in node.links}
     yield (
@@ -31,7 +41,7 @@ def _node(node: NodeState, *, sysctls: bool) -> Iterator[tuple[str, Any]]:
         sorted(
             str((r.family, r.destination, r.table, r.type, r.dev, r.via, r.source, r.metric))
             for r in node.routes
-            if not r.destination.startswith("fe80:")  # its local entry waits for detection
+            if not _follows(r)
         ),
     )
     yield (
@@ -56,6 +66,15 @@ def _node(node: NodeState, *, sysctls: bool) -> Iterator[tuple[str, Any]]:
     yield "policy", sorted(map(str, node.policy_rules))
     if sysctls:
         yield "sysctls", {k: v for k, v in node.sysctls.items() if k not in _OF_TIME}
+
+
+def _follows(route: Route) -> bool:
+    """Whether the kernel makes it by itself a moment later: with the carrier, or after detection.
+
+    Its worker for IPv6 addresses does (addrconf_dad_work, addrconf_notify).
+    """
+    own = route.type in ("local", "multicast", "anycast")
+    return route.family is Family.IP6 and (own or route.destination.startswith("fe80:"))
 
 
 def _rounded(options: Shaping | None) -> Shaping | None:

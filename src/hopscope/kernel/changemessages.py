@@ -91,7 +91,7 @@ def _removal(
             return rtnl.remove_neighbour(index, ip)
         case RemoveFdb(mac=mac):
             return rtnl_bridge.remove_fdb(index, mac)
-        case RemoveRemote(mac=mac, remote=remote):
-            return rtnl_links.remove_remote(index, mac, remote)
+        case RemoveRemote(mac=mac):
+            return rtnl_links.remove_remotes(index, mac)
         case RemoveQdisc(parent=parent):
             return traffic.remove_qdisc(index, parent)

@@ -53,7 +53,8 @@ def messages_of(plan: Plan, op: Op, sandbox: Sandbox) -> list[Message]:
             return [_vxlan(plan, op)]
         case AddRemote():
             index = plan.indexes[DevRef(op.node, op.dev)]
-            return [rtnl_links.add_remote(index, op.mac, op.remote, replaces=op.replaces)]
+            via = plan.indexes[DevRef(op.node, op.via)] if op.via else None
+            return [rtnl_links.add_remote(index, op.mac, op.remote, via=via, replaces=op.replaces)]
         case SetPort() | SetVlans() | AddFdb() | AddQdisc():
             return _setting(plan, op)
         case Mark():

@@ -25,6 +25,9 @@ class Subject(StrEnum):
     DEVICE = "device"
     LINK = "link"
     PORT = "port"
+    VLANS = "vlans"
+    FDB = "fdb"
+    REMOTE = "remote"
     QDISC = "qdisc"
     ADDRESS = "address"
     ROUTE = "route"
@@ -32,7 +35,6 @@ class Subject(StrEnum):
     NEIGHBOUR = "neighbour"
     SYSCTL = "sysctl"
     RULES = "rules"
-    PART = "part"  # told by its operation
     PROCESS = "process"
 
 

@@ -158,16 +158,15 @@ class RemoveFdb(Struct, frozen=True, kw_only=True):
 
 
 class RemoveRemote(Struct, frozen=True, kw_only=True):
-    """Remove where a vxlan device sends frames for a MAC address."""
+    """Remove all that a vxlan device knows of where frames for a MAC address go."""
 
     node: NodeName
     dev: DevName
     mac: Mac
-    remote: str
     place: Place | None = None
 
     def __str__(self) -> str:
-        return f"{self.node}/{self.dev}: removing the remote {self.remote} of {self.mac}"
+        return f"{self.node}/{self.dev}: removing the remotes of {self.mac}"
 
 
 class RemoveQdisc(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from hopscope.model.devices import BridgeState
 from hopscope.model.lookup import is_group
 from hopscope.model.snapshot import LinkState
 from hopscope.model.vocab import DevName, DevRef
-from hopscope.plan.difference import Difference, same, switch, told
+from hopscope.plan.difference import Difference, stays, switch, told
 from hopscope.plan.ops import ChangeBridge, ChangeDevice, Op, RemoveDevice
 from hopscope.plan.wanted import Device, Wanted
 from hopscope.plan.world import World
@@ -19,10 +19,8 @@ def devices(wanted: Wanted, world: World) -> Iterator[Difference]:
     """Made, changed, and left over."""
     met: set[DevRef] = set()
     for ref, device in wanted.devices.items():
-        if device.kind == "other":
-            continue
         link = world.links.get(ref)
-        if link is not None and (device.kind == "loopback" or same(device, link)):
+        if link is not None and stays(wanted, world, ref):
             yield from _changed(ref, device, link)
         elif ref not in met and device.kind != "loopback":
             met |= {ref, *((device.peer,) if device.peer else ())}
@@ -42,15 +40,29 @@ def _made(wanted: Wanted, world: World, ref: DevRef, device: Device) -> Differen
     ]
     subject = Subject.DEVICE if device.peer is None else Subject.LINK
     name = str(ref.dev) if device.peer is None else f"{ref.dev} – {device.peer}"
-    why = "what has that name is another device, and is removed" if in_the_way else ""
+    why = _why(device, world.links.get(ref)) if in_the_way else ""
     change = told(Action.CREATE, subject, ref.node, name, place=op.place, why=why)
     return Difference(change=change, removes=tuple(in_the_way), makes=(op, *then))
+
+
+def _why(device: Device, link: LinkState | None) -> str:
+    """Why what is there cannot become it."""
+    if link is None or (device.kind, device.peer) != (link.kind, link.peer):
+        return "what has that name is another device, and is removed"
+    now, goal = link.vxlan, device.vxlan
+    fields = goal.__struct_fields__ if goal is not None and now is not None else ()
+    told = [key for key in fields if getattr(now, key) != getattr(goal, key)]
+    told += ["over"] if device.over != link.over else []
+    told += ["mode"] if device.mode != link.macvlan else []
+    told += ["queues"] if device.queues != link.queues and device.kind != "tap" else []
+    what = f"another {', '.join(told)}" if told else "made anew with what belongs to it"
+    return f"{what}: it is removed first" if told else what
 
 
 def _left_over(wanted: Wanted, world: World) -> Iterator[Difference]:
     met: set[DevRef] = set()
     for ref, link in world.links.items():
-        if ref in wanted.devices or ref.node not in wanted.nodes or ref in met:
+        if ref in wanted.devices or ref in met or not _in_the_way(wanted, ref, link):
             continue
         met |= {ref, *((link.peer,) if link.peer else ())}
         if link.peer in wanted.devices and link.peer in world.links:
@@ -61,6 +73,12 @@ def _left_over(wanted: Wanted, world: World) -> Iterator[Difference]:
             change=told(Action.REMOVE, subject, ref.node, name),
             removes=(RemoveDevice(node=ref.node, dev=ref.dev),),
         )
+
+
+def _in_the_way(wanted: Wanted, ref: DevRef, link: LinkState) -> bool:
+    """Not of a node that goes, unless it lies over a device that stays, which it may block."""
+    below = link.over.node if link.over is not None else ref.node
+    return ref.node in wanted.nodes or below in wanted.nodes
 
 
 def _changed(ref: DevRef, device: Device, link: LinkState) -> Iterator[Difference]:

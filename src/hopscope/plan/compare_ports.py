@@ -19,11 +19,11 @@ __all__ = ["ports"]
 _USUAL: Final = PortOptions()
 _COSTS: Final[Mapping[str, frozenset[int]]] = {
     "veth": frozenset({2}),
-    "tap": frozenset({100}),
+    "tap": frozenset({2, 100}),
     "macvlan": frozenset({2, 100}),
     "vxlan": frozenset({2, 100}),
 }
-"""Kind of a device → the costs that a bridge may give it by itself (port_cost, br_if.c)."""
+"""Kind of a device → the costs that a bridge may give it, by its speed (port_cost, br_if.c)."""
 
 
 def ports(wanted: Wanted, world: World) -> Iterator[Difference]:

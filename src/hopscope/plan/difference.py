@@ -15,6 +15,7 @@ from hopscope.plan.world import World
 __all__ = ["NOT_DECLARED", "Difference", "joined", "natural", "same", "stays", "switch", "told"]
 
 NOT_DECLARED: Final = "not declared"
+_QUEUED: Final = ("veth", "macvlan", "vxlan")
 
 
 class Difference(Struct, frozen=True, kw_only=True):
@@ -58,7 +59,11 @@ def told(
 
 def same(device: Device, link: LinkState) -> bool:
     """Whether the one may become the other."""
-    return device.kind == link.kind and device.peer == link.peer
+    return (
+        (device.kind, device.peer, device.over) == (link.kind, link.peer, link.over)
+        and (device.mode, device.vxlan) == (link.macvlan, link.vxlan)
+        and (device.queues == link.queues or device.kind not in _QUEUED)
+    )
 
 
 def stays(wanted: Wanted, world: World, ref: DevRef) -> bool:
@@ -66,7 +71,12 @@ def stays(wanted: Wanted, world: World, ref: DevRef) -> bool:
     device, link = wanted.devices.get(ref), world.links.get(ref)
     if device is None or link is None:
         return False
-    return device.kind == "loopback" or same(device, link)
+    if device.kind == "loopback":
+        return True
+    other, far = wanted.devices.get(device.peer or ref), world.links.get(device.peer or ref)
+    if not same(device, link) or other is None or far is None or not same(other, far):
+        return False
+    return device.over is None or stays(wanted, world, device.over)
 
 
 def joined(wanted: Wanted, world: World, ref: DevRef) -> bool:

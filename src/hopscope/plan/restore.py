@@ -1,6 +1,6 @@
 """A plan that makes what there was: a Snapshot, told as operations in fresh namespaces."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from hopscope.model.devices import BridgeState
 from hopscope.model.snapshot import LinkState, NodeState, Snapshot
@@ -11,9 +11,11 @@ from hopscope.plan.difference import natural
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
+    AddFdb,
     AddNeighbour,
     AddPolicyRule,
     AddQdisc,
+    AddRemote,
     AddRoute,
     AddRules,
     AddVeth,
@@ -23,8 +25,9 @@ from hopscope.plan.ops import (
     Plan,
     SetPort,
     SetSysctl,
-    SetUp,
+    SetVlans,
 )
+from hopscope.plan.restore_devices import devices_of, states_of, tellable
 from hopscope.plan.world import Sysctls, default_path
 
 __all__ = ["plan_of"]
@@ -40,17 +43,20 @@ def plan_of(
     Devices that no lab file can declare, as those a user made inside by hand, are not told.
     """
     nodes = snapshot.nodes
+    told = tellable(nodes)
     return Plan(
         ops=(
             MakeNodes(names=tuple(node.name for node in nodes), home=None),
             *_sysctls(sysctls, of_devices=False),
             *(op for node in nodes for op in _bridges(node)),
             *_pairs(snapshot),
+            *devices_of(nodes),
             *_sysctls(sysctls, of_devices=True),
-            *(op for node in nodes for op in _states(node)),
-            *(op for node in nodes for op in _ports(node)),
-            *(op for node in nodes for op in _qdiscs(node)),
-            *(op for node in nodes for op in _layer3(node)),
+            *states_of(nodes),
+            *(op for node in nodes for op in _ports(node, told)),
+            *(op for node in nodes for op in _forwarding(node, told)),
+            *(op for node in nodes for op in _qdiscs(node, told)),
+            *(op for node in nodes for op in _layer3(node, told)),
             *(op for node in nodes for op in rules.get(node.name, ())),
         ),
         indexes={DevRef(node.name, link.name): link.index for node in nodes for link in node.links},
@@ -96,25 +102,35 @@ def _pairs(snapshot: Snapshot) -> Iterator[Op]:
 
 
 def _end(ref: DevRef, link: LinkState) -> NewEnd:
-    return NewEnd(ref=ref, mac=link.mac or Mac(""), bridge=None)
+    return NewEnd(ref=ref, mac=link.mac or Mac(""), bridge=None, queues=link.queues)
 
 
-def _states(node: NodeState) -> Iterator[Op]:
+def _ports(node: NodeState, told: Container[DevRef]) -> Iterator[Op]:
     for link in node.links:
-        known = link.kind in ("loopback", "bridge") or (link.kind == "veth" and link.peer)
-        if known:
-            yield SetUp(node=node.name, dev=link.name, up=link.up, bridge=link.master)
-
-
-def _ports(node: NodeState) -> Iterator[Op]:
-    for link in node.links:
-        if link.master and link.port is not None:
+        if link.master and link.port is not None and DevRef(node.name, link.name) in told:
             yield SetPort(node=node.name, dev=link.name, options=link.port)
+    filtering = {one.name for one in node.links if one.bridge and one.bridge.vlan_filtering}
+    for link in node.links:
+        if (link.master or link.name) in filtering and DevRef(node.name, link.name) in told:
+            itself = link.kind == "bridge"
+            yield SetVlans(node=node.name, dev=link.name, vlans=link.vlans, itself=itself)
 
 
-def _qdiscs(node: NodeState) -> Iterator[Op]:
+def _forwarding(node: NodeState, told: Container[DevRef]) -> Iterator[Op]:
+    for entry in node.fdb:
+        if entry.static and not entry.local and DevRef(node.name, entry.port) in told:
+            yield AddFdb(node=node.name, dev=entry.port, mac=entry.mac)
+    for one in node.remotes:
+        if one.static and DevRef(node.name, one.dev) in told:
+            link = node.link(one.dev)
+            own = link is not None and link.vxlan is not None and link.vxlan.remote == one.remote
+            via = link.over.dev if own and link and link.over and not one.mac.strip("0:") else None
+            yield AddRemote(node=node.name, dev=one.dev, mac=one.mac, remote=one.remote, via=via)
+
+
+def _qdiscs(node: NodeState, told: Container[DevRef]) -> Iterator[Op]:
     for one in declarable(node):
-        if one.options is not None:
+        if one.options is not None and DevRef(node.name, one.dev) in told:
             yield AddQdisc(
                 node=node.name,
                 dev=one.dev,
@@ -124,13 +140,15 @@ def _qdiscs(node: NodeState) -> Iterator[Op]:
             )
 
 
-def _layer3(node: NodeState) -> Iterator[Op]:
+def _layer3(node: NodeState, told: Container[DevRef]) -> Iterator[Op]:
     for link in node.links:
-        for address in link.addresses:
+        for address in link.addresses if DevRef(node.name, link.name) in told else ():
             if not natural(str(address), link.name):
-                yield AddAddress(node=node.name, dev=link.name, cidr=str(address))
+                dad = ":" in address.ip and not address.nodad
+                yield AddAddress(node=node.name, dev=link.name, cidr=str(address), dad=dad)
     for route in node.routes:
-        if route.protocol in ("static", "boot"):
+        held = route.dev is None or DevRef(node.name, route.dev) in told
+        if held and route.protocol in ("static", "boot"):
             yield AddRoute(
                 node=node.name,
                 to=route.destination,
@@ -144,5 +162,6 @@ def _layer3(node: NodeState) -> Iterator[Op]:
     for rule in declarable_rules(node):
         yield AddPolicyRule(node=node.name, rule=rule)
     for entry in node.neighbours:
-        if entry.state is NeighbourState.PERMANENT and entry.mac is not None:
+        held = DevRef(node.name, entry.dev) in told
+        if held and entry.state is NeighbourState.PERMANENT and entry.mac is not None:
             yield AddNeighbour(node=node.name, dev=entry.dev, ip=entry.ip, mac=entry.mac)

@@ -22,7 +22,7 @@ from hopscope.wire.netlink import (
 )
 from hopscope.wire.rtnl_parts import common, ifinfo, linkinfo, octets, queue_counts
 
-__all__ = ["MACVLAN_MODES", "add_macvlan", "add_remote", "add_vxlan", "remove_remote"]
+__all__ = ["MACVLAN_MODES", "add_macvlan", "add_remote", "add_vxlan", "remove_remotes"]
 
 RTM_NEWLINK, RTM_NEWNEIGH, RTM_DELNEIGH = 16, 28, 29
 AF_BRIDGE: Final = 7
@@ -30,7 +30,7 @@ IFLA_IFNAME, IFLA_LINK, IFLA_NET_NS_FD = 3, 5, 28
 IFLA_MACVLAN_MODE: Final = 1
 IFLA_VXLAN_ID, IFLA_VXLAN_GROUP, IFLA_VXLAN_LINK, IFLA_VXLAN_LOCAL = 1, 2, 3, 4
 IFLA_VXLAN_LEARNING, IFLA_VXLAN_PORT, IFLA_VXLAN_GROUP6, IFLA_VXLAN_LOCAL6 = 7, 15, 16, 17
-NDA_DST, NDA_LLADDR = 1, 2
+NDA_DST, NDA_LLADDR, NDA_IFINDEX = 1, 2, 8
 NUD_NOARP, NUD_PERMANENT = 0x40, 0x80
 NTF_SELF: Final = 2
 
@@ -87,30 +87,28 @@ def add_vxlan(
     return Message(RTM_NEWLINK, _NEW, body + linkinfo("vxlan", data))
 
 
-def add_remote(index: int, mac: Mac, remote: str, *, replaces: bool = False) -> Message:
+def add_remote(
+    index: int, mac: Mac, remote: str, *, via: int | None = None, replaces: bool = False
+) -> Message:
     """A static entry of a vxlan device: frames for *mac* go to *remote*, beside others there.
 
     With *replaces*, an entry that was learnt may be in its place.
     """
+    # only of all zeros and of groups there may be several (vxlan_fdb_update_existing)
+    several = int(mac[:2], 16) & 1 or not mac.strip("0:")
     alone = NLM_F_REPLACE if replaces else NLM_F_EXCL
-    flags = NLM_F_CREATE | (NLM_F_APPEND if _several(mac) else alone)
     body = _entry(index, mac, NUD_NOARP | NUD_PERMANENT)
-    return Message(RTM_NEWNEIGH, flags, body + attr(NDA_DST, ip_address(remote).packed))
+    body += attr(NDA_DST, ip_address(remote).packed)
+    if via is not None:
+        body += u32(NDA_IFINDEX, via)
+    return Message(RTM_NEWNEIGH, NLM_F_CREATE | (NLM_F_APPEND if several else alone), body)
 
 
-def remove_remote(index: int, mac: Mac, remote: str) -> Message:
-    """Remove what `add_remote` added; the only remote of *mac* whatever it is."""
-    body = _entry(index, mac, 0)
-    if _several(mac):
-        body += attr(NDA_DST, ip_address(remote).packed)
-    return Message(RTM_DELNEIGH, 0, body)
+def remove_remotes(index: int, mac: Mac) -> Message:
+    """Remove all remotes of *mac*."""
+    return Message(RTM_DELNEIGH, 0, _entry(index, mac, 0))
 
 
 def _entry(index: int, mac: Mac, state: int) -> bytes:
     body = struct.pack("=BBHiHBB", AF_BRIDGE, 0, 0, index, state, NTF_SELF, 0)
     return body + attr(NDA_LLADDR, octets(mac))
-
-
-def _several(mac: Mac) -> bool:
-    """Only of all zeros and of groups there may be several (vxlan_fdb_update_existing)."""
-    return bool(int(mac[:2], 16) & 1) or not mac.strip("0:")
