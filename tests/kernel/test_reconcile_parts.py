@@ -3,6 +3,7 @@
 Every test here is of every case: one more case is one more line of a table.
 """
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -119,6 +120,10 @@ CHANGES: Final = {
         lab(ns1=f"devices: {{x: {{kind: macvlan, over: eth0}}}}{X}", link="queues: 2"),
     ),
     "a port below": (PLAIN, lab(host="devices: {x: {kind: macvlan, over: p1}}", at="")),
+    "a vxlan over a macvlan": (
+        lab(ns1="devices: {a: {kind: vxlan, id: 4, over: x}, x: {kind: macvlan, over: eth0}}"),
+        lab(ns1="devices: {a: {kind: vxlan, id: 4, over: eth0}, x: {kind: macvlan, over: a}}"),
+    ),
     "a tap": (PLAIN, lab(host="devices: {tap0: {kind: tap, bridge: br0, mtu: 1400, cost: 3}}")),
     "another tap": (
         lab(host="devices: {tap0: {kind: tap, mac: '02:00:00:00:00:78'}}"),
@@ -336,9 +341,16 @@ def test_on_the_way_back_what_is_made_by_hand_stays(records: Path) -> None:
         assert unlike(essence(one.snapshot()), before) == []
 
 
-def test_what_the_kernel_lacks_is_refused_and_nothing_is_changed(records: Path) -> None:
+LACKED: Final = {
+    "VLAN filtering of bridges": lab("vlan_filtering: true, ageing: 60", "vlans: [5]"),
+    "netem": lab("ageing: 60", end="delay: 10ms, rate: 1mbit"),
+}
+
+
+@pytest.mark.parametrize("what", LACKED)
+def test_what_the_kernel_lacks_is_refused_and_nothing_is_changed(records: Path, what: str) -> None:
     """By the line that asks for it."""
-    text = lab("vlan_filtering: true, ageing: 60", "vlans: [5]")
+    text = LACKED[what]
     with standing(PLAIN) as one:
         before = essence(one.snapshot())
         told = ""
@@ -347,8 +359,7 @@ def test_what_the_kernel_lacks_is_refused_and_nothing_is_changed(records: Path) 
         except SpecError as error:
             told = str(error)
         if told:
-            assert "lab.yaml:5:" in told
-            assert "VLAN filtering of bridges" in told
+            assert re.match(r"lab.yaml:\d+:\d+: .* this kernel has no " + what, told)
             assert unlike(essence(one.snapshot()), before) == []
         else:  # this kernel has it
             assert writes_of(one, text) == []

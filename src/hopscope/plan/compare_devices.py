@@ -52,11 +52,14 @@ def _why(device: Device, link: LinkState | None) -> str:
     now, goal = link.vxlan, device.vxlan
     fields = goal.__struct_fields__ if goal is not None and now is not None else ()
     told = [key for key in fields if getattr(now, key) != getattr(goal, key)]
-    told += ["over"] if device.over != link.over else []
+    told += ["device below"] if device.over != link.over else []
     told += ["mode"] if device.mode != link.macvlan else []
-    told += ["queues"] if device.queues != link.queues and device.kind != "tap" else []
-    what = f"another {', '.join(told)}" if told else "made anew with what belongs to it"
-    return f"{what}: it is removed first" if told else what
+    told += ["number of queues"] if device.queues != link.queues and device.kind != "tap" else []
+    if told:
+        return f"another {', another '.join(told)}: it is removed first"
+    if device.over is not None:
+        return "what it lies over is made anew, so it is removed first"
+    return "its other end becomes another: it is removed first"
 
 
 def _left_over(wanted: Wanted, world: World) -> Iterator[Difference]:

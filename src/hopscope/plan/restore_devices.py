@@ -39,32 +39,43 @@ def _declarable(link: LinkState) -> bool:
 
 
 def devices_of(nodes: Sequence[NodeState]) -> Iterator[Op]:
-    """Taps and vxlan devices first: a macvlan may lie over one."""
-    links = list(_told(nodes))
-    for node, link in links:
-        if link.kind == "tap":
-            yield AddTap(node=node.name, name=link.name)
-        elif link.kind == "vxlan" and link.vxlan is not None and link.mac is not None:
-            yield AddVxlan(
-                node=node.name,
-                name=link.name,
-                vxlan=link.vxlan,
-                mac=link.mac,
-                over=link.over.dev if link.over is not None else None,
-                mtu=link.mtu,
-                queues=link.queues,
-            )
-    for node, link in links:
-        if link.kind == "macvlan" and link.over is not None:
-            yield AddMacvlan(
-                node=link.over.node,
-                over=link.over.dev,
-                ref=DevRef(node.name, link.name),
-                mode=link.macvlan or "",
-                mac=None if link.macvlan == "passthru" else link.mac,
-                mtu=link.mtu,
-                queues=link.queues,
-            )
+    """Those that lie over others after these."""
+    told = {DevRef(node.name, link.name): link for node, link in _told(nodes)}
+
+    def depth(ref: DevRef) -> int:
+        over = told[ref].over
+        return 0 if over is None else 1 + depth(over)
+
+    for ref in sorted(told, key=depth):
+        if (op := _made(ref, told[ref])) is not None:
+            yield op
+
+
+def _made(ref: DevRef, link: LinkState) -> Op | None:
+    over = link.over
+    if link.kind == "tap":
+        return AddTap(node=ref.node, name=ref.dev)
+    if link.kind == "vxlan" and link.vxlan is not None and link.mac is not None:
+        return AddVxlan(
+            node=ref.node,
+            name=ref.dev,
+            vxlan=link.vxlan,
+            mac=link.mac,
+            over=over.dev if over is not None else None,
+            mtu=link.mtu,
+            queues=link.queues,
+        )
+    if link.kind == "macvlan" and over is not None:
+        return AddMacvlan(
+            node=over.node,
+            over=over.dev,
+            ref=ref,
+            mode=link.macvlan or "",
+            mac=None if link.macvlan == "passthru" else link.mac,
+            mtu=link.mtu,
+            queues=link.queues,
+        )
+    return None
 
 
 def states_of(nodes: Sequence[NodeState]) -> Iterator[Op]:

@@ -248,4 +248,5 @@ def _mtu_so_far(state: Wanted, ref: DevRef) -> int:
         for one, port in state.devices.items()
         if (one.node, port.master) == (ref.node, ref.dev) and port.mtu
     )
-    return state.devices[ref].mtu or min(ports, default=_MTU)
+    device = state.devices.get(ref)  # None: two that lie over each other, which nothing makes
+    return (device.mtu if device else None) or min(ports, default=_MTU)

@@ -69,11 +69,11 @@ def test_one_that_is_as_declared_does_not_differ(text: str, now: LinkState) -> N
     ("text", "now", "why"),
     [
         (OVER, macvlan(macvlan="private"), "another mode"),
-        (OVER, macvlan(over=DevRef(HOST, BR0)), "another over"),
-        (OVER, macvlan(queues=2), "another queues"),
+        (OVER, macvlan(over=DevRef(HOST, BR0)), "another device below"),
+        (OVER, macvlan(queues=2), "another number of queues"),
         (OVER, vxlan(), "what has that name is another device"),
-        (TUNNEL, vxlan(vxlan=Vxlan(id=5, remote="192.0.2.2", port=99)), "another id, port"),
-        (TUNNEL, vxlan(over=None), "another over"),
+        (TUNNEL, vxlan(vxlan=Vxlan(id=5, remote="192.0.2.2", port=99)), "another id, another port"),
+        (TUNNEL, vxlan(over=None), "another device below"),
     ],
 )
 def test_what_cannot_be_changed_is_made_anew(text: str, now: LinkState, why: str) -> None:
@@ -116,6 +116,14 @@ def test_the_mtu_of_a_tunnel_follows_that_below() -> None:
     assert state[DevRef(GUEST, X)].mtu == 1350
     six = lab(guest="devices: {x: {kind: vxlan, id: 4, remote: 'fd00::2', over: eth0}}")
     assert wanted_devices(six)[DevRef(GUEST, X)].mtu == 1430
+
+
+def test_a_tunnel_may_lie_over_a_macvlan() -> None:
+    """What is below is made first."""
+    text = lab(guest="devices: {a: {kind: vxlan, id: 4, over: x}, x: {kind: macvlan, over: eth0}}")
+    made = [type(op) for op in work(text, snapshot()) if isinstance(op, AddVxlan | AddMacvlan)]
+    assert made == [AddMacvlan, AddVxlan]
+    assert wanted_devices(text)[DevRef(GUEST, DevName("a"))].mtu == 1450
 
 
 def wanted_devices(text: str) -> Any:
