@@ -10,7 +10,7 @@ import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -287,6 +287,26 @@ def test_a_dump_that_was_interrupted_is_in_nobodys_way(
 
     with monkeypatch.context() as patch:
         patch.setattr(Route, "_answers", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sandbox.ask(NS1, rtnl.dump_routes(rtnl.AF_INET))
+    assert sandbox.ask(NS1, rtnl.dump_links())
+
+    class Sending:
+        """A socket that is interrupted as soon as the kernel has the request."""
+
+        def __init__(self, real: socket.socket) -> None:
+            self._real = real
+
+        def send(self, data: bytes) -> NoReturn:
+            self._real.send(data)
+            raise KeyboardInterrupt
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._real, name)
+
+    with monkeypatch.context() as patch:
+        route = sandbox._route(NS1)
+        patch.setattr(route, "_socket", Sending(route._socket))
         with pytest.raises(KeyboardInterrupt):
             sandbox.ask(NS1, rtnl.dump_routes(rtnl.AF_INET))
     assert sandbox.ask(NS1, rtnl.dump_links())

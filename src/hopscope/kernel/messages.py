@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from hopscope.kernel.changemessages import change_messages
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.vocab import DevRef
 from hopscope.plan.ops import (
@@ -14,18 +15,16 @@ from hopscope.plan.ops import (
     AddQdisc,
     AddRemote,
     AddRoute,
+    AddRules,
+    AddTap,
     AddVeth,
     AddVxlan,
-    ChangeBridge,
-    ChangeDevice,
+    MakeNodes,
     Mark,
     Op,
     Plan,
-    RemoveAddress,
-    RemoveDevice,
-    RemoveNeighbour,
-    RemoveRoute,
     SetPort,
+    SetSysctl,
     SetUp,
     SetVlans,
 )
@@ -54,7 +53,8 @@ def messages_of(plan: Plan, op: Op, sandbox: Sandbox) -> list[Message]:
             return [_vxlan(plan, op)]
         case AddRemote():
             index = plan.indexes[DevRef(op.node, op.dev)]
-            return [rtnl_links.add_remote(index, op.mac, op.remote)]
+            via = plan.indexes[DevRef(op.node, op.via)] if op.via else None
+            return [rtnl_links.add_remote(index, op.mac, op.remote, via=via, replaces=op.replaces)]
         case SetPort() | SetVlans() | AddFdb() | AddQdisc():
             return _setting(plan, op)
         case Mark():
@@ -68,13 +68,11 @@ def messages_of(plan: Plan, op: Op, sandbox: Sandbox) -> list[Message]:
             return [rtnl_route.add_policy_rule(rule)]
         case AddNeighbour():
             return [rtnl.add_neighbour(plan.indexes[DevRef(op.node, op.dev)], op.ip, op.mac)]
-        case ChangeDevice() | ChangeBridge():
-            return [_change(plan, op)]
-        case RemoveDevice() | RemoveAddress() | RemoveRoute() | RemoveNeighbour():
-            return [_removal(plan, op)]
-        case _:
+        case MakeNodes() | SetSysctl() | AddTap() | AddRules():
             message = f"{op} is no netlink message"
             raise TypeError(message)
+        case _:
+            return change_messages(plan, op)
 
 
 def _setting(plan: Plan, op: SetPort | SetVlans | AddFdb | AddQdisc) -> list[Message]:
@@ -85,37 +83,10 @@ def _setting(plan: Plan, op: SetPort | SetVlans | AddFdb | AddQdisc) -> list[Mes
             return [rtnl_bridge.set_port(index, options)]
         case SetVlans():
             return list(_vlans(plan, op))
-        case AddFdb(mac=mac):
-            return [rtnl_bridge.add_fdb(index, mac)]
+        case AddFdb(mac=mac, replaces=replaces):
+            return [rtnl_bridge.add_fdb(index, mac, replaces=replaces)]
         case AddQdisc(parent=parent, handle=handle, options=shaping):
             return traffic.add_qdisc(index, parent=parent, handle=handle, options=shaping)
-
-
-def _change(plan: Plan, op: ChangeDevice | ChangeBridge) -> Message:
-    index = plan.indexes[DevRef(op.node, op.dev)]
-    if isinstance(op, ChangeBridge):
-        return rtnl_bridge.change_bridge(index, stp=op.stp, nf_call_iptables=op.nf_call_iptables)
-    master = None
-    if op.bridge is not None:
-        master = plan.indexes[DevRef(op.node, op.bridge)] if op.bridge else 0
-    return rtnl.set_link(index, up=op.up, master=master, mac=op.mac, mtu=op.mtu)
-
-
-def _removal(
-    plan: Plan, op: RemoveDevice | RemoveAddress | RemoveRoute | RemoveNeighbour
-) -> Message:
-    index = plan.indexes[DevRef(op.node, op.dev)] if op.dev else None
-    match op:
-        case RemoveRoute(to=to, type=kind, via=via, metric=metric, table=table):
-            return rtnl_route.remove_route(
-                to, type=kind, via=via, dev=index, metric=metric, table=table
-            )
-        case RemoveAddress(cidr=cidr):
-            return rtnl.remove_address(index or 0, cidr)
-        case RemoveNeighbour(ip=ip):
-            return rtnl.remove_neighbour(index or 0, ip)
-        case RemoveDevice():
-            return rtnl.delete_link(index or 0)
 
 
 def _bridge(plan: Plan, op: AddBridge) -> Message:

@@ -5,7 +5,17 @@ import errno
 from msgspec import Struct
 
 from hopscope.kernel.mending import load, open_tun
-from hopscope.plan.ops import AddBridge, AddMacvlan, AddQdisc, AddTap, AddVxlan, Op, SetVlans
+from hopscope.plan.ops import (
+    AddBridge,
+    AddMacvlan,
+    AddQdisc,
+    AddTap,
+    AddVxlan,
+    ChangeBridge,
+    ChangeVlans,
+    Op,
+    SetVlans,
+)
 
 __all__ = ["Obstacle", "obstacle"]
 
@@ -22,7 +32,9 @@ def obstacle(op: Op, code: int) -> Obstacle | None:
     """What is in the way of *op*, which the kernel refused with *code*; None: it is the lab."""
     unknown = code in (errno.EOPNOTSUPP, errno.ENOENT)
     match op:
-        case AddBridge(vlan_filtering=True) | SetVlans() if unknown:
+        case AddBridge(vlan_filtering=True) | ChangeBridge(vlan_filtering=True) if unknown:
+            return _absent("VLAN filtering of bridges", "bridge", "CONFIG_BRIDGE_VLAN_FILTERING")
+        case SetVlans() | ChangeVlans() if unknown:
             return _absent("VLAN filtering of bridges", "bridge", "CONFIG_BRIDGE_VLAN_FILTERING")
         case AddMacvlan() if code == errno.EOPNOTSUPP:
             return _absent("macvlan devices", "macvlan", "CONFIG_MACVLAN")

@@ -80,8 +80,8 @@ class Route:
 
     def _ask_once(self, request: Message) -> tuple[list[Message], bool]:
         self._seq += 1
-        self._socket.send(pack(request, NLM_F_REQUEST, self._seq))
         try:
+            self._socket.send(pack(request, NLM_F_REQUEST, self._seq))
             return self._answers()
         except BaseException:  # an interruption: the kernel refuses a dump during another
             self._drain()

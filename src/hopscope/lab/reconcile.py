@@ -57,7 +57,6 @@ def from_nothing(spec: LabSpec) -> Convergence:
 
 def compare(sandbox: Sandbox, spec: LabSpec, earlier: LabSpec) -> Convergence:
     """How what there is differs from *spec*; *earlier* is what was declared before. Reads only."""
-    _check_comparable(spec, earlier)
     found = _Reconciliation(sandbox, compile_lab(spec), _paths(spec, earlier)).difference()
     return replace(found, changes=(*found.changes, *changes(spec, earlier)))
 
@@ -83,28 +82,7 @@ def reconcile(
     if HOME in file.nodes and HOME not in {node.name for node in spec.nodes}:
         message = f"the node {HOME!r} is the lab's own namespace and stays: hopscope down, and up"
         raise UsageError(message)
-    if _operations(spec) == _operations(earlier) and wanted(compile_lab(spec)).others:
-        record()
-        return ()
-    _check_comparable(spec, earlier)
     return _Reconciliation(sandbox, compile_lab(spec), _paths(spec, earlier)).perform(record)
-
-
-def _check_comparable(*specs: LabSpec) -> None:
-    """CannotError for a lab with parts that are built, and not compared yet."""
-    for spec in specs:
-        for op in wanted(compile_lab(spec)).others:
-            what = f"this hopscope does not compare such a part with a lab that runs: {op}"
-            raise CannotError(what, mend="hopscope down LAB, then hopscope up")
-
-
-def _operations(spec: LabSpec) -> list[str]:
-    """All that is done for it, wherever it is written."""
-    ops = compile_lab(spec).ops
-    return [
-        repr(replace(op, places=()) if isinstance(op, AddRules) else replace(op, place=None))
-        for op in ops
-    ]
 
 
 @contextmanager
@@ -176,8 +154,8 @@ class _Reconciliation:
         firewall.reset(self._sandbox, fresh)
         return chains
 
-    def world(self, ignored: frozenset[DevRef] = frozenset()) -> World:
-        """What there is now."""
+    def world(self, strangers: frozenset[DevRef] | None = None) -> World:
+        """What there is now; with *strangers*, of what a plan can tell and of no such devices."""
         nodes = self._sandbox.nodes
         self._sandbox.prepare(nodes, (NETLINK_ROUTE, NETLINK_NETFILTER))
         sysctls: dict[tuple[NodeName, str], str | None] = {}
@@ -191,7 +169,8 @@ class _Reconciliation:
             sysctls=sysctls,
             defaults=self._defaults,
             expected_rules=self._rules,
-            ignored=ignored,
+            ignored=strangers or (),
+            only_told=strangers is not None,
         )
 
     def difference(self) -> Convergence:

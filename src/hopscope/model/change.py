@@ -24,12 +24,17 @@ class Subject(StrEnum):
     NODE = "node"
     DEVICE = "device"
     LINK = "link"
+    PORT = "port"
+    VLANS = "vlans"
+    FDB = "fdb"
+    REMOTE = "remote"
+    QDISC = "qdisc"
     ADDRESS = "address"
     ROUTE = "route"
+    POLICY = "policy"
     NEIGHBOUR = "neighbour"
     SYSCTL = "sysctl"
     RULES = "rules"
-    PART = "part"  # told by its operation
     PROCESS = "process"
 
 

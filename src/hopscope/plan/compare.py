@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from hopscope.model.change import Action, Subject
 from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.plan.compare_devices import devices
+from hopscope.plan.compare_forwarding import fdb, remotes
 from hopscope.plan.compare_layer3 import addresses, neighbours, routes
-from hopscope.plan.compile import HOME
+from hopscope.plan.compare_policy import policy
+from hopscope.plan.compare_ports import ports
+from hopscope.plan.compare_traffic import qdiscs
+from hopscope.plan.compare_vlans import vlans
 from hopscope.plan.difference import NOT_DECLARED, Difference, stays, told
 from hopscope.plan.ops import (
-    AddAddress,
-    AddBridge,
-    AddVeth,
     MakeNodes,
     Op,
     RemoveNodes,
@@ -35,21 +36,17 @@ def differences(wanted: Wanted, world: World) -> list[Difference]:
         *_nodes(wanted, world),
         *_sysctls(wanted, world),
         *devices(wanted, world),
+        *ports(wanted, world),
+        *vlans(wanted, world),
+        *fdb(wanted, world),
+        *remotes(wanted, world),
+        *qdiscs(wanted, world),
         *addresses(wanted, world),
         *routes(wanted, world),
+        *policy(wanted, world),
         *neighbours(wanted, world),
         *_rules(wanted, world),
-        *_others(wanted, world),
     ]
-
-
-def _others(wanted: Wanted, world: World) -> Iterator[Difference]:
-    """What is not compared is made where there is nothing yet."""
-    for op in wanted.others if not world.nodes else ():
-        told_already = isinstance(op, AddBridge | AddVeth | AddAddress)
-        if not told_already and not isinstance(op, MakeNodes | RemoveNodes):
-            change = told(Action.CREATE, Subject.PART, op.node, str(op), place=op.place)
-            yield Difference(change=change, makes=(op,))
 
 
 def _nodes(wanted: Wanted, world: World) -> Iterator[Difference]:
@@ -58,7 +55,7 @@ def _nodes(wanted: Wanted, world: World) -> Iterator[Difference]:
             yield Difference(
                 change=told(Action.CREATE, Subject.NODE, name, name),
                 makes=(
-                    MakeNodes(names=(name,), home=name if name == HOME else None),
+                    MakeNodes(names=(name,), home=None),
                     *wanted.set_up.get(DevRef(name, DevName("lo")), ()),
                 ),
             )

@@ -8,7 +8,7 @@ from hopscope.model.change import Action, Subject
 from hopscope.model.lab import MAIN_TABLE
 from hopscope.model.snapshot import NodeState, Route
 from hopscope.model.vocab import DevRef, NeighbourState
-from hopscope.plan.difference import Difference, natural, stays, told
+from hopscope.plan.difference import Difference, natural, stays, switch, told
 from hopscope.plan.ops import AddRoute, RemoveAddress, RemoveNeighbour, RemoveRoute
 from hopscope.plan.wanted import Wanted, interface
 from hopscope.plan.world import World
@@ -23,18 +23,31 @@ _METRIC_6: Final = 1024  # IP6_RT_PRIO_USER: that of an IPv6 route for which non
 def addresses(wanted: Wanted, world: World) -> Iterator[Difference]:
     """Of devices that stay; those of a device that is removed go with it."""
     there = {
-        (ref, interface(str(address)))
+        (ref, interface(str(address))): address
         for ref, link in world.links.items()
         for address in link.addresses
         if stays(wanted, world, ref)
     }
     for (ref, cidr), op in wanted.addresses.items():
-        if (ref, cidr) not in there:
-            change = told(
-                Action.CREATE, Subject.ADDRESS, ref.node, f"{cidr} on {ref.dev}", place=op.place
-            )
+        now = there.get((ref, cidr))
+        name = f"{cidr} on {ref.dev}"
+        if now is None:
+            change = told(Action.CREATE, Subject.ADDRESS, ref.node, name, place=op.place)
             yield Difference(change=change, makes=(op,))
-    for ref, cidr in sorted(there - wanted.addresses.keys()):
+        elif ":" in cidr and op.dad is now.nodad:
+            change = told(
+                Action.CHANGE,
+                Subject.ADDRESS,
+                ref.node,
+                name,
+                attribute="dad",
+                before=switch(not now.nodad),
+                after=switch(op.dad),
+                place=op.place,
+            )
+            gone = RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr)
+            yield Difference(change=change, removes=(gone,), makes=(op,))
+    for ref, cidr in sorted(there.keys() - wanted.addresses.keys()):
         if not natural(cidr, ref.dev):
             yield Difference(
                 change=told(Action.REMOVE, Subject.ADDRESS, ref.node, f"{cidr} on {ref.dev}"),

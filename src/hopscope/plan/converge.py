@@ -10,7 +10,10 @@ from hopscope.model.vocab import DevRef, NodeName
 from hopscope.plan.difference import Difference
 from hopscope.plan.ops import (
     AddBridge,
+    AddMacvlan,
+    AddTap,
     AddVeth,
+    AddVxlan,
     ChangeBridge,
     ChangeDevice,
     MakeNodes,
@@ -18,7 +21,11 @@ from hopscope.plan.ops import (
     Plan,
     RemoveAddress,
     RemoveDevice,
+    RemoveFdb,
     RemoveNeighbour,
+    RemovePolicyRules,
+    RemoveQdisc,
+    RemoveRemote,
     RemoveRoute,
     ResetRules,
     SetSysctl,
@@ -27,7 +34,11 @@ from hopscope.plan.world import World
 
 __all__ = ["Convergence", "converge"]
 
-_REMOVALS: Final = (ResetRules, RemoveNeighbour, RemoveRoute, RemoveAddress, RemoveDevice)
+_REMOVALS: Final = (
+    *(ResetRules, RemovePolicyRules, RemoveNeighbour, RemoveRoute, RemoveAddress),
+    *(RemoveFdb, RemoveRemote, RemoveQdisc, RemoveDevice),
+)
+_DEVICES: Final = (AddBridge, AddVeth, AddMacvlan, AddVxlan, AddTap)
 
 
 class Convergence(Struct, frozen=True, kw_only=True):
@@ -54,6 +65,7 @@ def converge(plan: Plan, found: Sequence[Difference], world: World) -> Convergen
         if isinstance(op, RemoveDevice)
     }
     gone = removed | {link.peer for ref in removed if (link := world.links[ref]).peer}
+    gone |= {ref for ref in world.links if not gone.isdisjoint(_below(world, ref))}
     return Convergence(
         changes=tuple(one.change for one in found),
         removal=Plan(ops=_removals(found, world), indexes=before),
@@ -63,11 +75,16 @@ def converge(plan: Plan, found: Sequence[Difference], world: World) -> Convergen
 
 
 def _removals(found: Sequence[Difference], world: World) -> tuple[Op, ...]:
-    """What hangs on something goes before it; a veth pair goes as one."""
+    """What hangs on something, or lies over it, goes before it; a veth pair goes as one."""
     ops = dict.fromkeys(op for one in found for op in one.removes)
     removed: set[DevRef] = set()
     kept: list[Op] = []
-    for op in sorted(ops, key=lambda op: _REMOVALS.index(type(op))):
+
+    def order(op: Op) -> tuple[int, int]:
+        lower = len(_below(world, DevRef(op.node, op.dev))) if isinstance(op, RemoveDevice) else 0
+        return _REMOVALS.index(type(op)), -lower
+
+    for op in sorted(ops, key=order):
         if isinstance(op, RemoveDevice):
             ref = DevRef(op.node, op.dev)
             if ref in removed:
@@ -77,16 +94,27 @@ def _removals(found: Sequence[Difference], world: World) -> tuple[Op, ...]:
     return tuple(kept)
 
 
+def _below(world: World, ref: DevRef) -> list[DevRef]:
+    """The devices that one lies over."""
+    found: list[DevRef] = []
+    while (link := world.links.get(ref)) is not None and link.over is not None:
+        ref = link.over
+        found.append(ref)
+    return found
+
+
 def _making(plan: Plan, found: Sequence[Difference]) -> tuple[Op, ...]:
     """In the order of the plan for fresh namespaces; changes once all devices are there."""
     place = {id(op): number for number, op in enumerate(plan.ops)}
-    devices = [n for n, op in enumerate(plan.ops) if isinstance(op, AddBridge | AddVeth)]
+    devices = [n for n, op in enumerate(plan.ops) if isinstance(op, _DEVICES)]
     after_devices = max(devices, default=0) + 0.5
 
     def order(op: Op) -> float:
         match op:
             case MakeNodes():
                 return -2
+            case ChangeDevice(bridge=""):
+                return -0.5  # over a port no macvlan can be made
             case ChangeDevice(bridge=bridge, up=up):
                 return after_devices + (0.1 if bridge else 0.2 if up is not None else 0)
             case ChangeBridge():
@@ -94,19 +122,22 @@ def _making(plan: Plan, found: Sequence[Difference]) -> tuple[Op, ...]:
             case SetSysctl() if id(op) not in place:
                 return -1
             case _:
-                return place[id(op)]
+                return place.get(id(op), len(plan.ops))
 
     placed: list[tuple[float, Op]] = []
+    taken: set[int] = set()
     for one in found:
         at: float | None = None
         for op in one.makes:
+            if id(op) in taken:
+                continue  # one operation that makes several differences go away
+            taken.add(id(op))
             follows = isinstance(op, SetSysctl) and id(op) not in place and at is not None
             at = at + 0.001 if follows and at is not None else order(op)
             placed.append((at, op))
     ops = [op for _at, op in sorted(placed, key=lambda pair: pair[0])]
     nodes = tuple(name for op in ops if isinstance(op, MakeNodes) for name in op.names)
-    home = next((op.home for op in ops if isinstance(op, MakeNodes) and op.home), None)
-    made = (MakeNodes(names=nodes, home=home),) if nodes else ()
+    made = (MakeNodes(names=nodes, home=None),) if nodes else ()  # one that can be let go again
     return (*made, *(op for op in ops if not isinstance(op, MakeNodes)))
 
 

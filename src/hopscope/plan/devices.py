@@ -20,9 +20,18 @@ def crosses_nodes(spec: LabSpec) -> bool:
 
 
 def device_ops(spec: LabSpec) -> Iterator[Op]:
-    """Taps and vxlan devices first: a macvlan may lie over one."""
-    devices = [device for node in spec.nodes for device in node.devices]
-    for device in sorted(devices, key=lambda device: device.kind == "macvlan"):
+    """Those that lie over others after these."""
+    devices = {device.ref: device for node in spec.nodes for device in node.devices}
+
+    def depth(device: DeviceSpec) -> int:
+        found = 0
+        below = device.over
+        while below is not None and found <= len(devices):
+            found += 1
+            below = devices[below].over if below in devices else None
+        return found
+
+    for device in sorted(devices.values(), key=depth):
         yield from _made(device)
 
 

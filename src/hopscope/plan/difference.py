@@ -12,9 +12,10 @@ from hopscope.plan.ops import Op
 from hopscope.plan.wanted import Device, Wanted
 from hopscope.plan.world import World
 
-__all__ = ["NOT_DECLARED", "Difference", "natural", "same", "stays", "told"]
+__all__ = ["NOT_DECLARED", "Difference", "joined", "natural", "same", "stays", "switch", "told"]
 
 NOT_DECLARED: Final = "not declared"
+_QUEUED: Final = ("veth", "macvlan", "vxlan")
 
 
 class Difference(Struct, frozen=True, kw_only=True):
@@ -58,7 +59,11 @@ def told(
 
 def same(device: Device, link: LinkState) -> bool:
     """Whether the one may become the other."""
-    return device.kind == link.kind and device.peer == link.peer
+    return (
+        (device.kind, device.peer, device.over) == (link.kind, link.peer, link.over)
+        and (device.mode, device.vxlan) == (link.macvlan, link.vxlan)
+        and (device.queues == link.queues or device.kind not in _QUEUED)
+    )
 
 
 def stays(wanted: Wanted, world: World, ref: DevRef) -> bool:
@@ -66,7 +71,25 @@ def stays(wanted: Wanted, world: World, ref: DevRef) -> bool:
     device, link = wanted.devices.get(ref), world.links.get(ref)
     if device is None or link is None:
         return False
-    return device.kind == "loopback" or same(device, link)
+    if device.kind == "loopback":
+        return True
+    other, far = wanted.devices.get(device.peer or ref), world.links.get(device.peer or ref)
+    if not same(device, link) or other is None or far is None or not same(other, far):
+        return False
+    return device.over is None or stays(wanted, world, device.over)
+
+
+def joined(wanted: Wanted, world: World, ref: DevRef) -> bool:
+    """Whether a port stays in its bridge, and with it what the bridge knows of the port."""
+    device, link = wanted.devices.get(ref), world.links.get(ref)
+    if device is None or link is None or device.master is None or device.master != link.master:
+        return False
+    return stays(wanted, world, ref) and stays(wanted, world, DevRef(ref.node, device.master))
+
+
+def switch(on: bool) -> str:  # noqa: FBT001 - it is what it says
+    """As a person reads it."""
+    return "on" if on else "off"
 
 
 def natural(cidr: str, dev: DevName) -> bool:

@@ -65,12 +65,14 @@ class AddTap(Struct, frozen=True, kw_only=True):
 
 
 class AddRemote(Struct, frozen=True, kw_only=True):
-    """Tell a vxlan device where frames for a MAC address go."""
+    """Tell a vxlan device where frames for a MAC address go, and perhaps *via* which device."""
 
     node: NodeName
     dev: DevName
     mac: Mac
     remote: str
+    via: DevName | None = None
+    replaces: bool = False  # a lab that stands may have learnt another
     place: Place | None = None
 
     def __str__(self) -> str:
@@ -112,6 +114,7 @@ class AddFdb(Struct, frozen=True, kw_only=True):
     node: NodeName
     dev: DevName
     mac: Mac
+    replaces: bool = False  # a lab that stands may have learnt another
     place: Place | None = None
 
     def __str__(self) -> str:

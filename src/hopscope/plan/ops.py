@@ -1,14 +1,30 @@
 """The operations a plan is made of: data only; `kernel.apply` performs them."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from hopscope.errors import Place
 from hopscope.model.lab import MAIN_TABLE
+from hopscope.model.naming import some_of
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
+from hopscope.plan.changeops import (
+    ChangeBridge,
+    ChangeDevice,
+    ChangeVlans,
+    Changing,
+    RemoveAddress,
+    RemoveDevice,
+    RemoveFdb,
+    RemoveNeighbour,
+    RemoveNodes,
+    RemovePolicyRules,
+    RemoveQdisc,
+    RemoveRemote,
+    RemoveRoute,
+    ResetRules,
+)
 from hopscope.plan.moreops import (
     AddFdb,
     AddMacvlan,
@@ -37,6 +53,8 @@ __all__ = [
     "AddVxlan",
     "ChangeBridge",
     "ChangeDevice",
+    "ChangeVlans",
+    "Changing",
     "MakeNodes",
     "Mark",
     "NewEnd",
@@ -44,8 +62,12 @@ __all__ = [
     "Plan",
     "RemoveAddress",
     "RemoveDevice",
+    "RemoveFdb",
     "RemoveNeighbour",
     "RemoveNodes",
+    "RemovePolicyRules",
+    "RemoveQdisc",
+    "RemoveRemote",
     "RemoveRoute",
     "ResetRules",
     "SetPort",
@@ -53,14 +75,6 @@ __all__ = [
     "SetUp",
     "SetVlans",
 ]
-
-_MOST_LISTED: Final = 8
-
-
-def _listed(names: Sequence[str]) -> str:
-    """The first of them, and how many more there are."""
-    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
-    return ", ".join(names[:_MOST_LISTED]) + more
 
 
 class MakeNodes(Struct, frozen=True, kw_only=True):
@@ -71,7 +85,7 @@ class MakeNodes(Struct, frozen=True, kw_only=True):
     place: Place | None = None
 
     def __str__(self) -> str:
-        return f"making the namespaces {_listed(self.names)}"
+        return f"making the namespaces {some_of(self.names)}"
 
 
 class SetSysctl(Struct, frozen=True, kw_only=True):
@@ -232,108 +246,6 @@ class AddRules(Struct, frozen=True, kw_only=True):
         return f"{self.node}: applying {self.tool} rules"
 
 
-class ChangeDevice(Struct, frozen=True, kw_only=True):
-    """Change what a device that exists is like; what is None stays as it is.
-
-    *bridge* "" takes a port out of its bridge.
-    """
-
-    node: NodeName
-    dev: DevName
-    up: bool | None = None
-    bridge: DevName | None = None
-    mac: Mac | None = None
-    mtu: int | None = None
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"changing {self.node}/{self.dev}"
-
-
-class ChangeBridge(Struct, frozen=True, kw_only=True):
-    """Change a bridge's options; what is None stays as it is."""
-
-    node: NodeName
-    dev: DevName
-    stp: bool | None = None
-    nf_call_iptables: bool | None = None
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"changing the bridge {self.node}/{self.dev}"
-
-
-class RemoveNodes(Struct, frozen=True, kw_only=True):
-    """End the processes of namespaces, and let the namespaces go."""
-
-    names: tuple[NodeName, ...]
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"removing the namespaces {_listed(self.names)}"
-
-
-class RemoveDevice(Struct, frozen=True, kw_only=True):
-    """Remove a device; of a veth pair, both ends."""
-
-    node: NodeName
-    dev: DevName
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"removing {self.node}/{self.dev}"
-
-
-class RemoveAddress(Struct, frozen=True, kw_only=True):
-    """Take an address from a device."""
-
-    node: NodeName
-    dev: DevName
-    cidr: str
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"taking the address {self.cidr} from {self.node}/{self.dev}"
-
-
-class RemoveRoute(Struct, frozen=True, kw_only=True):
-    """Remove a route."""
-
-    node: NodeName
-    to: str
-    via: str | None
-    dev: DevName | None
-    metric: int | None
-    type: str = "unicast"
-    table: int = MAIN_TABLE
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"{self.node}: removing the route to {self.to}"
-
-
-class RemoveNeighbour(Struct, frozen=True, kw_only=True):
-    """Remove a neighbour entry."""
-
-    node: NodeName
-    dev: DevName
-    ip: str
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"{self.node}/{self.dev}: removing the neighbour {self.ip}"
-
-
-class ResetRules(Struct, frozen=True, kw_only=True):
-    """Remove all firewall tables of a node but those by which hopscope observes."""
-
-    node: NodeName
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"{self.node}: removing its firewall rules"
-
-
 Op = (
     MakeNodes
     | SetSysctl
@@ -354,14 +266,7 @@ Op = (
     | AddPolicyRule
     | AddNeighbour
     | AddRules
-    | ChangeDevice
-    | ChangeBridge
-    | RemoveNodes
-    | RemoveDevice
-    | RemoveAddress
-    | RemoveRoute
-    | RemoveNeighbour
-    | ResetRules
+    | Changing
 )
 
 

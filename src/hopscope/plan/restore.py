@@ -1,14 +1,21 @@
 """A plan that makes what there was: a Snapshot, told as operations in fresh namespaces."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
+from hopscope.model.devices import BridgeState
 from hopscope.model.snapshot import LinkState, NodeState, Snapshot
 from hopscope.model.vocab import DevRef, Mac, NeighbourState, NodeName
+from hopscope.plan.compare_policy import declarable_rules
+from hopscope.plan.compare_traffic import declarable
 from hopscope.plan.difference import natural
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
+    AddFdb,
     AddNeighbour,
+    AddPolicyRule,
+    AddQdisc,
+    AddRemote,
     AddRoute,
     AddRules,
     AddVeth,
@@ -16,9 +23,11 @@ from hopscope.plan.ops import (
     NewEnd,
     Op,
     Plan,
+    SetPort,
     SetSysctl,
-    SetUp,
+    SetVlans,
 )
+from hopscope.plan.restore_devices import devices_of, states_of, tellable
 from hopscope.plan.world import Sysctls, default_path
 
 __all__ = ["plan_of"]
@@ -34,15 +43,20 @@ def plan_of(
     Devices that no lab file can declare, as those a user made inside by hand, are not told.
     """
     nodes = snapshot.nodes
+    told = tellable(nodes)
     return Plan(
         ops=(
             MakeNodes(names=tuple(node.name for node in nodes), home=None),
             *_sysctls(sysctls, of_devices=False),
             *(op for node in nodes for op in _bridges(node)),
             *_pairs(snapshot),
+            *devices_of(nodes),
             *_sysctls(sysctls, of_devices=True),
-            *(op for node in nodes for op in _states(node)),
-            *(op for node in nodes for op in _layer3(node)),
+            *states_of(nodes),
+            *(op for node in nodes for op in _ports(node, told)),
+            *(op for node in nodes for op in _forwarding(node, told)),
+            *(op for node in nodes for op in _qdiscs(node, told)),
+            *(op for node in nodes for op in _layer3(node, told)),
             *(op for node in nodes for op in rules.get(node.name, ())),
         ),
         indexes={DevRef(node.name, link.name): link.index for node in nodes for link in node.links},
@@ -60,11 +74,16 @@ def _bridges(node: NodeState) -> Iterator[Op]:
     for link in node.links:
         ports = [one for one in node.links if one.master == link.name]
         if link.kind == "bridge":
+            state = link.bridge or BridgeState()
             yield AddBridge(
                 node=node.name,
                 name=link.name,
                 nf_call_iptables=link.nf_call,
-                stp=link.bridge is not None and link.bridge.stp,
+                stp=state.stp,
+                ageing=state.ageing,
+                forward_delay=state.forward_delay,
+                priority=state.priority,
+                vlan_filtering=state.vlan_filtering,
                 mac=link.mac if link.mac not in {port.mac for port in ports} else None,
                 mtu=link.mtu if link.mtu not in {port.mtu for port in ports} else None,
             )
@@ -83,23 +102,53 @@ def _pairs(snapshot: Snapshot) -> Iterator[Op]:
 
 
 def _end(ref: DevRef, link: LinkState) -> NewEnd:
-    return NewEnd(ref=ref, mac=link.mac or Mac(""), bridge=None)
+    return NewEnd(ref=ref, mac=link.mac or Mac(""), bridge=None, queues=link.queues)
 
 
-def _states(node: NodeState) -> Iterator[Op]:
+def _ports(node: NodeState, told: Container[DevRef]) -> Iterator[Op]:
     for link in node.links:
-        known = link.kind in ("loopback", "bridge") or (link.kind == "veth" and link.peer)
-        if known:
-            yield SetUp(node=node.name, dev=link.name, up=link.up, bridge=link.master)
-
-
-def _layer3(node: NodeState) -> Iterator[Op]:
+        if link.master and link.port is not None and DevRef(node.name, link.name) in told:
+            yield SetPort(node=node.name, dev=link.name, options=link.port)
+    filtering = {one.name for one in node.links if one.bridge and one.bridge.vlan_filtering}
     for link in node.links:
-        for address in link.addresses:
+        if (link.master or link.name) in filtering and DevRef(node.name, link.name) in told:
+            itself = link.kind == "bridge"
+            yield SetVlans(node=node.name, dev=link.name, vlans=link.vlans, itself=itself)
+
+
+def _forwarding(node: NodeState, told: Container[DevRef]) -> Iterator[Op]:
+    for entry in node.fdb:
+        if entry.static and not entry.local and DevRef(node.name, entry.port) in told:
+            yield AddFdb(node=node.name, dev=entry.port, mac=entry.mac)
+    for one in node.remotes:
+        if one.static and DevRef(node.name, one.dev) in told:
+            link = node.link(one.dev)
+            own = link is not None and link.vxlan is not None and link.vxlan.remote == one.remote
+            via = link.over.dev if own and link and link.over and not one.mac.strip("0:") else None
+            yield AddRemote(node=node.name, dev=one.dev, mac=one.mac, remote=one.remote, via=via)
+
+
+def _qdiscs(node: NodeState, told: Container[DevRef]) -> Iterator[Op]:
+    for one in declarable(node):
+        if one.options is not None and DevRef(node.name, one.dev) in told:
+            yield AddQdisc(
+                node=node.name,
+                dev=one.dev,
+                options=one.options,
+                handle=one.handle,
+                parent=one.parent,
+            )
+
+
+def _layer3(node: NodeState, told: Container[DevRef]) -> Iterator[Op]:
+    for link in node.links:
+        for address in link.addresses if DevRef(node.name, link.name) in told else ():
             if not natural(str(address), link.name):
-                yield AddAddress(node=node.name, dev=link.name, cidr=str(address))
+                dad = ":" in address.ip and not address.nodad
+                yield AddAddress(node=node.name, dev=link.name, cidr=str(address), dad=dad)
     for route in node.routes:
-        if route.protocol in ("static", "boot"):
+        held = route.dev is None or DevRef(node.name, route.dev) in told
+        if held and route.protocol in ("static", "boot"):
             yield AddRoute(
                 node=node.name,
                 to=route.destination,
@@ -110,6 +159,9 @@ def _layer3(node: NodeState) -> Iterator[Op]:
                 source=route.source,
                 table=route.table,
             )
+    for rule in declarable_rules(node):
+        yield AddPolicyRule(node=node.name, rule=rule)
     for entry in node.neighbours:
-        if entry.state is NeighbourState.PERMANENT and entry.mac is not None:
+        held = DevRef(node.name, entry.dev) in told
+        if held and entry.state is NeighbourState.PERMANENT and entry.mac is not None:
             yield AddNeighbour(node=node.name, dev=entry.dev, ip=entry.ip, mac=entry.mac)

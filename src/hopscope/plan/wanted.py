@@ -1,12 +1,13 @@
 """What a plan leads to, read off its operations: the state that a reconciliation aims at."""
 
-from collections.abc import Iterable
 from ipaddress import ip_address, ip_interface
 from typing import Final
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hopscope.errors import Place
+from hopscope.model.devices import BridgeState, Vxlan
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
 from hopscope.plan.ops import (
     AddAddress,
@@ -35,12 +36,11 @@ from hopscope.plan.ops import (
 
 __all__ = ["Device", "Wanted", "interface", "wanted"]
 
-_NOT_COMPARED: Final = (
-    *(AddMacvlan, AddVxlan, AddTap, AddRemote),
-    *(SetPort, SetVlans, AddFdb, AddQdisc, AddPolicyRule),
-)
 _MTU: Final = 1500
-_USUAL_BRIDGE: Final = (None, None, None, False)
+_USUAL: Final = BridgeState()
+
+
+Making = AddBridge | AddVeth | AddMacvlan | AddVxlan | AddTap
 
 
 class Device(Struct, kw_only=True):
@@ -52,7 +52,11 @@ class Device(Struct, kw_only=True):
     up: bool = False
     master: DevName | None = None
     peer: DevRef | None = None
-    stp: bool = False
+    over: DevRef | None = None
+    mode: str | None = None  # of a macvlan
+    vxlan: Vxlan | None = None
+    queues: int = 1
+    bridge: BridgeState | None = None
     nf_call: bool = False
     place: Place | None = None
 
@@ -63,14 +67,18 @@ class Wanted(Struct, kw_only=True):
     nodes: tuple[NodeName, ...] = ()
     devices: dict[DevRef, Device] = field(default_factory=dict)
     set_up: dict[DevRef, list[SetUp]] = field(default_factory=dict)
-    made_by: dict[DevRef, AddBridge | AddVeth] = field(default_factory=dict)
+    made_by: dict[DevRef, Making] = field(default_factory=dict)
     addresses: dict[tuple[DevRef, str], AddAddress] = field(default_factory=dict)
     routes: list[AddRoute] = field(default_factory=list)
     neighbours: dict[tuple[DevRef, str], AddNeighbour] = field(default_factory=dict)
+    ports: dict[DevRef, SetPort] = field(default_factory=dict)
+    vlans: dict[DevRef, SetVlans] = field(default_factory=dict)
+    fdb: dict[tuple[DevRef, Mac], AddFdb] = field(default_factory=dict)
+    remotes: dict[tuple[DevRef, Mac, str], AddRemote] = field(default_factory=dict)
+    qdiscs: dict[DevRef, list[AddQdisc]] = field(default_factory=dict)
+    policy: dict[NodeName, list[AddPolicyRule]] = field(default_factory=dict)
     sysctls: dict[tuple[NodeName, str], SetSysctl] = field(default_factory=dict)
     rules: dict[NodeName, list[AddRules]] = field(default_factory=dict)
-    others: list[Op] = field(default_factory=list)
-    """Parts that are made, and that nothing compares yet with what there is."""
 
 
 def wanted(plan: Plan) -> Wanted:
@@ -78,7 +86,7 @@ def wanted(plan: Plan) -> Wanted:
     state = Wanted()
     for op in plan.ops:
         _take(state, op)
-    _bridge_mtus(state)
+    _settle_mtus(state)
     return state
 
 
@@ -93,37 +101,52 @@ def _take(state: Wanted, op: Op) -> None:
             state.nodes = names
             for name in names:
                 state.devices[DevRef(name, DevName("lo"))] = Device(kind="loopback", mtu=None)
-        case SetSysctl(node=node, path=path):
-            state.sysctls[node, path] = op
         case AddBridge():
             _take_bridge(state, op)
-            if (op.ageing, op.forward_delay, op.priority, op.vlan_filtering) != _USUAL_BRIDGE:
-                state.others.append(op)
         case AddVeth():
             _take_end(state, op, op.near, op.far.ref, up=op.up)
             _take_end(state, op, op.far, op.near.ref, up=False)
-            if op.near.queues != 1 or op.far.queues != 1:
-                state.others.append(op)
+        case AddMacvlan() | AddVxlan() | AddTap():
+            _take_device(state, op)
         case SetUp(node=node, dev=dev):
             state.set_up.setdefault(DevRef(node, dev), []).append(op)
-            device = state.devices.setdefault(DevRef(node, dev), Device(kind="other"))
+            device = state.devices[DevRef(node, dev)]
             device.up = op.up
             device.master = op.bridge or device.master
             device.mtu = op.mtu or device.mtu
+            device.mac = op.mac or device.mac
+        case Mark():
+            pass  # whose a device is, not how it is
+        case _:
+            _take_part(state, op)
+
+
+def _take_part(state: Wanted, op: Op) -> None:
+    """What is on a device, or of a node."""
+    match op:
+        case SetSysctl(node=node, path=path):
+            state.sysctls[node, path] = op
+        case SetPort(node=node, dev=dev):
+            state.ports[DevRef(node, dev)] = op
+        case SetVlans(node=node, dev=dev):
+            state.vlans[DevRef(node, dev)] = op
+        case AddFdb(node=node, dev=dev, mac=mac):
+            state.fdb[DevRef(node, dev), mac] = op
+        case AddRemote(node=node, dev=dev, mac=mac, remote=remote):
+            ip = str(ip_address(remote))
+            state.remotes[DevRef(node, dev), mac, ip] = replace(op, remote=ip)
+        case AddQdisc(node=node, dev=dev):
+            state.qdiscs.setdefault(DevRef(node, dev), []).append(op)
         case AddAddress(node=node, dev=dev, cidr=cidr):
             state.addresses[DevRef(node, dev), interface(cidr)] = op
-            if op.dad:
-                state.others.append(op)
         case AddRoute():
             state.routes.append(op)
+        case AddPolicyRule(node=node):
+            state.policy.setdefault(node, []).append(op)
         case AddNeighbour(node=node, dev=dev, ip=ip):
             state.neighbours[DevRef(node, dev), str(ip_address(ip))] = op
         case AddRules(node=node):
             state.rules.setdefault(node, []).append(op)
-        case Mark():
-            pass  # whose a device is, not how it is
-        case _ if isinstance(op, _NOT_COMPARED):
-            state.others.append(op)
         case _:
             message = f"a plan for fresh namespaces holds no such operation: {op}"
             raise TypeError(message)
@@ -136,7 +159,13 @@ def _take_bridge(state: Wanted, op: AddBridge) -> None:
         kind="bridge",
         mac=op.mac,
         mtu=op.mtu,
-        stp=op.stp,
+        bridge=BridgeState(
+            stp=op.stp,
+            ageing=_USUAL.ageing if op.ageing is None else op.ageing,
+            forward_delay=_USUAL.forward_delay if op.forward_delay is None else op.forward_delay,
+            priority=_USUAL.priority if op.priority is None else op.priority,
+            vlan_filtering=op.vlan_filtering,
+        ),
         nf_call=op.nf_call_iptables,
         place=op.place,
     )
@@ -151,20 +180,73 @@ def _take_end(state: Wanted, op: AddVeth, end: NewEnd, peer: DevRef, *, up: bool
         up=up,
         master=end.bridge,
         peer=peer,
+        queues=end.queues,
         place=op.place,
     )
 
 
-def _bridge_mtus(state: Wanted) -> None:
-    """A bridge whose MTU nobody chose has its ports' least (br_mtu_auto_adjust)."""
-    ports: dict[DevRef, list[int]] = {}
+def _take_device(state: Wanted, op: AddMacvlan | AddVxlan | AddTap) -> None:
+    match op:
+        case AddMacvlan(ref=ref, node=node, over=over):
+            below = DevRef(node, over)
+            state.devices[ref] = Device(
+                kind="macvlan",
+                mac=op.mac,
+                mtu=op.mtu or _mtu_so_far(state, below),
+                over=below,
+                mode=op.mode,
+                queues=op.queues,
+                place=op.place,
+            )
+        case AddVxlan(node=node, over=over, vxlan=vxlan):
+            ref = DevRef(node, op.name)
+            lower = DevRef(node, over) if over is not None else None
+            state.devices[ref] = Device(
+                kind="vxlan",
+                mac=op.mac,
+                mtu=op.mtu or (_mtu_so_far(state, lower) - _headers(vxlan) if lower else _MTU),
+                over=lower,
+                vxlan=replace(vxlan, local=_ip(vxlan.local), remote=_ip(vxlan.remote)),
+                queues=op.queues,
+                place=op.place,
+            )
+        case AddTap(node=node, name=name):
+            ref = DevRef(node, name)
+            state.devices[ref] = Device(kind="tap", place=op.place)
+    state.made_by[ref] = op
+
+
+def _headers(vxlan: Vxlan) -> int:
+    """The bytes that go around a frame (VXLAN_HEADROOM, VXLAN6_HEADROOM)."""
+    return 70 if ":" in f"{vxlan.local} {vxlan.remote}" else 50
+
+
+def _ip(text: str | None) -> str | None:
+    return None if text is None else str(ip_address(text))
+
+
+def _settle_mtus(state: Wanted) -> None:
+    """Of bridges whose MTU nobody chose; a macvlan's is never larger than that below."""
+    ports: dict[DevRef, int] = {}
     for ref, device in state.devices.items():
         if device.master and device.mtu:
-            ports.setdefault(DevRef(ref.node, device.master), []).append(device.mtu)
-    for ref, device in _bridges(state):
-        if device.mtu is None:
-            device.mtu = min(ports.get(ref, [_MTU]))
+            bridge = DevRef(ref.node, device.master)
+            ports[bridge] = min(device.mtu, ports.get(bridge, device.mtu))
+    for ref, device in state.devices.items():
+        if device.kind == "bridge" and device.mtu is None:
+            device.mtu = ports.get(ref, _MTU)
+    for device in state.devices.values():
+        lower = state.devices[device.over].mtu if device.over is not None else None
+        if device.kind == "macvlan" and device.mtu and lower:
+            device.mtu = min(device.mtu, lower)
 
 
-def _bridges(state: Wanted) -> Iterable[tuple[DevRef, Device]]:
-    return ((ref, device) for ref, device in state.devices.items() if device.kind == "bridge")
+def _mtu_so_far(state: Wanted, ref: DevRef) -> int:
+    """A bridge has its ports' least (br_mtu_auto_adjust)."""
+    ports = (
+        port.mtu
+        for one, port in state.devices.items()
+        if (one.node, port.master) == (ref.node, ref.dev) and port.mtu
+    )
+    device = state.devices.get(ref)  # None: two that lie over each other, which nothing makes
+    return (device.mtu if device else None) or min(ports, default=_MTU)

@@ -32,17 +32,19 @@ class World:
         defaults: Mapping[str, str | None],
         expected_rules: Rules,
         ignored: Collection[DevRef] = (),
+        only_told: bool = False,
     ) -> None:
         """*snapshot* with the rules of the nodes that have any, or should.
 
         *defaults* (by path) are of a namespace in which nothing was done yet;
         *expected_rules* is what the declared rules would be listed as; devices of *ignored*
-        are left as they are.
+        are left as they are, and with *only_told* all that no lab file can declare.
         """
         self.snapshot = snapshot
         self.sysctls = sysctls
         self.defaults = defaults
         self.expected_rules = expected_rules
+        self.only_told = only_told
         self._ignored = ignored
 
     @cached_property

@@ -12,6 +12,7 @@ from hopscope.wire.netlink import (
     NLM_F_CREATE,
     NLM_F_DUMP,
     NLM_F_EXCL,
+    NLM_F_REPLACE,
     Message,
     attr,
     nest,
@@ -28,12 +29,13 @@ __all__ = [
     "add_vlan",
     "change_bridge",
     "dump_vlans",
+    "remove_fdb",
     "remove_vlan",
     "set_port",
 ]
 
 RTM_NEWLINK, RTM_GETLINK, RTM_SETLINK, RTM_DELLINK = 16, 18, 19, 17
-RTM_NEWNEIGH: Final = 28
+RTM_NEWNEIGH, RTM_DELNEIGH = 28, 29
 AF_BRIDGE: Final = 7
 IFLA_IFNAME, IFLA_LINKINFO, IFLA_AF_SPEC, IFLA_EXT_MASK = 3, 18, 26, 29
 IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 4, 5
@@ -67,13 +69,7 @@ def add_bridge(
     vlan_filtering: bool = False,
 ) -> Message:
     """A bridge, still down. A switch that a kernel may lack is sent only to turn it on."""
-    options = u32(IFLA_BR_STP_STATE, int(stp))
-    if forward_delay is not None:
-        options += u32(IFLA_BR_FORWARD_DELAY, round(forward_delay * _USER_HZ))
-    if ageing is not None:
-        options += u32(IFLA_BR_AGEING_TIME, round(ageing * _USER_HZ))
-    if priority is not None:
-        options += u16(IFLA_BR_PRIORITY, priority)
+    options = u32(IFLA_BR_STP_STATE, int(stp)) + _chosen(ageing, forward_delay, priority)
     if vlan_filtering:
         options += u8(IFLA_BR_VLAN_FILTERING, 1)
     if nf_call_iptables:
@@ -82,11 +78,32 @@ def add_bridge(
     return Message(RTM_NEWLINK, _NEW, body + linkinfo("bridge", options))
 
 
+def _chosen(ageing: float | None, forward_delay: float | None, priority: int | None) -> bytes:
+    options = b""
+    if forward_delay is not None:
+        options += u32(IFLA_BR_FORWARD_DELAY, round(forward_delay * _USER_HZ))
+    if ageing is not None:
+        options += u32(IFLA_BR_AGEING_TIME, round(ageing * _USER_HZ))
+    if priority is not None:
+        options += u16(IFLA_BR_PRIORITY, priority)
+    return options
+
+
 def change_bridge(
-    index: int, *, stp: bool | None = None, nf_call_iptables: bool | None = None
+    index: int,
+    *,
+    stp: bool | None = None,
+    nf_call_iptables: bool | None = None,
+    ageing: float | None = None,
+    forward_delay: float | None = None,
+    priority: int | None = None,
+    vlan_filtering: bool | None = None,
 ) -> Message:
     """Change a bridge's options; what is None stays as it is."""
     options = b"" if stp is None else u32(IFLA_BR_STP_STATE, int(stp))
+    options += _chosen(ageing, forward_delay, priority)
+    if vlan_filtering is not None:
+        options += u8(IFLA_BR_VLAN_FILTERING, int(vlan_filtering))
     if nf_call_iptables is not None:
         options += u8(IFLA_BR_NF_CALL_IPTABLES, int(nf_call_iptables))
     return Message(RTM_NEWLINK, 0, ifinfo(index=index) + linkinfo("bridge", options))
@@ -130,7 +147,20 @@ def dump_vlans() -> Message:
     return Message(RTM_GETLINK, NLM_F_DUMP, body)
 
 
-def add_fdb(index: int, mac: Mac) -> Message:
-    """A static entry of the bridge that the device *index* is a port of."""
-    body = struct.pack("=BBHiHBB", AF_BRIDGE, 0, 0, index, NUD_NOARP, NTF_MASTER, 0)
-    return Message(RTM_NEWNEIGH, _NEW, body + attr(NDA_LLADDR, octets(mac)))
+def add_fdb(index: int, mac: Mac, *, replaces: bool = False) -> Message:
+    """A static entry of the bridge that the device *index* is a port of.
+
+    With *replaces*, one that was learnt may be in its place.
+    """
+    flags = NLM_F_CREATE | NLM_F_REPLACE if replaces else _NEW
+    return Message(RTM_NEWNEIGH, flags, _entry(index, mac, NUD_NOARP))
+
+
+def remove_fdb(index: int, mac: Mac) -> Message:
+    """Remove an entry of the bridge that the device *index* is a port of."""
+    return Message(RTM_DELNEIGH, 0, _entry(index, mac, 0))
+
+
+def _entry(index: int, mac: Mac, state: int) -> bytes:
+    body = struct.pack("=BBHiHBB", AF_BRIDGE, 0, 0, index, state, NTF_MASTER, 0)
+    return body + attr(NDA_LLADDR, octets(mac))

@@ -13,6 +13,7 @@ from hopscope.wire.netlink import (
     NLM_F_APPEND,
     NLM_F_CREATE,
     NLM_F_EXCL,
+    NLM_F_REPLACE,
     Message,
     attr,
     text,
@@ -21,15 +22,15 @@ from hopscope.wire.netlink import (
 )
 from hopscope.wire.rtnl_parts import common, ifinfo, linkinfo, octets, queue_counts
 
-__all__ = ["MACVLAN_MODES", "add_macvlan", "add_remote", "add_vxlan"]
+__all__ = ["MACVLAN_MODES", "add_macvlan", "add_remote", "add_vxlan", "remove_remotes"]
 
-RTM_NEWLINK, RTM_NEWNEIGH = 16, 28
+RTM_NEWLINK, RTM_NEWNEIGH, RTM_DELNEIGH = 16, 28, 29
 AF_BRIDGE: Final = 7
 IFLA_IFNAME, IFLA_LINK, IFLA_NET_NS_FD = 3, 5, 28
 IFLA_MACVLAN_MODE: Final = 1
 IFLA_VXLAN_ID, IFLA_VXLAN_GROUP, IFLA_VXLAN_LINK, IFLA_VXLAN_LOCAL = 1, 2, 3, 4
 IFLA_VXLAN_LEARNING, IFLA_VXLAN_PORT, IFLA_VXLAN_GROUP6, IFLA_VXLAN_LOCAL6 = 7, 15, 16, 17
-NDA_DST, NDA_LLADDR = 1, 2
+NDA_DST, NDA_LLADDR, NDA_IFINDEX = 1, 2, 8
 NUD_NOARP, NUD_PERMANENT = 0x40, 0x80
 NTF_SELF: Final = 2
 
@@ -86,11 +87,28 @@ def add_vxlan(
     return Message(RTM_NEWLINK, _NEW, body + linkinfo("vxlan", data))
 
 
-def add_remote(index: int, mac: Mac, remote: str) -> Message:
-    """A static entry of a vxlan device: frames for *mac* go to *remote*, beside others there."""
-    state = NUD_NOARP | NUD_PERMANENT
-    body = struct.pack("=BBHiHBB", AF_BRIDGE, 0, 0, index, state, NTF_SELF, 0)
-    body += attr(NDA_LLADDR, octets(mac)) + attr(NDA_DST, ip_address(remote).packed)
+def add_remote(
+    index: int, mac: Mac, remote: str, *, via: int | None = None, replaces: bool = False
+) -> Message:
+    """A static entry of a vxlan device: frames for *mac* go to *remote*, beside others there.
+
+    With *replaces*, an entry that was learnt may be in its place.
+    """
     # only of all zeros and of groups there may be several (vxlan_fdb_update_existing)
-    group = int(mac[:2], 16) & 1 or not mac.strip("0:")
-    return Message(RTM_NEWNEIGH, NLM_F_CREATE | (NLM_F_APPEND if group else NLM_F_EXCL), body)
+    several = int(mac[:2], 16) & 1 or not mac.strip("0:")
+    alone = NLM_F_REPLACE if replaces else NLM_F_EXCL
+    body = _entry(index, mac, NUD_NOARP | NUD_PERMANENT)
+    body += attr(NDA_DST, ip_address(remote).packed)
+    if via is not None:
+        body += u32(NDA_IFINDEX, via)
+    return Message(RTM_NEWNEIGH, NLM_F_CREATE | (NLM_F_APPEND if several else alone), body)
+
+
+def remove_remotes(index: int, mac: Mac) -> Message:
+    """Remove all remotes of *mac*."""
+    return Message(RTM_DELNEIGH, 0, _entry(index, mac, 0))
+
+
+def _entry(index: int, mac: Mac, state: int) -> bytes:
+    body = struct.pack("=BBHiHBB", AF_BRIDGE, 0, 0, index, state, NTF_SELF, 0)
+    return body + attr(NDA_LLADDR, octets(mac))

@@ -215,6 +215,7 @@ def policy_rule(message: Message) -> PolicyRulePart | None:
         return None
     found = attributes(message.payload[_RTMSG.size :])
     asked = [word for kind, word in _CONDITIONS.items() if kind in found]
+    asked += ["fwmark"] if 16 in found and 10 not in found else []  # a mark of 0
     asked += ["tos"] if tos else []
     asked += ["not"] if flags & _FIB_RULE_INVERT else []
     if as_int(found.get(_FRA_SUPPRESS_PREFIXLEN, b"\xff" * 4)) != 0xFFFFFFFF:
@@ -236,7 +237,8 @@ def _asked_for(found: Mapping[int, bytes]) -> Iterator[tuple[str, str]]:
     for kind, word in ((3, "iif"), (17, "oif")):
         if kind in found:
             yield word, as_text(found[kind])
-    if (mark := as_int(found.get(10))) is not None:
+    if 10 in found or 16 in found:
+        mark = as_int(found.get(10)) or 0
         mask = as_int(found.get(16, b"\xff" * 4))
         yield "fwmark", f"{mark:#x}" if mask == 0xFFFFFFFF else f"{mark:#x}/{mask:#x}"
 

@@ -10,10 +10,17 @@ from typing import Final
 from hopscope.model.lab import MAIN_TABLE, PolicySpec
 from hopscope.wire.netlink import NLM_F_CREATE, NLM_F_EXCL, Message, attr, text, u32
 
-__all__ = ["ROUTE_TYPES", "add_policy_rule", "add_route", "get_route", "remove_route"]
+__all__ = [
+    "ROUTE_TYPES",
+    "add_policy_rule",
+    "add_route",
+    "get_route",
+    "remove_policy_rule",
+    "remove_route",
+]
 
 AF_INET, AF_INET6 = 2, 10
-RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE, RTM_NEWRULE = 24, 25, 26, 32
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE, RTM_NEWRULE, RTM_DELRULE = 24, 25, 26, 32, 33
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 6, 7, 15
 RTPROT_STATIC: Final = 4
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
@@ -116,6 +123,12 @@ def add_policy_rule(rule: PolicySpec) -> Message:
         if number is not None:
             body += u32(kind, number)
     return Message(RTM_NEWRULE, _NEW, body + _large(FRA_TABLE, rule.table))
+
+
+def remove_policy_rule(priority: int, *, six: bool) -> Message:
+    """Remove the first policy rule of a priority."""
+    body = _header(AF_INET6 if six else AF_INET, 0, 0, 0, 0, 0, 0)
+    return Message(RTM_DELRULE, 0, body + u32(FRA_PRIORITY, priority))
 
 
 def _header(

@@ -33,9 +33,10 @@ __all__ = [
     "htb_class",
     "kept_burst",
     "qdisc",
+    "remove_qdisc",
 ]
 
-RTM_NEWQDISC, RTM_GETQDISC, RTM_NEWTCLASS, RTM_GETTCLASS = 36, 38, 40, 42
+RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC, RTM_NEWTCLASS, RTM_GETTCLASS = 36, 37, 38, 40, 42
 TC_H_ROOT: Final = 0xFFFFFFFF
 TCA_KIND, TCA_OPTIONS, TCA_STATS2 = 1, 2, 7
 TCA_TBF_PARMS, TCA_TBF_RATE64, TCA_TBF_BURST = 1, 4, 6
@@ -82,6 +83,11 @@ def add_qdisc(index: int, *, parent: str, handle: str, options: Shaping) -> list
                 Message(RTM_NEWQDISC, _NEW, made),
                 Message(RTM_NEWTCLASS, _NEW, one + kind + _htb(options)),
             ]
+
+
+def remove_qdisc(index: int, parent: str) -> Message:
+    """Remove the queueing discipline at *parent*, and all below it."""
+    return Message(RTM_DELQDISC, 0, _TCMSG.pack(0, index, 0, _number(parent), 0))
 
 
 def dump_qdiscs() -> Message:

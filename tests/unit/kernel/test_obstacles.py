@@ -7,7 +7,7 @@ import pytest
 from hopscope.kernel.obstacles import obstacle
 from hopscope.model.devices import Vlan
 from hopscope.model.vocab import DevName, NodeName
-from hopscope.plan.ops import AddBridge, AddTap, Op, SetUp, SetVlans
+from hopscope.plan.ops import AddBridge, AddTap, ChangeBridge, ChangeVlans, Op, SetUp, SetVlans
 
 HOST, BR0 = NodeName("host"), DevName("br0")
 
@@ -17,6 +17,16 @@ HOST, BR0 = NodeName("host"), DevName("br0")
     [
         (
             AddBridge(node=HOST, name=BR0, vlan_filtering=True),
+            errno.EOPNOTSUPP,
+            "CONFIG_BRIDGE_VLAN_FILTERING",
+        ),
+        (
+            ChangeBridge(node=HOST, dev=BR0, vlan_filtering=True),
+            errno.EOPNOTSUPP,
+            "CONFIG_BRIDGE_VLAN_FILTERING",
+        ),
+        (
+            ChangeVlans(node=HOST, dev=BR0, leaves=(1,)),
             errno.EOPNOTSUPP,
             "CONFIG_BRIDGE_VLAN_FILTERING",
         ),
@@ -46,6 +56,7 @@ def test_a_tap_takes_a_file_that_users_may_open(code: int) -> None:
         (AddTap(node=HOST, name=DevName("t0")), errno.EBUSY),
         (AddBridge(node=HOST, name=BR0, vlan_filtering=True), errno.EEXIST),
         (AddBridge(node=HOST, name=BR0), errno.EOPNOTSUPP),
+        (ChangeBridge(node=HOST, dev=BR0, vlan_filtering=False), errno.EOPNOTSUPP),
         (SetUp(node=HOST, dev=BR0), errno.ENOENT),
     ],
 )

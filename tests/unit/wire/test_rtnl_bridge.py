@@ -1,6 +1,7 @@
 """rtnetlink requests about bridges: pyroute2 decodes our bytes to what we meant."""
 
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from hopscope.wire.netlink import (
     NLM_F_CREATE,
     NLM_F_DUMP,
     NLM_F_EXCL,
+    NLM_F_REPLACE,
     Message,
     attr,
     attributes,
@@ -131,6 +133,53 @@ def test_an_entry_is_static_and_the_bridges(index: int, mac: Mac) -> None:
     read = decoded(message, ndmsg)
     assert (read["family"], read["ifindex"], read["state"], read["flags"]) == (7, index, 0x40, 4)
     assert read["NDA_LLADDR"] == mac
+
+
+@given(indexes, macs)
+def test_an_entry_may_take_the_place_of_one_that_was_learnt(index: int, mac: Mac) -> None:
+    message = rtnl_bridge.add_fdb(index, mac, replaces=True)
+    assert (message.type, message.flags) == (28, NLM_F_CREATE | NLM_F_REPLACE)
+    assert message.payload == rtnl_bridge.add_fdb(index, mac).payload
+
+
+@given(indexes, macs)
+def test_an_entry_is_removed_from_the_bridge(index: int, mac: Mac) -> None:
+    """Not from the device's own filter (NTF_SELF)."""
+    message = rtnl_bridge.remove_fdb(index, mac)
+    assert (message.type, message.flags) == (29, 0)
+    read = decoded(message, ndmsg)
+    assert (read["family"], read["ifindex"], read["flags"]) == (7, index, 4)
+    assert read["NDA_LLADDR"] == mac
+
+
+@given(
+    indexes,
+    st.fixed_dictionaries(
+        {
+            "stp": st.none() | flags,
+            "nf_call_iptables": st.none() | flags,
+            "vlan_filtering": st.none() | flags,
+            "ageing": hundredths,
+            "forward_delay": hundredths,
+            "priority": st.none() | st.integers(0, 0xFFFF),
+        }
+    ),
+)
+def test_what_is_none_of_a_bridge_is_not_changed(index: int, options: dict[str, Any]) -> None:
+    """All else is, and may be turned off."""
+    message = rtnl_bridge.change_bridge(index, **options)
+    assert (message.type, message.flags) == (16, 0)
+    read = decoded(message, ifinfmsg)
+    assert (read["index"], read["change"]) == (index, 0)
+    names = {"stp": "STP_STATE", "ageing": "AGEING_TIME"}
+    told = {
+        f"IFLA_BR_{names.get(key, key.upper())}": round(value * 100)
+        if key in ("ageing", "forward_delay")
+        else int(value)
+        for key, value in options.items()
+        if value is not None
+    }
+    assert read["IFLA_LINKINFO"].get("IFLA_INFO_DATA", {}) == told
 
 
 @given(port_options)

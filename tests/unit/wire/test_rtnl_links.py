@@ -15,6 +15,7 @@ from hopscope.wire.netlink import (
     NLM_F_APPEND,
     NLM_F_CREATE,
     NLM_F_EXCL,
+    NLM_F_REPLACE,
     Message,
     attributes,
     nest,
@@ -144,3 +145,25 @@ def test_a_remote(index: int, mac: Mac, remote: str) -> None:
     part = rtnl_options.remote(message)
     assert part is not None
     assert (part.index, part.mac, part.remote, part.static) == (index, mac, remote, True)
+
+
+@given(indexes, macs.filter(lambda mac: not int(mac[:2], 16) & 1), addresses4, indexes)
+def test_a_remote_may_take_the_place_of_one_that_was_learnt(
+    index: int, mac: Mac, remote: str, via: int
+) -> None:
+    """Of one address; and it may lie behind a chosen device."""
+    message = rtnl_links.add_remote(index, mac, remote, via=via, replaces=True)
+    if mac != ZERO:
+        assert message.flags == NLM_F_CREATE | NLM_F_REPLACE
+    assert decoded(message, ndmsg)["NDA_IFINDEX"] == via
+    assert rtnl_links.add_remote(index, ZERO, remote, replaces=True).flags & NLM_F_APPEND
+
+
+@given(indexes, macs)
+def test_all_remotes_of_an_address_are_removed(index: int, mac: Mac) -> None:
+    """The device's own entry is meant (NTF_SELF), whatever its remotes."""
+    message = rtnl_links.remove_remotes(index, mac)
+    assert (message.type, message.flags) == (29, 0)
+    read = decoded(message, ndmsg)
+    assert (read["family"], read["ifindex"], read["flags"]) == (7, index, 2)
+    assert (read["NDA_LLADDR"], read.get("NDA_DST")) == (mac, None)

@@ -135,3 +135,21 @@ def test_a_policy_rule_is_read_as_it_was_sent(rule: PolicySpec) -> None:
     if mark is not None and rule.fwmask not in (None, 0xFFFFFFFF):
         mark += f"/{rule.fwmask:#x}"
     assert part.values.get("fwmark") == mark
+
+
+def test_a_mark_of_0_under_a_mask_is_read() -> None:
+    """The kernel tells it by the mask alone (fib_nl_fill_rule)."""
+    rule = PolicySpec(table=7, fwmask=0xFF, priority=3)
+    part = rtnl_read.policy_rule(rtnl_route.add_policy_rule(rule))
+    assert part is not None
+    assert (part.conditions, part.values) == (("fwmark",), {"fwmark": "0x0/0xff"})
+
+
+@given(priority=u32, six=st.booleans())
+def test_a_policy_rule_is_removed_by_its_priority(*, priority: int, six: bool) -> None:
+    """Whatever it asks, and does."""
+    message = rtnl_route.remove_policy_rule(priority, six=six)
+    assert (message.type, message.flags) == (33, 0)
+    read = decoded(message, fibmsg)
+    assert (read["family"], read["FRA_PRIORITY"]) == (10 if six else 2, priority)
+    assert (read["table"], read["action"]) == (0, 0)

@@ -111,6 +111,16 @@ def test_a_netem(index: int, options: Netem) -> None:
     assert (part.options, part.kind, part.parent) == (options, "netem", "root")
 
 
+@given(indexes)
+def test_one_is_removed_by_where_it_is(index: int) -> None:
+    """With all that hang below it."""
+    for parent, number in (("root", 0xFFFFFFFF), ("ffff:fff1", 0xFFFFFFF1)):
+        message = traffic.remove_qdisc(index, parent)
+        assert (message.type, message.flags) == (37, 0)
+        found = read(message)
+        assert (found["index"], found["handle"], found["parent"]) == (index, 0, number)
+
+
 def test_the_dumps() -> None:
     """Qdiscs of all devices at once, classes of one."""
     assert (traffic.dump_qdiscs().type, traffic.dump_qdiscs().flags) == (38, NLM_F_DUMP)

@@ -22,17 +22,10 @@ from hopscope.plan.ops import (
     AddTap,
     AddVeth,
     AddVxlan,
-    ChangeBridge,
-    ChangeDevice,
+    Changing,
     MakeNodes,
     Mark,
     NewEnd,
-    RemoveAddress,
-    RemoveDevice,
-    RemoveNeighbour,
-    RemoveNodes,
-    RemoveRoute,
-    ResetRules,
     SetPort,
     SetSysctl,
     SetUp,
@@ -77,13 +70,8 @@ _QUIET: Final = tuple(
 def building(lab: LabSpec) -> Iterator[Building]:
     """The operations that build the lab, in their order."""
     for op in compile_lab(lab).ops:
-        match op:
-            case ChangeDevice() | ChangeBridge() | RemoveNodes() | RemoveDevice() | RemoveAddress():
-                continue
-            case RemoveRoute() | RemoveNeighbour() | ResetRules():
-                continue
-            case _:  # a new kind of operation does not pass the type checker here
-                yield op
+        if not isinstance(op, Changing):
+            yield op  # a new kind of operation does not pass the type checker here
 
 
 def is_quiet(op: SetSysctl) -> bool:

@@ -1,0 +1,97 @@
+"""One operation that changes a lab which stands → the rtnetlink messages that do; sends none."""
+
+from collections.abc import Iterator
+
+from hopscope.model.vocab import DevName, DevRef, NodeName
+from hopscope.plan.ops import (
+    ChangeBridge,
+    ChangeDevice,
+    ChangeVlans,
+    Changing,
+    Plan,
+    RemoveAddress,
+    RemoveDevice,
+    RemoveFdb,
+    RemoveNeighbour,
+    RemovePolicyRules,
+    RemoveQdisc,
+    RemoveRemote,
+    RemoveRoute,
+)
+from hopscope.wire import rtnl, rtnl_bridge, rtnl_links, rtnl_route, traffic
+from hopscope.wire.netlink import Message
+
+__all__ = ["change_messages"]
+
+
+def change_messages(plan: Plan, op: Changing) -> list[Message]:
+    """The messages, in order; they are for the socket of the operation's node."""
+    match op:
+        case ChangeDevice() | ChangeBridge() | ChangeVlans():
+            return list(_changes(plan, op))
+        case RemovePolicyRules(priority=priority, number=number, six=six):
+            return [rtnl_route.remove_policy_rule(priority, six=six)] * number
+        case RemoveRoute(to=to, type=kind, via=via, metric=metric, table=table):
+            index = _index(plan, op.node, op.dev) if op.dev else None
+            return [
+                rtnl_route.remove_route(
+                    to, type=kind, via=via, dev=index, metric=metric, table=table
+                )
+            ]
+        case (
+            RemoveDevice()
+            | RemoveAddress()
+            | RemoveNeighbour()
+            | RemoveFdb()
+            | RemoveRemote()
+            | RemoveQdisc()
+        ):
+            return [_removal(_index(plan, op.node, op.dev), op)]
+        case _:
+            message = f"{op} is no netlink message"
+            raise TypeError(message)
+
+
+def _index(plan: Plan, node: NodeName, dev: DevName) -> int:
+    return plan.indexes[DevRef(node, dev)]
+
+
+def _changes(plan: Plan, op: ChangeDevice | ChangeBridge | ChangeVlans) -> Iterator[Message]:
+    index = _index(plan, op.node, op.dev)
+    match op:
+        case ChangeDevice(bridge=bridge):
+            freed = 0 if bridge is not None else None
+            master = _index(plan, op.node, bridge) if bridge else freed
+            yield rtnl.set_link(index, up=op.up, master=master, mac=op.mac, mtu=op.mtu)
+        case ChangeBridge():
+            yield rtnl_bridge.change_bridge(
+                index,
+                stp=op.stp,
+                nf_call_iptables=op.nf_call_iptables,
+                ageing=op.ageing,
+                forward_delay=op.forward_delay,
+                priority=op.priority,
+                vlan_filtering=op.vlan_filtering,
+            )
+        case ChangeVlans(joins=joins, leaves=leaves, itself=itself):
+            yield from (rtnl_bridge.remove_vlan(index, vid, itself=itself) for vid in leaves)
+            yield from (rtnl_bridge.add_vlan(index, vlan, itself=itself) for vlan in joins)
+
+
+def _removal(
+    index: int,
+    op: RemoveDevice | RemoveAddress | RemoveNeighbour | RemoveFdb | RemoveRemote | RemoveQdisc,
+) -> Message:
+    match op:
+        case RemoveDevice():
+            return rtnl.delete_link(index)
+        case RemoveAddress(cidr=cidr):
+            return rtnl.remove_address(index, cidr)
+        case RemoveNeighbour(ip=ip):
+            return rtnl.remove_neighbour(index, ip)
+        case RemoveFdb(mac=mac):
+            return rtnl_bridge.remove_fdb(index, mac)
+        case RemoveRemote(mac=mac):
+            return rtnl_links.remove_remotes(index, mac)
+        case RemoveQdisc(parent=parent):
+            return traffic.remove_qdisc(index, parent)
