@@ -10,10 +10,11 @@ from typing import Any, Final
 
 import allpairs
 import build
+import growth
 from figures import middle
 from machine import machine, versions
 
-__all__ = ["Part", "pairs_part", "pods_part", "publish"]
+__all__ = ["Part", "growth_part", "pairs_part", "pods_part", "publish"]
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
 PAGE: Final = DOCS / "performance.md"
@@ -81,6 +82,12 @@ def pods_part(rounds: Sequence[build.Round]) -> Part:
         figures=[asdict(one) for one in rounds],
         curves=panels,
     )
+
+
+def growth_part(found: Sequence[growth.Grown]) -> Part:
+    """Pods by the thousand."""
+    figures = [asdict(one) for one in found]
+    return Part(name="growth", table=growth.summary(found), figures=figures)
 
 
 def pairs_part(probings: Sequence[allpairs.Probing]) -> Part:

@@ -13,13 +13,14 @@ from typing import Final, TypeVar
 import allpairs
 import build
 import contenders
+import growth
 import private
 import story
 from figures import shown
 from pods import MOST
-from results import Part, pairs_part, pods_part, publish
+from results import Part, growth_part, pairs_part, pods_part, publish
 
-PARTS: Final = ("story", "pods", "pairs")
+PARTS: Final = ("story", "pods", "growth", "pairs")
 WARM: Final = 5  # pods
 
 Measured = TypeVar("Measured", type[contenders.Contender], type[allpairs.Prober])
@@ -49,6 +50,9 @@ def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--pods", nargs="+", type=int, default=(50, 200, 500), help="to make")
+    parser.add_argument(
+        "--growth", nargs="+", type=int, default=(500, 1000, 2000, 4000), help="pods on a tree"
+    )
     parser.add_argument("--pairs", nargs="+", type=int, default=(50, 100), help="pods that ping")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="who is to make pods")
@@ -75,6 +79,8 @@ def _story(asked: argparse.Namespace) -> Iterator[Part]:
 def _pods_and_pairs(asked: argparse.Namespace) -> Iterator[Part]:
     if "pods" in asked.part:
         yield pods_part(list(_pods(asked)))
+    if "growth" in asked.part:
+        yield growth_part(growth.measure(asked.growth, asked.rounds, _tell_growth))
     if "pairs" in asked.part:
         yield pairs_part(list(_pairs(asked)))
 
@@ -106,6 +112,10 @@ def _there(all_of_them: Sequence[Measured]) -> list[Measured]:
 def _tell_pods(one: build.Round) -> None:
     up, down, freed = map(shown, (one.up, one.down, one.freed))
     print(f"{one.pods} pods, {one.contender}: up {up}, down {down}, freed {freed}", flush=True)
+
+
+def _tell_growth(one: growth.Grown) -> None:
+    print(f"{one.pods} pods on a tree: up {shown(one.up)}, freed {shown(one.freed)}", flush=True)
 
 
 def _tell_pairs(one: allpairs.Probing) -> None:
