@@ -52,7 +52,7 @@ story:
 """
 OURS: Final = re.compile(r"\bhs0br\b|\bhs[12]b\b|hopscope|\b10\.244\.72\.")
 HAND: Final = """
-ip link add hand0 type bridge stp_state 1 forward_delay 200
+ip link add hand0 type bridge stp_state 1 forward_delay 200 max_age 600
 ip address add 10.99.0.1/24 dev hand0
 ip link set hand0 up
 ip link add hand1 type veth peer name inner netns {pid}
@@ -139,8 +139,9 @@ class Host:
         return all(one.returncode == 0 for one in done)
 
     def settled(self) -> bool:
-        """Whether bridges forward, and nothing of theirs changes by itself any more."""
-        return self.speaks() and self.theirs() == self.theirs()
+        """Whether bridges forward, and STP has let go of a change: meanwhile it ages faster."""
+        told = self.do("ip -d link show hand0")
+        return "topology_change 0 " in told and self.speaks()
 
     def all(self) -> HostState:
         """All that there is, but for the counters of rules, which their own packets move."""
@@ -224,7 +225,7 @@ def test_theirs_is_as_before(hopscope: Hopscope, host: Host, tmp_path: Path, tel
         end = chance.choice(ENDS)
         end(hopscope, host)
         left = settled(everything, host.all)
-        assert left == [], f"seed {SEED}: {end.__name__}"
+        assert left == [], f"seed {SEED}: {end.__name__}\n" + "\n".join(left)
         assert not (found := changed(theirs, host.theirs())), (
             f"{chr(10).join(found)} seed {SEED}: {end.__name__}"
         )
@@ -263,7 +264,10 @@ def test_killed_beside_them(hopscope: Hopscope, host: Host, tmp_path: Path, tell
         told = f"seed {SEED}, round {number}"
         assert settled(everything, host.all, within=30) == [], told
         for stale in hopscope.state.iterdir():
-            assert hopscope("down", stale.name, before=host.inside).returncode == 0, told
+            done = hopscope("down", stale.name, before=host.inside)
+            assert done.returncode == 0 or "is not up" in done.stderr, (
+                told
+            )  # its guardian was first
         assert list(hopscope.state.iterdir()) == [], told
         wait_until(lambda: not adopted(keepers), f"{told}: {adopted()} to end", within=10)
     assert changed(everything, host.all()) == []
