@@ -181,9 +181,8 @@ def test_a_bad_request_does_not_end_the_lab(sandbox: Sandbox) -> None:
 
 
 def test_a_name_twice_is_refused(sandbox: Sandbox) -> None:
-    sandbox.make_nodes([NS1], home=None)
     with pytest.raises(KernelError) as raised:
-        sandbox.await_nodes()
+        sandbox.make_nodes([NS1], home=None)
     assert raised.value.code == errno.EEXIST
 
 
@@ -219,7 +218,6 @@ def test_a_value_that_is_refused_late_is_told_by_its_number(start: "object") -> 
 
 def test_a_holder_that_is_killed_while_it_makes_nodes_is_told(start: "object") -> None:
     made: Sandbox = start("first")  # type: ignore[operator]
-    os.kill(made.pid, signal.SIGSTOP)
     made.make_nodes([NodeName(f"n{number}") for number in range(100)], home=None)
     os.kill(made.pid, signal.SIGKILL)
     with pytest.raises(CannotError, match="has ended"):

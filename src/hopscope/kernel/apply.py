@@ -10,12 +10,15 @@ from hopscope.kernel.firewall import add_iptables, add_nft, reset
 from hopscope.kernel.messages import messages_of
 from hopscope.kernel.obstacles import Obstacle, obstacle
 from hopscope.kernel.operation import await_operation
+from hopscope.kernel.order import soonest
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.vocab import DevRef, NodeName
 from hopscope.plan.ops import (
+    AddMacvlan,
     AddRules,
     AddTap,
     AddVeth,
+    Changing,
     MakeNodes,
     Op,
     Plan,
@@ -29,8 +32,11 @@ __all__ = ["Progress", "apply", "begin"]
 Progress = Callable[[int, int], None]
 """Called with how much is done, and of how much."""
 
-_AT_ONCE: Final = 64
+_AT_ONCE: Final = 32
 """Operations that are told to the kernel before the next are put into messages."""
+
+_BY_ITSELF: Final = (MakeNodes, RemoveNodes, SetSysctl, AddRules, ResetRules, AddTap)
+"""Operations that are no netlink messages: what stands before them is done before them."""
 
 
 def begin(plan: Plan, sandbox: Sandbox) -> None:
@@ -65,7 +71,7 @@ def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _a
     begin(namespaces, sandbox)
     sandbox.prepare([node for op in contents.ops for node in _spoken_to(op)])
     done = 0
-    for group in _batches(contents.ops):
+    for group in _in_order(contents.ops):
         progress(done, len(contents.ops))
         done += len(group)
         match group[0]:
@@ -84,6 +90,17 @@ def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _a
                 _send(plan, group, sandbox)
     sandbox.await_nodes()
     await_operation(plan, sandbox)
+
+
+def _in_order(ops: Sequence[Op]) -> Iterator[list[Op]]:
+    """Batches; what is only made is made as soon as it can be, while other nodes still come."""
+    if any(isinstance(op, Changing) for op in ops):
+        yield from _batches(ops)
+        return
+    for sent, some in groupby(_batches(ops), lambda batch: not isinstance(batch[0], _BY_ITSELF)):
+        batches = list(some)
+        nodes = [dict.fromkeys(n for op in batch for n in _spoken_to(op)) for batch in batches]
+        yield from soonest(batches, [tuple(one) for one in nodes]) if sent else batches
 
 
 def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:
@@ -115,6 +132,8 @@ def _spoken_to(op: Op) -> tuple[NodeName, ...]:
             return ()
         case AddVeth(near=near, far=far):
             return near.ref.node, far.ref.node
+        case AddMacvlan(node=node, ref=ref):
+            return node, ref.node
         case _:
             return (op.node,)
 

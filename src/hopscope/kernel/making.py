@@ -4,7 +4,6 @@ import errno
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -18,13 +17,18 @@ __all__ = ["Making", "Values", "refused"]
 Values = Sequence[tuple[NodeName, str, str]]
 """Sysctls: the node, the path below /proc/sys, the text."""
 
-_SOME: Final = 16  # nodes in one request; each answers with two descriptors
-_AHEAD: Final = 2  # requests, so that the holder never waits for us
+_SOME: Final = 12  # nodes in one request; each answers with two descriptors
+_AHEAD: Final = 3  # requests, so that the holder never waits for us
 
 
 class _Asked(Struct, frozen=True):
     names: Sequence[NodeName]
     number: int
+
+
+def _batched(names: Sequence[NodeName]) -> Iterator[Sequence[NodeName]]:
+    """As many as one request asks for."""
+    return (names[start : start + _SOME] for start in range(0, len(names), _SOME))
 
 
 class Making:
@@ -41,7 +45,7 @@ class Making:
     ) -> None:
         """*home* becomes the holder's own namespace; *values* are set before anything else is."""
         self._asking = asking
-        self._names = iter(names)
+        self._left = iter([names[:1], *_batched(names[1:])])
         self._more: Mapping[str, object] = {"home": home, "passing": passing}
         self._values = values
         self._of_node: dict[NodeName, list[int]] = {}
@@ -49,7 +53,6 @@ class Making:
             self._of_node.setdefault(node, []).append(number)
         self._asked: deque[_Asked] = deque()
         self._awaited = set(names)
-        self._ask()
 
     def __contains__(self, name: object) -> bool:
         """Whether a node of that name is still to come."""
@@ -59,12 +62,15 @@ class Making:
         """Whether any is."""
         return bool(self._awaited)
 
-    def take(self) -> Iterator[tuple[NodeName, int, int]]:
+    def take(self, ahead: int = _AHEAD) -> Iterator[tuple[NodeName, int, int]]:
         """The next ones: name, descriptor of the namespace, of an rtnetlink socket in it.
 
-        Raises KernelError when the kernel refuses one; it has an index when that is one of the
-        values, and says which.
+        So many requests are *ahead*: whatever else the holder is asked for waits until it has done
+        them. Raises KernelError when the kernel refuses one; it has an index when that is one of
+        the values, and says which.
         """
+        while len(self._asked) < ahead and (some := next(self._left, None)):
+            self._asked.append(self._ask(some))
         asked = self._asked.popleft()
         reply, fds = self._asking.answer("nodes", asked.number)
         self._awaited.difference_update(asked.names)
@@ -74,7 +80,6 @@ class Making:
             for fd in fds:
                 os.close(fd)
             raise
-        self._ask()
         return zip(asked.names, fds[::2], fds[1::2], strict=True)
 
     def drop(self) -> None:
@@ -83,15 +88,14 @@ class Making:
         while self._asked:
             self._asking.forget(self._asked.popleft().number)
 
-    def _ask(self) -> None:
-        while len(self._asked) < _AHEAD and (some := list(islice(self._names, _SOME))):
-            values = {
-                name: [(f"/proc/sys/{path}", text) for _node, path, text in self._own(name)]
-                for name in some
-                if name in self._of_node
-            }
-            number = self._asking.ahead("nodes", names=some, values=values, **self._more)
-            self._asked.append(_Asked(some, number))
+    def _ask(self, names: Sequence[NodeName]) -> _Asked:
+        values = {
+            name: [(f"/proc/sys/{path}", text) for _node, path, text in self._own(name)]
+            for name in names
+            if name in self._of_node
+        }
+        number = self._asking.ahead("nodes", names=names, values=values, **self._more)
+        return _Asked(names, number)
 
     def _own(self, name: NodeName) -> Iterator[tuple[NodeName, str, str]]:
         return (self._values[number] for number in self._of_node[name])

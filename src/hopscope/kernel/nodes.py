@@ -56,30 +56,29 @@ class Nodes(Asking):
         self._refused = refused
         self._making = Making(self, names, home=home, values=values, passing=passing)
         self._nodes += tuple(names)
+        self._take(self._making, 1)  # what is done in the first one is not to wait for the others
 
     def await_nodes(self, names: Sequence[NodeName] | None = None) -> None:
         """Return when these nodes are there, or all."""
-        if self._making is None:
-            return
-        wanted = self._nodes if names is None else names
+        while self._making and (names is None or any(name in self._making for name in names)):
+            self._take(self._making)
+
+    def _take(self, making: Making, *ahead: int) -> None:
         try:
-            while any(name in self._making for name in wanted):
-                for name, namespace, route in self._making.take():
-                    self._namespaces[name] = namespace
-                    made = socket.socket(fileno=route)
-                    self._routes[name, socket.NETLINK_ROUTE] = Route(made, name)
+            for name, namespace, route in making.take(*ahead):
+                self._namespaces[name] = namespace
+                made = socket.socket(fileno=route)
+                self._routes[name, socket.NETLINK_ROUTE] = Route(made, name)
         except BaseException as error:
             self._stop_waiting()
             if isinstance(error, KernelError):
                 self._refused(error)
             raise
-        if not self._making:
-            self._making = None
 
     def _stop_waiting(self) -> None:
         if self._making is not None:
             self._making.drop()
-            self._making = None
+        self._making = None
 
     def remove_nodes(self, names: Sequence[NodeName]) -> None:
         """End the processes in these namespaces, and let the namespaces go."""

@@ -42,8 +42,20 @@ def await_operation(plan: Plan, kernel: Kernel) -> None:
 
 
 def _operational(kernel: Kernel, node: NodeName) -> bool:
-    """Whether every device that has a carrier can send."""
-    return all(map(rtnl_read.operational, kernel.ask(node, rtnl.dump_link_flags())))
+    """Whether every device that has a carrier can send; one that cannot is asked for.
+
+    The kernel ends its work for a hundred devices at once, and for others up to a second later.
+    """
+    late = map(rtnl_read.not_yet_running, kernel.ask(node, rtnl.dump_link_flags()))
+    return not any(_late_still(kernel, node, index) for index in late if index is not None)
+
+
+def _late_still(kernel: Kernel, node: NodeName, index: int) -> bool:
+    try:
+        answers = kernel.ask(node, rtnl.get_link(index))
+    except KernelError:  # it is gone
+        return False
+    return any(rtnl_read.not_yet_running(one) is not None for one in answers)
 
 
 def _local(kernel: Kernel, plan: Plan, op: AddAddress) -> bool:

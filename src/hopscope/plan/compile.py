@@ -206,16 +206,20 @@ def _implied(node: NodeSpec, path: str, value: str) -> SetSysctl:
 def _early_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
     six = uses_ipv6(spec)
     for node in spec.nodes:
-        undoubted = {} if node.dad else {"accept_dad": "0"}
-        quiet = undoubted if six else {"disable_ipv6": "1"}
         if not (on_host and node.name == HOME):
-            for which in ("all", "default"):
-                for key, value in quiet.items():
-                    path = f"net/ipv6/conf/{which}/{key}"
-                    yield _implied(node, path, value)
+            yield from _quiet(node, six=six)
         for sysctl in node.sysctls:
             if not _names_a_device(sysctl):
                 yield _set(node, sysctl)
+
+
+def _quiet(node: NodeSpec, *, six: bool) -> Iterator[Op]:
+    """What keeps a node from saying more than it is asked to."""
+    if not six:  # "all" is for "default", too: addrconf_disable_ipv6(), net/ipv6/addrconf.c
+        yield _implied(node, "net/ipv6/conf/all/disable_ipv6", "1")
+    elif not node.dad:
+        for which in ("all", "default"):
+            yield _implied(node, f"net/ipv6/conf/{which}/accept_dad", "0")
 
 
 def _late_sysctls(spec: LabSpec, ends: _Ends, *, on_host: bool) -> Iterator[Op]:

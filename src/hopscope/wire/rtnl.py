@@ -35,6 +35,7 @@ __all__ = [
     "dump_neighbours",
     "dump_policy_rules",
     "dump_routes",
+    "get_link",
     "get_nsid",
     "remove_address",
     "remove_neighbour",
@@ -171,6 +172,14 @@ def remove_neighbour(index: int, ip: str) -> Message:
 def dump_links() -> Message:
     """All devices of the namespace."""
     return Message(RTM_GETLINK, NLM_F_DUMP, ifinfo(index=0))
+
+
+def get_link(index: int) -> Message:
+    """One device. Asked for it, the kernel ends what it has to do about the device's carrier.
+
+    Since Linux 6.9 rtnl_getlink() calls linkwatch_sync_dev().
+    """
+    return Message(RTM_GETLINK, 0, ifinfo(index=index))
 
 
 def dump_link_flags() -> Message:

@@ -14,7 +14,7 @@ from hopscope.model.vocab import Mac
 from hopscope.wire.netlink import Message, attributes
 from hopscope.wire.rtnl_options import bridge_state, macvlan_mode, port_options, vxlan, vxlan_link
 
-__all__ = ["LinkPart", "as_int", "as_mac", "as_text", "link", "operational"]
+__all__ = ["LinkPart", "as_int", "as_mac", "as_text", "link", "not_yet_running"]
 
 RTM_NEWLINK: Final = 16
 IFF_UP, IFF_RUNNING, IFF_LOWER_UP = 0x1, 0x40, 0x10000
@@ -60,15 +60,15 @@ class LinkPart(Struct, frozen=True, kw_only=True):
     counters: dict[str, int] = field(default_factory=dict)
 
 
-def operational(message: Message) -> bool:
-    """Whether a device's queue is there and its bridge told, as far as it has a carrier.
+def not_yet_running(message: Message) -> int | None:
+    """The index of a device that has a carrier and no queue yet, nor a bridge that knows of it.
 
-    See dev_get_flags(), net/core/dev.c. True of any other message.
+    See dev_get_flags(), net/core/dev.c. None for any other device, and any other message.
     """
     if message.type != RTM_NEWLINK or len(message.payload) < _IFINFO.size:
-        return True
-    flags = _IFINFO.unpack_from(message.payload)[3]
-    return bool(flags & IFF_RUNNING) or not flags & IFF_LOWER_UP
+        return None
+    _family, _hardware, index, flags, _change = _IFINFO.unpack_from(message.payload)
+    return index if flags & (IFF_LOWER_UP | IFF_RUNNING) == IFF_LOWER_UP else None
 
 
 def link(message: Message) -> LinkPart | None:

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from hopscope.model.vocab import Family, Mac, NeighbourState
 from hopscope.wire.netlink import Message, attributes
-from hopscope.wire.rtnl_link_read import LinkPart, as_int, as_mac, as_text, link, operational
+from hopscope.wire.rtnl_link_read import LinkPart, as_int, as_mac, as_text, link, not_yet_running
 
 __all__ = [
     "AddressPart",
@@ -26,8 +26,8 @@ __all__ = [
     "fdb_event",
     "link",
     "neighbour_event",
+    "not_yet_running",
     "nsid",
-    "operational",
     "policy_rule",
     "route",
 ]
