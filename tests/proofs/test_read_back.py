@@ -54,13 +54,15 @@ def test_any_lab_is_read_back(records: Path, tree: dict[str, Any]) -> None:
         for name, node in tree["nodes"].items():
             see, own = seen[name], list(ends(tree, name))
             assert sorted(see.links) == sorted(
-                [*(dev for dev, _l, _b in own), *bridges(node), "lo"]
+                [*(dev for dev, _l, _b in own), *bridges(node), *node.get("devices", {}), "lo"]
             )
             _check_loopback(node, see)
             for dev, link, bridge in own:
                 _check_end(node, see, dev, link, bridge)
             for bridge, options in bridges(node).items():
                 _check_bridge(see, bridge, options, own)
+            for dev, device in node.get("devices", {}).items():
+                _check_device(node, see, dev, device)
             _check_layer3(node, see)
             _check_rest(node, see)
         _check_peers(tree, seen)
@@ -102,13 +104,14 @@ def bridges(node: Tree) -> Mapping[str, Tree]:
 
 
 def ends(tree: Tree, node: str) -> Iterator[tuple[str, Tree, str]]:
-    """The ends of links in a node: device, link, bridge."""
+    """The ends of links in a node: device, what its link and its end have, bridge."""
     for link in tree["links"]:
         whole = link if isinstance(link, dict) else {"ends": link}
         for end in whole["ends"]:
-            name, _, dev = end.partition(":")
+            own = end if isinstance(end, dict) else {"end": end}
+            name, _, dev = own["end"].partition(":")
             if name == node:
-                yield dev.partition("@")[0], {**whole, "end": end}, dev.partition("@")[2]
+                yield dev.partition("@")[0], {**whole, **own}, dev.partition("@")[2]
 
 
 def _check_loopback(node: Tree, see: Eyes) -> None:
@@ -122,6 +125,36 @@ def _check_end(node: Tree, see: Eyes, dev: str, link: Tree, bridge: str) -> None
     assert see.up(dev) == (dev not in node.get("down", ()))
     assert seen.get("master", "") == bridge
     assert seen["address"] == link.get("mac", {}).get(link["end"], seen["address"])
+    assert seen["num_tx_queues"] == seen["num_rx_queues"] == link.get("queues", 1)
+    if bridge:
+        port = seen["linkinfo"]["info_slave_data"]
+        assert port["isolated"] == link.get("isolated", False)
+        assert port["hairpin"] == link.get("hairpin", False)
+        assert port["learning"] == link.get("learning", True)
+        assert port["flood"] == link.get("flood", True)
+        assert port["cost"] == link.get("cost", 2)
+    shaped = {one["kind"] for one in see.json(f"tc -j qdisc show dev {dev}")} - {"noqueue"}
+    rate = link.get("rate")
+    kind = "tbf" if isinstance(rate, str) else (rate or {}).get("kind", "tbf")
+    assert {one for one in shaped if one in ("tbf", "htb")} == ({kind} if rate else set())
+
+
+def _check_device(node: Tree, see: Eyes, dev: str, device: Tree) -> None:
+    seen = see.links[dev]
+    info = seen["linkinfo"]
+    assert see.up(dev) == (dev not in node.get("down", ()))
+    assert seen.get("master") == device.get("bridge")
+    match device["kind"]:
+        case "tap":
+            assert (info["info_kind"], info["info_data"]["type"]) == ("tun", "tap")
+        case "macvlan":
+            assert info["info_kind"] == "macvlan"
+            assert info["info_data"]["mode"] == device.get("mode", "bridge")
+        case "vxlan":
+            assert info["info_data"]["id"] == device["id"]
+            assert info["info_data"]["learning"] == device.get("mac_learning", True)
+            assert info["info_data"]["port"] == device.get("port", 4789)
+            assert seen["mtu"] == device["mtu"]
 
 
 def _check_bridge(
@@ -132,6 +165,11 @@ def _check_bridge(
     assert seen["linkinfo"]["info_kind"] == "bridge"
     assert data["stp_state"] == int(options.get("stp", False))
     assert data["nf_call_iptables"] == int(options.get("nf_call_iptables", False))
+    assert data["ageing_time"] == 100 * options.get("ageing", 300)
+    assert data["forward_delay"] == 100 * options.get("forward_delay", 15)
+    assert data["priority"] == options.get("priority", 32768)
+    fdb = {(e["mac"], e["ifname"]) for e in see.json("bridge -j fdb") if e.get("state") == "static"}
+    assert fdb >= set(options.get("fdb", {}).items())
     assert see.up(bridge) == options.get("up", True)
     least = min([link.get("mtu", 1500) for _dev, link, of in own if of == bridge], default=1500)
     assert seen["mtu"] == options.get("mtu", least)
@@ -143,23 +181,34 @@ def _check_layer3(node: Tree, see: Eyes) -> None:
         declared = {str(ip_interface(a)) for a in ([given] if isinstance(given, str) else given)}
         assert see.addresses(dev) == declared
     told = see.json("ip -j route show table all") + see.json("ip -j -6 route show table all")
-    routes = {
-        (one["dst"], one.get("gateway"), "" if "gateway" in one else one["dev"], one.get("metric"))
-        for one in told
-        if one.get("protocol") == "static"
-    }
-    assert routes == set(map(_route, node.get("routes", ())))
+    assert {_told(one) for one in told if one.get("protocol") == "static"} == set(
+        map(_declared, node.get("routes", ()))
+    )
     permanent = see.json("ip -j neigh show nud permanent")
-    neighbours = {one["dev"]: {one["dst"]: one["lladdr"]} for one in permanent}
+    neighbours = {one["dev"]: {one["dst"]: one["lladdr"]} for one in permanent if "lladdr" in one}
     assert neighbours == node.get("neighbours", {})
-    assert [one["priority"] for one in see.json("ip -j rule")] == [0, 32766, 32767]
+    own = len({rule["priority"] for rule in see.json("ip -j rule")} - {0, 32766, 32767})
+    assert own == len(node.get("policy", ()))
 
 
-def _route(text: str) -> tuple[str, str | None, str, int | None]:
-    words = text.split()
+Route = tuple[str, str, str | None, str | None, int | None, str]
+"""Type, destination, gateway, device where there is no gateway, metric, table."""
+
+
+def _told(one: Mapping[str, Any]) -> Route:
+    via, kind = one.get("gateway"), one.get("type", "unicast")
+    dev = None if via or kind != "unicast" else one["dev"]
+    return kind, one["dst"], via, dev, one.get("metric"), one.get("table", "main")
+
+
+def _declared(text: str) -> Route:
+    kind, *words = text.split()
+    if "/" in kind or kind == "default":
+        kind, words = "unicast", [kind, *words]
     given = dict(zip(words[1::2], words[2::2], strict=True))
     metric = int(given["metric"]) if "metric" in given else None
-    return words[0], given.get("via"), given.get("dev", ""), metric
+    via = given.get("via")
+    return kind, words[0], via, given.get("dev"), metric, given.get("table", "main")
 
 
 def _check_rest(node: Tree, see: Eyes) -> None:
@@ -178,7 +227,8 @@ def _check_peers(tree: Tree, seen: Mapping[str, Eyes]) -> None:
     """Each end's peer has the index that the other end has in its own node."""
     for link in tree["links"]:
         both = link["ends"] if isinstance(link, dict) else link
-        pair = [end.partition("@")[0].split(":") for end in both]
+        names = [end["end"] if isinstance(end, dict) else end for end in both]
+        pair = [name.partition("@")[0].split(":") for name in names]
         for (node, dev), (there, far) in (pair, reversed(pair)):
             mine = seen[node].links[dev]
             index = mine.get("link_index") or seen[node].links[mine["link"]]["ifindex"]
