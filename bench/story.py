@@ -14,10 +14,13 @@ from figures import cells, ratio, seconds_of, shown, table
 __all__ = ["BY_HAND", "OURS", "measure", "missing", "summary"]
 
 OURS: Final = "`hopscope run bridge`"
+QUIET: Final = "`hopscope run bridge --quiet`"
 BY_HAND: Final = "by hand, five tcpdumps"
 
+_HOPSCOPE: Final = str(Path(sys.executable).parent / "hopscope")
 _COMMANDS: Final[Mapping[str, Sequence[str]]] = {
-    OURS: (str(Path(sys.executable).parent / "hopscope"), "run", "bridge", "--quiet", "--out"),
+    OURS: (_HOPSCOPE, "run", "bridge", "--out"),
+    QUIET: (_HOPSCOPE, "run", "bridge", "--quiet", "--out"),
     BY_HAND: (
         *("unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc"),
         *("sh", str(Path(__file__).parent / "story_by_hand.sh")),

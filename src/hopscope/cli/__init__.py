@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, TextIO
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-__all__ = ["main"]
+__all__ = ["lose_output", "main", "output_lost"]
 
 _STDERR: Final = 2
 _PATIENCE: Final = 1.0  # seconds that ending may take before being told again means something
@@ -52,7 +52,7 @@ def main() -> None:
     except (KeyboardInterrupt, SystemExit) as error:
         _leave(error)
     except OSError as error:
-        if (lost := _output_lost()) is not None:
+        if (lost := output_lost()) is not None:
             _cut_off(lost)
         where = f"{error.filename}: " if error.filename else ""
         sys.stderr.write(f"hopscope: {where}{error.strerror or error}\n")
@@ -63,7 +63,7 @@ def main() -> None:
 
 def _finish(status: str | int | None) -> NoReturn:
     """Exit with *status*, unless what was printed did not get out."""
-    lost = _output_lost()
+    lost = output_lost()
     if lost is not None and not status:
         _cut_off(lost)
     sys.exit(status)
@@ -77,7 +77,12 @@ def _cut_off(lost: OSError) -> NoReturn:
     sys.exit(_CANNOT)
 
 
-def _output_lost() -> OSError | None:
+def lose_output(code: int) -> None:
+    """A process of ours could not write to standard output: *code* is the errno."""
+    _Written.lost = OSError(code, os.strerror(code))
+
+
+def output_lost() -> OSError | None:
     """What keeps standard output from being written; what is unwritten then stays so."""
     lost = _Written.lost
     try:

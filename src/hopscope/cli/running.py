@@ -36,6 +36,10 @@ def run(
         starter = last.enter_context(_starting())
 
         from hopscope.cli.telling import Silent, Teller
+
+        silent = quiet or json
+        teller = last.enter_context(Silent() if silent else Teller(verbose=verbose, since=begun))
+
         from hopscope.lab.declare import parse, source_of
         from hopscope.lab.folder import folder_of
         from hopscope.lab.writer import Writer
@@ -43,14 +47,13 @@ def run(
         source, file = source_of(lab)
         spec = parse(source, file)
         folder = folder_of(out, name or spec.name)
-        teller = Silent() if quiet or json else Teller(verbose=verbose, since=begun)
         with _built(
             spec,
             source.decode(),
             name,
             starter,
             on_host=on_host,
-            quiet=teller.quiet,
+            quiet=silent,
             meanwhile=teller.load,
         ) as running:
             writer = last.enter_context(Writer())  # it gets ready while the lab performs
@@ -61,12 +64,11 @@ def run(
 
             record = teller.performed(running, promiscuous=promiscuous, finished=finished)
         teller.conclude(record)
-        written = writer.end()
+        teller.written(writer.end())
     if json:
         from hopscope.model import codec
 
         sys.stdout.buffer.write(codec.dump(record, indent=2) + b"\n")
-    teller.written(written)
     sys.exit(_status(record))
 
 

@@ -1,12 +1,18 @@
-"""How a run is told: as it goes, or not at all, for which nothing is loaded."""
+"""How a run is told: as it goes, by a process beside it; or not at all, which loads nothing."""
 
+import os
+import socket
+import sys
 import time
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+    from types import TracebackType
 
+    from hopscope.cli.voice import Said
     from hopscope.lab.running import RunningLab
     from hopscope.model.record import Record, StepResult
 
@@ -14,9 +20,18 @@ __all__ = ["Silent", "Teller"]
 
 
 class Silent:
-    """Has a story performed, and tells nothing."""
+    """Has a story performed, and tells nothing. A context manager."""
 
-    quiet = True
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: "TracebackType | None",
+    ) -> None:
+        """What was told is out."""
 
     def load(self) -> None:
         """What is needed as soon as the lab stands, for the writer too."""
@@ -41,56 +56,75 @@ class Silent:
 
 
 class Teller(Silent):
-    """Tells it as it goes; *since* is when, on time.perf_counter(), it began."""
+    """Has it told as it goes; *since* is when, on time.perf_counter(), it began.
 
-    quiet = False
+    Loading what makes tables of it, and making them, takes about as long as the story itself.
+    """
 
     def __init__(self, *, verbose: bool, since: float) -> None:
         self._verbose = verbose
         self._since = since
 
-    def load(self) -> None:
-        """That, and what tells."""
-        super().load()
-        from hopscope.cli import printing  # noqa: F401
-        from hopscope.render import text  # noqa: F401
+    def __enter__(self) -> Self:
+        from hopscope.lab.aside import beside
+
+        sys.stdout.flush()  # else both would write it
+        self._pid, self._ours = beside(self._tell)
+        return self
+
+    def _tell(self, theirs: socket.socket) -> int:
+        from hopscope.cli.voice import tell
+
+        return tell(theirs, verbose=self._verbose)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: "TracebackType | None",
+    ) -> None:
+        """What was told is out, or is known to be lost."""
+        from hopscope.cli import lose_output
+
+        self._ours.close()
+        _pid, status = os.waitpid(self._pid, 0)
+        if (code := os.waitstatus_to_exitcode(status)) > 0:
+            lose_output(code)
 
     def performed(
         self, running: "RunningLab", *, promiscuous: bool, finished: "Callable[[Record], None]"
     ) -> "Record":
         """The whole story, told."""
-        from hopscope.cli import printing
+        from hopscope.cli.voice import Begun
 
-        self._console = printing.lasting()
         took = (time.perf_counter() - self._since) * 1000
-        self._console.print(
-            f"[bold]{running.name}[/]  {'on this host' if running.on_host else 'in a sandbox'}, "
-            f"{len(running.nodes)} nodes, built in {took:.0f} ms"
-        )
-        with self._console.status("performing the story …"):
-            return super().performed(running, promiscuous=promiscuous, finished=finished)
+        where = "on this host" if running.on_host else "in a sandbox"
+        how = f"{where}, {len(running.nodes)} nodes, built in {took:.0f} ms"
+        self._say(Begun(running.name, how))
+        return super().performed(running, promiscuous=promiscuous, finished=finished)
 
     def told(self, result: "StepResult") -> None:
         """A step that was done, and what it showed."""
-        from hopscope.cli import printing
-        from hopscope.model.record import ShowResult
-        from hopscope.render import text
-
-        if isinstance(result, ShowResult):
-            printing.show(text.result(result), self._console)
-        else:
-            self._console.print(text.result(result, verbose=self._verbose), crop=False)
+        self._say(result)
 
     def conclude(self, record: "Record") -> None:
         """The conclusion, in sentences."""
-        from hopscope.render import text
+        from msgspec.structs import replace
 
-        self._console.print(text.conclusion(record.conclusion))
-        if (silent := text.unasked(record)) is not None:
-            self._console.print(silent)
+        from hopscope.cli.voice import Concluded
+
+        self._say(Concluded(replace(record, steps=())))
 
     def written(self, paths: "Sequence[Path]") -> None:
         """Their paths."""
-        self._console.print("[bold]written[/]")
-        for path in paths:
-            self._console.print(f"  {path}", soft_wrap=True, markup=False)
+        from hopscope.cli.voice import Written
+
+        self._say(Written(tuple(map(os.fsencode, paths))))
+
+    def _say(self, said: "Said") -> None:
+        from msgspec import msgpack
+
+        from hopscope.lab.aside import send
+
+        with suppress(OSError):  # it was ended: the run goes on
+            send(self._ours, msgpack.encode(said))

@@ -215,11 +215,11 @@ def _early_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
 
 def _quiet(node: NodeSpec, *, six: bool) -> Iterator[Op]:
     """What keeps a node from saying more than it is asked to."""
-    if not six:  # "all" is for "default", too: addrconf_disable_ipv6(), net/ipv6/addrconf.c
-        yield _implied(node, "net/ipv6/conf/all/disable_ipv6", "1")
-    elif not node.dad:
-        for which in ("all", "default"):
-            yield _implied(node, f"net/ipv6/conf/{which}/accept_dad", "0")
+    if six and node.dad:
+        return
+    key, value = ("accept_dad", "0") if six else ("disable_ipv6", "1")
+    for which in ("all", "default"):
+        yield _implied(node, f"net/ipv6/conf/{which}/{key}", value)
 
 
 def _late_sysctls(spec: LabSpec, ends: _Ends, *, on_host: bool) -> Iterator[Op]:

@@ -75,7 +75,7 @@ def quiet(*nodes: NodeName, key: str = "disable_ipv6", value: str = "1") -> list
     return [
         SetSysctl(node=node, path=f"net/ipv6/conf/{which}/{key}", value=value, implied=True)
         for node in nodes
-        for which in (("all",) if key == "disable_ipv6" else ("all", "default"))
+        for which in ("all", "default")
     ]
 
 
@@ -90,9 +90,9 @@ def test_the_built_in_bridge_lab() -> None:
     switch = SetSysctl(node=HOST, path="net/bridge/bridge-nf-call-iptables", value="0")
     assert ops(text) == [
         MakeNodes(names=(HOST, NS1, NS2), home=HOST),
-        quieted[0],
+        *quieted[:2],
         switch,
-        *quieted[1:],
+        *quieted[2:],
         AddBridge(node=HOST, name=BR0),
         AddVeth(near=end("host/veth1b", "br0"), far=end("ns1/veth1a"), up=True),
         AddVeth(near=end("host/veth2b", "br0"), far=end("ns2/veth2a"), up=True),
@@ -375,7 +375,7 @@ def test_on_the_real_host_its_own_things_are_left_alone() -> None:
     spec = parsed(PAIR)
     plan = compile_lab(spec, on_host=True, first_host_index=1000)
     found = [_nowhere(op) for op in plan.ops]
-    assert quiet(NS1, NS2) == [op for op in found if isinstance(op, SetSysctl)][:2]
+    assert quiet(NS1, NS2) == [op for op in found if isinstance(op, SetSysctl)][:4]
     assert not [op for op in found if op in quiet(HOST)]
     marks = [
         Mark(node=HOST, dev=DevName(d), alias="hopscope:pair") for d in ("br0", "veth1b", "veth2b")
