@@ -335,3 +335,22 @@ def test_a_story_is_held_against_what_happened(pair: Lab) -> None:
     ]
     failures = [f for f in record.conclusion if "got no reply" in f.sentence]
     assert [f.held for f in failures] == [True]  # it was expected
+
+
+def test_all_pairs_are_probed_from_python(records: object) -> None:
+    """Of all nodes that have an address, or of those that are named."""
+    with Lab.load("three").up() as running:
+        every = running.reachability()
+        assert every.held
+        assert len(every.pairs) == 6
+        one = running.reachability("ns1", ["ns2", "ns3"])
+        assert [(pair.source, pair.target) for pair in one.pairs] == [
+            ("ns1", "ns2"),
+            ("ns1", "ns3"),
+        ]
+        refused = running.reachability("ns1", "ns2", protocol="tcp", port=9)
+        assert [str(pair.outcome) for pair in refused.pairs] == ["refused"]
+        with pytest.raises(UsageError, match="protocol is one of icmp, tcp, udp, not 'sctp'"):
+            running.reachability(protocol="sctp")
+        with pytest.raises(UsageError, match="has no node 'ns9'"):
+            running.reachability("ns9")

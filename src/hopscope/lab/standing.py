@@ -1,12 +1,12 @@
 """StandingLab: a running lab as Python sees it, with pings and the story."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from hopscope.errors import Place, UsageError
-from hopscope.lab.asked import check_ping
+from hopscope.lab.asked import check_ping, texts
 from hopscope.lab.processes import folder
 from hopscope.lab.readiness import output
 from hopscope.lab.running import RunningLab
@@ -18,6 +18,9 @@ from hopscope.model.process import ProcessState
 from hopscope.model.record import PingResult, Record, StepResult
 from hopscope.model.snapshot import NodeState
 from hopscope.model.vocab import NodeName
+
+if TYPE_CHECKING:
+    from hopscope.model.reachability import Reachability
 
 __all__ = ["StandingLab"]
 
@@ -67,6 +70,31 @@ class StandingLab(RunningLab):
         watched = [*own, address]
         with self.observing(watched, promiscuous=promiscuous, snapshot=snapshot) as session:
             return ping_once(self, session, step)
+
+    def reachability(
+        self,
+        sources: str | Sequence[str] = (),
+        targets: str | Sequence[str] = (),
+        *,
+        protocol: str = "icmp",
+        port: int | None = None,
+        timeout: float = 1.0,
+    ) -> "Reachability":
+        """Probe each target from each source; without names, all nodes that have an address.
+
+        *protocol* is icmp, tcp or udp, these two to a *port*; *timeout* is in seconds. Failures
+        are grouped and explained in the result. Raises UsageError as `ping`.
+        """
+        from hopscope.lab.reachability import reach  # noqa: PLC0415 - few labs are probed so
+        from hopscope.model.reachability import Protocol  # noqa: PLC0415
+
+        if protocol not in list(Protocol):
+            message = f"protocol is one of {', '.join(Protocol)}, not {protocol!r}"
+            raise UsageError(message)
+        froms = texts("sources", sources) if sources else ()
+        tos = texts("targets", targets) if targets else ()
+        how = Protocol(protocol)
+        return reach(self, froms, tos, protocol=how, port=port, timeout=timeout)
 
     def perform(
         self, *, told: Callable[[StepResult], None] = lambda _: None, promiscuous: bool = True
