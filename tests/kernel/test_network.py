@@ -338,7 +338,7 @@ def test_a_packet_is_followed_through_them(
     assert [journey.fate for journey in echoes] == [
         Fate.DELIVERED
     ] * 2  # an ARP reply may be unseen
-    assert [hop.node for hop in hops(told["echo request"])] == way
+    assert list(dict.fromkeys(hop.node for hop in hops(told["echo request"]))) == way
     assert [hop.node for hop in hops(told["echo reply"])] == way[::-1]
     assert not any("no step here explains" in note for note in result.notes)
 

@@ -225,6 +225,21 @@ def test_a_holder_that_is_killed_while_it_makes_nodes_is_told(start: "object") -
     made.stop()
 
 
+def test_of_nodes_that_are_refused_none_is_left(start: "object") -> None:
+    """Of one request; so they may be asked for again."""
+    made: Sandbox = start("first", "bad")  # type: ignore[operator]
+    names = [NodeName("one"), NodeName("two"), NodeName("bad"), NodeName("three")]
+    made.make_nodes(names, home=None)  # the first one is there at once
+    with pytest.raises(KernelError, match="bad"):
+        made.await_nodes()
+    assert NodeName("two") not in made.look_again()
+    there = made.run(NodeName("first"), ["ls", "/run/netns"]).stdout.split()
+    assert sorted(there) == [b"bad", b"first", b"one"]
+    assert made.run(NodeName("bad"), ["true"]).code == 0
+    made.make_nodes(names[1:2], home=None)
+    assert made.run(NodeName("two"), ["true"]).code == 0
+
+
 def test_a_killed_holder_is_told(sandbox: Sandbox) -> None:
     os.kill(sandbox.pid, signal.SIGKILL)
     with pytest.raises(CannotError, match="holder process has ended"):

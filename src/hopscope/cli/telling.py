@@ -5,7 +5,7 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from hopscope.model.record import Record, StepResult
 
 __all__ = ["Silent", "Teller"]
+
+_PATIENCE: Final = 1.0  # seconds
 
 
 class Silent:
@@ -83,13 +85,23 @@ class Teller(Silent):
         error: BaseException | None,
         traceback: "TracebackType | None",
     ) -> None:
-        """What was told is out, or is known to be lost."""
+        """What was told is out, or is known to be lost; CannotError when that is not known.
+
+        Of a run that failed nobody is waited for long: its reader may not read.
+        """
         from hopscope.cli import lose_output
+        from hopscope.errors import CannotError
+        from hopscope.lab.aside import BROKEN, status_of
 
         self._ours.close()
-        _pid, status = os.waitpid(self._pid, 0)
-        if (code := os.waitstatus_to_exitcode(status)) > 0:
+        code = status_of(self._pid, None if error is None else _PATIENCE)
+        if code < 0 and sys.stdout.isatty():
+            sys.stdout.write("\x1b[?25h")  # it may have hidden the cursor
+        if 0 < code < BROKEN:
             lose_output(code)
+        elif code and error is None:
+            how = "has failed" if code == BROKEN else f"was ended (signal {-code})"
+            raise CannotError(f"the process that tells the run {how}", mend="run it again")
 
     def performed(
         self, running: "RunningLab", *, promiscuous: bool, finished: "Callable[[Record], None]"

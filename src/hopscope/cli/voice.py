@@ -1,5 +1,6 @@
 """What a run has told by the process beside it, and the telling."""
 
+import errno
 import os
 import socket
 from typing import TYPE_CHECKING
@@ -51,8 +52,10 @@ def tell(theirs: socket.socket, *, verbose: bool) -> int:
             voice.tell(decoder.decode(receive(theirs)))
     except EOFError:
         voice.stop()
+    except OSError as error:  # a terminal that is gone
+        return error.errno or errno.EIO
     lost = output_lost()
-    return 0 if lost is None else lost.errno or 1
+    return 0 if lost is None else lost.errno or errno.EIO
 
 
 class _Voice:

@@ -141,6 +141,7 @@ def _spoken_to(op: Op) -> tuple[NodeName, ...]:
 def _set_sysctls(ops: Sequence[SetSysctl], sandbox: Sandbox) -> None:
     if not ops:
         return
+    sandbox.await_nodes([op.node for op in ops])
     try:
         sandbox.write_all_sysctls([(op.node, op.path, op.value) for op in ops])
     except KernelError as error:
@@ -164,6 +165,7 @@ def _add_rules(op: AddRules, sandbox: Sandbox) -> None:
 
 def _add_taps(plan: Plan, ops: Sequence[AddTap], sandbox: Sandbox) -> None:
     for op in ops:
+        sandbox.await_nodes([op.node])
         try:
             sandbox.make_tap(op.node, op.name, plan.indexes[DevRef(op.node, op.name)])
         except KernelError as error:
@@ -173,6 +175,7 @@ def _add_taps(plan: Plan, ops: Sequence[AddTap], sandbox: Sandbox) -> None:
 
 def _send(plan: Plan, ops: Sequence[Op], sandbox: Sandbox) -> None:
     messages = [(op, one) for op in ops for one in messages_of(plan, op, sandbox)]
+    sandbox.await_nodes([ops[0].node])  # type: ignore[union-attr]  # a batch has a node
     try:
         sandbox.send(ops[0].node, [one for _op, one in messages])  # type: ignore[union-attr]  # a batch has a node
     except KernelError as error:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from hopscope.kernel.syscalls import CLONE_NEWNET, MS_BIND, mount, setns, unshare
+from hopscope.kernel.syscalls import CLONE_NEWNET, MS_BIND, mount, setns, umount, unshare
 
 __all__ = ["make", "written"]
 
@@ -26,14 +26,16 @@ def make(
     That of *home*, if it is among them, is *ours*, which is the caller's own and stays it.
     *values*: what to write where in each, files below /proc/sys. Returns an errno for each of
     these, 0 when it went well; and two descriptors for each name, of its namespace and of an
-    rtnetlink socket in it.
+    rtnetlink socket in it. On an OSError none of them is left.
     """
     codes: dict[str, list[int]] = {}
     fds: list[int] = []
+    made: list[str] = []
     try:
         for name in names:
             target = f"{folder}/{name}"
             os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+            made.append(target)
             if name == home:
                 setns(ours)
             else:
@@ -45,6 +47,10 @@ def make(
     except OSError:
         for fd in fds:
             os.close(fd)
+        for target in made:
+            with suppress(OSError):  # the last one may not have been bound
+                umount(target)
+            os.unlink(target)  # noqa: PTH108 - the holder does without pathlib
         raise
     finally:
         setns(ours)

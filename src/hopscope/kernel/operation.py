@@ -14,7 +14,7 @@ from hopscope.errors import KernelError, NotReadyError
 from hopscope.kernel.protocol import Kernel
 from hopscope.kernel.waiting import wait_until
 from hopscope.model.vocab import DevRef, NodeName
-from hopscope.plan.ops import AddAddress, AddVeth, ChangeDevice, Plan
+from hopscope.plan.ops import AddAddress, AddMacvlan, AddVeth, AddVxlan, ChangeDevice, Plan
 from hopscope.wire import rtnl, rtnl_read, rtnl_route
 
 __all__ = ["await_operation"]
@@ -28,8 +28,10 @@ def await_operation(plan: Plan, kernel: Kernel) -> None:
     awaited: dict[tuple[str, NodeName], Callable[[], bool]] = {}
     for op in plan.ops:
         match op:
-            case AddVeth(node=node) | ChangeDevice(node=node, up=True):
-                awaited["devices", node] = partial(_operational, kernel, node)
+            case AddVeth(node=node) | AddVxlan(node=node) | ChangeDevice(node=node, up=True):
+                awaited["devices", node] = partial(_operational, kernel, plan, node)
+            case AddMacvlan(ref=ref):
+                awaited["devices", ref.node] = partial(_operational, kernel, plan, ref.node)
             case AddAddress(node=node, dad=True):
                 awaited["duplicates", node] = partial(_settled, kernel, node)
             case AddAddress(node=node, cidr=cidr) if ":" in cidr:  # the last one of a node
@@ -41,13 +43,14 @@ def await_operation(plan: Plan, kernel: Kernel) -> None:
             wait_until(holds, f"{node}: {what}", within=_DAD if what == "duplicates" else _SOON)
 
 
-def _operational(kernel: Kernel, node: NodeName) -> bool:
-    """Whether every device that has a carrier can send; one that cannot is asked for.
+def _operational(kernel: Kernel, plan: Plan, node: NodeName) -> bool:
+    """Whether every device of the plan that has a carrier can send; one that cannot is asked for.
 
     The kernel ends its work for a hundred devices at once, and for others up to a second later.
     """
     late = map(rtnl_read.not_yet_running, kernel.ask(node, rtnl.dump_link_flags()))
-    return not any(_late_still(kernel, node, index) for index in late if index is not None)
+    ours = {index for ref, index in plan.indexes.items() if ref.node == node}
+    return not any(_late_still(kernel, node, index) for index in ours.intersection(late))
 
 
 def _late_still(kernel: Kernel, node: NodeName, index: int) -> bool:

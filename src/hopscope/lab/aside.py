@@ -1,19 +1,25 @@
 """A process beside the run, that does for it what would hold it up; the two share a socket.
 
-It is a fork, and so has all that is loaded by then; it ends when the run's end of the socket
-closes, for whatever reason.
+It is a fork, and so has all that is loaded by then. It ends when the run's end of the socket
+closes, or is killed if it is held up itself.
 """
 
 import os
+import select
 import signal
 import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
-__all__ = ["beside", "receive", "send"]
+from hopscope.kernel.interrupts import ENDING
+
+__all__ = ["BROKEN", "beside", "receive", "send", "status_of"]
+
+BROKEN: Final = 255
+"""The status of one in which a mistake of ours came up; it has told."""
 
 _STDERR: Final = 2
 _NICE: Final = 5  # the run goes first: it is what is waited for
@@ -23,18 +29,31 @@ _LENGTH: Final = struct.Struct("=Q")
 def beside(serve: Callable[[socket.socket], int]) -> tuple[int, socket.socket]:
     """Start the process; its PID, and our end. It ends with what *serve* returns as its status."""
     ours, theirs = socket.socketpair()
-    pid = os.fork()
-    if pid:
-        theirs.close()
-        return pid, ours
-    ours.close()
-    _let_go(theirs.fileno())
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the run is told, and closes its end
-    os.nice(_NICE)
-    status = 1
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
+        pid = os.fork()
+        if pid == 0:
+            _be(serve, theirs)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    theirs.close()
+    return pid, ours
+
+
+def _be(serve: Callable[[socket.socket], int], theirs: socket.socket) -> NoReturn:
+    """The process: nothing of the run's own is to be unwound in it, whatever happens."""
+    status = BROKEN
+    try:
+        for number in ENDING:
+            signal.signal(number, signal.SIG_IGN)  # the run is told, and closes its end
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        _let_go(theirs.fileno())
+        os.nice(_NICE)
         status = serve(theirs)
+    except BaseException:  # noqa: BLE001 - a mistake of ours, to be told
+        import traceback  # noqa: PLC0415 - wanted by none
+
+        os.write(_STDERR, traceback.format_exc().encode(errors="replace"))
     finally:
         os._exit(status)
 
@@ -45,6 +64,31 @@ def _let_go(ours: int) -> None:
         if descriptor > _STDERR and descriptor != ours:
             with suppress(OSError):  # the one by which the folder was listed
                 os.close(descriptor)
+
+
+def status_of(pid: int, within: float | None = None) -> int:
+    """Wait for its end, or kill it after so many seconds: its status, minus N for a signal N.
+
+    However this is left, the process has ended.
+    """
+    try:
+        if within is not None and not _ends(pid, within):
+            os.kill(pid, signal.SIGKILL)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
+
+
+def _ends(pid: int, within: float) -> bool:
+    process = os.pidfd_open(pid)
+    try:
+        poller = select.poll()
+        poller.register(process, select.POLLIN)
+        return bool(poller.poll(within * 1000))
+    finally:
+        os.close(process)
 
 
 def send(channel: socket.socket, data: bytes) -> None:

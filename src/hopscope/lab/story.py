@@ -128,7 +128,8 @@ def _step(
             result = ping(lab, session, step, number=next(numbers), before=tables.now())
             tables.are(result.after)
             yield result
-            return
+            if all(reply.rtt is not None for reply in result.replies):
+                return  # else something may still be under way
         case SetStep(values=values):
             for node, sysctl in values:
                 before, after = lab.set_sysctl(node, sysctl.key, sysctl.value)

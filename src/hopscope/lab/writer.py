@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from msgspec import Struct, msgpack
 
 from hopscope.errors import CannotError
-from hopscope.lab.aside import beside, receive, send
+from hopscope.lab.aside import beside, receive, send, status_of
 
 if TYPE_CHECKING:
     from hopscope.model.record import Record
@@ -61,7 +61,7 @@ class Writer:
         trace: TracebackType | None,
     ) -> None:
         self._ours.close()
-        os.waitpid(self._pid, 0)
+        status_of(self._pid)
 
 
 def _serve(theirs: socket.socket) -> int:

@@ -1,0 +1,80 @@
+"""A process beside the run: what it is sent, how it ends, and that it always does."""
+
+import os
+import signal
+import socket
+
+import pytest
+
+from hopscope.lab.aside import BROKEN, beside, receive, send, status_of
+
+
+def echo(theirs: socket.socket) -> int:
+    """Answers until nobody asks any more."""
+    try:
+        while True:
+            send(theirs, receive(theirs)[::-1])
+    except EOFError:
+        return 7
+
+
+def test_messages_arrive_whole_and_its_end_is_known() -> None:
+    pid, ours = beside(echo)
+    for data in (b"", b"abc", b"x" * 1_000_000 + b"y"):
+        send(ours, data)
+        assert receive(ours) == data[::-1]
+    ours.close()
+    assert status_of(pid) == 7
+
+
+def test_a_mistake_is_told_and_has_a_status_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    def wrong(_theirs: socket.socket) -> int:
+        message = "what is this?"
+        raise ValueError(message)
+
+    pid, ours = beside(wrong)
+    ours.close()
+    assert status_of(pid) == BROKEN
+    assert "ValueError: what is this?" in capfd.readouterr().err
+
+
+def test_one_that_is_held_up_is_ended() -> None:
+    def stuck(_theirs: socket.socket) -> int:
+        signal.pause()
+        return 0
+
+    pid, ours = beside(stuck)
+    assert status_of(pid, within=0.05) == -signal.SIGKILL
+    with pytest.raises(ChildProcessError):
+        os.waitpid(pid, 0)
+    ours.close()
+
+
+def test_it_does_not_heed_what_ends_the_run() -> None:
+    pid, ours = beside(echo)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(pid, number)
+    send(ours, b"still there")
+    assert receive(ours) == b"ereht llits"
+    ours.close()
+    assert status_of(pid) == 7
+
+
+def test_what_came_before_it_could_heed_nothing_is_not_heeded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A Ctrl-C right after the fork unwinds nothing of the run's in it."""
+    real = os.fork
+
+    def fork() -> int:
+        pid = real()
+        if pid == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        return pid
+
+    monkeypatch.setattr(os, "fork", fork)
+    pid, ours = beside(echo)
+    send(ours, b"ab")
+    assert receive(ours) == b"ba"
+    ours.close()
+    assert status_of(pid) == 7
