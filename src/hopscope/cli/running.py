@@ -36,15 +36,15 @@ def run(
         starter = last.enter_context(_starting())
 
         from hopscope.cli.telling import Silent, Teller
-        from hopscope.lab.declare import parse, source_of
 
-        source, file = source_of(lab)
         silent = quiet or json
         teller = last.enter_context(Silent() if silent else Teller(verbose=verbose, since=begun))
 
+        from hopscope.lab.declare import parse, source_of
         from hopscope.lab.folder import folder_of
         from hopscope.lab.writer import Writer
 
+        source, file = source_of(lab)
         spec = parse(source, file)
         folder = folder_of(out, name or spec.name)
         with _built(

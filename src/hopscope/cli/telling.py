@@ -66,6 +66,7 @@ class Teller(Silent):
     def __init__(self, *, verbose: bool, since: float) -> None:
         self._verbose = verbose
         self._since = since
+        self._said = False
 
     def __enter__(self) -> Self:
         from hopscope.lab.aside import beside
@@ -94,7 +95,8 @@ class Teller(Silent):
         from hopscope.lab.aside import BROKEN, status_of
 
         self._ours.close()
-        code = status_of(self._pid, None if error is None else _PATIENCE)
+        patience = _PATIENCE if self._said else 0.0
+        code = status_of(self._pid, None if error is None else patience)
         if code < 0 and sys.stdout.isatty():
             sys.stdout.write("\x1b[?25h")  # it may have hidden the cursor
         if 0 < code < BROKEN:
@@ -138,5 +140,6 @@ class Teller(Silent):
 
         from hopscope.lab.aside import send
 
+        self._said = True
         with suppress(OSError):  # it was ended: the run goes on
             send(self._ours, msgpack.encode(said))
