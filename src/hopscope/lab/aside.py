@@ -50,6 +50,8 @@ def _be(serve: Callable[[socket.socket], int], theirs: socket.socket) -> NoRetur
         _let_go(theirs.fileno())
         os.nice(_NICE)
         status = serve(theirs)
+    except ConnectionError:  # the run is gone, and wants nothing more
+        status = 0
     except BaseException:  # noqa: BLE001 - a mistake of ours, to be told
         import traceback  # noqa: PLC0415 - wanted by none
 

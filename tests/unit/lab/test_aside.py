@@ -27,6 +27,22 @@ def test_messages_arrive_whole_and_its_end_is_known() -> None:
     assert status_of(pid) == 7
 
 
+def test_a_run_that_is_gone_is_no_mistake(capfd: pytest.CaptureFixture[str]) -> None:
+    """It may have gone with an answer unread, or before it was sent one."""
+
+    def answering(theirs: socket.socket) -> int:
+        receive(theirs)
+        while True:
+            send(theirs, b"x" * 100_000)
+
+    pid, ours = beside(answering)
+    send(ours, b"go on")
+    receive(ours)
+    ours.close()
+    assert status_of(pid) == 0
+    assert capfd.readouterr().err == ""
+
+
 def test_a_mistake_is_told_and_has_a_status_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
     def wrong(_theirs: socket.socket) -> int:
         message = "what is this?"
