@@ -78,7 +78,7 @@ e2e: $(VENV)/.tests ## the command as a subprocess
 	$(BIN)/pytest tests/e2e
 
 .PHONY: proofs
-proofs: $(VENV)/.tests ## the promises of docs/promises.md at their full size: an hour, on a machine at rest
+proofs: $(VENV)/.tests ## the promises of docs/promises.md at their full size, which takes long
 	HOPSCOPE_PROOFS=full $(BIN)/pytest tests/proofs tests/kernel/test_any_network.py
 
 .PHONY: coverage

@@ -26,9 +26,9 @@ class Asking:
         self._expected: dict[int, tuple[dict[str, Any], list[int]] | None] = {}
         """Requests that were made ahead, and the answers that came before they were wanted."""
 
-    def _send(self, do: str, fds: Sequence[int], fields: Mapping[str, Any], flags: int = 0) -> int:
+    def _send(self, do: str, fds: Sequence[int], fields: Mapping[str, Any]) -> int:
         self._count += 1
-        letters.send(self._control, {"do": do, "id": self._count, **fields}, fds, flags)
+        letters.send(self._control, {"do": do, "id": self._count, **fields}, fds)
         return self._count
 
     def _request(

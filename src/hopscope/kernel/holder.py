@@ -186,9 +186,9 @@ class Holder:
     def reply(
         self, client: socket.socket, request: dict[str, Any], reply: dict[str, Any], out: list[int]
     ) -> None:
-        """Send one answer; a client that left meanwhile, or does not listen, is no error."""
+        """Send one answer; a client that left meanwhile is no error."""
         with contextlib.suppress(OSError):
-            letters.send(client, {"id": request.get("id", 0), **reply}, out, socket.MSG_DONTWAIT)
+            letters.send(client, {"id": request.get("id", 0), **reply}, out)
         for fd in out:
             os.close(fd)
 

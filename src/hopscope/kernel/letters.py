@@ -19,19 +19,17 @@ _FD: Final = struct.Struct("=i")
 _LARGEST: Final = 1 << 16  # a datagram must fit half of the least usual send buffer
 
 
-def send(
-    channel: socket.socket, letter: Mapping[str, Any], fds: Sequence[int] = (), flags: int = 0
-) -> None:
+def send(channel: socket.socket, letter: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
     """Send one letter; the descriptors stay the caller's."""
     data = json.dumps(letter).encode()
     if len(data) <= _LARGEST:
-        socket.send_fds(channel, [data], fds, flags)
+        socket.send_fds(channel, [data], fds)
         return
     with os.fdopen(os.memfd_create("hopscope-letter", os.MFD_CLOEXEC), "w+b") as memory:
         memory.write(data)
         memory.flush()
         header = json.dumps({"memory": len(data)}).encode()
-        socket.send_fds(channel, [header], [memory.fileno(), *fds], flags)
+        socket.send_fds(channel, [header], [memory.fileno(), *fds])
 
 
 def receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:

@@ -18,7 +18,7 @@ Values = Sequence[tuple[NodeName, str, str]]
 """Sysctls: the node, the path below /proc/sys, the text."""
 
 _SOME: Final = 12  # nodes in one request; each answers with two descriptors
-_AHEAD: Final = 3  # requests, so that the holder never waits for us
+_AHEAD: Final = 3  # requests: while one is filled, the holder has another to make
 
 
 class _Asked(Struct, frozen=True):

@@ -235,7 +235,7 @@ class Sandbox(Nodes):
     def begin_stop(self) -> None:
         """Have the lab end while we do what needs no holder; `stop` is to follow."""
         with contextlib.suppress(HopscopeError, OSError):
-            self._send("stop", (), {}, socket.MSG_DONTWAIT)
+            self._send("stop", (), {})
 
     def stop(self) -> None:
         """End the lab and every process in it; returns when the kernel has ended them.
