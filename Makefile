@@ -79,7 +79,7 @@ e2e: $(VENV)/.tests ## the command as a subprocess
 
 .PHONY: proofs
 proofs: $(VENV)/.tests ## the promises of docs/promises.md at their full size, which takes long
-	HOPSCOPE_PROOFS=full $(BIN)/pytest tests/proofs tests/kernel/test_any_network.py
+	HOPSCOPE_PROOFS=full $(BIN)/pytest tests/unit tests/proofs tests/kernel/test_any_network.py
 
 .PHONY: coverage
 coverage: $(VENV)/.tests ## branch coverage of the unit tests

@@ -11,6 +11,7 @@
  *   - one message makes both ends, each in its namespace, with index, one queue, bridge and up.
  *     Only the far end cannot come up in it (ENOTCONN), and does in the pod's own batch;
  *   - of a batch, only the last message asks for an answer: the kernel answers a refusal anyhow;
+ *   - IPv6 is switched off through a procfs that few namespaces have used: see procfiles.py;
  *   - the bridge comes up last, so that no port has it elect anything;
  *   - the end of the keeper, the only process of its PID and mount namespaces, ends it all at once.
  */
@@ -38,10 +39,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { THREADS = 2, LO = 1, BRIDGE = 2, ETH0 = 2, FIRST_PORT = 3, MOST_PODS = 1023 };
+enum { THREADS = 2, SHARING = 32, LO = 1, BRIDGE = 2, ETH0 = 2, FIRST_PORT = 3, MOST_PODS = 1023 };
 
 #define NETNS "/run/netns"
-#define IPV6_OFF "/proc/sys/net/ipv6/conf/all/disable_ipv6"
+#define IPV6_OFF "sys/net/ipv6/conf/all/disable_ipv6"
 #define CHECKED(call) ({ long it = (long)(call); if (it < 0) fail(#call); it; })
 
 static int pods;
@@ -203,9 +204,21 @@ static void add_address(struct batch *batch, int pod)
 	attribute(batch, IFA_BROADCAST, &all, sizeof(all));
 }
 
-static void switch_ipv6_off(void)
+/* a procfs in which no names were looked up yet, mounted nowhere; without headers that are new */
+static int new_proc(void)
 {
-	int file = open(IPV6_OFF, O_WRONLY | O_CLOEXEC);
+	enum { CLOEXEC = 1, CREATE = 6 };
+	int context = CHECKED(syscall(SYS_fsopen, "proc", CLOEXEC)), proc;
+
+	CHECKED(syscall(SYS_fsconfig, context, CREATE, NULL, NULL, 0));
+	proc = CHECKED(syscall(SYS_fsmount, context, CLOEXEC, MS_NOSUID | MS_NODEV | MS_NOEXEC));
+	close(context);
+	return proc;
+}
+
+static void switch_ipv6_off(int proc)
+{
+	int file = openat(proc, IPV6_OFF, O_WRONLY | O_CLOEXEC);
 
 	if (file < 0) /* a kernel without IPv6 */
 		return;
@@ -213,7 +226,7 @@ static void switch_ipv6_off(void)
 	close(file);
 }
 
-static void make_pod(int pod, int host)
+static void make_pod(int pod, int host, int proc)
 {
 	struct batch batch = {0};
 	char path[64];
@@ -222,7 +235,7 @@ static void make_pod(int pod, int host)
 	snprintf(path, sizeof(path), NETNS "/p%d", pod + 1);
 	close(CHECKED(open(path, O_CREAT | O_EXCL | O_CLOEXEC, 0444)));
 	CHECKED(unshare(CLONE_NEWNET));
-	switch_ipv6_off();
+	switch_ipv6_off(proc);
 	CHECKED(mount("/proc/thread-self/ns/net", path, NULL, MS_BIND, NULL));
 	netns = CHECKED(open(path, O_RDONLY | O_CLOEXEC));
 	inside = route();
@@ -239,9 +252,16 @@ static void make_pod(int pod, int host)
 static void *make_some(void *first)
 {
 	int host = route(); /* still in the keeper's namespace */
+	int proc = new_proc(), done = 0;
 
-	for (int pod = (int)(long)first; pod < pods; pod += THREADS)
-		make_pod(pod, host);
+	for (int pod = (int)(long)first; pod < pods; pod += THREADS) {
+		if (++done % SHARING == 0) {
+			close(proc);
+			proc = new_proc();
+		}
+		make_pod(pod, host, proc);
+	}
+	close(proc);
 	return NULL;
 }
 
@@ -249,9 +269,10 @@ static void make_all(void)
 {
 	struct batch batch = {0};
 	pthread_t threads[THREADS];
-	int host = route();
+	int host = route(), proc = new_proc();
 
-	switch_ipv6_off();
+	switch_ipv6_off(proc);
+	close(proc);
 	add_bridge(&batch);
 	bring_up(&batch, LO);
 	perform(host, &batch, "making the bridge");

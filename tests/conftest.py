@@ -4,6 +4,18 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+from proofsizes import FULL
+
+settings.register_profile(
+    "hopscope",
+    max_examples=500 if FULL else 100,
+    derandomize=not FULL,  # what passed once passes again: the search is for `make proofs`
+    deadline=None,  # properties are judged by what they find, not by how busy the machine is
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("hopscope")
 
 _EXCUSED = ("this kernel",)
 """How the reason of a skip begins that even CI accepts: the machine itself cannot."""

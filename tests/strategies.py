@@ -3,6 +3,7 @@
 from ipaddress import IPv4Address, IPv6Address
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hopscope.model.devices import BridgeState, PortOptions, Vlan
 from hopscope.model.events import (
@@ -484,6 +485,16 @@ results: st.SearchStrategy[StepResult] = st.one_of(
     st.builds(ExpectResult, checks=some(_outcomes)),
     ping_results,
 )
+
+
+def _numbered(steps: tuple[StepResult, ...]) -> tuple[StepResult, ...]:
+    """Pings as a run numbers them: no two are alike."""
+    return tuple(
+        replace(step, number=number) if isinstance(step, PingResult) else step
+        for number, step in enumerate(steps, start=1)
+    )
+
+
 records = st.builds(
     Record,
     lab=texts,
@@ -494,7 +505,7 @@ records = st.builds(
     started=nanos,
     finished=nanos,
     initial=snapshots,
-    steps=some(results),
+    steps=some(results).map(_numbered),
     conclusion=some(st.builds(Finding, sentence=texts, evidence=texts, held=st.booleans())),
     notes=some(texts, 1),
     version=st.just(1),

@@ -140,7 +140,6 @@ def labs(draw: st.DrawFn) -> LabSpec:
 @given(labs())
 @settings(
     max_examples=size(15, 500),
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_what_is_read_is_what_was_declared(records: Path, lab: LabSpec) -> None:

@@ -25,7 +25,6 @@ pytestmark = pytest.mark.kernel
 NAMES = ("host", "ns1", "ns2", "ns3")
 FEW = settings(
     max_examples=12,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

@@ -68,8 +68,6 @@ def test_a_built_in_lab_comes_back_from_its_script(name: str) -> None:
 @given(random_labs())
 @settings(
     max_examples=12,
-    deadline=None,
-    derandomize=True,
     phases=(Phase.explicit, Phase.generate),  # to shrink takes as long as to build, each time
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

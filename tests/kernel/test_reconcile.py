@@ -245,7 +245,6 @@ def test_a_lab_of_another_process_that_ends_with_it_is_left_alone(records: Path)
 @given(first=changing_labs(), then=changing_labs())
 @settings(
     max_examples=20,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

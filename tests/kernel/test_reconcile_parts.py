@@ -368,7 +368,6 @@ def test_what_the_kernel_lacks_is_refused_and_nothing_is_changed(records: Path, 
 @given(first=changing_labs(), then=changing_labs(), budget=st.integers(0, 60))
 @settings(
     max_examples=20,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -7,6 +7,7 @@ import re
 import select
 import signal
 import socket
+import stat
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -199,6 +200,16 @@ def test_nodes_are_made_while_others_are_spoken_to(start: "object") -> None:
     assert made.read_files(names[70], [full]) == {full: "79\n"}
     assert made.run(names[99], ["true"]).code == 0
     assert made.nodes == (NodeName("first"), *names)
+
+
+def test_many_nodes_do_not_share_one_procfs(start: "object") -> None:
+    """Their names in it would be found one after the other: 0063."""
+    made: Sandbox = start(*(f"n{number}" for number in range(70)))  # type: ignore[operator]
+    holder = Path(f"/proc/{made.pid}")
+    looked = [os.stat(one) for one in (holder / "fd").iterdir()]  # noqa: PTH116 - magic links
+    folders = {one.st_dev for one in looked if stat.S_ISDIR(one.st_mode)}
+    assert len(folders) == 1
+    assert os.stat(holder / "root/proc").st_dev not in folders  # noqa: PTH116
 
 
 def test_a_value_that_is_refused_late_is_told_by_its_number(start: "object") -> None:

@@ -43,7 +43,6 @@ def tried(small: int, full: int) -> settings:
     """So many examples; more than enough for one is told anyway, so nothing is shrunk for long."""
     return settings(
         max_examples=size(small, full),
-        deadline=None,
         database=None,
         phases=[Phase.explicit, Phase.generate, Phase.shrink],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

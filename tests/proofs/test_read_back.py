@@ -39,7 +39,6 @@ SAVED: Final = {
 @seed(SEED)
 @settings(
     max_examples=size(6, 300),
-    deadline=None,
     database=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

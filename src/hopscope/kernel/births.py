@@ -8,9 +8,10 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from hopscope.kernel.procfiles import ProcFiles
 from hopscope.kernel.syscalls import CLONE_NEWNET, MS_BIND, mount, setns, umount, unshare
 
-__all__ = ["make", "written"]
+__all__ = ["make"]
 
 
 def make(
@@ -20,11 +21,12 @@ def make(
     *,
     home: str | None,
     ours: int,
+    proc: ProcFiles,
 ) -> tuple[dict[str, list[int]], list[int]]:
     """A namespace for each of *names*, which files in *folder* are bound to.
 
     That of *home*, if it is among them, is *ours*, which is the caller's own and stays it.
-    *values*: what to write where in each, files below /proc/sys. Returns an errno for each of
+    *values*: what to write where in each, files of /proc. Returns an errno for each of
     these, 0 when it went well; and two descriptors for each name, of its namespace and of an
     rtnetlink socket in it. On an OSError none of them is left.
     """
@@ -41,7 +43,8 @@ def make(
             else:
                 unshare(CLONE_NEWNET)
             mount("/proc/self/ns/net", target, "none", MS_BIND)
-            codes[name] = [written(path, text) for path, text in values.get(name, ())]
+            proc.enter()
+            codes[name] = [proc.write(path, text) for path, text in values.get(name, ())]
             fds.append(os.open(target, os.O_RDONLY | os.O_CLOEXEC))
             fds.append(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0).detach())
     except OSError:
@@ -55,17 +58,3 @@ def make(
     finally:
         setns(ours)
     return codes, fds
-
-
-def written(path: str, text: str) -> int:
-    """Write a file; the errno, 0 when it went well."""
-    try:
-        file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.write(file, text.encode())
-        finally:
-            with suppress(OSError):
-                os.close(file)
-    except OSError as error:
-        return error.errno or 1
-    return 0

@@ -27,10 +27,11 @@ from typing import Any
 
 from hopscope.kernel import letters
 from hopscope.kernel.becoming import become
-from hopscope.kernel.births import make, written
+from hopscope.kernel.births import make
 from hopscope.kernel.confine import freeze, lock, named_namespaces
 from hopscope.kernel.emptying import empty
 from hopscope.kernel.logfile import LogFile
+from hopscope.kernel.procfiles import ProcFiles
 from hopscope.kernel.recorder import Recorder
 from hopscope.kernel.settle import called, isolate, settle, told
 from hopscope.kernel.syscalls import (
@@ -110,6 +111,7 @@ class Holder:
         if config["confined"]:
             freeze()
         self.mount_all(config["name"])
+        self.proc = ProcFiles()
         if config["confined"]:
             lock()
         self.home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -232,7 +234,9 @@ class Holder:
     def do_nodes(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """Make a network namespace per name, *home* being the holder's own; see `births`."""
         names, home = request["names"], request["home"]
-        codes, out = make(NETNS_DIR, names, request["values"], home=home, ours=self.home)
+        codes, out = make(
+            NETNS_DIR, names, request["values"], home=home, ours=self.home, proc=self.proc
+        )
         if home in names:
             self.home_node = home
         if not request["passing"]:
@@ -286,24 +290,19 @@ class Holder:
         return {}, [os.open(path, flags) for path in (*paths, f"{NETNS_DIR}/{request['node']}")]
 
     def do_write(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
-        """Write sysctl files as nodes see them: [[node, path, text], …]; an errno each, or 0."""
+        """Write /proc files as nodes see them: [[node, path, text], …]; an errno each, or 0."""
         codes: list[int] = []
         for node, some in itertools.groupby(request["files"], key=lambda file: file[0]):
             with self.inside(node):
-                codes += [written(path, text) for _node, path, text in some]
+                self.proc.enter()
+                codes += [self.proc.write(path, text) for _node, path, text in some]
         return {"codes": codes}, []
 
     def do_read(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """Read /proc files as the node sees them; None for what is absent."""
-        texts: dict[str, str | None] = {}
         with self.inside(request["node"]):
-            for path in request["paths"]:
-                try:
-                    with open(path, "rb", buffering=0) as file:
-                        texts[path] = file.readall().decode()
-                except OSError:
-                    texts[path] = None
-        return {"texts": texts}, []
+            self.proc.enter()
+            return {"texts": {path: self.proc.read(path) for path in request["paths"]}}, []
 
     def do_tap(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """Make a tap device in a node."""

@@ -19,6 +19,7 @@ __all__ = [
     "MS_SHARED",
     "freeze_mounts",
     "mount",
+    "new_proc",
     "own_sys",
     "set_host_name",
     "setns",
@@ -37,15 +38,20 @@ MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 _MNT_DETACH = 2
 _MOUNT_SETATTR = 442  # on every architecture
 _AT_RECURSIVE = 0x8000
+_FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432  # on every architecture, too
+_CLOEXEC, _FSCONFIG_CMD_CREATE = 1, 6  # FSOPEN_CLOEXEC, FSMOUNT_CLOEXEC; include/uapi/linux/mount.h
 _MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID = 1, 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _call(name: str, *arguments: object) -> None:
-    if getattr(_libc, name)(*arguments) != 0:
+def _call(name: str, *arguments: object) -> int:
+    """What it answers, which is not below 0: that is an OSError."""
+    answer: int = getattr(_libc, name)(*arguments)
+    if answer < 0:
         code = ctypes.get_errno()
         raise OSError(code, f"{name}: {os.strerror(code)}")
+    return answer
 
 
 def unshare(flags: int) -> None:
@@ -72,6 +78,16 @@ def mount(source: str, target: str, kind: str | None, flags: int, data: str | No
 def umount(target: str) -> None:
     """Let what was mounted at *target* go, as soon as nobody uses it."""
     _call("umount2", target.encode(), _MNT_DETACH)
+
+
+def new_proc() -> int:
+    """A descriptor of another procfs of this PID namespace, mounted nowhere (fsopen(2))."""
+    context = _call("syscall", _FSOPEN, b"proc", _CLOEXEC)
+    try:
+        _call("syscall", _FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0)
+        return _call("syscall", _FSMOUNT, context, _CLOEXEC, MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    finally:
+        os.close(context)
 
 
 def freeze_mounts() -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from msgspec.structs import replace
 
 import strategies
@@ -30,7 +30,7 @@ from reportcases import (
 from smalllabs import lab
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=40)
 @given(strategies.records)
 def test_any_record_has_a_page(any_record: Record) -> None:
     """Whatever a run did and saw, and whatever it was called."""

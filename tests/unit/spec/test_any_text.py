@@ -1,6 +1,6 @@
 """Whatever is written, it is a lab, or it is told what is wrong and where."""
 
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from anytext import changed_tree, nearly, pieces, words
@@ -34,7 +34,7 @@ RICH = f"""\
       fdb: {{host/br0: {{ns1/veth1a: veth1b}}}}
       no_address: [host/br0]
 """
-quick = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=100)
 
 
 def check(text: str | bytes) -> None:

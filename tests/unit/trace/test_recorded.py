@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hopscope.model.events import Event, FrameSeen, RuleHit
@@ -57,7 +57,7 @@ def mixed(names: Sequence[str]) -> st.SearchStrategy[tuple[Case, list[Event]]]:
     return st.sampled_from(cases).flatmap(lambda case: st.tuples(st.just(case), some_events(case)))
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=150)
 @given(mixed([case.name for case in CASES]))
 def test_lost_or_disordered_events_never_raise(given_part: tuple[Case, list[Event]]) -> None:
     """Whatever is missing, every packet ends somehow, and says why unless it was delivered."""
@@ -71,7 +71,7 @@ def test_lost_or_disordered_events_never_raise(given_part: tuple[Case, list[Even
     why_no_reply(scene, found, case.source)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=60)
 @given(mixed([case.name for case in CASES]))
 def test_every_frame_is_told_or_named_as_unplaced(given_part: tuple[Case, list[Event]]) -> None:
     """A device at which a packet was seen stands in its journey, in a step or in a note."""
