@@ -147,7 +147,7 @@ def _dispatch(arguments: list[str]) -> None:
             return
     from hopscope.cli.usage import call
 
-    gc.set_threshold(50_000)  # loading makes many objects and no garbage
+    gc.set_threshold(250_000)  # loading, and large labs, make many objects and no garbage
     call(arguments)
 
 
