@@ -40,7 +40,7 @@ def messages_of(plan: Plan, op: Op, sandbox: Sandbox) -> list[Message]:
     """The messages, in order; they are for the socket of the operation's node."""
     match op:
         case AddVeth():
-            return [_veth(plan, op, sandbox)]
+            return _veth(plan, op, sandbox)
         case AddBridge():
             return [_bridge(plan, op)]
         case SetUp():
@@ -150,15 +150,16 @@ def _vlans(plan: Plan, op: SetVlans) -> Iterator[Message]:
         yield rtnl_bridge.remove_vlan(index, _DEFAULT_VLAN, itself=op.itself)
 
 
-def _veth(plan: Plan, op: AddVeth, sandbox: Sandbox) -> Message:
+def _veth(plan: Plan, op: AddVeth, sandbox: Sandbox) -> list[Message]:
+    """The pair, and its near end comes up: 0064 says why that one is asked for before."""
     near, far = op.near, op.far
-    return rtnl.add_veth(
+    index = plan.indexes[near.ref]
+    pair = rtnl.add_veth(
         near.ref.dev,
-        index=plan.indexes[near.ref],
+        index=index,
         master=plan.indexes[DevRef(near.ref.node, near.bridge)] if near.bridge else None,
         mac=near.mac,
         mtu=op.mtu,
-        up=op.up,
         queues=near.queues,
         peer=rtnl.VethPeer(
             name=far.ref.dev,
@@ -169,3 +170,4 @@ def _veth(plan: Plan, op: AddVeth, sandbox: Sandbox) -> Message:
             queues=far.queues,
         ),
     )
+    return [pair, rtnl.get_link(index), rtnl.set_link(index, up=True)] if op.up else [pair]

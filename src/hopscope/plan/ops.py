@@ -132,8 +132,8 @@ class NewEnd(Struct, frozen=True, kw_only=True):
 class AddVeth(Struct, frozen=True, kw_only=True):
     """Make a veth pair, each end in its node.
 
-    *near* is made by its own node's socket, joins its bridge and, with *up*, comes up at
-    once; what *far* still needs is another operation.
+    *near* is made by its own node's socket, joins its bridge and, with *up*, comes up; what
+    *far* still needs is another operation.
     """
 
     near: NewEnd

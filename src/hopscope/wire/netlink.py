@@ -58,6 +58,7 @@ _NLMSGERR_ATTR_MSG = 1
 _NLMSGERR_ATTR_OFFS = 2
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
+_ATTRIBUTE_U32 = struct.Struct("=HHI")
 
 
 class Message(Struct, frozen=True):
@@ -78,6 +79,9 @@ class Ack(Struct, frozen=True):
     offset: int | None = None  # of the offending attribute, in the request
 
 
+_PADDING: Final = (b"", bytes(3), bytes(2), bytes(1))  # after so many bytes beyond a multiple of 4
+
+
 def _padded(length: int) -> int:
     return (length + 3) & ~3
 
@@ -87,7 +91,7 @@ def pack(message: Message, flags: int = 0, seq: int | None = None) -> bytes:
     length = _HEADER.size + len(message.payload)
     number = message.seq if seq is None else seq
     header = _HEADER.pack(length, message.type, message.flags | flags, number, 0)
-    return header + message.payload + bytes(_padded(length) - length)
+    return header + message.payload + _PADDING[length & 3]
 
 
 def unpack(data: bytes) -> Iterator[Message]:
@@ -104,7 +108,7 @@ def unpack(data: bytes) -> Iterator[Message]:
 def attr(type: int, data: bytes) -> bytes:  # noqa: A002 - the kernel's word
     """One attribute, padded to four."""
     length = _ATTRIBUTE.size + len(data)
-    return _ATTRIBUTE.pack(length, type) + data + bytes(_padded(length) - length)
+    return _ATTRIBUTE.pack(length, type) + data + _PADDING[length & 3]
 
 
 def nest(type: int, data: bytes) -> bytes:  # noqa: A002 - the kernel's word
@@ -129,7 +133,7 @@ def u16(type: int, value: int) -> bytes:  # noqa: A002 - the kernel's word
 
 def u32(type: int, value: int) -> bytes:  # noqa: A002 - the kernel's word
     """A four-byte attribute, host byte order."""
-    return attr(type, struct.pack("=I", value))
+    return _ATTRIBUTE_U32.pack(_ATTRIBUTE_U32.size, type, value)
 
 
 def u64(type: int, value: int) -> bytes:  # noqa: A002 - the kernel's word

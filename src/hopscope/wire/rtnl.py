@@ -5,7 +5,7 @@ interface indexes, as `int`, always of the namespace that the message is sent to
 """
 
 import struct
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_address
 from typing import Final
 
 from msgspec import Struct
@@ -84,14 +84,10 @@ def add_veth(
     master: int | None,
     mac: Mac,
     mtu: int | None,
-    up: bool,
     peer: VethPeer,
     queues: int = 1,
 ) -> Message:
-    """A veth pair; the near end joins its bridge and comes up in the same message.
-
-    The far end cannot: veth_open(), drivers/net/veth.c, wants the near one to exist.
-    """
+    """A veth pair, both ends down; the near end joins its bridge in the same message."""
     far = (
         ifinfo(index=peer.index)
         + text(IFLA_IFNAME, peer.name)
@@ -99,7 +95,7 @@ def add_veth(
         + common(peer.mac, peer.mtu)
         + queue_counts(peer.queues)
     )
-    near = ifinfo(index=index, up=up) + text(IFLA_IFNAME, name)
+    near = ifinfo(index=index) + text(IFLA_IFNAME, name)
     near += common(mac, mtu) + queue_counts(queues)
     if master is not None:
         near += u32(IFLA_MASTER, master)
@@ -131,25 +127,30 @@ def delete_link(index: int) -> Message:
 
 def add_address(index: int, cidr: str, *, nodad: bool = True) -> Message:
     """An address; *nodad*: an IPv6 one is usable at once (IFA_F_NODAD)."""
-    interface = ip_interface(cidr)
-    packed = interface.ip.packed
-    four = interface.version == 4
-    length = interface.network.prefixlen
-    body = struct.pack("=BBBBI", AF_INET if four else AF_INET6, length, 0, 0, index)
+    family, packed, length = _interface(cidr)
+    body = struct.pack("=BBBBI", family, length, 0, 0, index)
     body += attr(IFA_LOCAL, packed) + attr(IFA_ADDRESS, packed)
-    if four and length < 31:
-        body += attr(IFA_BROADCAST, interface.network.broadcast_address.packed)
-    elif nodad and not four:
+    if family == AF_INET and length < 31:
+        hosts = (1 << (32 - length)) - 1
+        broadcast = int.from_bytes(packed) | hosts
+        body += attr(IFA_BROADCAST, broadcast.to_bytes(4))
+    elif nodad and family == AF_INET6:
         body += u32(IFA_FLAGS, IFA_F_NODAD)
     return Message(RTM_NEWADDR, _NEW, body)
 
 
 def remove_address(index: int, cidr: str) -> Message:
     """Take an address from a device."""
-    interface = ip_interface(cidr)
-    family = AF_INET if interface.version == 4 else AF_INET6
-    body = struct.pack("=BBBBI", family, interface.network.prefixlen, 0, 0, index)
-    return Message(RTM_DELADDR, 0, body + attr(IFA_LOCAL, interface.ip.packed))
+    family, packed, length = _interface(cidr)
+    body = struct.pack("=BBBBI", family, length, 0, 0, index)
+    return Message(RTM_DELADDR, 0, body + attr(IFA_LOCAL, packed))
+
+
+def _interface(cidr: str) -> tuple[int, bytes, int]:
+    """The family, the address, and the prefix length; a lab may have thousands."""
+    ip, _, length = cidr.partition("/")
+    address = ip_address(ip)
+    return AF_INET if address.version == 4 else AF_INET6, address.packed, int(length)
 
 
 def add_neighbour(index: int, ip: str, mac: Mac) -> Message:
@@ -179,7 +180,8 @@ def get_link(index: int) -> Message:
 
     Since Linux 6.9 rtnl_getlink() calls linkwatch_sync_dev().
     """
-    return Message(RTM_GETLINK, 0, ifinfo(index=index))
+    body = ifinfo(index=index) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+    return Message(RTM_GETLINK, 0, body)
 
 
 def dump_link_flags() -> Message:
