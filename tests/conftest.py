@@ -1,6 +1,7 @@
 """All tests: what may be skipped, and the marks of what needs more than Python."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,13 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("hopscope")
+
+for _number, _usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:  # as `make test &` has it, and what tests start
+        signal.signal(_number, _usual)
 
 _EXCUSED = ("this kernel",)
 """How the reason of a skip begins that even CI accepts: the machine itself cannot."""
