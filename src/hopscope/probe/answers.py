@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from hopscope.model.reachability import Outcome
 from hopscope.model.vocab import NodeName
 
@@ -20,7 +22,7 @@ class Ask(NamedTuple):
     own: frozenset[str] = frozenset()  # the node's addresses
 
 
-class Answer(NamedTuple):
+class Answer(Struct, frozen=True, gc=False):
     """What became of one probe; *rtt* in nanoseconds."""
 
     outcome: Outcome

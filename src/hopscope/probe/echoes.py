@@ -30,7 +30,7 @@ _SOL_RAW: Final = 255
 _ICMPV6_FILTER: Final = 1
 _SO_TIMESTAMPNS: Final = 35
 _TIMESPEC: Final = struct.Struct("=qq")
-_MANY: Final = 5000  # requests that take longer than a second process takes to make
+_MANY: Final = 1000  # requests that take longer than a second process takes to make
 _ROOM: Final = 1000  # milliseconds to wait for room in a send buffer
 
 Told = tuple[Sequence[int], Sequence[int], dict[int, Answer]]
