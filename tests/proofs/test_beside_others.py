@@ -1,8 +1,7 @@
 """--on-host beside podman's network and a bridge made by hand: theirs is as before, always.
 
-A namespace of the test's own plays the host's part. Podman's network is made there by
-netavark, the program that podman gives this work to, with a container's namespace; no image is
-fetched and no container runs. The other bridge is made by commands.
+A namespace of the test's own plays the host's part. A container of podman's runs there, or where
+that cannot be, its network stands there; the other bridge is made by commands.
 """
 
 import difflib
@@ -21,6 +20,7 @@ from typing import Final
 
 import pytest
 
+import podman
 from command import Hopscope
 from hopscope.kernel.waiting import wait_until
 from hoststate import HostState, look, processes, settled
@@ -33,7 +33,6 @@ pytestmark = [
 ]
 
 ROUNDS: Final = size(4, 40)
-NETAVARK: Final = Path("/usr/lib/podman/netavark")
 LAB: Final = """
 name: beside
 nodes:
@@ -72,63 +71,33 @@ nft add chain inet hand c {{ type filter hook forward priority 5\\; policy accep
 nft add rule inet hand c ip saddr @seen counter accept
 sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.hand0.rp_filter=2
 """
-PODMAN: Final = {
-    "container_id": "c0ffee" * 10 + "c0ff",
-    "container_name": "one",
-    "networks": {"theirs": {"interface_name": "eth0", "static_ips": ["10.89.7.2"]}},
-    "network_info": {
-        "theirs": {
-            "name": "theirs",
-            "id": "5eed" * 16,
-            "driver": "bridge",
-            "network_interface": "podman7",
-            "subnets": [{"subnet": "10.89.7.0/24", "gateway": "10.89.7.1"}],
-            "ipv6_enabled": False,
-            "internal": False,
-            "dns_enabled": False,
-            "ipam_options": {"driver": "host-local"},
-        }
-    },
-    "port_mappings": [
-        {"host_ip": "", "container_port": 80, "host_port": 8080, "range": 1, "protocol": "tcp"}
-    ],
-}
-"""What podman gives netavark for ``podman run --network theirs -p 8080:80``."""
 
 
 class Host:
     """What plays the host's part, and the namespaces that others have on it."""
 
     def __init__(self, stack: ExitStack, folder: Path) -> None:
-        self.inside = self._keeper(stack, ())
-        self.do("ip link set lo up")
-        self.containers: dict[str, tuple[str, ...]] = {}
-        hand = self._keeper(stack, self.inside)
-        for line in HAND.format(pid=_pid(hand)).strip().splitlines():
+        self.inside = podman.keeper(stack, (), "--net", "ip link set lo up")
+        hand = podman.keeper(stack, self.inside, "--net")
+        for line in HAND.format(pid=hand[1].partition("=")[2]).strip().splitlines():
             self.do(line)
-        self.containers["10.99.0.1"] = hand
-        one = self._keeper(stack, self.inside)
-        config = f"{NETAVARK} --config {folder}/netavark"
-        self.do(f"{config} setup /proc/{_pid(one)}/ns/net", stdin=json.dumps(PODMAN))
-        self.containers["10.89.7.1"] = one
+        self.without = ""  # why no container runs
+        try:
+            one = podman.container(stack, self.inside, folder)
+        except AssertionError as error:
+            self.without = str(error)
+            one = podman.network(stack, self.inside, folder)
+        self.containers = {"10.99.0.1": hand, podman.GATEWAY: one}
 
-    @staticmethod
-    def _keeper(stack: ExitStack, inside: tuple[str, ...]) -> tuple[str, ...]:
-        """A namespace that is there until the end; a command that enters it."""
-        argv = [*inside, "unshare", "--net", "sh", "-c", "echo ready && exec cat"]
-        keeper = stack.enter_context(
-            subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        )
-        assert keeper.stdout is not None
-        assert keeper.stdout.readline() == b"ready\n"
-        return "nsenter", f"--target={keeper.pid}", "--net"
+    def __str__(self) -> str:
+        """What others have there."""
+        why = f" (podman runs no container here: {self.without})" if self.without else ""
+        return f"a bridge made by hand and podman's {'network' if why else 'container'}{why}"
 
-    def do(self, command: str, *, stdin: str = "") -> str:
+    def do(self, command: str) -> str:
         """Run a command there."""
         argv = [*self.inside, *shlex.split(command)]
-        done = subprocess.run(
-            argv, input=stdin, capture_output=True, text=True, check=False, timeout=20
-        )
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20)
         assert done.returncode == 0, f"{command}: {done.stderr}{done.stdout}"
         return done.stdout
 
@@ -171,17 +140,13 @@ def changed(before: HostState, after: HostState) -> list[str]:
     ]
 
 
-def _pid(keeper: tuple[str, ...]) -> str:
-    return keeper[1].partition("=")[2]
-
-
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
-    """With podman's network, and a bridge made by hand."""
+    """With podman's container, and a bridge made by hand."""
     if os.geteuid() != 0:
         pytest.skip("--on-host takes root")
-    if not NETAVARK.exists():
-        pytest.skip(f"there is no {NETAVARK}; mend it with: apt-get install netavark")
+    if mend := podman.missing():
+        pytest.skip(f"podman is not here; mend it with: {mend}")
     with ExitStack() as stack:
         yield Host(stack, tmp_path)
 
@@ -234,7 +199,7 @@ def test_theirs_is_as_before(hopscope: Hopscope, host: Host, tmp_path: Path, tel
     done = hopscope("run", str(file), "-q", "--on-host", "--out", out, before=host.inside)
     assert done.returncode == 0, done.stdout + done.stderr
     assert changed(theirs, host.theirs()) == []
-    tell(f"{ROUNDS} times up and down beside {', '.join(host.containers)}")
+    tell(f"{ROUNDS} times up and down beside {host}")
 
 
 @pytest.mark.parametrize("hopscope", ["as-we-are"], indirect=True)
@@ -272,4 +237,4 @@ def test_killed_beside_them(hopscope: Hopscope, host: Host, tmp_path: Path, tell
         wait_until(lambda: not adopted(keepers), f"{told}: {adopted()} to end", within=10)
     assert changed(everything, host.all()) == []
     assert killed >= ROUNDS // 2
-    tell(f"{killed} of {ROUNDS} runs killed beside {', '.join(host.containers)}")
+    tell(f"{killed} of {ROUNDS} runs killed beside {host}")
