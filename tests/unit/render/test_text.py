@@ -491,6 +491,16 @@ def test_silence_that_nobody_expected_is_pointed_out() -> None:
     assert unasked(record([silent, ExpectResult(checks=(failed,))])) is None
 
 
+def test_a_topology_is_drawn() -> None:
+    """Below its title, as a tree."""
+    told = printed(tables(["topology"], SNAPSHOT)).splitlines()
+    assert [line.strip() for line in told[:3]] == [
+        "topology",
+        "host",
+        "├── br0  no address  no carrier",
+    ]
+
+
 def test_tables_of_nothing() -> None:
     """Each says that it is empty."""
     told = printed(tables(["topology", "links"], Snapshot(nodes=())))
