@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator
 from hopscope.errors import HopscopeError, UsageError
 from hopscope.model import codec
 from hopscope.model.record import VERSION, Record
-from hopscope.model.snapshot import Snapshot
-from hopscope.model.vocab import Nanos
+from hopscope.model.snapshot import LinkState, NodeState, Snapshot
+from hopscope.model.vocab import DevName, Nanos, NodeName
 from strategies import events, journeys, records, snapshots
 
 EMPTY = Record(
@@ -52,6 +52,23 @@ def test_a_dump_is_what_the_schema_says(record: Record) -> None:
     """A reader may rely on it."""
     errors = [error.message for error in validator().iter_errors(json.loads(codec.dump(record)))]
     assert errors == []
+
+
+def test_a_part_is_plain_data() -> None:
+    """As it stands in a record: enums are words, what is None is null."""
+    link = LinkState(
+        name=DevName("e"), index=2, kind="veth", mac=None, mtu=1500, up=True, carrier=False
+    )
+    told = codec.dump_part(NodeState(name=NodeName("n"), links=(link,)))
+    assert told["name"] == "n"
+    (device,) = told["links"]
+    assert {key: device[key] for key in ("name", "mtu", "up", "mac")} == {
+        "name": "e",
+        "mtu": 1500,
+        "up": True,
+        "mac": None,
+    }
+    assert json.loads(json.dumps(told)) == told
 
 
 def test_the_schema_refuses_what_is_wrong() -> None:
