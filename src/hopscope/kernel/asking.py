@@ -10,6 +10,7 @@ from typing import Any
 
 from hopscope.errors import CannotError, KernelError
 from hopscope.kernel import letters
+from hopscope.kernel.descriptors import make_room
 from hopscope.kernel.starting import START
 
 __all__ = ["Asking"]
@@ -68,6 +69,7 @@ class Asking:
     def _receive(self, number: int) -> tuple[dict[str, Any], list[int]]:
         """The answer of that number; an interrupted request's late one may still lie before it."""
         while True:
+            make_room(self._control.fileno())
             reply, got = letters.receive(self._control)
             if "id" not in reply:
                 raise ConnectionResetError(errno.ECONNRESET, "the holder is gone")

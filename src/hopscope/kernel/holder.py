@@ -107,8 +107,9 @@ class Holder:
         self.processes: Any = None  # of `kernel.processes`, once there are some
         self.detached = False
         self.notes: list[str] = []
-        self.room = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (self.room[1], self.room[1]))
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        self.room = min(config["files"], most), most  # what programs may open
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         unshare(CLONE_NEWNS | CLONE_NEWUTS | (0 if config["on_host"] else CLONE_NEWNET))
         if config["confined"]:
             freeze()

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import resource
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -25,7 +24,6 @@ class Nodes(Asking):
 
     def __init__(self, control: socket.socket, pid: int, nodes: Sequence[NodeName]) -> None:
         super().__init__(control, pid)
-        _make_room()
         self._routes: dict[tuple[NodeName, int], Route] = {}
         self._namespaces: dict[NodeName, int] = {}
         self._making: Making | None = None
@@ -183,10 +181,3 @@ class Nodes(Asking):
 def _lives(name: str) -> bool:
     """Whether the process that a passing namespace is called after is still there."""
     return Path(f"/proc/{name.removeprefix(_FRESH)}").exists()
-
-
-def _make_room() -> None:
-    """A lab of many nodes takes many descriptors, more than is usual and less than is allowed."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
