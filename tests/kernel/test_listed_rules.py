@@ -1,14 +1,18 @@
 """Rules that were listed before are not listed again, and are told as they are now all the same."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hopscope.kernel.firewall import add_nft
+from hopscope.kernel.readrules import read_chains
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.lab.declare import parse
 from hopscope.lab.running import RunningLab
 from hopscope.model.snapshot import Chain
-from hopscope.model.vocab import Family
+from hopscope.model.vocab import Family, NodeName
 
 pytestmark = pytest.mark.kernel
 
@@ -46,7 +50,7 @@ def test_counters_are_read_anew(records: Path, monkeypatch: pytest.MonkeyPatch) 
         before = chains(lab)
         assert lab.run("ns1", ["ping", "-c2", "-i0.01", "10.9.0.2"]).code == 0
         with monkeypatch.context() as patch:
-            patch.setattr(Sandbox, "run", None)
+            patch.setattr(Sandbox, "running", None)
             after = chains(lab)
         assert before != after
         assert after == anew(lab)
@@ -78,3 +82,32 @@ def test_a_change_is_noticed(records: Path, command: str) -> None:
         assert done.code == 0, done.stderr
         assert chains(lab) != before
         assert chains(lab) == anew(lab)
+
+
+def test_of_many_tables_a_few_are_listed_at_a_time(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process each, and all at once they would be too many for a machine."""
+    node, count = NodeName("ns1"), 60
+    names = [f"t{number}" for number in range(count)]
+    add_nft(sandbox, node, "".join(f"table inet {name} {{ chain c {{ }}\n}}\n" for name in names))
+    real = sandbox.running
+    at_once: list[int] = [0]
+    most: list[int] = []
+
+    def counted(*what: Any) -> Callable[[], object]:
+        wait = real(*what)
+        at_once[0] += 1
+        most.append(at_once[0])
+
+        def ended() -> object:
+            at_once[0] -= 1
+            return wait()
+
+        return ended
+
+    monkeypatch.setattr(sandbox, "running", counted)
+    found, unread = read_chains(sandbox, node)
+    assert unread == ()
+    assert [chain.table for chain in found] == names
+    assert 1 < max(most) <= 8
