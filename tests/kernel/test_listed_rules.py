@@ -1,17 +1,21 @@
 """Rules that were listed before are not listed again, and are told as they are now all the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hopscope.kernel.firewall import add_nft
+from hopscope.kernel.protocol import Kernel
+from hopscope.kernel.read import read
 from hopscope.kernel.readrules import read_chains
 from hopscope.kernel.sandbox import Sandbox
+from hopscope.lab import running
 from hopscope.lab.declare import parse
 from hopscope.lab.running import RunningLab
-from hopscope.model.snapshot import Chain
+from hopscope.lab.story import perform
+from hopscope.model.snapshot import Chain, Snapshot
 from hopscope.model.vocab import Family, NodeName
 
 pytestmark = pytest.mark.kernel
@@ -82,6 +86,33 @@ def test_a_change_is_noticed(records: Path, command: str) -> None:
         assert done.code == 0, done.stderr
         assert chains(lab) != before
         assert chains(lab) == anew(lab)
+
+
+STORY = """
+story:
+  - set: {ns1: {net.ipv4.ip_forward: 1}}
+  - expect: {addresses: {ns1/a: 10.9.0.1}, neighbours: {ns1: {10.9.0.2: none}}}
+  - set: {ns1: {net.ipv4.ip_forward: 0}}
+  - expect: {hits: {ns1/filter/OUTPUT: 0}}
+"""
+
+
+def test_an_expectation_reads_what_it_is_about(
+    records: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the rules, which programs list, and not other nodes; for a rule's hits all of them."""
+    asked: list[tuple[list[str], bool]] = []
+
+    def noted(kernel: Kernel, nodes: Sequence[NodeName], **how: Any) -> Snapshot:
+        asked.append((list(nodes), how.get("rules", True)))
+        return read(kernel, nodes, **how)
+
+    text = LAB + STORY
+    with RunningLab.start(parse(text, "lab.yaml"), text) as lab:
+        monkeypatch.setattr(running, "read", noted)
+        record = perform(lab)
+    assert record.held
+    assert asked[1:] == [(["ns1"], False), (["ns1", "ns2"], True)]
 
 
 def test_of_many_tables_a_few_are_listed_at_a_time(
