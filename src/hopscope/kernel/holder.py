@@ -249,8 +249,9 @@ class Holder:
         return {}, []
 
     def do_names(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
-        """All nodes that there ever were, as the log counts them, and what has a name now."""
-        return {"made": self.names, "there": named_namespaces(NETNS_DIR)}, []
+        """All nodes that there ever were, as the log counts them; what has a name now; our own."""
+        there = named_namespaces(NETNS_DIR)
+        return {"made": self.names, "there": there, "home": self.home_node}, []
 
     def do_adopt(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
         """Take in the namespaces that programs of the lab have named meanwhile."""

@@ -35,6 +35,13 @@ class Nodes(Asking):
         """The nodes, in the order in which they were made."""
         return self._nodes
 
+    @property
+    def home(self) -> NodeName | None:
+        """The node whose namespace is the holder's own, and stays as long as that; asks it."""
+        reply, _fds = self._request("names")
+        home: NodeName | None = reply["home"]
+        return home
+
     def make_nodes(
         self,
         names: Sequence[NodeName],
