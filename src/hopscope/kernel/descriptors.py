@@ -6,6 +6,7 @@ a hundred nodes, and set back when a sandbox is let go of; programs in labs get 
 """
 
 import contextlib
+import errno
 import os
 import resource
 from typing import Final
@@ -30,8 +31,8 @@ def _lowest_free(known: int) -> float:
     """The number that the next descriptor gets: so many are open, or nearly."""
     try:
         free = os.dup(known)
-    except OSError:  # none is left
-        return float("inf")
+    except OSError as error:
+        return float("inf") if error.errno == errno.EMFILE else 0  # none is left; it was closed
     os.close(free)
     return free
 
