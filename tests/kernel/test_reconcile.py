@@ -233,8 +233,20 @@ def test_a_rule_that_is_refused_touches_nothing(records: Path) -> None:
 def test_the_labs_own_namespace_stays(records: Path) -> None:
     with standing(OLD) as lab:
         alone = "name: lab\nnodes:\n  ns1: {}\n"
-        with pytest.raises(UsageError, match="the node 'host' is the lab's own namespace"):
+        with pytest.raises(UsageError, match=r"'host' cannot be removed while .* down lab, and up"):
             lab.change(declared(alone), alone)
+
+
+def test_a_node_host_that_was_added_is_a_node_as_any(records: Path) -> None:
+    """It is not the sandbox's own namespace, and may go as it came, and come again."""
+    alone = "name: lab\nnodes:\n  ns1: {addresses: {lo: 10.7.7.7/32}}\n"
+    with standing(alone) as lab:
+        before = lab.snapshot()
+        for _ in range(2):
+            assert ("create", "node", "host") in become(lab, OLD)
+            assert ("remove", "node", "host") in become(lab, alone)
+        assert essence(lab.snapshot()) == essence(before)
+        assert lab.differences().changes == ()
 
 
 def test_a_lab_of_another_process_that_ends_with_it_is_left_alone(records: Path) -> None:

@@ -13,6 +13,7 @@ from hopscope.kernel.operation import await_operation
 from hopscope.kernel.order import soonest
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.vocab import DevRef, NodeName
+from hopscope.plan.implied import purpose
 from hopscope.plan.ops import (
     AddMacvlan,
     AddRules,
@@ -150,10 +151,14 @@ def _set_sysctls(ops: Sequence[SetSysctl], sandbox: Sandbox) -> None:
 
 
 def _blame_sysctl(error: KernelError, ops: Sequence[SetSysctl]) -> None:
-    """Unless nobody's line asked for it: what the error says is all that there is to say."""
+    """The line that asked for it; or, if none did, the node's, and what it is set for."""
     refused = ops[error.index or 0]
+    why = purpose(refused)
+    hint = f"no line asks for this: hopscope sets it {why}" if why else ""
     if refused.place is not None:
-        _blame(error, refused)
+        _blame(error, refused, hint)
+    if hint:
+        error.args = (f"{error}; {hint}",)
 
 
 def _add_rules(op: AddRules, sandbox: Sandbox) -> None:
@@ -183,7 +188,7 @@ def _send(plan: Plan, ops: Sequence[Op], sandbox: Sandbox) -> None:
         raise
 
 
-def _blame(error: KernelError, op: Op) -> None:
+def _blame(error: KernelError, op: Op, hint: str = "") -> None:
     """Say which line of the lab asked for it; a line in a lab file makes it that file's error."""
     doing = str(op)
     if (found := obstacle(op, error.code)) is not None:
@@ -192,7 +197,7 @@ def _blame(error: KernelError, op: Op) -> None:
         said = f" ({error.said})" if error.said else ""
         message = f"{doing}: the kernel says: {os.strerror(error.code)}{said}"
         raise SpecError(
-            [Problem(place=op.place, rule="refused-by-kernel", message=message)]
+            [Problem(place=op.place, rule="refused-by-kernel", message=message, hint=hint)]
         ) from error
     error.doing = doing
     error.args = (f"{doing}: {error}",)

@@ -125,7 +125,12 @@ def _reset(kernel: Kernel, node: NodeName, family: Family, table: str) -> bool:
         chains = kernel.ask(node, nftreset.dump_chains(family), bus=NETLINK_NETFILTER)
         if nftreset.counts_policies(chains, table):
             return False
-        kernel.ask(node, nftreset.reset_rules(family, table), bus=NETLINK_NETFILTER)
+        rules = kernel.ask(node, nftreset.dump_rules(family, table), bus=NETLINK_NETFILTER)
+        if nftreset.has_quota(rules):
+            return False
+        for chain in nftreset.zeroed(chains, table):
+            reset = nftreset.reset_rules(family, table, chain)
+            kernel.ask(node, reset, bus=NETLINK_NETFILTER)
     except KernelError:  # an older one
         return False
     return True

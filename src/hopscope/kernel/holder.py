@@ -28,6 +28,7 @@ from typing import Any
 from hopscope.kernel import letters
 from hopscope.kernel.becoming import become
 from hopscope.kernel.births import make
+from hopscope.kernel.client import Client
 from hopscope.kernel.confine import freeze, lock, named_namespaces
 from hopscope.kernel.emptying import empty
 from hopscope.kernel.logfile import LogFile
@@ -93,20 +94,22 @@ class Holder:
     """PID 1 of a lab."""
 
     def __init__(self, config: dict[str, Any], control: socket.socket) -> None:
-        self.control = control
+        self.poller = select.epoll()
+        self.control = Client(control, self.poller)
         self.listener = socket.socket(fileno=config["listen"])
         self.log = LogFile(config["log"])
         self.names: list[str] = []
         self.home_node: str | None = None
         self.recorded: dict[int, tuple[int, Recorder]] = {}  # descriptor → its node's
         self.kept: set[int] = set()  # descriptors that live as long as the lab
-        self.clients: dict[int, socket.socket] = {control.fileno(): control}
-        self.children: dict[int, tuple[socket.socket, int]] = {}  # pid → who waits, request
+        self.clients = {control.fileno(): self.control}
+        self.children: dict[int, tuple[Client, int]] = {}  # pid → who waits, request
         self.processes: Any = None  # of `kernel.processes`, once there are some
         self.detached = False
         self.notes: list[str] = []
-        self.room = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (self.room[1], self.room[1]))
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        self.room = min(config["files"], most), most  # what programs may open
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         unshare(CLONE_NEWNS | CLONE_NEWUTS | (0 if config["on_host"] else CLONE_NEWNET))
         if config["confined"]:
             freeze()
@@ -137,10 +140,9 @@ class Holder:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
         self.lives = [fd for fd in (os.pidfd_open(os.getpid()), guardian) if fd >= 0]
-        self.poller = select.epoll()
-        for source in (wake_read, self.control, self.listener):
+        for source in (wake_read, self.listener):
             self.poller.register(source, select.EPOLLIN)
-        letters.send(self.control, {"ready": True, "notes": self.notes}, self.lives)
+        letters.send(self.control.channel, {"ready": True, "notes": self.notes}, self.lives)
         while True:
             for fd, _ in self.poller.poll(self.processes and self.processes.due()):
                 if fd == wake_read:
@@ -160,14 +162,18 @@ class Holder:
         """Another process wants to speak to us; one that left at once is no error."""
         with contextlib.suppress(OSError):
             client, _address = self.listener.accept()
-            self.clients[client.fileno()] = client
-            self.poller.register(client, select.EPOLLIN)
+            self.clients[client.fileno()] = Client(client, self.poller)
 
-    def answer(self, client: socket.socket) -> None:
+    def answer(self, client: Client) -> None:
         """Serve one request, or see that the client is gone. A bad request never ends us."""
+        if client.full:
+            client.go_on()
+            return
         try:
-            request, fds = letters.receive(client)
-        except (OSError, ValueError, IndexError):  # gone, or it does not speak as we do
+            request, fds = letters.receive(client.channel)
+        except BlockingIOError:  # what was to be read was another's, whose number it now has
+            return
+        except (OSError, ValueError, IndexError, TypeError):  # gone, or it does not speak as we do
             request, fds = {}, []
         if not request:
             self.leave(client)
@@ -183,26 +189,17 @@ class Holder:
                 if fd not in self.kept:
                     os.close(fd)
         if reply is not None:
-            self.reply(client, request, reply, out)
+            client.tell({"id": request.get("id", 0), **reply}, out)
 
-    def reply(
-        self, client: socket.socket, request: dict[str, Any], reply: dict[str, Any], out: list[int]
-    ) -> None:
-        """Send one answer; a client that left meanwhile is no error."""
-        with contextlib.suppress(OSError):
-            letters.send(client, {"id": request.get("id", 0), **reply}, out)
-        for fd in out:
-            os.close(fd)
-
-    def leave(self, client: socket.socket) -> None:
+    def leave(self, client: Client) -> None:
         """A client closed its end; the first one takes the lab with it, unless detached."""
         if client is self.control and not self.detached:
             os._exit(0)
-        self.poller.unregister(client)
-        del self.clients[client.fileno()]
+        del self.clients[client.channel.fileno()]
         for pid, (waiting, _) in list(self.children.items()):
             if waiting is client:
                 os.kill(pid, signal.SIGKILL)
+                del self.children[pid]
         client.close()
 
     def reap(self) -> None:
@@ -217,8 +214,8 @@ class Holder:
             if self.processes is not None:
                 self.processes.ended(pid, status)
             client, request = self.children.pop(pid, (None, 0))
-            if client is not None and client.fileno() >= 0:
-                self.reply(client, {"id": request}, {"status": status}, [])
+            if client is not None:
+                client.tell({"id": request, "status": status})
 
     def inside(self, node: str) -> contextlib.ExitStack:
         """Be in *node*'s network namespace for a while."""
@@ -252,8 +249,9 @@ class Holder:
         return {}, []
 
     def do_names(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
-        """All nodes that there ever were, as the log counts them, and what has a name now."""
-        return {"made": self.names, "there": named_namespaces(NETNS_DIR)}, []
+        """All nodes that there ever were, as the log counts them; what has a name now; our own."""
+        there = named_namespaces(NETNS_DIR)
+        return {"made": self.names, "there": there, "home": self.home_node}, []
 
     def do_adopt(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
         """Take in the namespaces that programs of the lab have named meanwhile."""
@@ -312,7 +310,7 @@ class Holder:
             make_tap(request["name"], request["index"])
         return {}, []
 
-    def do_run(self, client: socket.socket, request: dict[str, Any], fds: list[int]) -> Any:
+    def do_run(self, client: Client, request: dict[str, Any], fds: list[int]) -> Any:
         """Start a program in a node with *fds* as its input, output and errors."""
         self.children[self.launch(request, fds)] = (client, request["id"])
         return None, []

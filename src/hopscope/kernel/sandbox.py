@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from hopscope.errors import CannotError, HopscopeError, NoSuchLabError
+from hopscope.kernel.descriptors import as_before, set_back
 from hopscope.kernel.making import refused
 from hopscope.kernel.nodes import Nodes
 from hopscope.kernel.protocol import Completed
@@ -80,6 +81,7 @@ class Sandbox(Nodes):
                 "user": confined or not privileged(),
                 "confined": confined,
                 "on_host": on_host,
+                "files": as_before(),
                 "packages": str(Path(msgspec.__file__).parents[1]),  # for the guardian
             }
             starter = starter or Starter()
@@ -259,6 +261,7 @@ class Sandbox(Nodes):
         self._control.close()
         while self._lives:
             os.close(self._lives.pop())
+        set_back()
 
     def __enter__(self) -> Self:
         return self

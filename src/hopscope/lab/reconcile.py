@@ -79,8 +79,12 @@ def reconcile(
     if file.undo:
         message = f"lab {file.name!r} stands on this host: change it by hopscope down, and up"
         raise UsageError(message)
-    if HOME in file.nodes and HOME not in {node.name for node in spec.nodes}:
-        message = f"the node {HOME!r} is the lab's own namespace and stays: hopscope down, and up"
+    left_out = HOME in file.nodes and HOME not in {node.name for node in spec.nodes}
+    if left_out and sandbox.home == HOME:  # one that was added later is a node as any
+        message = (
+            f"the node {HOME!r} cannot be removed while lab {file.name!r} stands, which began "
+            f"with it: it is the sandbox's own namespace; hopscope down {file.name}, and up again"
+        )
         raise UsageError(message)
     return _Reconciliation(sandbox, compile_lab(spec), _paths(spec, earlier)).perform(record)
 
