@@ -121,3 +121,21 @@ def test_up_fails_with_what_the_process_said(hopscope: Any, tmp_path: Path) -> N
     )
     assert "bad" not in hopscope("ls").stdout
     assert not (hopscope.state / "bad").exists()
+
+
+def test_diff_tells_of_what_has_failed_and_up_starts_it(hopscope: Any, tmp_path: Path) -> None:
+    """With the line that declares it and how it ended, and once only."""
+    path = tmp_path / "fails.yaml"
+    path.write_text("name: fails\nnodes:\n  a: {run: [sleep 86110, sleep 86111]}\n")
+    name = hopscope.up(str(path), "fails")
+    hopscope("exec", name, "a", "--", "pkill", "-KILL", "-f", "sleep 86111")
+    wait_until(lambda: "exited" in hopscope("ps", name).stdout, "its end", within=20)
+    line = f"~ a: process sleep-2 state exited → running  {path}:3:26, killed by signal 9\n"
+    for command in (("diff", name), ("plan", str(path), "--name", name)):
+        assert hopscope(*command).stdout.startswith(line)
+    done = hopscope("up", str(path), "--name", name)
+    assert (done.returncode, done.stdout.splitlines()[0] + "\n") == (0, line)
+    assert hopscope("diff", name).returncode == 0
+    states = [line.split()[0::3][:2] for line in hopscope("ps", name).stdout.splitlines()[1:]]
+    assert states == [["a/sleep", "running:"], ["a/sleep-2", "running:"]]
+    hopscope("down", name)

@@ -331,8 +331,7 @@ class Holder:
             from hopscope.kernel.processes import Processes  # noqa: PLC0415 - wanted by few
 
             self.processes = Processes(os.dup(fds[0]), self.launch, self.poller)
-        self.processes.stop(request["stop"])
-        self.processes.start(request["start"])
+        self.processes.keep(request["start"], request["stop"])
         return {}, []
 
     def do_processes(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:

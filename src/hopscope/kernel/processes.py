@@ -84,12 +84,17 @@ class Processes:
         self._pids: dict[int, _Process] = {}
         self._nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
-    def start(self, wishes: Sequence[dict[str, Any]]) -> None:
-        """Start each; OSError when one cannot be, for want of room or of its node."""
+    def keep(self, wishes: Sequence[dict[str, Any]], stop: Sequence[Sequence[str]]) -> None:
+        """Start each, after those of *stop* are ended; one that was there keeps its place.
+
+        OSError when one cannot be started, for want of room or of its node.
+        """
+        again = {(wish["node"], wish["name"]) for wish in wishes}
+        self.stop([key for key in stop if tuple(key) not in again])
+        for key in again & self._all.keys():
+            self._end(self._all[key])
         for wish in wishes:
-            process = _Process(wish)
-            self.stop([process.key])
-            self._all[process.key] = process
+            process = self._all[wish["node"], wish["name"]] = _Process(wish)
             self._pipes[process.pipe[0]] = process
             self._poller.register(process.pipe[0], select.EPOLLIN)
             for name in (log_name(*process.key), f"{log_name(*process.key)}.1"):
@@ -102,19 +107,8 @@ class Processes:
         """End each and what it started in its session, at once; they are known no longer."""
         for node, name in keys:
             process = self._all.pop((node, name), None)
-            if process is None:
-                continue
-            if process.pid:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                self._pids.pop(process.pid, None)
-            self.heard(process.pipe[0])
-            self._poller.unregister(process.pipe[0])
-            del self._pipes[process.pipe[0]]
-            process.drop()
-            for fd in (*process.pipe, process.log):
-                if fd >= 0:
-                    os.close(fd)
+            if process is not None:
+                self._end(process)
 
     def forget(self, nodes: Sequence[str]) -> None:
         """Stop those of nodes that are let go."""
@@ -164,6 +158,22 @@ class Processes:
         with contextlib.suppress(BlockingIOError):
             for _ in range(16):  # others are to be heard too
                 self._keep(process, os.read(fd, _PIECE))
+
+    def _end(self, process: _Process) -> None:
+        if process.pipe[0] not in self._pipes:
+            return  # it was ended, and could not be started again
+        if process.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            del self._pids[process.pid]
+        self.heard(process.pipe[0])
+        self._poller.unregister(process.pipe[0])
+        del self._pipes[process.pipe[0]]
+        process.drop()
+        process.pid, process.due = 0, None
+        for fd in (*process.pipe, process.log):
+            if fd >= 0:
+                os.close(fd)
 
     def _run(self, process: _Process) -> None:
         fds = [self._nothing, process.pipe[1], process.pipe[1]]

@@ -11,10 +11,11 @@ from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import state_home
 from hopscope.kernel.tools import USUAL
 from hopscope.lab.readiness import wait_ready
+from hopscope.model.change import Change
 from hopscope.model.lab import LabSpec, ProcessSpec
-from hopscope.plan.processes import Key, changes, declared
+from hopscope.plan.processes import Key, changes, declared, same
 
-__all__ = ["Keeping", "folder", "start"]
+__all__ = ["Keeping", "difference", "folder", "start"]
 
 
 def folder(lab: str) -> Path:
@@ -29,16 +30,22 @@ def start(sandbox: Sandbox, spec: LabSpec) -> None:
         wait_ready(sandbox, wanted, folder(spec.name))
 
 
+def difference(sandbox: Sandbox, spec: LabSpec, earlier: LabSpec) -> tuple[Change, ...]:
+    """How the processes of *earlier*, as they fare, differ from what *spec* declares."""
+    states = sandbox.processes() if declared(earlier) else ()
+    return tuple(changes(spec, earlier, states))
+
+
 class Keeping:
-    """A change of the processes from those of *earlier* to those of *spec*.
+    """A change of the processes from those of *earlier*, as they fare, to those of *spec*.
 
     As a context manager it leads back when the change fails, once the nodes are led back.
     """
 
     def __init__(self, sandbox: Sandbox, spec: LabSpec, earlier: LabSpec) -> None:
-        self.changes = tuple(changes(spec, earlier))
         self._sandbox, self._lab = sandbox, spec.name
         self._spec, self._earlier = declared(spec), declared(earlier)
+        self.changes = difference(sandbox, spec, earlier)
         self._begun = False
 
     def change(self) -> None:
@@ -67,7 +74,8 @@ class Keeping:
     def _lead_back(self) -> None:
         """Those that were changed, and those that ended with a node that is there again."""
         known = {(state.node, state.name) for state in self._sandbox.processes()}
-        touched = [(one.node, one.name) for one in self.changes] if self._begun else []
+        keys = [(one.node, one.name) for one in self.changes] if self._begun else []
+        touched = [key for key in keys if not self._was_declared_so(key)]
         wanted = {
             key: process
             for key, process in self._earlier.items()
@@ -75,6 +83,10 @@ class Keeping:
         }
         if wanted or touched:
             _keep(self._sandbox, self._lab, wanted, touched)
+
+    def _was_declared_so(self, key: Key) -> bool:
+        """Whether it was only started again: then it had ended, and stays as it is now."""
+        return key in self._spec and same(self._spec[key], self._earlier.get(key))
 
 
 def _keep(

@@ -11,10 +11,10 @@ from hopscope.kernel.processes import log_name
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.waiting import wait_until
 from hopscope.model.lab import ProcessSpec, ReadySpec
-from hopscope.model.process import ProcessPhase, ProcessState, Restart
+from hopscope.model.process import ProcessPhase, ProcessState, Restart, ending
 from hopscope.plan.processes import Key
 
-__all__ = ["ending", "listens", "output", "wait_ready"]
+__all__ = ["listens", "output", "wait_ready"]
 
 _LISTEN: Final = "0A"  # TCP_LISTEN
 _TABLES: Final = ("/proc/net/tcp", "/proc/net/tcp6")
@@ -42,13 +42,6 @@ def listens(table: str, port: int) -> bool:
         if len(fields) > 3 and fields[3] == _LISTEN and fields[1].endswith(f":{port:04X}"):
             return True
     return False
-
-
-def ending(code: int | None) -> str:
-    """How a process ended, in words."""
-    if code is None:
-        return "it has not ended"
-    return f"exit status {code}" if code >= 0 else f"killed by signal {-code}"
 
 
 class _Round:
