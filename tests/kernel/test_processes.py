@@ -163,9 +163,10 @@ def test_output_is_kept_within_bounds() -> None:
         assert [int(line) for line in lines[1:-1]] == list(range(20002 - len(lines[1:]), 20001))
 
 
-def test_a_killed_holder_leaves_no_process() -> None:
-    """Neither one that left its session: the kernel ends all of the lab."""
-    script = "setsid sleep 86007 & echo started; sleep 86008"
+def test_a_killed_holder_leaves_no_process(tmp_path: Path) -> None:
+    """Neither one that left its session: the kernel ends all of the lab, and asks nobody."""
+    asked = tmp_path / "asked"
+    script = f"trap 'echo x >{asked}' TERM; setsid sleep 86007 & echo started; sleep 86008"
     lab = web(shell(script, ready={"log": "started"}, restart="always")).up()
     try:
         holder = lab.sandbox.pid
@@ -175,6 +176,7 @@ def test_a_killed_holder_leaves_no_process() -> None:
         os.kill(holder, signal.SIGKILL)
         wait_until(lambda: living(namespace) == [], "the end of all", within=5)
         wait_until(lambda: "web" in state.left_behind(), "the lock's end", within=5)
+        assert not asked.exists()
     finally:
         lab.down()
 

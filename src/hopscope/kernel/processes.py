@@ -2,10 +2,12 @@
 
 The holder loads this only for a lab that has some. What they print goes through a pipe
 of their own into a file of the lab's folder; whether they are ready is judged by whoever
-asked for them. They end with the holder, since the kernel ends its PID namespace.
+asked for them. A lab that is taken down asks them to end before; whoever does not, and all of
+them when the holder is killed, are ended by the kernel, which ends its PID namespace.
 """
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -41,6 +43,7 @@ class _Process:
         self.log = -1
         self.exec = -1  # it ends when the child has become the program; before, it may fail
         self.pid = 0
+        self.group = 0  # its last PID, and so that of what it has started
         self.code: int | None = None  # how it ended last; of a signal its negative
         self.restarts = 0
         self.since = time.time_ns()
@@ -52,6 +55,15 @@ class _Process:
     def key(self) -> tuple[str, str]:
         """Its node and its name."""
         return self.wish["node"], self.wish["name"]
+
+    def signal(self, number: int) -> bool:
+        """Send it, and what it started, a signal, or none (0); False when nothing is left."""
+        for send, whom in ((os.killpg, self.group), (os.kill, self.pid)):
+            with contextlib.suppress(ProcessLookupError):  # it has no group yet, or none any more
+                if whom:
+                    send(whom, number)
+                    return True
+        return False
 
     def drop(self) -> None:
         """Of its becoming the program nothing more is to be heard."""
@@ -82,19 +94,17 @@ class Processes:
         self._all: dict[tuple[str, str], _Process] = {}
         self._pipes: dict[int, _Process] = {}
         self._pids: dict[int, _Process] = {}
+        self._until: dict[_Process, float] | None = None  # when those that are to end are killed
         self._nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
-    def keep(self, wishes: Sequence[dict[str, Any]], stop: Sequence[Sequence[str]]) -> None:
-        """Start each, after those of *stop* are ended; one that was there keeps its place.
-
-        OSError when one cannot be started, for want of room or of its node.
-        """
-        again = {(wish["node"], wish["name"]) for wish in wishes}
-        self.stop([key for key in stop if tuple(key) not in again])
-        for key in again & self._all.keys():
-            self._end(self._all[key])
+    def start(self, wishes: Sequence[dict[str, Any]]) -> None:
+        """Start each; OSError when one cannot be, for want of room or of its node."""
+        if self._until is not None:
+            raise OSError(errno.ESHUTDOWN, "the lab is being taken down")
         for wish in wishes:
-            process = self._all[wish["node"], wish["name"]] = _Process(wish)
+            process = _Process(wish)
+            self.stop([process.key])
+            self._all[process.key] = process
             self._pipes[process.pipe[0]] = process
             self._poller.register(process.pipe[0], select.EPOLLIN)
             for name in (log_name(*process.key), f"{log_name(*process.key)}.1"):
@@ -107,8 +117,44 @@ class Processes:
         """End each and what it started in its session, at once; they are known no longer."""
         for node, name in keys:
             process = self._all.pop((node, name), None)
-            if process is not None:
-                self._end(process)
+            if process is None:
+                continue
+            if process.pid:
+                process.signal(signal.SIGKILL)
+                self._pids.pop(process.pid, None)
+            self.heard(process.pipe[0])
+            self._poller.unregister(process.pipe[0])
+            del self._pipes[process.pipe[0]]
+            process.drop()
+            for fd in (*process.pipe, process.log):
+                if fd >= 0:
+                    os.close(fd)
+
+    def end(self) -> float:
+        """Ask all to end, and start none again; the seconds after which the last is killed.
+
+        0 when there is none.
+        """
+        now = time.monotonic()
+        if self._until is None:
+            self._until = {}
+            for process in self._all.values():
+                process.due = None
+                grace = process.wish["stop"]
+                if process.signal(signal.SIGTERM if grace else signal.SIGKILL):
+                    self._until[process] = now + grace
+        return max((until - now for until in self._until.values()), default=0.0)
+
+    def over(self) -> bool:
+        """Whether all that were asked to end have; whose time is over is killed."""
+        if self._until is None:
+            return False
+        now = time.monotonic()
+        self._until = {one: until for one, until in self._until.items() if one.signal(0)}
+        for process, until in self._until.items():
+            if until <= now:
+                process.signal(signal.SIGKILL)
+        return all(until <= now for until in self._until.values())
 
     def forget(self, nodes: Sequence[str]) -> None:
         """Stop those of nodes that are let go."""
@@ -132,14 +178,19 @@ class Processes:
         process.code = os.waitstatus_to_exitcode(status)
         if now - process.begun >= _SETTLED:
             process.pause = _FIRST
-        restart = process.wish["restart"]
+        restart = process.wish["restart"] if self._until is None else "never"
         if restart == "always" or (restart == "on-failure" and status != 0):
             process.due = now + process.pause
             process.pause = min(process.pause * 2, _LONGEST)
 
     def due(self) -> float | None:
-        """Start those whose time has come; the seconds until the next, None without one."""
+        """Start those whose time has come; the seconds until the next, None without one.
+
+        Of those that are to end, the seconds until the first is killed.
+        """
         now = time.monotonic()
+        if self._until is not None:
+            return min((until - now for until in self._until.values() if until > now), default=0.0)
         for process in self._all.values():
             if process.due is not None and process.due <= now:
                 process.restarts += 1
@@ -159,22 +210,6 @@ class Processes:
             for _ in range(16):  # others are to be heard too
                 self._keep(process, os.read(fd, _PIECE))
 
-    def _end(self, process: _Process) -> None:
-        if process.pipe[0] not in self._pipes:
-            return  # it was ended, and could not be started again
-        if process.pid:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            del self._pids[process.pid]
-        self.heard(process.pipe[0])
-        self._poller.unregister(process.pipe[0])
-        del self._pipes[process.pipe[0]]
-        process.drop()
-        process.pid, process.due = 0, None
-        for fd in (*process.pipe, process.log):
-            if fd >= 0:
-                os.close(fd)
-
     def _run(self, process: _Process) -> None:
         fds = [self._nothing, process.pipe[1], process.pipe[1]]
         process.drop()
@@ -183,6 +218,7 @@ class Processes:
             process.pid = self._launch({**process.wish, "failing": becoming}, fds)
         finally:
             os.close(becoming)
+        process.group = process.pid
         process.begun, process.since, process.due = time.monotonic(), time.time_ns(), None
         self._pids[process.pid] = process
 

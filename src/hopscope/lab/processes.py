@@ -1,5 +1,6 @@
 """The processes of a lab: started with it, changed with it, and looked at."""
 
+import functools
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import state_home
 from hopscope.kernel.tools import USUAL
-from hopscope.lab.readiness import wait_ready
+from hopscope.lab.readiness import start_all
 from hopscope.model.change import Change
 from hopscope.model.lab import LabSpec, ProcessSpec
 from hopscope.plan.processes import Key, changes, declared, same
@@ -24,10 +25,9 @@ def folder(lab: str) -> Path:
 
 
 def start(sandbox: Sandbox, spec: LabSpec) -> None:
-    """Start all of a fresh lab, and wait until they are ready; NotReadyError when one is not."""
+    """Start all of a fresh lab, in their order; NotReadyError when one does not get ready."""
     if wanted := declared(spec):
-        _keep(sandbox, spec.name, wanted)
-        wait_ready(sandbox, wanted, folder(spec.name))
+        _start_all(sandbox, spec.name, wanted)
 
 
 def difference(sandbox: Sandbox, spec: LabSpec, earlier: LabSpec) -> tuple[Change, ...]:
@@ -55,8 +55,8 @@ class Keeping:
         self._begun = True
         keys = [(one.node, one.name) for one in self.changes]
         wanted = {key: self._spec[key] for key in keys if key in self._spec}
-        _keep(self._sandbox, self._lab, wanted, keys)
-        wait_ready(self._sandbox, wanted, folder(self._lab))
+        _keep(self._sandbox, self._lab, {}, keys)
+        _start_all(self._sandbox, self._lab, wanted)
 
     def __enter__(self) -> Self:
         return self
@@ -89,6 +89,10 @@ class Keeping:
         return key in self._spec and same(self._spec[key], self._earlier.get(key))
 
 
+def _start_all(sandbox: Sandbox, lab: str, wanted: Mapping[Key, ProcessSpec]) -> None:
+    start_all(sandbox, wanted, folder(lab), functools.partial(_keep, sandbox, lab))
+
+
 def _keep(
     sandbox: Sandbox, lab: str, wanted: Mapping[Key, ProcessSpec], gone: Iterable[Key] = ()
 ) -> None:
@@ -102,6 +106,7 @@ def _keep(
             "argv": process.argv,
             "env": {**_environment(lab, node), **process.env},
             "restart": process.restart,
+            "stop": process.stop,
             "folder": here,
             "sys": True,
         }
