@@ -119,3 +119,25 @@ def test_an_end_that_was_begun_is_waited_for(tmp_path: Path) -> None:
     running.begin_down()
     running.down()
     assert ended.read_text() == "x\n"
+
+
+def test_what_is_declared_otherwise_is_asked_to_end_first(tmp_path: Path) -> None:
+    """One that is gone, one that comes anew, and one that will not end; then the new ones start."""
+    ended, loop = tmp_path / "ended", "while :; do sleep 0.02; done"
+    gone = shell(
+        f"trap 'echo gone >>{ended}; exit' TERM; echo ready; {loop}", "gone", restart="always"
+    )
+    anew = shell(f"trap 'sleep 0.2; echo anew >>{ended}; exit' TERM; echo ready; {loop}", "anew")
+    stubborn = shell(f"trap '' TERM; echo ready; {loop}", "stubborn", stop=0.3)
+    ready = {"ready": {"log": "ready"}}
+    with lab(*({**one, **ready} for one in (gone, anew, stubborn))).up() as running:
+        before = {one.name: one.pid for one in running.processes()}
+        later = shell(
+            f"grep -q anew {ended} && exec sleep 86205", "anew", ready={"command": "true"}
+        )
+        changed = lab(later, shell("exec sleep 86206", "stubborn")).spec()
+        running.change(changed, "")
+        after = {one.name: one for one in running.processes()}
+    assert sorted(ended.read_text().split()) == ["anew", "gone"]
+    assert list(after) == ["anew", "stubborn"]
+    assert all(after[name].pid not in (0, before[name]) for name in after)

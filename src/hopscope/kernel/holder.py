@@ -333,6 +333,7 @@ class Holder:
             from hopscope.kernel.processes import Processes  # noqa: PLC0415 - wanted by few
 
             self.processes = Processes(os.dup(fds[0]), self.launch, self.poller)
+        self.processes.quit(request["quit"])
         self.processes.stop(request["stop"])
         self.processes.start(request["start"])
         return {}, []

@@ -65,6 +65,11 @@ class _Process:
                     return True
         return False
 
+    def quit(self) -> bool:
+        """Ask it to end, and do not start it again; False when nothing is left of it."""
+        self.wish["restart"], self.due = "never", None
+        return self.signal(signal.SIGTERM if self.wish["stop"] else signal.SIGKILL)
+
     def drop(self) -> None:
         """Of its becoming the program nothing more is to be heard."""
         if self.exec >= 0:
@@ -130,6 +135,12 @@ class Processes:
                 if fd >= 0:
                     os.close(fd)
 
+    def quit(self, keys: Sequence[Sequence[str]]) -> None:
+        """Ask each of these to end; `stop` is to follow."""
+        for node, name in keys:
+            if process := self._all.get((node, name)):
+                process.quit()
+
     def end(self) -> float:
         """Ask all to end, and start none again; the seconds after which the last is killed.
 
@@ -137,12 +148,11 @@ class Processes:
         """
         now = time.monotonic()
         if self._until is None:
-            self._until = {}
-            for process in self._all.values():
-                process.due = None
-                grace = process.wish["stop"]
-                if process.signal(signal.SIGTERM if grace else signal.SIGKILL):
-                    self._until[process] = now + grace
+            self._until = {
+                process: now + process.wish["stop"]
+                for process in self._all.values()
+                if process.quit()
+            }
         return max((until - now for until in self._until.values()), default=0.0)
 
     def over(self) -> bool:
@@ -178,7 +188,7 @@ class Processes:
         process.code = os.waitstatus_to_exitcode(status)
         if now - process.begun >= _SETTLED:
             process.pause = _FIRST
-        restart = process.wish["restart"] if self._until is None else "never"
+        restart = process.wish["restart"]
         if restart == "always" or (restart == "on-failure" and status != 0):
             process.due = now + process.pause
             process.pause = min(process.pause * 2, _LONGEST)

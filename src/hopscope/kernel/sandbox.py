@@ -200,15 +200,22 @@ class Sandbox(Nodes):
             return Completed(code, output.read(), errors.read())
 
     def keep(
-        self, start: Sequence[Mapping[str, object]], stop: Sequence[Sequence[str]], logs: Path
+        self,
+        start: Sequence[Mapping[str, object]],
+        stop: Sequence[Sequence[str]],
+        logs: Path,
+        *,
+        quit: Sequence[Sequence[str]] = (),  # noqa: A002 - what it does
     ) -> None:
         """Start processes that live as long as the lab, after those of *stop* are ended.
 
-        See `kernel.processes`; their output goes to *logs*. KernelError when there is no room.
+        Those of *quit* are asked to end, and are known until they are stopped. See
+        `kernel.processes`; their output goes to *logs*. KernelError when there is no room.
         """
         folder = os.open(logs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            self._request("keep", [folder], start=list(start), stop=list(stop))
+            fields = {"start": list(start), "stop": list(stop), "quit": list(quit)}
+            self._request("keep", [folder], **fields)
         finally:
             os.close(folder)
 

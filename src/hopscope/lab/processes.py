@@ -2,15 +2,18 @@
 
 import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from hopscope.errors import NotReadyError
 from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import state_home
 from hopscope.kernel.tools import USUAL
+from hopscope.kernel.waiting import wait_until
 from hopscope.lab.readiness import start_all
 from hopscope.model.change import Change
 from hopscope.model.lab import LabSpec, ProcessSpec
@@ -55,8 +58,24 @@ class Keeping:
         self._begun = True
         keys = [(one.node, one.name) for one in self.changes]
         wanted = {key: self._spec[key] for key in keys if key in self._spec}
-        _keep(self._sandbox, self._lab, {}, keys)
+        self._end([key for key in keys if key in self._earlier])
         _start_all(self._sandbox, self._lab, wanted)
+
+    def _end(self, keys: Sequence[Key]) -> None:
+        """Ask these to end, and wait for it as long as each was promised."""
+        logs, names = folder(self._lab), [list(key) for key in keys]
+        if not keys:
+            return
+        self._sandbox.keep([], [], logs, quit=names)
+
+        def ended() -> bool:
+            states = self._sandbox.processes()
+            return not any(one.pid for one in states if (one.node, one.name) in keys)
+
+        with suppress(NotReadyError):  # then they are killed
+            longest = max(self._earlier[key].stop for key in keys)
+            wait_until(ended, "processes have ended", within=longest)
+        self._sandbox.keep([], names, logs)
 
     def __enter__(self) -> Self:
         return self
