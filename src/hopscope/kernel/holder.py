@@ -23,7 +23,7 @@ import select
 import signal
 import socket
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from hopscope.kernel import letters
 from hopscope.kernel.becoming import become
@@ -157,6 +157,8 @@ class Holder:
                     self.answer(self.clients[fd])
                 elif self.processes is not None:
                     self.processes.heard(fd)
+            if self.processes is not None and self.processes.over():
+                self.finish()
 
     def welcome(self) -> None:
         """Another process wants to speak to us; one that left at once is no error."""
@@ -329,6 +331,7 @@ class Holder:
             from hopscope.kernel.processes import Processes  # noqa: PLC0415 - wanted by few
 
             self.processes = Processes(os.dup(fds[0]), self.launch, self.poller)
+        self.processes.quit(request["quit"])
         self.processes.stop(request["stop"])
         self.processes.start(request["start"])
         return {}, []
@@ -378,7 +381,14 @@ class Holder:
         return {}, []
 
     def do_stop(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
-        """End; the kernel frees everything, and what we own in nodes slowly if one by one."""
+        """End, once the processes have that are kept; at the latest after the seconds told."""
+        seconds = self.processes.end() if self.processes is not None else 0.0
+        if not seconds:
+            self.finish()
+        return {"within": seconds}, []
+
+    def finish(self) -> NoReturn:
+        """The kernel frees everything, and what we own in nodes slowly if one by one."""
         from hopscope.kernel.together import together  # noqa: PLC0415 - only now
 
         together([functools.partial(os.close, fd) for fd in self.kept])

@@ -22,6 +22,7 @@ from hopscope.kernel.read import read
 from hopscope.kernel.readrules import read_chains
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import LabFile, state_home
+from hopscope.lab.processes import difference
 from hopscope.model.change import Change, Subject
 from hopscope.model.lab import LabSpec
 from hopscope.model.snapshot import Chain, Snapshot
@@ -58,7 +59,7 @@ def from_nothing(spec: LabSpec) -> Convergence:
 def compare(sandbox: Sandbox, spec: LabSpec, earlier: LabSpec) -> Convergence:
     """How what there is differs from *spec*; *earlier* is what was declared before. Reads only."""
     found = _Reconciliation(sandbox, compile_lab(spec), _paths(spec, earlier)).difference()
-    return replace(found, changes=(*found.changes, *changes(spec, earlier)))
+    return replace(found, changes=(*found.changes, *difference(sandbox, spec, earlier)))
 
 
 def reconcile(

@@ -49,11 +49,6 @@ class Convergence(Struct, frozen=True, kw_only=True):
     making: Plan
     letting_go: Plan
 
-    @property
-    def operations(self) -> int:
-        """How many operations there are in all."""
-        return sum(len(plan.ops) for plan in (self.removal, self.making, self.letting_go))
-
 
 def converge(plan: Plan, found: Sequence[Difference], world: World) -> Convergence:
     """How *world* becomes what *plan* leads to; *found* are the `differences` of the two."""
