@@ -39,12 +39,14 @@ def _lowest_free(known: int) -> float:
 
 def set_back() -> None:
     """Undo what `make_room` did, unless somebody has changed the limit since."""
-    if _raised:
+    try:
         before = _raised.pop()
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft == hard == before[1]:
-            with contextlib.suppress(OSError):
-                resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    except IndexError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard == before[1]:
+        with contextlib.suppress(OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def as_before() -> int:
