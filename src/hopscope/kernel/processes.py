@@ -43,7 +43,7 @@ class _Process:
         self.log = -1
         self.exec = -1  # it ends when the child has become the program; before, it may fail
         self.pid = 0
-        self.group = 0  # its last PID, and so that of what it has started
+        self.group = 0  # of it and what it has started; 0 once nobody is in it
         self.code: int | None = None  # how it ended last; of a signal its negative
         self.restarts = 0
         self.since = time.time_ns()
@@ -142,10 +142,7 @@ class Processes:
                 process.quit()
 
     def end(self) -> float:
-        """Ask all to end, and start none again; the seconds after which the last is killed.
-
-        0 when there is none.
-        """
+        """Ask all to end, and start none again; the seconds until the last is killed, or 0."""
         now = time.monotonic()
         if self._until is None:
             self._until = {
@@ -185,6 +182,8 @@ class Processes:
         now = time.monotonic()
         process.drop()
         process.pid, process.since = 0, time.time_ns()
+        if not process.signal(0):
+            process.group = 0  # the number may come to be someone else's
         process.code = os.waitstatus_to_exitcode(status)
         if now - process.begun >= _SETTLED:
             process.pause = _FIRST
