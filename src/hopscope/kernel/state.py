@@ -22,6 +22,7 @@ from hopscope.kernel.waiting import wait_until
 __all__ = [
     "Claim",
     "LabFile",
+    "alone",
     "claim",
     "clear",
     "find",
@@ -221,6 +222,17 @@ def find(name: str) -> LabFile:
             raise CannotError(f"lab {name!r} is just being made", mend="try again")
         return lab
     raise NoSuchLabError(name, [lab.name for lab in running()])
+
+
+@contextlib.contextmanager
+def alone(lab: str) -> Iterator[None]:
+    """One at a time changes a lab; others wait."""
+    lock = os.open(state_home() / lab / "changing", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def left_behind() -> Iterator[str]:

@@ -12,6 +12,7 @@ from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.plan.compare_devices import devices
 from hopscope.plan.compare_forwarding import fdb, remotes
 from hopscope.plan.compare_layer3 import addresses, neighbours, routes
+from hopscope.plan.compare_marked import marked
 from hopscope.plan.compare_policy import policy
 from hopscope.plan.compare_ports import ports
 from hopscope.plan.compare_traffic import qdiscs
@@ -46,6 +47,7 @@ def differences(wanted: Wanted, world: World) -> list[Difference]:
         *policy(wanted, world),
         *neighbours(wanted, world),
         *_rules(wanted, world),
+        *marked(wanted, world),
     ]
 
 
@@ -78,7 +80,9 @@ def _sysctls(wanted: Wanted, world: World) -> Iterator[Difference]:
         left = (node, path) not in wanted.sysctls and _lasts(wanted, world, node, path)
         if left and now is not None and usual is not None and now != usual:
             op = SetSysctl(node=node, path=path, value=usual)
-            also = _on_devices(wanted, world, op)
+            others = world.following.get((node, path), ())
+            also: list[Op] = [SetSysctl(node=node, path=one, value=value) for one, value in others]
+            also += _on_devices(wanted, world, op)
             yield _sysctl(op, now, why=NOT_DECLARED, also=also)
 
 
@@ -92,10 +96,10 @@ def _lasts(wanted: Wanted, world: World, node: NodeName, path: str) -> bool:
 def _usual(wanted: Wanted, world: World, node: NodeName, path: str) -> str | None:
     """What it would be had it never been set: a device's takes after the node's default."""
     default = default_path(path)
-    if default is None:
-        return world.defaults.get(path)
-    op = wanted.sysctls.get((node, default))
-    return op.value if op is not None else world.defaults.get(default)
+    op = wanted.sysctls.get((node, default)) if default is not None else None
+    if op is not None:
+        return op.value
+    return world.usual.get(node, world.defaults).get(default or path)
 
 
 def _on_devices(wanted: Wanted, world: World, op: SetSysctl) -> list[Op]:
