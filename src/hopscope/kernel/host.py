@@ -92,10 +92,9 @@ class HostChanges(Struct, kw_only=True):
         return made
 
     def settled(self, spec: LabSpec, rules: list[list[str]]) -> Self:
-        """What there is to undo when the lab is that of *spec*: what was before, is again.
+        """What there is to undo when the lab is that of *spec*: all else is as it was before.
 
-        *rules*: what deletes those that it has. Tables that its rules had brought into being, and
-        that nothing needs any more, go.
+        *rules*: what deletes those that it has.
         """
         made = self.load(self.dump())
         declared, there = _devices(spec), {index for _name, index, _alias in _links()}
@@ -106,8 +105,6 @@ class HostChanges(Struct, kw_only=True):
             file = _SYSCTLS / path
             if path not in lasting and file.exists() and file.read_text().strip() == value:
                 del made.sysctls[path]
-        if not rules:
-            self._undo_tables()
         made.rules = rules
         return made
 
@@ -187,13 +184,18 @@ class HostChanges(Struct, kw_only=True):
         if self.boot != _BOOT.read_text().strip():
             return
         failed: list[Exception] = []
-        for step in (self._undo_rules, self._undo_devices, self._undo_sysctls, self._undo_tables):
+        for step in (self._undo_rules, self._undo_devices, self._undo_sysctls, self.undo_tables):
             try:
                 step()
             except (KernelError, ToolError, OSError) as error:
                 failed.append(error)
         if failed:
             raise failed[0]
+
+    def undo_tables(self) -> None:
+        """Remove the chains and tables that our rules brought into being, if nobody uses them."""
+        for tool, before in self.tables.items() if self.rules else ():
+            remove_unused(tool, before)
 
     def _undo_rules(self) -> None:
         for argv in reversed(self.rules):
@@ -220,11 +222,6 @@ class HostChanges(Struct, kw_only=True):
             file = _SYSCTLS / path
             if file.exists() and file.read_text().strip() != value:
                 file.write_text(value)
-
-    def _undo_tables(self) -> None:
-        """Remove the chains and tables that our rules brought into being, if nobody uses them."""
-        for tool, before in self.tables.items() if self.rules else ():
-            remove_unused(tool, before)
 
 
 def _checked(spec: LabSpec) -> NodeSpec:

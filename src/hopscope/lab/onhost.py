@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from hopscope.errors import HopscopeError, UsageError
 from hopscope.kernel.host import HostChanges
 from hopscope.kernel.hostlimits import follows
+from hopscope.kernel.hosttables import holding, remove_unused
 from hopscope.kernel.marked import expected, marked_rules
 from hopscope.kernel.marks import deletions, is_behind
 from hopscope.kernel.sandbox import Sandbox
@@ -78,13 +79,18 @@ class HostSide:
         self._goal: Rules = {}
         self._unordered: frozenset[str] = frozenset()
         self._all = NodeState(name=HOME)
+        self._tables: Mapping[str, Sequence[str]] | None = None  # when the change began
 
     def begin(self) -> None:
         """Both states, and what lies between, are on record."""
+        tools = {argv[0] for argv in self._changes.rules}
+        self._tables = {tool: list(holding(tool)) for tool in tools}
         self._keep(self._changes)
 
     def done(self) -> HostChanges:
         """What there is to undo once the lab is what is declared."""
+        if self._tables is not None:
+            self._changes.undo_tables()
         host = self.spec.node(HOME)
         rules = [
             one
@@ -95,6 +101,8 @@ class HostSide:
 
     def back(self) -> None:
         """The state before is restored, and so its record; one that says more undoes it as well."""
+        for tool, before in (self._tables or {}).items():
+            remove_unused(tool, before)
         with suppress(HopscopeError, OSError):
             self._keep(self._before)
 

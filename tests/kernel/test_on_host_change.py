@@ -1,0 +1,205 @@
+"""A lab on the real host becomes what is declared now; what others have there stays as it is.
+
+The host's part is played by a namespace of each case's own, with a bridge made by hand, devices
+and rules of others before and behind the lab's.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+import ownhost
+from changing import Fault, become, declared, struck, writes_of
+from essence import essence, unlike
+from hopscope.errors import HopscopeError, KernelError, OwnedByOthersError, SpecError, UsageError
+from hopscope.kernel import state
+from hopscope.kernel.waiting import wait_until
+from hopscope.lab import ending
+from hopscope.lab.running import RunningLab
+from hopscope.model.change import Action, Subject
+from hopscope.model.snapshot import Snapshot
+from hoststate import HostState, differences, look, processes, settled
+
+pytestmark = [pytest.mark.kernel, pytest.mark.root]
+
+OLD: Final = """
+name: lab
+nodes:
+  host:
+    bridges: {hs0br: {}}
+    addresses: {hs0br: 10.244.73.1/24}
+    routes: [10.244.74.0/24 via 10.244.73.2]
+    neighbours: {hs0br: {10.244.73.9: "02:00:00:00:00:09"}}
+    sysctls: {net.bridge.bridge-nf-call-iptables: 0, net.ipv4.ip_forward: 1}
+    iptables: [-A FORWARD -p icmp -j ACCEPT, -t nat -A POSTROUTING -s 10.244.73.0/24 -j ACCEPT]
+    ip6tables: [-A FORWARD -j ACCEPT]
+  hs1: {addresses: {hs1a: 10.244.73.2/24}}
+  hs2: {addresses: {hs2a: 10.244.75.1/30}}
+links:
+  - [hs1:hs1a, host:hs1b@hs0br]
+  - [host:hs2b, hs2:hs2a]
+"""
+NEW: Final = """
+name: lab
+nodes:
+  host:
+    bridges: {hs0br: {stp: true}, hs9br: {}}
+    addresses: {hs0br: [10.244.73.1/24, 10.244.79.1/24], hs3b: 10.244.76.2/30}
+    routes: [10.244.77.0/24 via 10.244.76.1]
+    sysctls: {net.ipv4.conf.all.rp_filter: 2, net.ipv4.conf.hs1b.rp_filter: 1}
+    iptables: [-I FORWARD -p tcp -j ACCEPT, -A FORWARD -p icmp -j ACCEPT]
+  hs1: {addresses: {hs1a: 10.244.73.3/24}}
+  hs3: {addresses: {hs3a: 10.244.76.1/30}}
+links:
+  - [hs1:hs1a, host:hs1b@hs9br]
+  - [host:hs3b, hs3:hs3a]
+"""
+BARE: Final = """
+name: lab
+nodes:
+  host: {bridges: {hs0br: {}}}
+  hs1: {addresses: {hs1a: 10.244.73.2/24}}
+links: [[hs1:hs1a, host:hs1b@hs0br]]
+"""
+LABS: Final = {"old": OLD, "new": NEW, "bare": BARE}
+THEIRS: Final = """
+ip link add hand0 type bridge
+ip address add 10.99.0.1/24 dev hand0
+ip link set hand0 up
+ip link add fx0 type veth peer name fx1
+ip link set fx1 master hand0 up
+ip link set fx0 up
+sysctl -qw net.ipv4.conf.fx0.forwarding=1
+ip route add 10.98.0.0/16 via 10.99.0.2 metric 7
+ip rule add from 10.99.0.0/24 lookup 77
+iptables -A FORWARD -i hand0 -j DROP
+"""
+
+
+def do(command: str) -> str:
+    """Run a command here."""
+    done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+def others_come() -> HostState:
+    """A bridge, devices, routes and a rule that are not the lab's; how the host is then."""
+    for line in THEIRS.strip().splitlines():
+        do(line)
+    return steady()
+
+
+def steady() -> HostState:
+    """How the host is, once the kernel has told every device's carrier."""
+    unknown = " UNKNOWN "
+    wait_until(lambda: do("ip -br link").count(unknown) == 1, "carriers but lo's", within=10)
+    return look()
+
+
+@contextmanager
+def standing(text: str) -> Iterator[RunningLab]:
+    """A lab on this host, for a while."""
+    with RunningLab.start(declared(text), text, name="lab", on_host=True) as lab:
+        yield lab
+
+
+def plainly() -> HostState:
+    """The host, without what a bridge of ours makes of having ports, or having had some."""
+    found = steady()
+    pattern = r"(bridge_id|designated_root|tso_max_size|link/ether) \S+"
+    links = [re.sub(pattern, "", one) if "hopscope" in one else one for one in found["links"]]
+    return {**found, "links": links}
+
+
+def same(before: HostState, where: str = "", *, now: Callable[[], HostState] = look) -> None:
+    """The host is as it was."""
+    left = settled(before, now)
+    assert left == [], "\n".join([where, *left])
+
+
+def no_write(folder: Path) -> None:
+    """A lab that is as declared is not touched, and its record stays the same."""
+    before = others_come()
+    for text in LABS.values():
+        with standing(text) as lab:
+            recorded = state.find("lab").undo
+            assert lab.differences().changes == ()
+            assert writes_of(lab, text) == []
+            assert state.find("lab").undo == recorded
+        same(before)
+
+
+def as_if_made_so(folder: Path) -> None:
+    """What a lab becomes is what it would be, with no trace of the one before; so is the host."""
+    before = others_come()
+    goals = {}
+    for name, text in LABS.items():
+        with standing(text) as lab:
+            goals[name] = (essence(lab.snapshot()), steady())
+    for first in LABS:
+        for then in LABS.keys() - {first}:
+            with standing(LABS[first]) as lab:
+                assert lab.change(declared(LABS[then]), LABS[then])
+                nodes, host = goals[then]
+                left = unlike(essence(lab.snapshot()), nodes)
+                assert left == [], f"{first} → {then}: {left}"
+                for part in ("sysctls", "rules", "neighbours"):
+                    assert differences({part: host[part]}, {part: look()[part]}) == []
+                assert lab.differences().changes == ()
+                assert writes_of(lab, LABS[then]) == []
+            same(before, f"{first} → {then}")
+
+
+def each_failure_leads_back(folder: Path) -> None:
+    """Each single step fails once: host, nodes and record are as before, to the place of a rule."""
+    before = others_come()
+    for first, then in (("old", "new"), ("new", "old"), ("bare", "new"), ("old", "bare")):
+        with standing(LABS[first]) as lab:
+            do("iptables -A FORWARD -s 192.0.2.1 -j DROP")  # behind ours
+            stood, nodes = plainly(), essence(lab.snapshot())
+            undo = state.find("lab").undo
+            for budget in range(1000):
+                with pytest.MonkeyPatch.context() as patch:
+                    fault = struck(lab, patch, budget)
+                    told = ""
+                    try:
+                        lab.change(declared(LABS[then]), LABS[then])
+                    except (KernelError, SpecError) as error:
+                        notes = getattr(error, "__notes__", [])
+                        told = "".join([str(error), str(error.__cause__), *notes])
+                if not fault.struck:
+                    break
+                where = f"{first} → {then} after {budget} steps"
+                assert "injected" in told, where
+                assert "could not be restored" not in told, f"{where}: {told}"
+                same(stood, where, now=plainly)
+                assert unlike(essence(lab.snapshot()), nodes) == [], where
+                assert state.find("lab").undo == undo, where
+            assert budget > 5
+            assert lab.differences(declared(LABS[then])).changes == ()
+            do("iptables -D FORWARD -s 192.0.2.1 -j DROP")
+        same(before)
+
+
+CASES: Final[Mapping[str, ownhost.Case]] = {
+    case.__name__: case for case in (no_write, as_if_made_so, each_failure_leads_back)
+}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("case", CASES)
+def test_on_a_host_of_its_own(case: str, tmp_path: Path) -> None:
+    ownhost.passes(__file__, case, tmp_path)
+
+
+if __name__ == "__main__":
+    ownhost.main(CASES)
