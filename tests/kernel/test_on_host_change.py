@@ -162,7 +162,7 @@ def as_if_made_so(folder: Path) -> None:
 def each_failure_leads_back(folder: Path) -> None:
     """Each single step fails once: host, nodes and record are as before, to the place of a rule."""
     before = others_come()
-    for first, then in (("old", "new"), ("new", "old"), ("bare", "new"), ("old", "bare")):
+    for first, then in (("old", "new"), ("new", "old"), ("bare", "new")):
         with standing(LABS[first]) as lab:
             do("iptables -A FORWARD -s 192.0.2.1 -j DROP")  # behind ours
             stood, nodes = plainly(), essence(lab.snapshot())
@@ -190,8 +190,196 @@ def each_failure_leads_back(folder: Path) -> None:
         same(before)
 
 
+DRIFT: Final = {
+    "ip link set hs0br down": (Subject.DEVICE, "hs0br"),
+    "ip address del 10.244.73.1/24 dev hs0br": (Subject.ADDRESS, "10.244.73.1/24 on hs0br"),
+    "ip address add 10.9.9.9/24 dev hs2b": (Subject.ADDRESS, "10.9.9.9/24 on hs2b"),
+    "ip route add 10.77.0.0/16 dev hs0br": (Subject.ROUTE, "10.77.0.0/16 dev hs0br"),
+    "ip link set hs1b nomaster": (Subject.DEVICE, "hs1b"),
+    "ip link del hs2b": (Subject.LINK, "hs2a – host/hs2b"),
+    "ip link del hs0br": (Subject.DEVICE, "hs0br"),
+    "ip neighbour del 10.244.73.9 dev hs0br": (Subject.NEIGHBOUR, "10.244.73.9 on hs0br"),
+    "sysctl -qw net.ipv4.ip_forward=0": (Subject.SYSCTL, "net.ipv4.ip_forward"),
+    "iptables -D FORWARD -p icmp -m comment --comment hopscope:lab -j ACCEPT": (
+        Subject.RULES,
+        "iptables rules",
+    ),
+}
+
+
+def drift_is_mended(folder: Path) -> None:
+    """What was changed by hand of what is ours."""
+    before = others_come()
+    with standing(OLD) as lab:
+        stood = plainly()
+        for command, (subject, name) in DRIFT.items():
+            do(command)
+            seen = lab.differences().changes
+            assert (subject, name) in {(one.subject, one.name) for one in seen}, command
+            assert lab.change(declared(OLD), OLD) == seen, command
+            assert lab.differences().changes == (), command
+            same(stood, command, now=unnumbered)
+    same(before)
+
+
+def unnumbered() -> HostState:
+    """The host, without the order in which it tells devices, and the rules of a chain."""
+    return {part: sorted(lines) for part, lines in plainly().items()}
+
+
+def others_are_not_seen(folder: Path) -> None:
+    """Whatever they do on the host is no difference, and no change touches it."""
+    before = others_come()
+    with standing(OLD) as lab:
+        hands = (
+            *("ip link add br7 type bridge", "ip address add 10.7.7.1/24 dev br7"),
+            *("ip route add 10.78.0.0/16 via 10.99.0.3", "ip link set fx0 mtu 1300"),
+            *("iptables -I FORWARD -j ACCEPT", "sysctl -qw net.ipv4.conf.hand0.rp_filter=2"),
+            *(
+                "ip neighbour add 10.99.0.8 dev hand0 lladdr 02:00:00:00:00:08",
+                "ip link set lo mtu 9000",
+            ),
+        )
+        for command in hands:
+            do(command)
+        assert lab.differences().changes == ()
+        stood = look()
+        become(lab, BARE)
+        changed = differences(stood, look())
+    assert changed
+    ours = re.compile(
+        "hs0br|hs[12][ab]|hopscope|ip_forward|conf/all/forwarding|bridge-nf-call|10.244"
+    )
+    assert [line for line in changed if not ours.search(line)] == []
+    do("ip link del br7")
+    do("ip route del 10.78.0.0/16")
+    do("ip neighbour del 10.99.0.8 dev hand0")
+    do("iptables -D FORWARD -j ACCEPT")
+    do("sysctl -qw net.ipv4.conf.hand0.rp_filter=0")
+    do("ip link set lo mtu 65536")
+    do("ip link set fx0 mtu 1500")
+    same(before)
+
+
+def refused_untouched(folder: Path) -> None:
+    """With the object named; neither the host nor the record is changed."""
+    before = others_come()
+    with standing(OLD) as lab:
+        _refused(lab, OLD.replace("{hs0br: {}}", "{hs0br: {}, hand0: {}}"), "device hand0")
+        _refused(lab, OLD.replace("10.244.73.1/24}", "[10.244.73.1/24, 10.99.0.7/24]}"), "overlaps")
+        _refused(lab, OLD.replace("[-A FORWARD -j", "[-P FORWARD DROP, -A FORWARD -j"), "only -A")
+        policy = OLD.replace("    neigh", "    policy: [from 10.9.0.0/16 prohibit]\n    neigh")
+        _refused(lab, policy, "no policy rules")
+        lost = OLD.replace("routes: [", "routes: [blackhole 10.97.0.0/16, ")
+        _refused(lab, lost, "no blackhole route to 10.97.0.0/16")
+        nosuch = OLD.replace("-p icmp -j ACCEPT", "-p icmp -j NOSUCH")
+        _refused(lab, nosuch, "refuses this rule")
+        do("ip link set fx0 master hs0br")
+        _refused(lab, NEW.replace("hs0br", "hs8br"), "fx0, which is not the lab's, hangs on it")
+        do("ip link set fx0 nomaster")
+        do("ip link set hs2b master hand0")
+        _refused(lab, NEW, "hs2b is in the bridge hand0, which is not the lab's")
+        do("ip link set hs2b nomaster")
+    same(before)
+
+
+def _refused(lab: RunningLab, text: str, said: str) -> None:
+    stood, undo = plainly(), state.find("lab").undo
+    with pytest.raises(HopscopeError, match=re.escape(said)):
+        lab.change(declared(text), text)
+    same(stood, said, now=plainly)
+    assert state.find("lab").undo == undo
+
+
+def another_hosts_lab(folder: Path) -> None:
+    """From another network namespace it is not changed: what is there would be taken for here."""
+    before = others_come()
+    with standing(OLD):
+        done = subprocess.run(
+            ["unshare", "--net", sys.executable, __file__, "changed", str(folder)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "the lab stands on another host than this" in done.stderr
+    same(before)
+
+
+def changed(folder: Path) -> None:
+    """What another process does: the lab that stands becomes the new one."""
+    with RunningLab.attach("lab").sandbox:
+        RunningLab.attach("lab").change(declared(NEW), NEW)
+
+
+class Deadly(Fault):
+    """Kills this process at a step, as kill -9 does."""
+
+    def _error(self, node: str, index: int) -> KernelError:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return super()._error(node, index)
+
+
+def dies(folder: Path) -> None:
+    """What another process does: it changes the lab until it is killed at a step."""
+    lab = RunningLab.attach("lab")
+    fault = Deadly(lab.sandbox, int((folder / "budget").read_text()))
+    for name in ("send", "write_all_sysctls", "make_tap", "make_nodes", "remove_nodes", "run"):
+        setattr(lab.sandbox, name, getattr(fault, name))
+    lab.change(declared(NEW), NEW)
+
+
+def _down() -> None:
+    ending.end("lab")
+
+
+def _kill_holder() -> None:
+    """The guardian restores the host."""
+    os.kill(state.find("lab").pid, signal.SIGKILL)
+
+
+def _kill_all() -> None:
+    """Then the next command restores it."""
+    holder = state.find("lab").pid
+    for pid in sorted(map(int, processes(state.state_home())), key=lambda pid: pid == holder):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: "lab" in state.left_behind(), "their end", within=5)
+    ending.sweep()
+
+
+def _again() -> None:
+    """The next `up` goes on from wherever that was."""
+    lab = RunningLab.attach("lab")
+    lab.change(declared(NEW), NEW)
+    assert lab.differences().changes == ()
+    ending.end("lab")
+
+
+def killed_at_each_step(folder: Path) -> None:
+    """However the lab then ends, the host is as before."""
+    ends = (_down, _kill_holder, _again, _kill_all)
+    before = others_come()
+    for budget in range(1000):
+        RunningLab.start(declared(OLD), OLD, name="lab", on_host=True).detach()
+        (folder / "budget").write_text(str(budget))
+        done = subprocess.run(
+            [sys.executable, __file__, "dies", str(folder)], capture_output=True, check=False
+        )
+        assert done.returncode in (0, -signal.SIGKILL), done.stderr
+        end = ends[budget % len(ends)]
+        end()
+        same(before, f"killed at step {budget}, then {end.__name__}")
+        wait_until(lambda: not list(state.state_home().iterdir()), "no record", within=5)
+        if done.returncode == 0:
+            assert budget > 10
+            return
+
+
 CASES: Final[Mapping[str, ownhost.Case]] = {
-    case.__name__: case for case in (no_write, as_if_made_so, each_failure_leads_back)
+    case.__name__: case
+    for case in (
+        *(no_write, as_if_made_so, each_failure_leads_back, drift_is_mended, others_are_not_seen),
+        *(refused_untouched, another_hosts_lab, killed_at_each_step),
+    )
 }
 
 
@@ -202,4 +390,4 @@ def test_on_a_host_of_its_own(case: str, tmp_path: Path) -> None:
 
 
 if __name__ == "__main__":
-    ownhost.main(CASES)
+    ownhost.main({**CASES, "changed": changed, "dies": dies})
