@@ -17,12 +17,13 @@ from hopscope.wire import rtnl, rtnl_read
 __all__ = ["check_layer3", "check_sysctl", "follows"]
 
 _SYSCTLS: Final = Path("/proc/sys")
-_FORWARDING: Final = {
-    "net/ipv4/ip_forward": "net/ipv4/conf",
-    "net/ipv4/conf/all/forwarding": "net/ipv4/conf",
-    "net/ipv6/conf/all/forwarding": "net/ipv6/conf",
+_FORWARDING: Final = ("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding")
+_OF_ALL: Final = ("forwarding", "force_forwarding", "addr_gen_mode", "ignore_routes_with_linkdown")
+_FOLLOWED: Final = {
+    **dict.fromkeys(_FORWARDING, ("net/ipv4/conf", "forwarding")),
+    **{f"net/ipv6/conf/all/{key}": ("net/ipv6/conf", key) for key in _OF_ALL},
 }
-"""Setting one of these sets the ``forwarding`` of every device (inet_forward_change())."""
+"""Setting one of these sets that key of every device (inet_forward_change(), addrconf_fixup_…)."""
 
 
 def check_sysctl(path: str, ours: Collection[DevName]) -> None:
@@ -51,10 +52,12 @@ def _readable(path: str) -> bool:
 
 def follows(path: str) -> Iterator[str]:
     """The sysctls that the kernel sets along with this one."""
-    if path in _FORWARDING:
-        folder = _FORWARDING[path]
+    if path in _FOLLOWED:
+        folder, key = _FOLLOWED[path]
         for dev in sorted((_SYSCTLS / folder).iterdir()):
-            yield f"{folder}/{dev.name}/forwarding"
+            yield f"{folder}/{dev.name}/{key}"
+    if path in _FORWARDING:
+        yield "net/ipv4/conf/all/accept_redirects"
 
 
 def check_layer3(host: NodeSpec, ours: Mapping[DevName, int], route: Route) -> None:

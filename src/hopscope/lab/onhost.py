@@ -5,7 +5,7 @@ needs no undoing any more is taken off it only when the change has ended.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.lab import LabSpec, NodeSpec, RuleLine
 from hopscope.model.snapshot import NodeState, Snapshot
 from hopscope.model.vocab import DevRef, NodeName
+from hopscope.observe.loglines import watch
 from hopscope.plan.compile import HOME, LO, alias_of, compile_lab
 from hopscope.plan.onhost import in_foreign_bridge, our_part, torn
 from hopscope.plan.ops import AddRules, Mark, Plan
@@ -79,6 +80,7 @@ class HostSide:
         self._goal: Rules = {}
         self._unordered: frozenset[str] = frozenset()
         self._all = NodeState(name=HOME)
+        self._watched = frozenset(before.devices.values())
         self._tables: Mapping[str, Sequence[str]] | None = None  # when the change began
 
     def begin(self) -> None:
@@ -91,18 +93,27 @@ class HostSide:
         """What there is to undo once the lab is what is declared."""
         if self._tables is not None:
             self._changes.undo_tables()
+        settled = self._changes.settled(self.spec, list(self._deletions()))
+        self._watch(settled)
+        return settled
+
+    def _deletions(self) -> Iterator[list[str]]:
         host = self.spec.node(HOME)
-        rules = [
-            one
-            for tool, lines in (("iptables", host.iptables), ("ip6tables", host.ip6tables))
-            for one in deletions(tool, [line.text for line in lines])
-        ]
-        return self._changes.settled(self.spec, rules)
+        for tool, lines in (("iptables", host.iptables), ("ip6tables", host.ip6tables)):
+            yield from deletions(tool, [line.text for line in lines])
+
+    def _watch(self, host: HostChanges) -> None:
+        """LOG rules are recorded of packets at our devices."""
+        devices = frozenset(host.devices.values())
+        if devices != self._watched:
+            self._watched = devices
+            self._sandbox.notes += tuple(watch(self._sandbox, HOME, sorted(devices)))
 
     def back(self) -> None:
         """The state before is restored, and so its record; one that says more undoes it as well."""
         for tool, before in (self._tables or {}).items():
             remove_unused(tool, before)
+        self._watch(self._before)
         with suppress(HopscopeError, OSError):
             self._keep(self._before)
 
