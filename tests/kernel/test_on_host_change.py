@@ -249,9 +249,7 @@ def others_are_not_seen(folder: Path) -> None:
         stood = look()
         become(lab, BARE)
         after = look()
-    ours = re.compile(
-        r"hs0br|hs[12][ab]|hopscope|ip_forward|conf/all/forward|bridge-nf-call|10\.244"
-    )
+    ours = re.compile(r"hs0br|hs[12][ab]|hopscope|ip_forward|/forwarding|bridge-nf-call|10\.244")
     parts = ("links", "addresses", "routes", "rules", "neighbours", "sysctls")
     changes = [
         one for part in parts for one in differences({part: stood[part]}, {part: after[part]})

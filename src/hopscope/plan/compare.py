@@ -6,6 +6,7 @@ on it with it.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from hopscope.model.change import Action, Subject
 from hopscope.model.vocab import DevName, DevRef, NodeName
@@ -29,6 +30,10 @@ from hopscope.plan.wanted import Wanted
 from hopscope.plan.world import World, default_path, rules_text
 
 __all__ = ["differences"]
+
+_FORWARDING: Final = ("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding")
+_TWINS: Final = dict([_FORWARDING, _FORWARDING[::-1]])
+"""One sysctl by two names."""
 
 
 def differences(wanted: Wanted, world: World) -> list[Difference]:
@@ -77,7 +82,9 @@ def _sysctls(wanted: Wanted, world: World) -> Iterator[Difference]:
             yield _sysctl(op, now, also=_on_devices(wanted, world, op))
     for (node, path), now in world.sysctls.items():
         usual = _usual(wanted, world, node, path)
-        left = (node, path) not in wanted.sysctls and _lasts(wanted, world, node, path)
+        names = (path, _TWINS.get(path, path))
+        declared = any((node, name) in wanted.sysctls for name in names)
+        left = not declared and _lasts(wanted, world, node, path)
         if left and now is not None and usual is not None and now != usual:
             op = SetSysctl(node=node, path=path, value=usual)
             others = world.following.get((node, path), ())
