@@ -25,6 +25,8 @@ from hopscope.kernel.waiting import wait_until
 from hopscope.lab import ending
 from hopscope.lab.running import RunningLab
 from hopscope.model.change import Subject
+from hopscope.model.vocab import NodeName
+from hopscope.observe.loglines import LogReader
 from hoststate import HostState, differences, look, processes, settled
 
 pytestmark = [pytest.mark.kernel, pytest.mark.root]
@@ -301,6 +303,24 @@ def _refused(lab: RunningLab, text: str, said: str) -> None:
     assert state.find("lab").undo == undo
 
 
+def what_came_is_watched(folder: Path) -> None:
+    """At a device that a change brought LOG rules are recorded; nothing looks for what has gone."""
+    before = others_come()
+    log = "    iptables: [-A INPUT -i hs3b -p icmp -j LOG --log-prefix 'Came-']\n"
+    text = re.sub("    iptables: .*\n", lambda _: log, NEW)
+    with standing(OLD) as lab:
+        lab.change(declared(text), text)
+        assert lab.run("hs3", ["ping", "-c1", "-W5", "10.244.76.2"]).code == 0
+        lab.sandbox.flush()
+        nodes = tuple(map(NodeName, state.find("lab").recorded))
+        reader = LogReader(state.state_home() / "lab" / "nflog", nodes, lambda _node, _index: None)
+        assert [(one.node, one.prefix) for one in reader.read()] == [("host", "Came-")]
+        rules = "\n".join(look()["nft"])
+        assert 'iif "hs3b"' in rules
+        assert not re.search("[io]if [0-9]", rules), rules
+    same(before)
+
+
 def another_hosts_lab(folder: Path) -> None:
     """From another network namespace it is not changed: what is there would be taken for here."""
     before = others_come()
@@ -389,7 +409,7 @@ CASES: Final[Mapping[str, ownhost.Case]] = {
     case.__name__: case
     for case in (
         *(no_write, as_if_made_so, each_failure_leads_back, drift_is_mended, others_are_not_seen),
-        *(refused_untouched, another_hosts_lab, killed_at_each_step),
+        *(refused_untouched, what_came_is_watched, another_hosts_lab, killed_at_each_step),
     )
 }
 
