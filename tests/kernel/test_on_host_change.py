@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ import pytest
 import ownhost
 from changing import Fault, become, declared, struck, writes_of
 from essence import essence, unlike
-from hopscope.errors import HopscopeError, KernelError, SpecError
+from hopscope.errors import HopscopeError, KernelError, NotReadyError, SpecError
 from hopscope.kernel import state
 from hopscope.kernel.waiting import wait_until
 from hopscope.lab import ending
@@ -352,11 +352,50 @@ class Deadly(Fault):
 
 def dies(folder: Path) -> None:
     """What another process does: it changes the lab until it is killed at a step."""
+    _change_with(Deadly, folder)
+
+
+def _change_with(kind: type[Fault], folder: Path) -> None:
     lab = RunningLab.attach("lab")
-    fault = Deadly(lab.sandbox, int((folder / "budget").read_text()))
+    fault = kind(lab.sandbox, int((folder / "budget").read_text()))
     for name in ("send", "write_all_sysctls", "make_tap", "make_nodes", "remove_nodes", "run"):
         setattr(lab.sandbox, name, getattr(fault, name))
     lab.change(declared(NEW), NEW)
+
+
+class Stopping(Fault):
+    """Stops this process at a step, until it is told to go on, which it then does."""
+
+    def _take(self, wanted: int) -> int:
+        allowed = super()._take(wanted)
+        if allowed < wanted:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return wanted
+        return allowed
+
+
+def stops(folder: Path) -> None:
+    """What another process does: it changes the lab, and sleeps at a step."""
+    _change_with(Stopping, folder)
+
+
+def holder_killed_meanwhile(folder: Path) -> None:
+    """The guardian lets whoever changes the lab come to an end first, who would go on behind it."""
+    before = others_come()
+    for budget in range(4, 40, 5):
+        RunningLab.start(declared(OLD), OLD, name="lab", on_host=True).detach()
+        (folder / "budget").write_text(str(budget))
+        with subprocess.Popen(
+            [sys.executable, __file__, "stops", str(folder)], stderr=subprocess.PIPE
+        ) as other:
+            os.waitid(os.P_PID, other.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            _kill_holder()
+            with suppress(NotReadyError):  # one that did not wait would have ended by then
+                wait_until(lambda: not list(state.state_home().iterdir()), "it", within=0.5)
+            other.send_signal(signal.SIGCONT)
+            other.communicate()
+        same(before, f"at step {budget}")
+        wait_until(lambda: not list(state.state_home().iterdir()), "no record", within=5)
 
 
 def _down() -> None:
@@ -410,6 +449,7 @@ CASES: Final[Mapping[str, ownhost.Case]] = {
     for case in (
         *(no_write, as_if_made_so, each_failure_leads_back, drift_is_mended, others_are_not_seen),
         *(refused_untouched, what_came_is_watched, another_hosts_lab, killed_at_each_step),
+        holder_killed_meanwhile,
     )
 }
 
@@ -421,4 +461,4 @@ def test_on_a_host_of_its_own(case: str, tmp_path: Path) -> None:
 
 
 if __name__ == "__main__":
-    ownhost.main({**CASES, "changed": changed, "dies": dies})
+    ownhost.main({**CASES, "changed": changed, "dies": dies, "stops": stops})

@@ -221,8 +221,9 @@ class _Reconciliation:
         before = self._remember(world, first.changes)
         if self._host is not None:
             self._host.check(first.removal, world)
-            self._host.begin()
         try:
+            if self._host is not None:
+                self._host.begin()
             self._rounds(first)
             record()
         except BaseException as error:

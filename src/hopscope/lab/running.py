@@ -3,7 +3,7 @@
 import os
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -85,7 +85,8 @@ class RunningLab:
             )
             running = cls._begun(spec, source, on_host=on_host, start=started)
             try:
-                running._build(progress)  # noqa: SLF001 - its own class's
+                with state.alone(spec.name) if on_host else nullcontext():
+                    running._build(progress)  # noqa: SLF001 - its own class's
                 running._keep_processes()  # noqa: SLF001
             except BaseException:
                 running.down()
