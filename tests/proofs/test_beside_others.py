@@ -199,15 +199,21 @@ def _down(hopscope: Hopscope, host: Host) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def _holder(hopscope: Hopscope) -> int:
+    found: int = json.loads((hopscope.state / "beside" / "lab.json").read_text())["pid"]
+    return found
+
+
 def _kill_holder(hopscope: Hopscope, host: Host) -> None:
     """The guardian restores the host."""
-    os.kill(json.loads((hopscope.state / "beside" / "lab.json").read_text())["pid"], signal.SIGKILL)
+    os.kill(_holder(hopscope), signal.SIGKILL)
     wait_until(lambda: not processes(hopscope.state), "the guardian to end", within=30)
 
 
 def _kill_all(hopscope: Hopscope, host: Host) -> None:
     """Then the next command restores it."""
-    for pid in sorted(map(int, processes(hopscope.state))):  # the guardian is older
+    holder = _holder(hopscope)
+    for pid in sorted(map(int, processes(hopscope.state)), key=lambda pid: pid == holder):
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not processes(hopscope.state), "their end", within=10)
     _down(hopscope, host)

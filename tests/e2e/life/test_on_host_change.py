@@ -152,15 +152,21 @@ def _down(hopscope: Hopscope, scratch: Scratch) -> None:
     assert hopscope("down", "onhost", before=scratch).returncode == 0
 
 
+def _holder(hopscope: Hopscope) -> int:
+    found: int = json.loads((hopscope.state / "onhost" / "lab.json").read_text())["pid"]
+    return found
+
+
 def _kill_holder(hopscope: Hopscope, scratch: Scratch) -> None:
     """The guardian restores the host."""
-    os.kill(json.loads((hopscope.state / "onhost" / "lab.json").read_text())["pid"], signal.SIGKILL)
+    os.kill(_holder(hopscope), signal.SIGKILL)
     wait_until(lambda: not list(hopscope.state.iterdir()), "no record", within=10)
 
 
 def _kill_all(hopscope: Hopscope, scratch: Scratch) -> None:
-    """The next command restores it."""
-    for pid in sorted(map(int, processes(hopscope.state))):  # the guardian is older
+    """The guardian first; then the next command restores it."""
+    holder = _holder(hopscope)
+    for pid in sorted(map(int, processes(hopscope.state)), key=lambda pid: pid == holder):
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not processes(hopscope.state), "their end", within=10)
     _down(hopscope, scratch)
