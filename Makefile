@@ -12,6 +12,7 @@ BENCH ?=
 
 # these look at the machine's own network, or use it: nothing may run beside them
 ALONE := tests/e2e/life tests/e2e/test_testing.py tests/kernel/test_on_host.py \
+	tests/kernel/test_on_host_change.py \
 	$(addprefix tests/proofs/test_,beside_others.py cycles.py killed.py refusals.py)
 
 .DEFAULT_GOAL := help
@@ -79,7 +80,7 @@ e2e: $(VENV)/.tests ## the command as a subprocess
 
 .PHONY: proofs
 proofs: $(VENV)/.tests ## the promises of docs/promises.md at their full size, which takes long
-	HOPSCOPE_PROOFS=full $(BIN)/pytest tests/unit tests/proofs tests/kernel/test_any_network.py
+	HOPSCOPE_PROOFS=full $(BIN)/pytest tests/unit tests/proofs tests/kernel/test_any_network.py tests/kernel/test_on_host_change.py
 
 .PHONY: coverage
 coverage: $(VENV)/.tests ## branch coverage of the unit tests

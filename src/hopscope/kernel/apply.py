@@ -24,6 +24,7 @@ from hopscope.plan.ops import (
     Op,
     Plan,
     RemoveNodes,
+    RemoveRules,
     ResetRules,
     SetSysctl,
 )
@@ -36,7 +37,9 @@ Progress = Callable[[int, int], None]
 _AT_ONCE: Final = 32
 """Operations that are told to the kernel before the next are put into messages."""
 
-_BY_ITSELF: Final = (MakeNodes, RemoveNodes, SetSysctl, AddRules, ResetRules, AddTap)
+_BY_ITSELF: Final = (
+    *(MakeNodes, RemoveNodes, SetSysctl, AddRules, RemoveRules, ResetRules, AddTap),
+)
 """Operations that are no netlink messages: what stands before them is done before them."""
 
 
@@ -85,6 +88,8 @@ def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _a
             case RemoveNodes():
                 gone = [op for op in group if isinstance(op, RemoveNodes)]
                 sandbox.remove_nodes([name for op in gone for name in op.names])
+            case RemoveRules(node=node, tool=tool, lines=lines):
+                add_iptables(sandbox, node, tool, lines)
             case ResetRules(node=node):
                 reset(sandbox, node)
             case _:
@@ -113,7 +118,7 @@ def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:
                 return "nodes", ""
             case SetSysctl():
                 return "sysctl", ""
-            case AddRules() | ResetRules():
+            case AddRules() | RemoveRules() | ResetRules():
                 return f"rules {id(op)}", op.node
             case AddTap():
                 return "taps", op.node
@@ -129,7 +134,7 @@ def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:
 def _spoken_to(op: Op) -> tuple[NodeName, ...]:
     """The nodes whose netlink socket, or namespace, an operation needs."""
     match op:
-        case MakeNodes() | RemoveNodes() | SetSysctl() | AddRules() | ResetRules():
+        case MakeNodes() | RemoveNodes() | SetSysctl() | AddRules() | RemoveRules() | ResetRules():
             return ()
         case AddVeth(near=near, far=far):
             return near.ref.node, far.ref.node

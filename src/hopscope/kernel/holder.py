@@ -104,6 +104,7 @@ class Holder:
         self.kept: set[int] = set()  # descriptors that live as long as the lab
         self.clients = {control.fileno(): self.control}
         self.children: dict[int, tuple[Client, int]] = {}  # pid → who waits, request
+        self.owners: dict[str, int] = {}  # node → of its table that makes the kernel report
         self.processes: Any = None  # of `kernel.processes`, once there are some
         self.detached = False
         self.notes: list[str] = []
@@ -351,7 +352,18 @@ class Holder:
             os.set_blocking(fd, False)
             self.recorded[fd] = (self.names.index(node), Recorder())
             self.poller.register(fd, select.EPOLLIN)
+        self.owners |= zip(request["nodes"], fds[1::2], strict=True)
         return {}, []
+
+    def do_own(self, _client: object, request: dict[str, Any], fds: list[int]) -> Any:
+        """Let go of what owns a recorded node's table, and so of that; then keep another owner."""
+        node = request["node"]
+        if (old := self.owners.pop(node, -1)) >= 0:
+            self.kept.discard(old)
+            os.close(old)
+        self.kept.update(fds)
+        self.owners.update((node, fd) for fd in fds)
+        return {"recorded": any(self.names[n] == node for n, _ in self.recorded.values())}, []
 
     def do_flush(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
         """Record all that has arrived by now; answers the log's size."""

@@ -231,6 +231,14 @@ class Sandbox(Nodes):
         fds = [made.fileno() for pair in sockets.values() for made in pair]
         self._request("record", fds, nodes=list(sockets))
 
+    def own(self, node: NodeName, *owner: socket.socket) -> bool:
+        """Let the table go by which a node's LOG rules are recorded, or keep another's *owner*.
+
+        Returns whether they are recorded.
+        """
+        reply, _fds = self._request("own", [made.fileno() for made in owner], node=node)
+        return bool(reply["recorded"])
+
     def flush(self) -> int:
         """Have everything that arrived by now recorded; the log file's size in bytes."""
         reply, _fds = self._request("flush")

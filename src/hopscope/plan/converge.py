@@ -27,6 +27,7 @@ from hopscope.plan.ops import (
     RemoveQdisc,
     RemoveRemote,
     RemoveRoute,
+    RemoveRules,
     ResetRules,
     SetSysctl,
 )
@@ -35,7 +36,7 @@ from hopscope.plan.world import World
 __all__ = ["Convergence", "converge"]
 
 _REMOVALS: Final = (
-    *(ResetRules, RemovePolicyRules, RemoveNeighbour, RemoveRoute, RemoveAddress),
+    *(ResetRules, RemoveRules, RemovePolicyRules, RemoveNeighbour, RemoveRoute, RemoveAddress),
     *(RemoveFdb, RemoveRemote, RemoveQdisc, RemoveDevice),
 )
 _DEVICES: Final = (AddBridge, AddVeth, AddMacvlan, AddVxlan, AddTap)
