@@ -1,7 +1,7 @@
 """The holder: the one small process that keeps a lab's namespaces alive, and opens things in them.
 
 Run in an interpreter of its own that sees no installed package (``python -I -S``), so it
-uses nothing but the standard library and its neighbours `letters` and `recorder`, and
+uses nothing but the standard library and its neighbours in `kernel` that say so, and
 starts in a few milliseconds.
 
 Theory of operation. The first process makes a PID namespace (and, unless it is root, a
@@ -31,9 +31,8 @@ from hopscope.kernel.births import make
 from hopscope.kernel.client import Client
 from hopscope.kernel.confine import freeze, lock, named_namespaces
 from hopscope.kernel.emptying import empty
-from hopscope.kernel.logfile import LogFile
 from hopscope.kernel.procfiles import ProcFiles
-from hopscope.kernel.recorder import Recorder
+from hopscope.kernel.recording import Recording
 from hopscope.kernel.settle import called, isolate, settle, told
 from hopscope.kernel.syscalls import (
     CLONE_NEWNET,
@@ -97,14 +96,11 @@ class Holder:
         self.poller = select.epoll()
         self.control = Client(control, self.poller)
         self.listener = socket.socket(fileno=config["listen"])
-        self.log = LogFile(config["log"])
+        self.recording = Recording(config["log"])
         self.names: list[str] = []
         self.home_node: str | None = None
-        self.recorded: dict[int, tuple[int, Recorder]] = {}  # descriptor → its node's
-        self.kept: set[int] = set()  # descriptors that live as long as the lab
         self.clients = {control.fileno(): self.control}
         self.children: dict[int, tuple[Client, int]] = {}  # pid → who waits, request
-        self.owners: dict[str, int] = {}  # node → of its table that makes the kernel report
         self.processes: Any = None  # of `kernel.processes`, once there are some
         self.detached = False
         self.notes: list[str] = []
@@ -152,8 +148,8 @@ class Holder:
                     self.reap()
                 elif fd == self.listener.fileno():
                     self.welcome()
-                elif fd in self.recorded:
-                    self.drain(fd)
+                elif fd in self.recording:
+                    self.recording.drain(fd)
                 elif fd in self.clients:
                     self.answer(self.clients[fd])
                 elif self.processes is not None:
@@ -189,7 +185,7 @@ class Holder:
             reply, out = {"error": errno.EINVAL, "doing": repr(error)}, []
         finally:
             for fd in fds:
-                if fd not in self.kept:
+                if fd not in self.recording.kept:
                     os.close(fd)
         if reply is not None:
             client.tell({"id": request.get("id", 0), **reply}, out)
@@ -343,49 +339,17 @@ class Holder:
         return {"processes": self.processes.told() if self.processes else []}, []
 
     def do_record(self, _client: object, request: dict[str, Any], fds: list[int]) -> Any:
-        """Keep *fds*, and record what LOG rules do as the first of each two brings it.
-
-        The second of the two owns the table that makes the kernel report.
-        """
-        self.kept.update(fds)
-        for fd, node in zip(fds[::2], request["nodes"], strict=True):
-            os.set_blocking(fd, False)
-            self.recorded[fd] = (self.names.index(node), Recorder())
-            self.poller.register(fd, select.EPOLLIN)
-        self.owners |= zip(request["nodes"], fds[1::2], strict=True)
+        """Record what LOG rules of these nodes do; two descriptors for each: see `Recording`."""
+        self.recording.add([self.names.index(n) for n in request["nodes"]], fds, self.poller)
         return {}, []
 
     def do_own(self, _client: object, request: dict[str, Any], fds: list[int]) -> Any:
         """Let go of what owns a recorded node's table, and so of that; then keep another owner."""
-        node = request["node"]
-        if (old := self.owners.pop(node, -1)) >= 0:
-            self.kept.discard(old)
-            os.close(old)
-        self.kept.update(fds)
-        self.owners.update((node, fd) for fd in fds)
-        return {"recorded": any(self.names[n] == node for n, _ in self.recorded.values())}, []
+        return {"recorded": self.recording.own(self.names.index(request["node"]), fds)}, []
 
     def do_flush(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
         """Record all that has arrived by now; answers the log's size."""
-        for fd in self.recorded:
-            self.drain(fd)
-        return {"size": self.log.size}, []
-
-    def drain(self, fd: int) -> None:
-        """Append what is to be kept of a node's reports. A full disk loses lines, not the lab."""
-        node, recorder = self.recorded[fd]
-        while True:
-            try:
-                data = os.read(fd, 1 << 17)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    return
-                self.log.append(node, b"")  # an overrun is recorded as an empty message
-                continue
-            for message in recorder.keep(data):
-                self.log.append(node, message)
+        return self.recording.flush(), []
 
     def do_detach(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
         """From now on live until told to stop."""
@@ -403,5 +367,5 @@ class Holder:
         """The kernel frees everything, and what we own in nodes slowly if one by one."""
         from hopscope.kernel.together import together  # noqa: PLC0415 - only now
 
-        together([functools.partial(os.close, fd) for fd in self.kept])
+        together([functools.partial(os.close, fd) for fd in self.recording.kept])
         os._exit(0)
