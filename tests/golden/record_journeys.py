@@ -18,6 +18,7 @@ from hopscope.lab.declare import source_of
 from hopscope.model.record import PingResult
 from hopscope.trace.identify import sightings
 from journeycases import CASES, FOLDER, Case, told
+from journeylabs import JOURNEY_LABS
 from strangers import STRANGERS
 
 RECORDED = [
@@ -62,10 +63,12 @@ RECORDED = [
 ]
 """Of the strangers' labs, those that are kept; of a lab with several pings, each."""
 
+LABS = {name: stranger.text for name, stranger in STRANGERS.items()} | JOURNEY_LABS
+
 
 def record(name: str) -> None:
     """Run a lab, and keep each of its pings that sent something."""
-    text = STRANGERS[name].text if name in STRANGERS else source_of(name)[0].decode()
+    text = LABS[name] if name in LABS else source_of(name)[0].decode()
     found = Lab.from_text(text).run(name=f"golden-{name}")
     for ping in found.pings:
         ident = ident_of(ping)
@@ -104,5 +107,5 @@ if __name__ == "__main__":
         for each in CASES:
             tell(each)
     else:
-        for each_name in sys.argv[1:] or ("bridge", *RECORDED):
+        for each_name in sys.argv[1:] or ("bridge", *RECORDED, *JOURNEY_LABS):
             record(each_name)

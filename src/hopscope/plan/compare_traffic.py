@@ -1,7 +1,7 @@
 """What is declared to hold back a device's sending against what there is."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, assert_never
 
 from hopscope.model.change import Action, Subject
 from hopscope.model.snapshot import NodeState
@@ -123,6 +123,8 @@ def _words(kind: str, options: Shaping | None) -> str:
             return " ".join([line, *parts])
         case None:
             return kind
+        case _:
+            assert_never(options)
 
 
 def _bits(rate: int) -> str:

@@ -1,7 +1,7 @@
 """What a plan leads to, read off its operations: the state that a reconciliation aims at."""
 
 from ipaddress import ip_address, ip_interface
-from typing import Final
+from typing import Final, assert_never
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -214,6 +214,8 @@ def _take_device(state: Wanted, op: AddMacvlan | AddVxlan | AddTap) -> None:
         case AddTap(node=node, name=name):
             ref = DevRef(node, name)
             state.devices[ref] = Device(kind="tap", place=op.place)
+        case _:
+            assert_never(op)
     state.made_by[ref] = op
 
 

@@ -85,6 +85,11 @@ class NodeBox(Struct, frozen=True, kw_only=True):
     height: float
     stack: tuple[float, float, float, float] | None  # x, y, width, height; None: no bridge
 
+    @property
+    def below_stack(self) -> float:
+        """The height at which lines from its bridges meet its stack."""
+        return self.stack[1] + self.stack[3] if self.stack is not None else self.y
+
     def device(self, dev: DevName) -> DeviceBox | None:
         """The device of that name."""
         return next((box for box in self.devices if box.ref.dev == dev), None)

@@ -1,6 +1,7 @@
 """What a device is set to beyond the usual, in the words of ``ip`` and ``bridge``."""
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from hopscope.model.devices import BridgeState, PortOptions, Vxlan
 from hopscope.model.lookup import route_text
@@ -60,6 +61,8 @@ def shaping(options: Shaping) -> str:
                 percent = getattr(options, word)
                 words += [f"{word} {percent:g}%"] if percent else []
             return " ".join(words) or "nothing"
+        case _:
+            assert_never(options)
 
 
 def _rate(bits: int) -> str:

@@ -69,9 +69,9 @@ def untaken(journey: Journey, layout: Layout) -> Iterator[Untaken]:
     for ref in bridges_crossed(journey):
         node = layout.node(ref.node)
         box = node.bridge(ref.dev) if node is not None else None
-        if ref.node in entered or node is None or box is None or node.stack is None:
+        if ref.node in entered or node is None or box is None:
             continue
-        high = (box.rise, node.stack[1] + node.stack[3])
+        high = (box.rise, node.below_stack)
         yield Untaken(bridge=ref, low=(box.rise, box.y), high=high, lent=ref in lent)
 
 
@@ -138,8 +138,7 @@ def _across(
 
 def _down(node: NodeBox, bridge: BridgeBox) -> Iterator[Spot]:
     """From the stack down to just above a bridge."""
-    if node.stack is not None:
-        yield bridge.rise, node.stack[1] + node.stack[3]
+    yield bridge.rise, node.below_stack
     yield bridge.rise, bridge.y - _ABOVE
 
 

@@ -259,7 +259,10 @@ class _Reader:
             raise self._needed(place, "this link is not read")
         told = {key: value for key, value in link.items() if str(key) not in self.nodes}
         ends = [self._end(str(k), v, place) for k, v in link.items() if str(k) in self.nodes]
-        for one in told.get("interfaces") or ():
+        interfaces = told.get("interfaces") or []
+        if not isinstance(interfaces, list):
+            raise self._needed(place, "the interfaces of this link are no list")
+        for one in interfaces:
             data = one if isinstance(one, Mapping) else {"node": one}
             ends.append(self._end(str(data.get("node")), data, place))
         return ends, told
@@ -295,7 +298,9 @@ class _Reader:
         for family in _FAMILIES:
             whole = _network(pool.get(family))
             if whole is not None:
-                length = _SIX if family == "ipv6" else int(pool.get("prefix", 24))
+                length = _SIX if family == "ipv6" else pool.get("prefix", 24)
+                if not isinstance(length, int) or not 0 <= length <= whole.max_prefixlen:
+                    raise self._needed(place, f"the pool {name} has no prefixes of /{length}")
                 yield self._next(name, family, whole, length, place)
 
     def _next(
@@ -322,7 +327,7 @@ class _Reader:
             said = own.get(family)
             network = by_family.get(family)
             if isinstance(said, str) and "/" in said:
-                yield str(ip_interface(said))
+                yield self._static(said, place)
                 continue
             host = said if isinstance(said, int) and not isinstance(said, bool) else number
             if said is False or network is None:
@@ -330,6 +335,12 @@ class _Reader:
             if not 0 < host < network.num_addresses - (network.version == 4):
                 raise self._needed(place, f"the prefix {network} has no address {host}")
             yield f"{network[host]}/{network.prefixlen}"
+
+    def _static(self, text: str, place: Place) -> str:
+        try:
+            return str(ip_interface(text))
+        except ValueError:
+            raise self._needed(place, f"the address {text} is not read") from None
 
 
 def _network(text: Any) -> IPv4Network | IPv6Network | None:

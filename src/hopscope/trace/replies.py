@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 
+from hopscope.model.flow import Ip
 from hopscope.model.journey import DeliverStep, Hop, Journey, Reason
 from hopscope.model.lookup import is_local, next_hop, route_to, sysctl_int
 from hopscope.model.snapshot import NodeState
@@ -23,9 +24,9 @@ def why_no_reply(scene: Scene, found: Sequence[Journey], source: NodeName) -> Re
         if journey.fate is not Fate.DELIVERED and journey.reason is not None:
             return journey.reason
     answered = {journey.headers.stamp for journey in replies}
-    silent = next((j for j in requests if j.headers.stamp not in answered), None)
-    if silent is not None:
-        return _no_answer(scene, silent)
+    for journey in requests:
+        if journey.headers.stamp not in answered and journey.headers.ip is not None:
+            return _no_answer(scene, journey, journey.headers.ip)
     if replies:
         return _too_late(replies[-1])
     failed = next((j for j in found if j.reason is not None), None)
@@ -49,12 +50,9 @@ def _too_late(reply: Journey) -> Reason:
     )
 
 
-def _no_answer(scene: Scene, request: Journey) -> Reason | None:
+def _no_answer(scene: Scene, request: Journey, ip: Ip) -> Reason:
     """The request was delivered, and no reply was ever seen."""
-    ip = request.headers.ip
     reached = [hop for hop in all_hops(request.first) if _delivered(hop)]
-    if ip is None or not reached:
-        return None
     states = tuple(scene.node(name) for name in dict.fromkeys(hop.node for hop in reached))
     for cause in _KEEPS_SILENT:
         reason = cause(states, ip.src, ip.dst)

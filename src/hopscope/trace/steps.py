@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hopscope.model.flow import Headers
+from hopscope.model.flow import Headers, Ip
 from hopscope.model.journey import (
     DropStep,
     HookStep,
@@ -136,12 +136,14 @@ def route_step(
     )
 
 
-def unconcerned(state: NodeState, frame: Sighting | None, destination: str) -> RouteStep | DropStep:
+def unconcerned(
+    state: NodeState, frame: Sighting | None, ip: Ip, came_in: DevName
+) -> RouteStep | DropStep:
     """What becomes of a packet for an address that is not the node's: routed, or left alone."""
     if frame is None or frame.event.pkttype is PktType.HOST:
-        return route_step(state, destination)
+        return route_step(state, ip.dst, source=ip.src, came_in=came_in)
     return DropStep(
-        reason=f"ignored: {state.name} is none of those that {destination} is for",
+        reason=f"ignored: {state.name} is none of those that {ip.dst} is for",
         where=str(frame.event.dev),
         basis=computed(f"addresses and routes of {state.name} as read"),
         expected=True,

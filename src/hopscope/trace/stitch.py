@@ -425,7 +425,7 @@ class _Weaver:
         inward = self.hooks(node, lambda w: w.hook is Hook.INPUT and w.iif == came_in)
         ip = headers.ip
         if ip is not None and not inward and not is_local(state, ip.dst):
-            steps.append(make.unconcerned(state, frame, ip.dst))
+            steps.append(make.unconcerned(state, frame, ip, came_in))
         steps += inward
         if not make.dropped(steps):
             steps += arrival(self.packet, self.scene, node, came_in, headers, hooks=inward)

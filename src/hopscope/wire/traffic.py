@@ -7,7 +7,7 @@ and bytes a second in the kernel; its ticks are 64 ns.
 import struct
 import sys
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, assert_never
 
 from msgspec import Struct
 
@@ -83,6 +83,8 @@ def add_qdisc(index: int, *, parent: str, handle: str, options: Shaping) -> list
                 Message(RTM_NEWQDISC, _NEW, made),
                 Message(RTM_NEWTCLASS, _NEW, one + kind + _htb(options)),
             ]
+        case _:
+            assert_never(options)
 
 
 def remove_qdisc(index: int, parent: str) -> Message:

@@ -47,6 +47,17 @@ def test_the_nearest_address_is_taken() -> None:
     assert taken() is None
 
 
+def test_nodes_of_one_subnet_take_the_same_address() -> None:
+    """What the first took, the next does; one of another subnet takes another."""
+    there = node("c", "10.2.0.9/24", "10.1.0.2/24")
+    chooser = Chooser([there])
+    taken = [
+        chooser.addresses(node(name, cidr))[there.name]
+        for name, cidr in (("a", "10.1.0.1/24"), ("b", "10.1.0.3/24"), ("d", "10.2.0.1/24"))
+    ]
+    assert taken == ["10.1.0.2", "10.1.0.2", "10.2.0.9"]
+
+
 def test_neighbours_of_a_subnet() -> None:
     """Each resolves all others, and not itself."""
     nodes = [node("a", "10.0.0.1/24"), node("b", "10.0.0.2/24"), node("c", "10.0.0.3/24")]

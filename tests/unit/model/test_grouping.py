@@ -69,6 +69,14 @@ def test_two_nodes_that_are_down() -> None:
     assert kinds(lost) == [(GroupKind.NODE, "n2", 12), (GroupKind.NODE, "n5", 10)]
 
 
+def test_a_target_that_only_failing_sources_ask_is_not_told_again() -> None:
+    """Of three nodes, n2 hears from nobody, since n0 and n1 send nothing that arrives."""
+    nodes = NODES[:3]
+    lost = [(a, b) for a in nodes[:2] for b in nodes if a != b]
+    found = [(group.kind, group.node, group.pairs) for group in grouped(pairs(lost, nodes))]
+    assert found == [(GroupKind.SOURCE, "n0", 2), (GroupKind.SOURCE, "n1", 2)]
+
+
 def test_sources_that_miss_the_same_targets() -> None:
     """A wall between two sets, in one direction."""
     lost = [(a, b) for a in ("n0", "n1") for b in ("n4", "n5", "n6")]

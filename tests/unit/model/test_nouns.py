@@ -8,8 +8,10 @@ from msgspec.structs import fields, replace
 
 from hopscope.model import vocab
 from hopscope.model.events import Observation
-from hopscope.model.journey import Hop, Journey, hops
+from hopscope.model.flow import Headers
+from hopscope.model.journey import Hop, Journey, Reason, hops
 from hopscope.model.lab import LabSpec, NodeSpec
+from hopscope.model.process import ProcessPhase, ProcessState, Restart
 from hopscope.model.record import (
     Check,
     ExpectResult,
@@ -20,10 +22,12 @@ from hopscope.model.record import (
     StepResult,
 )
 from hopscope.model.snapshot import Address, LinkState, NodeState, Snapshot
+from hopscope.model.tried import Case, Outcome, Tried
 from hopscope.model.vocab import (
     BasisKind,
     DevName,
     DevRef,
+    Fate,
     Nanos,
     NodeName,
     computed,
@@ -81,6 +85,18 @@ def test_names() -> None:
     assert str(DevRef(NS1, DevName("veth1a"))) == "ns1/veth1a"
     assert str(Address(ip="10.0.0.1", prefix=24)) == "10.0.0.1/24"
     assert str(seen("packet socket on ns1/veth1a")) == "seen: packet socket on ns1/veth1a"
+    process = ProcessState(
+        node=NS1,
+        name="web",
+        argv=("nginx",),
+        restart=Restart.NEVER,
+        phase=ProcessPhase.RUNNING,
+        pid=7,
+        code=None,
+        restarts=0,
+        since=Nanos(0),
+    )
+    assert str(process) == "ns1/web"
 
 
 def test_a_basis_says_how_a_step_is_known() -> None:
@@ -142,9 +158,6 @@ def test_hops_come_depth_first() -> None:
 
 
 def _journey(first: Hop) -> Journey:
-    from hopscope.model.flow import Headers
-    from hopscope.model.vocab import Fate
-
     return Journey(title="x", headers=Headers(), started=Nanos(0), first=first, fate=Fate.DELIVERED)
 
 
@@ -185,6 +198,7 @@ def test_a_run_held_when_every_check_did() -> None:
     assert record(ping(checks=(HELD,)), ExpectResult(checks=(HELD, HELD))).held
     assert not record(ping(checks=(HELD, BROKEN))).held
     assert not record(ping(), ExpectResult(checks=(BROKEN,))).held
+    assert [ping(checks=some).held for some in ((), (HELD,), (BROKEN, HELD))] == [True, True, False]
 
 
 def test_the_pings_of_a_run() -> None:
@@ -200,3 +214,58 @@ def test_nouns_do_not_change() -> None:
         with pytest.raises(AttributeError, match="immutable"):
             setattr(noun, fields(noun)[0].name, None)
         assert not hasattr(noun, "__dict__")
+
+
+def test_a_journey_in_a_line() -> None:
+    """Its way and its fate, as an assertion that fails shows it; why, when it was lost."""
+    whole = _journey(hop("ns1", hop("host", hop("ns2"), hop("ns3"))))
+    assert repr(whole) == "<x, ns1 → host → ns2 → ns3, delivered>"
+    reason = Reason(code="rule-drop", sentence="a rule drops it", at=None, basis=seen("a trace"))
+    lost = replace(whole, first=hop("ns1"), fate=Fate.DROPPED, reason=reason)
+    assert repr(lost) == "<x, ns1, dropped: a rule drops it>"
+
+
+def test_a_ping_in_a_line() -> None:
+    """Without its parts, which fill pages: what was expected of it comes before the reason."""
+    answered = ping(Reply(seq=1, rtt=5), Reply(seq=2, rtt=0), checks=(HELD,))
+    assert repr(answered) == "<ping ns1 → ns2 (10.0.0.2): 2 of 2 requests answered>"
+    assert "→ 10.0.0.2:" in repr(replace(answered, target="10.0.0.2"))
+    reason = Reason(code="no-route", sentence="it has no route", at=None, basis=seen("its routes"))
+    silent = replace(ping(Reply(seq=1, rtt=None)), reason=reason)
+    told = "<ping ns1 → ns2 (10.0.0.2): 0 of 1 requests answered; "
+    assert repr(silent) == told + "it has no route>"
+    assert repr(replace(silent, checks=(HELD, BROKEN))) == told + "expected x, seen y>"
+
+
+def test_a_run_in_a_line() -> None:
+    """How many expectations held, and those that did not."""
+    assert repr(record()) == "<record of x: 0 of 0 expectations held>"
+    run = record(ping(checks=(HELD, BROKEN)), ExpectResult(checks=(HELD,)))
+    assert repr(run) == "<record of x: 2 of 3 expectations held; expected x, seen y>"
+
+
+@pytest.mark.parametrize(("address", "families"), [("10.0.0.2", "ip"), ("fd00::2", "ip6")])
+def test_the_switch_of_a_ping_is_that_of_its_family(address: str, families: str) -> None:
+    """The sysctl of br_netfilter that decides whether IP hooks see what is bridged."""
+    assert replace(ping(), address=address).switch == f"bridge-nf-call-{families}tables"
+
+
+def test_what_was_not_seen_of_a_node() -> None:
+    """A loss concerns every node; what an observer or a reader could not see, its own alone."""
+    one = replace(ping(), before=replace(STATE, nodes=(*STATE.nodes[:1], _unread(STATE.nodes[1]))))
+    assert (one.gap(HOST), one.gap(NS1)) == ("", "ns1: no rules")
+    blind = Observation(events=(), blind=("host: no trace",))
+    assert replace(one, observation=blind).gap(HOST) == "host: no trace"
+    lossy = replace(one, observation=replace(blind, lost=3))
+    assert lossy.gap(HOST) == lossy.gap(NS1) == "3 observations were lost"
+
+
+def _unread(node: NodeState) -> NodeState:
+    return replace(node, unread=(f"{node.name}: no rules",))
+
+
+def test_what_went_wrong_of_a_lab() -> None:
+    """A case that failed, and one that could not be performed."""
+    cases = [Case(name=str(one), outcome=one, seconds=0) for one in Outcome]
+    tried = Tried(file="x.yml", lab="x", cases=tuple(cases), seconds=0)
+    assert [case.outcome for case in tried.went_wrong] == [Outcome.FAILED, Outcome.ERROR]

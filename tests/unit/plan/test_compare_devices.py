@@ -8,10 +8,12 @@ from msgspec.structs import replace
 from comparing import BR0, ETH0, GUEST, HOST, P1, found, lab, link, snapshot, told, work, world
 from hopscope.model.change import Action
 from hopscope.model.devices import BridgeState, PortOptions, Vlan, Vxlan
+from hopscope.model.lab import DeviceSpec, LabSpec, NodeSpec
 from hopscope.model.snapshot import Address, FdbEntry, LinkState, RemoteEntry, Snapshot
 from hopscope.model.vocab import DevName, DevRef, Mac
 from hopscope.plan.compare import differences
 from hopscope.plan.compile import compile_lab
+from hopscope.plan.devices import device_ops
 from hopscope.plan.ops import (
     AddFdb,
     AddMacvlan,
@@ -25,6 +27,8 @@ from hopscope.plan.ops import (
     RemoveDevice,
     RemoveFdb,
     RemoveRemote,
+    SetUp,
+    SetVlans,
 )
 from hopscope.plan.restore import plan_of
 from hopscope.plan.wanted import wanted
@@ -118,6 +122,23 @@ def test_the_mtu_of_a_tunnel_follows_that_below() -> None:
     assert wanted_devices(six)[DevRef(GUEST, X)].mtu == 1430
 
 
+def test_a_macvlan_that_is_declared_down_is_not_brought_up() -> None:
+    """It is made, and nothing more."""
+    text = lab(guest="devices: {x: {kind: macvlan, over: eth0}}, down: [x]")
+    ops = compile_lab(parse(text, "lab.yaml")).ops
+    assert any(isinstance(op, AddMacvlan) for op in ops)
+    assert not any(isinstance(op, SetUp) and op.dev == X for op in ops)
+    assert not wanted_devices(text)[DevRef(GUEST, X)].up
+
+
+def test_what_would_lie_over_nothing_is_not_made() -> None:
+    """A lab that says so is told when it is read; one that is built in Python has no such line."""
+    device = DeviceSpec(ref=DevRef(GUEST, X), kind="macvlan")
+    assert (
+        list(device_ops(LabSpec(name="x", nodes=(NodeSpec(name=GUEST, devices=(device,)),)))) == []
+    )
+
+
 def test_a_tunnel_may_lie_over_a_macvlan() -> None:
     """What is below is made first."""
     text = lab(guest="devices: {a: {kind: vxlan, id: 4, over: x}, x: {kind: macvlan, over: eth0}}")
@@ -148,6 +169,17 @@ def test_an_entry_takes_the_place_of_one_that_was_learnt() -> None:
     now = fdb(entry(static=False))
     assert told(found(ENTRY, now)) == [(Action.CREATE, f"{OTHER} of br0", "", None, "p1")]
     assert work(ENTRY, now) == [AddFdb(node=HOST, dev=P1, mac=OTHER, replaces=True)]
+
+
+def test_an_entry_that_is_as_declared_does_not_differ() -> None:
+    """Going back makes it again; what was learnt comes by itself."""
+    now = fdb(entry(), entry(Mac("02:00:00:00:00:98"), static=False))
+    assert told(found(ENTRY, now)) == []
+    plan = plan_of(now, world(now).sysctls, {})
+    assert [op for op in plan.ops if isinstance(op, AddFdb)] == [
+        AddFdb(node=HOST, dev=P1, mac=OTHER)
+    ]
+    assert told(differences(wanted(plan), world(now, only_told=True))) == []
 
 
 def test_an_entry_of_one_of_the_bridges_own_devices_is_not_replaced() -> None:
@@ -182,6 +214,16 @@ def test_a_remote_that_is_too_many_takes_all_with_it() -> None:
         RemoveRemote(node=GUEST, dev=X, mac=ANY),
         AddRemote(node=GUEST, dev=X, mac=ANY, remote="192.0.2.2", via=ETH0, replaces=True),
     ]
+
+
+def test_a_remote_that_was_learnt_is_left_alone() -> None:
+    """It is no declaration, and going back does not make it."""
+    own = RemoteEntry(dev=X, mac=ANY, remote="192.0.2.2", static=True)
+    learnt = RemoteEntry(dev=X, mac=OTHER, remote="192.0.2.9")
+    now = beside(vxlan(), remotes=(own, learnt))
+    assert told(found(TUNNEL, now)) == []
+    plan = plan_of(now, world(now).sysctls, {})
+    assert [op.mac for op in plan.ops if isinstance(op, AddRemote)] == [ANY]
 
 
 def test_of_one_address_the_new_remote_replaces_the_old() -> None:
@@ -233,6 +275,16 @@ def test_a_port_and_a_bridge_of_which_nothing_is_said_are_in_the_usual_one() -> 
         ChangeVlans(node=HOST, dev=BR0, joins=(USUAL,), leaves=(9,), itself=True),
         ChangeVlans(node=HOST, dev=P1, joins=(USUAL,)),
     ]
+
+
+def test_a_port_of_which_nothing_is_said_joins_the_usual_one_by_itself() -> None:
+    """The kernel has it join that as it joins the bridge."""
+    now = filtering(USUAL)
+    host, guest = now.node(HOST), now.node(GUEST)
+    gone = (replace(host, links=host.links[:2]), replace(guest, links=guest.links[:1]))
+    ops = work(lab(FILTERED), Snapshot(nodes=gone))
+    assert any(isinstance(op, AddVeth) for op in ops)
+    assert not any(isinstance(op, SetVlans | ChangeVlans) for op in ops)
 
 
 def test_vlans_are_looked_at_once_the_bridge_keeps_them_apart() -> None:

@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from comparing import ETH0, GUEST, found, lab, snapshot, told, work, world
 from hopscope.model.change import Action
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.traffic import Htb, Netem, Qdisc, Tbf
+from hopscope.model.vocab import DevName
 from hopscope.plan.compare import differences
 from hopscope.plan.ops import AddQdisc, RemoveQdisc
 from hopscope.plan.restore import plan_of
@@ -32,6 +34,29 @@ def test_the_kernels_rounding_is_no_difference() -> None:
     """It counts a rate in bytes a second, and keeps a burst as a time."""
     assert told(found(RATED, shaped(one(TBF)))) == []
     assert told(found(RATED, shaped(one(Tbf(rate=10_000_000, burst=4999, limit=15_000))))) == []
+
+
+def test_an_htb_is_the_same_but_for_what_is_rounded() -> None:
+    """Its rate, its ceiling and its burst."""
+    text = lab(end="rate: {rate: 10mbit, kind: htb, ceil: 20mbit, burst: 5000}")
+    same = Htb(rate=10_000_000, ceil=20_000_000, burst=4999)
+    assert told(found(text, shaped(one(same)))) == []
+    for key, value in (("rate", 9_000_000), ("ceil", 10_000_000), ("burst", 9000)):
+        assert len(found(text, shaped(one(replace(same, **{key: value}))))) == 1
+
+
+def test_a_slow_rate_is_told_in_bits() -> None:
+    """Beneath a thousand there is no shorter word."""
+    now = shaped(one(Tbf(rate=800, burst=5000, limit=15_000)))
+    ((*_, before, _after),) = told(found(RATED, now))
+    assert before == "tbf 800bit, burst 5000, limit 15000"
+
+
+def test_those_of_a_device_that_no_lab_declares_are_not_told() -> None:
+    """Going back cannot make it again: its device is not made either."""
+    now = shaped(replace(one(TBF), dev=DevName("dummy0")), one(TBF))
+    plan = plan_of(now, world(now).sysctls, {})
+    assert [op.dev for op in plan.ops if isinstance(op, AddQdisc)] == [ETH0]
 
 
 def test_what_the_kernel_gives_by_itself_is_none() -> None:

@@ -1,22 +1,50 @@
 """Operations say what they do, as it stands in an error; a plan parts into two."""
 
+from collections.abc import Callable
+from typing import get_args
+
 import pytest
 
+from hopscope.model.devices import PortOptions, Vlan, Vxlan
+from hopscope.model.lab import PolicySpec
+from hopscope.model.traffic import Netem
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
+    AddFdb,
+    AddMacvlan,
     AddNeighbour,
+    AddPolicyRule,
+    AddQdisc,
+    AddRemote,
     AddRoute,
     AddRules,
+    AddTap,
     AddVeth,
+    AddVxlan,
+    ChangeBridge,
+    ChangeDevice,
+    ChangeVlans,
     MakeNodes,
     Mark,
     NewEnd,
     Op,
     Plan,
+    RemoveAddress,
+    RemoveDevice,
+    RemoveFdb,
+    RemoveNeighbour,
+    RemoveNodes,
+    RemovePolicyRules,
+    RemoveQdisc,
+    RemoveRemote,
+    RemoveRoute,
+    ResetRules,
+    SetPort,
     SetSysctl,
     SetUp,
+    SetVlans,
 )
 
 A, B, DEV = NodeName("a"), NodeName("b"), DevName("eth0")
@@ -50,10 +78,84 @@ VETH = AddVeth(near=NEAR, far=FAR, up=True)
             "a/eth0: adding the neighbour 10.0.0.1 at 02:00:00:00:00:01",
         ),
         (AddRules(node=A, tool="nft", lines=("x",), places=()), "a: applying nft rules"),
+        (
+            AddMacvlan(node=A, over=DEV, ref=DevRef(B, DevName("m")), mode="vepa", mac=None),
+            "making the macvlan b/m over a/eth0",
+        ),
+        (
+            AddVxlan(node=A, name=DevName("v"), vxlan=Vxlan(id=7), mac=MAC),
+            "making the vxlan a/v",
+        ),
+        (AddTap(node=A, name=DevName("t")), "making the tap a/t"),
+        (
+            AddRemote(node=A, dev=DEV, mac=MAC, remote="10.0.0.9"),
+            "a/eth0: adding the remote 10.0.0.9 of 02:00:00:00:00:01",
+        ),
+        (SetPort(node=A, dev=DEV, options=PortOptions()), "setting the bridge port a/eth0"),
+        (
+            SetVlans(node=A, dev=DEV, vlans=(Vlan(vid=5, pvid=True), Vlan(vid=7))),
+            "making a/eth0 a member of the VLANs 5 pvid, 7",
+        ),
+        (
+            AddFdb(node=A, dev=DEV, mac=MAC),
+            "a: adding the forwarding entry 02:00:00:00:00:01 at eth0",
+        ),
+        (
+            AddQdisc(node=A, dev=DEV, options=Netem()),
+            "a/eth0: adding the queueing discipline netem",
+        ),
+        (
+            AddPolicyRule(node=A, rule=PolicySpec(table=7, priority=9)),
+            "a: adding the policy rule 9: lookup 7",
+        ),
+        (
+            AddPolicyRule(node=A, rule=PolicySpec(action="prohibit", priority=9)),
+            "a: adding the policy rule 9: prohibit",
+        ),
+        (ChangeDevice(node=A, dev=DEV, up=True), "changing a/eth0"),
+        (ChangeBridge(node=A, dev=DEV), "changing the bridge a/eth0"),
+        (ChangeVlans(node=A, dev=DEV), "changing the VLANs of a/eth0"),
+        (RemoveNodes(names=(A, B)), "removing the namespaces a, b"),
+        (RemoveDevice(node=A, dev=DEV), "removing a/eth0"),
+        (
+            RemoveAddress(node=A, dev=DEV, cidr="::1/128"),
+            "taking the address ::1/128 from a/eth0",
+        ),
+        (
+            RemoveRoute(node=A, to="10.0.0.0/8", via=None, dev=None, metric=None),
+            "a: removing the route to 10.0.0.0/8",
+        ),
+        (
+            RemoveNeighbour(node=A, dev=DEV, ip="10.0.0.1"),
+            "a/eth0: removing the neighbour 10.0.0.1",
+        ),
+        (
+            RemoveFdb(node=A, dev=DEV, mac=MAC),
+            "a: removing the forwarding entry 02:00:00:00:00:01 at eth0",
+        ),
+        (
+            RemoveRemote(node=A, dev=DEV, mac=MAC),
+            "a/eth0: removing the remotes of 02:00:00:00:00:01",
+        ),
+        (RemoveQdisc(node=A, dev=DEV), "a/eth0: removing the queueing discipline at root"),
+        (RemovePolicyRules(node=A, priority=9), "a: removing the policy rules 9"),
+        (ResetRules(node=A), "a: removing its firewall rules"),
     ],
 )
 def test_an_operation_says_what_it_does(op: Op, words: str) -> None:
     assert str(op) == words
+
+
+def test_every_operation_was_asked() -> None:
+    """Those above are all that a plan may hold."""
+    (mark,) = (m for m in pytestmark_of(test_an_operation_says_what_it_does))
+    assert {type(op) for op, _words in mark.args[1]} == set(get_args(Op))
+
+
+def pytestmark_of(test: Callable[..., None]) -> list[pytest.Mark]:
+    """The marks of a test."""
+    marks: list[pytest.Mark] = vars(test)["pytestmark"]
+    return marks
 
 
 def test_a_veth_pair_is_made_by_its_near_end() -> None:

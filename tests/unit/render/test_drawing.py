@@ -5,8 +5,9 @@ from io import StringIO
 from msgspec.structs import replace
 from rich.console import Console
 
+from hopscope.model.devices import Vxlan
 from hopscope.model.snapshot import LinkState, NodeState, Snapshot
-from hopscope.model.vocab import DevName, NodeName
+from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.render.drawing import drawing
 from smalllabs import lab
 
@@ -96,3 +97,21 @@ b
 
 def test_a_lab_without_nodes_is_an_empty_drawing() -> None:
     assert drawn(Snapshot(nodes=())) == ""
+
+
+def test_what_a_device_lies_over() -> None:
+    """In another node, or as a tunnel with its network and its other end."""
+    snapshot = lab([], addresses={"a/m": "10.0.0.1/24", "a/t": "10.9.0.1/24", "a/v": "10.9.0.2/24"})
+    snapshot = _with(
+        snapshot, "a", "m", kind="macvlan", over=DevRef(NodeName("host"), DevName("up"))
+    )
+    snapshot = _with(snapshot, "a", "t", kind="vxlan", vxlan=Vxlan(id=42, remote="10.0.0.2"))
+    snapshot = _with(snapshot, "a", "v", kind="vxlan", vxlan=Vxlan(id=7))
+    assert (
+        drawn(snapshot)
+        == """\
+a
+├── m  10.0.0.1/24  macvlan over host/up
+├── t  10.9.0.1/24  vxlan 42 to 10.0.0.2
+└── v  10.9.0.2/24  vxlan 7 to its remotes"""
+    )

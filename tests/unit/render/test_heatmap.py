@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hopscope.model.reachability import Outcome, Reachability
+from hopscope.model.reachability import Outcome, Protocol, Reachability
 from hopscope.render.heatmap import heatmap
 from matrices import LOST, reachability
 
@@ -96,3 +96,24 @@ def test_the_legend_has_what_is_drawn() -> None:
     assert "reached, and refused" not in texts
     fast = replace(found, pairs=tuple(replace(pair, rtt=5_000) for pair in found.pairs))
     assert "reached" in [t.text for t in drawn(fast).iter(f"{SVG}text")]
+
+
+def test_refusals_are_ringed_and_explained() -> None:
+    """They did reach their target: a colour as well as a ring."""
+    picture = drawn(reachability(3, {(0, 1): Outcome.REFUSED}))
+    assert area(picture, r"s\d") == 6
+    assert crosses(picture) == 0
+    assert len(list(picture.iter(f"{SVG}circle"))) == 2  # the square's, and the legend's
+    assert "reached, and refused" in [t.text for t in picture.iter(f"{SVG}text")]
+
+
+def test_nothing_was_reached() -> None:
+    """There is no time to colour by: each pair is crossed out, and that alone is explained."""
+    outcomes = {(a, b): LOST for a in range(3) for b in range(3) if a != b}
+    found = reachability(3, outcomes)
+    picture = drawn(found)
+    assert (area(picture, r"s\d"), area(picture, "fail"), crosses(picture)) == (0, 6, 6)
+    assert "not reached" in [t.text for t in picture.iter(f"{SVG}text")]
+    silent = [t.text for t in drawn(replace(found, protocol=Protocol.UDP)).iter(f"{SVG}text")]
+    assert "no answer" in silent
+    assert "not reached" not in silent

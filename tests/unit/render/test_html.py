@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
+from jinja2 import FileSystemBytecodeCache
 from msgspec.structs import replace
 
 import strategies
@@ -14,7 +16,7 @@ from hopscope.model.record import Check, ExpectResult, Finding, Record, Reply
 from hopscope.model.snapshot import Neighbour, Snapshot
 from hopscope.model.vocab import DevName, Fate, NeighbourState, inferred
 from hopscope.render.changes import neighbour_changes
-from hopscope.render.html import report
+from hopscope.render.html import load_templates, report
 from htmlpage import check_page, page
 from reportcases import (
     HOSTILE,
@@ -44,6 +46,16 @@ def test_pages_are_well_made(make: Callable[[], Record]) -> None:
 
 def test_a_page_is_a_function_of_its_record() -> None:
     assert report(bridge_record()) == report(bridge_record())
+
+
+def test_templates_are_compiled_for_the_next_time(tmp_path: Path) -> None:
+    """Each of them; the page is the same."""
+    compiled = FileSystemBytecodeCache(str(tmp_path))
+    load_templates(compiled)
+    kept = sorted(tmp_path.iterdir())
+    assert len(kept) == 5
+    assert report(bridge_record(), compiled=compiled) == report(bridge_record())
+    assert sorted(tmp_path.iterdir()) == kept  # nothing was left to compile
 
 
 def test_the_head_says_what_ran_and_how_it_came_out() -> None:

@@ -1,10 +1,19 @@
 """Reachability as text: a matrix of few, groups of many; every outcome in words."""
 
+import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
-from hopscope.model.reachability import Outcome, Protocol, Reachability, Resolution
-from hopscope.render.matrix import matrix
+from hopscope.model.reachability import (
+    Group,
+    GroupKind,
+    Outcome,
+    Protocol,
+    Reachability,
+    Resolution,
+)
+from hopscope.model.vocab import NodeName
+from hopscope.render.matrix import fate, group_words, matrix
 from matrices import LOST, reachability
 
 
@@ -68,3 +77,65 @@ def test_entries_of_ours_are_told() -> None:
     told = lines(replace(reachability(2), resolution=standing))
     assert any("39800 permanent entries stood in for ARP" in line for line in told)
     assert not any("permanent" in line for line in lines(reachability(2)))
+
+
+def test_nothing_was_reached() -> None:
+    """No round trip is told, and all failures are one group."""
+    told = lines(reachability(2, {(0, 1): LOST, (1, 0): LOST}))
+    assert told[0] == "● pods: 0 of 2 pairs reached  icmp, in 1.50 ms"
+    assert not any("round trips" in line for line in told)
+    assert "  ✗ every pair: 2 pairs" in told
+
+
+def test_an_error_that_says_why_is_not_said_twice() -> None:
+    """The reason that was looked for is the error that the pair told."""
+    found = reachability(3, {(0, 1): Outcome.FAILED})
+    (group,) = found.groups
+    error = "no route (ENETUNREACH)"
+    told = lines(replace(found, groups=(replace(group, reason=error),)))
+    assert sum(error in line for line in told) == 1
+    assert not any("why:" in line for line in told)
+    assert not any("not looked into" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (GroupKind.OVERFLOW, "pairs that did not fit the neighbour table"),
+        (GroupKind.EVERY, "every pair"),
+        (GroupKind.NODE, "all from and to n3"),
+        (GroupKind.SOURCE, "all from n3"),
+        (GroupKind.TARGET, "all to n3"),
+        (GroupKind.AMONG, "all among n0, n1, n2, n3 and 1 more"),
+        (GroupKind.BETWEEN, "n0, n1, n2, n3 and 1 more → n7"),
+    ],
+)
+def test_what_a_group_shares(kind: GroupKind, words: str) -> None:
+    """In words; of many nodes the first, and how many more."""
+    group = Group(
+        kind=kind,
+        node=NodeName("n3"),
+        sources=tuple(NodeName(f"n{number}") for number in range(5)),
+        targets=(NodeName("n7"),),
+        pairs=5,
+        example=(NodeName("n0"), NodeName("n7")),
+    )
+    assert group_words(group) == words
+
+
+@pytest.mark.parametrize(
+    ("outcome", "rtt", "error", "words"),
+    [
+        (Outcome.ANSWERED, 1_500, None, "1.5 µs"),
+        (Outcome.ANSWERED, None, None, "answered"),
+        (Outcome.REFUSED, 1_500, None, "reached, and refused"),
+        (Outcome.SILENT, None, None, "no answer within 0.5 s"),
+        (Outcome.FAILED, None, "no route", "no route"),
+        (Outcome.FAILED, None, None, "failed"),
+    ],
+)
+def test_what_became_of_a_pair(
+    outcome: Outcome, rtt: int | None, error: str | None, words: str
+) -> None:
+    found = reachability(2).pairs[0]
+    assert fate(replace(found, outcome=outcome, rtt=rtt, error=error), 0.5) == words

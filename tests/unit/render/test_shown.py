@@ -9,13 +9,16 @@ from hopscope.model.snapshot import (
     LinkState,
     Neighbour,
     NodeState,
+    PolicyRule,
+    RemoteEntry,
     Route,
     Rule,
     Snapshot,
 )
+from hopscope.model.traffic import Netem, Qdisc
 from hopscope.model.vocab import DevName, DevRef, Family, Mac, NeighbourState, NodeName
 from hopscope.render.shown import shown
-from smalllabs import lab
+from smalllabs import lab, mac_of
 
 LAB = lab(["ns1/a = host/b@br0"], addresses={"ns1/a": "10.0.0.2/24"}, down=["host/b"])
 LOG = Rule(handle=2, text="-p icmp -j LOG", packets=3, log_prefix="seen ")
@@ -95,3 +98,45 @@ def test_each_link_is_told_once() -> None:
         ("ns1/a", "joined to", "host/b"),
         ("host/br0", "bridge of", "b"),
     )
+
+
+def test_remotes_of_tunnels_stand_among_the_forwarding_entries() -> None:
+    """With where frames go, and whose the address is, where it is known."""
+    mac = mac_of(DevRef(NodeName("ns1"), DevName("a")))
+    remotes = tuple(
+        RemoteEntry(dev=DevName("vx"), mac=address, remote="10.0.0.2", static=static)
+        for address, static in ((mac, False), (Mac("00:00:00:00:00:00"), True))
+    )
+    assert shown("fdb", with_host(remotes=remotes)).rows == (
+        ("host/vx", mac, "to 10.0.0.2", "learnt", "ns1/a"),
+        ("host/vx", "00:00:00:00:00:00", "to 10.0.0.2", "static", "—"),
+    )
+
+
+def test_policy_rules_in_the_order_in_which_they_are_asked() -> None:
+    """A table by its name; without one, what the rule itself does."""
+    rules = (
+        PolicyRule(family=Family.IP, priority=32766, table=254),
+        PolicyRule(family=Family.IP, priority=9, table=0, action="prohibit", source="10.0.0.0/8"),
+    )
+    assert shown("policy", with_host(policy_rules=rules)).rows == (
+        ("host", "ip", "9", "from 10.0.0.0/8", "prohibit"),
+        ("host", "ip", "32766", "from all", "lookup main"),
+    )
+
+
+def test_queueing_disciplines_with_what_they_sent() -> None:
+    """Options of a kind that labs do not declare are not known."""
+    one = Qdisc(dev=DevName("b"), kind="netem", handle="1:", parent="root", sent=9, dropped=3)
+    qdiscs = (replace(one, options=Netem(loss=5.0)), replace(one, kind="pfifo", handle="2:"))
+    assert shown("qdiscs", with_host(qdiscs=qdiscs)).rows == (
+        ("host/b", "netem 1:", "root", "loss 5%", "9/3"),
+        ("host/b", "pfifo 2:", "root", "—", "9/3"),
+    )
+
+
+def test_what_a_device_lies_over() -> None:
+    """In place of a peer, which it has not."""
+    over = replace(_link("a"), kind="macvlan", peer=None, over=DevRef(NodeName("h"), DevName("e")))
+    node = NodeState(name=NodeName("n"), links=(over,))
+    assert shown("topology", Snapshot(nodes=(node,))).rows == (("n/a", "macvlan over", "h/e"),)

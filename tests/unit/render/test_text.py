@@ -63,7 +63,8 @@ from hopscope.model.vocab import (
     seen,
 )
 from hopscope.render.journeytext import journey
-from hopscope.render.text import conclusion, result, tables
+from hopscope.render.text import conclusion, result, tables, unasked
+from reportcases import record
 from strategies import journeys, ping_results, results, snapshots
 
 HOST, NS1, NS2 = NodeName("host"), NodeName("ns1"), NodeName("ns2")
@@ -475,6 +476,37 @@ def test_the_conclusion() -> None:
         "    measured: br0 has none",
         "  ✗ The firewall was met.",
         "    computed: 0 hits",
+    ]
+
+
+def test_silence_that_nobody_expected_is_pointed_out() -> None:
+    """When no expectation failed: else that is what counts."""
+    silent = replace(PING, checks=(), replies=(Reply(seq=1, rtt=None),))
+    asked = replace(silent, checks=(Check(expected="no reply", seen="none", held=True),))
+    told = unasked(record([silent, asked]))
+    assert told is not None
+    assert told.plain.startswith("1 of 2 pings got no reply; no expectation asked for it")
+    assert unasked(record([asked])) is None
+    failed = Check(expected="a", seen="b", held=False)
+    assert unasked(record([silent, ExpectResult(checks=(failed,))])) is None
+
+
+def test_a_topology_is_drawn() -> None:
+    """Below its title, as a tree."""
+    told = printed(tables(["topology"], SNAPSHOT)).splitlines()
+    assert [line.strip() for line in told[:3]] == [
+        "topology",
+        "host",
+        "├── br0  no address  no carrier",
+    ]
+
+
+def test_tables_of_nothing() -> None:
+    """Each says that it is empty."""
+    told = printed(tables(["topology", "links"], Snapshot(nodes=())))
+    assert [line.strip() for line in told.splitlines() if line] == [
+        "topology: empty",
+        "links: empty",
     ]
 
 

@@ -172,3 +172,17 @@ def test_a_journey_through_a_node_that_the_snapshot_lacks_still_has_a_line(gone:
     assert box(layout, "a").device(DevName("e")) is not None
     assert len(trail.spots) >= 2
     assert [ref.node for ref in trail.devices] == ["a", "host", "host", "b"]
+
+
+def test_from_a_port_that_came_later_the_way_still_leads_up() -> None:
+    """It is not in the picture: the line begins at the bridge that is."""
+    snapshot = lab(["a/e = host/va@br0"], addresses={"host/br0": "10.0.0.9/24"})
+    journey = through(
+        ("b", None, (sent("e"),)),
+        ("host", "new", (received("new"), forwards("br0", "new"), up("br0"), END)),
+    )
+    trail, layout = line(snapshot, journey)
+    host = box(layout, "host")
+    rise = host.bridges[0].rise
+    assert [x for x, _ in trail.spots] == [rise, rise]
+    assert trail.spots[-1][1] == stack_bottom(host)

@@ -93,6 +93,25 @@ topology:
         assert f"t.yml:{said}" in told(found)
 
 
+def test_a_stitched_tunnel_and_a_container_of_others() -> None:
+    """The one is a link to host, the other a node; both are told."""
+    found = read("""
+topology:
+  nodes: {a: {kind: linux}}
+  links:
+    - {type: vxlan-stitch, endpoint: {node: a, interface: e1}, remote: 10.0.0.9, vni: 1}
+    - endpoints: ["a:e2", "container:other:e3"]
+    - endpoints: ["a:e4", "container:other"]
+    - endpoints: ["container:far:e5", "container:far:e6"]
+""")
+    ends = [[(end.node, end.dev) for end in link.ends] for link in found.links]
+    assert ends[:2] == [[("a", "e1"), ("host", "a-e1")], [("a", "e2"), ("other", "e3")]]
+    assert "t.yml:5: the tunnel of a vxlan-stitch is left out" in told(found)
+    assert "t.yml:6: the container other is none of this topology" in told(found)
+    (both,) = [str(note) for note in found.notes if "container far" in note.text]
+    assert "times" not in both  # of one place
+
+
 def test_other_kinds_are_stood_for_and_told() -> None:
     """With the kind, the line, and how often."""
     found = read("""
@@ -118,7 +137,7 @@ def test_defaults_of_variables_are_taken() -> None:
     assert (found.name, found.nodes[0].stands_for) == ("lab1", "")
 
 
-@pytest.mark.parametrize("text", ["- a\n", "a: [\n", "just words", "a: 1\na: 2\n"])
+@pytest.mark.parametrize("text", ["- a\n", "a: [\n", "just words", "a: 1\na: 2\n", "a: \x01"])
 def test_what_is_no_mapping_is_refused(text: str) -> None:
     """With the file's name."""
     with pytest.raises(UsageError, match=r"t\.yml"):

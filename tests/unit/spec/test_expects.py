@@ -2,7 +2,9 @@
 
 import pytest
 
-from hopscope.model.lab import Count, DropExpect, ExpectStep, PingStep
+from hopscope import spec
+from hopscope.errors import Place, SpecError
+from hopscope.model.lab import Count, DropExpect, Expect, ExpectStep, PingStep
 from labtexts import PAIR, parsed, problems, wrong
 
 LAB = PAIR.replace(
@@ -131,3 +133,21 @@ def test_a_prefix_that_a_step_of_the_story_brings() -> None:
     """It need not stand in a node."""
     rule = "  - iptables: {ns1: ['-A INPUT -j LOG --log-prefix Late-']}\n"
     assert problems(f"{LAB}{rule}  - expect: {{hits: {{Late-: 0}}}}\n") == ()
+
+
+def test_what_a_ping_expects_that_is_no_step_of_the_story() -> None:
+    """It is read as a step's, with the lab's own names, and without its story."""
+    place = Place("test.py", 7, 1)
+    lab = LAB.replace("ns1 -> ns2", "{from: ns1, to: ns2, expect: {reply: false}}")
+
+    def asked(**expect: object) -> object:
+        ping = {"from": "ns1", "to": "ns2", **({"expect": expect} if expect else {})}
+        return spec.parse_expect(lab, "lab.yaml", ping, place)
+
+    assert asked(drop="rule-drop") == Expect(drop=DropExpect(cause="rule-drop"), place=place)
+    assert asked(path=["ns1", "ns2"]) == Expect(path=("ns1", "ns2"), place=place)
+    assert asked() is None
+    with pytest.raises(SpecError) as caught:
+        asked(drop="rule-dorp", path=["ns1", "nz2"])
+    assert [problem.place for problem in caught.value.problems] == [place, place]
+    assert "did you mean 'rule-drop'?" in str(caught.value)

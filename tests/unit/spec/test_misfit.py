@@ -219,6 +219,7 @@ ONE = [
     (STORY, "  - ▸5\n", "wrong-type", "an item of 'story' must be a mapping of keys and", ""),
     (STORY, "  - ▸ping:\n", "wrong-type", "nothing stands behind 'ping'", "remove the line"),
     (STORY, "  - ping: ▸[a]\n", "wrong-type", "'ping' must be a text like 'ns1 -> ns2'", ""),
+    (STORY, "  - show: {what: ▸5}\n", "wrong-type", "a text, or a list of texts, not 5", ""),
     (STORY, "  - show: ▸5\n", "wrong-type", "'show' must be a table's name, a list of", ""),
     (
         STORY,

@@ -90,6 +90,64 @@ links: []
     ]
 
 
+def test_groups_that_make_nothing() -> None:
+    """Of a member that is named nowhere else, nobody says that it is a node."""
+    found = read("groups: {hosts: [h1, a], odd: 3}\nnodes: [a]\n")
+    assert [node.name for node in found.nodes] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("loopback", "address", "note"),
+    [
+        ("loopback: false", None, ""),
+        ("loopback: {ipv4: 192.0.2.1/32}", "192.0.2.1/32", ""),
+        ("id: 7", "10.0.0.7/32", ""),
+    ],
+)
+def test_a_loopback_of_its_own(loopback: str, address: str | None, note: str) -> None:
+    """What a router says itself counts, or that it has none."""
+    (node,) = read(f"nodes: {{a: {{device: frr, {loopback}}}}}\n").nodes
+    assert node.loopback == address
+
+
+def test_pools_of_loopbacks() -> None:
+    """Of IPv6 there is a note; a pool that is switched off gives none."""
+    text = "nodes: {{a: {{device: frr}}}}\naddressing: {{loopback: {{{pool}}}}}\n"
+    found = read(text.format(pool="ipv6: 2001:db8::/48"))
+    assert found.nodes[0].loopback == "10.0.0.1/32"
+    assert "t.yml:1: IPv6 addresses of loopbacks are left out" in map(str, found.notes)
+    assert read(text.format(pool="ipv4: false")).nodes[0].loopback is None
+
+
+def test_routers_in_order_need_no_note() -> None:
+    """The lower address is that of the first end, as one would think."""
+    found = read("nodes: {a: {device: frr}, b: {device: frr}}\nlinks: [a-b]\n")
+    assert ends(found) == [["a eth1 10.1.0.1/30", "b eth1 10.1.0.2/30"]]
+    assert not any("lower address" in note.text for note in found.notes)
+
+
+def test_what_is_left_out_is_told_with_why() -> None:
+    """Routing protocols, of a node or an end; the rest has no counterpart, once for all places."""
+    found = read("""
+nodes:
+  a: {device: linux, module: [ospf]}
+  b: &b {device: linux, box: x}
+  c: {<<: *b}
+links:
+- {a: {ospf.cost: 7}, b: {mac: 1}}
+- {a: , c: , gateway: true}
+""")
+    by_itself = "no routing protocol runs in a lab by itself"
+    none = "it has no counterpart in a lab"
+    assert list(map(str, found.notes)) == [
+        f"t.yml:3: node.module is left out: {by_itself}",
+        f"t.yml:4: node.box is left out: {none} (2 times)",
+        f"t.yml:7: ospf.cost of a's end is left out: {none}",
+        f"t.yml:7: mac of b's end is left out: {none}",
+        f"t.yml:8: link.gateway is left out: {none}",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -110,6 +168,21 @@ links: []
             "nodes: [a, b]\naddressing: {lan: {ipv4: 10.0.0.0/24}}\nlinks: [a-b, a-b]\n",
             "the pool lan has no prefix left in 10.0.0.0/24",
         ),
+        (
+            "nodes: [a, b]\naddressing: {lan: {prefix: 40}}\nlinks: [a-b]\n",
+            "the pool lan has no prefixes of /40",
+        ),
+        (
+            "nodes: [a, b]\naddressing: {lan: {prefix: long}}\nlinks: [a-b]\n",
+            "the pool lan has no prefixes of /long",
+        ),
+        (
+            "nodes: [{name: a, device: frr, id: 9}]\naddressing: {loopback: {ipv4: 10.0.0.0/29}}\n",
+            "the loopback pool 10.0.0.0/29 has no address for node 9",
+        ),
+        ("nodes: [a, b]\nlinks: [{a: {ipv4: x/24}, b: }]\n", "the address x/24 is not read"),
+        ("nodes: [a, b]\nlinks: [{a: , interfaces: 3}]\n", "the interfaces of this link"),
+        ("nodes: [a, b]\nlinks: [3]\n", "t.yml:4: this link is not read"),
     ],
 )
 def test_what_netlab_must_work_out_is_refused(text: str, why: str) -> None:

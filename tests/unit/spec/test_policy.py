@@ -84,6 +84,7 @@ ONE = [
     ("▸from", "bad-policy", "'from' does not fit there", ""),
     ("from ▸10.0.0.1/24 lookup 100", "bad-policy", "names a host within a network", "10.0.0.0/24"),
     ("▸from 10.0.0.0/8 to fd00::/8 lookup 100", "bad-policy", "this one is of both", "two rules"),
+    ("{from: all, lookup: ▸-1}", "out-of-range", "the number of a table cannot be -1", ""),
     ("from all lookup ▸99", "empty-table", "ns1 has no route in the table 99", "100"),
     ("▸from all lookup nine", "wrong-type", "a table's number, or main", ""),
     ("from all iif ▸veth1z lookup 100", "unknown-device", "no device 'veth1z'", "'veth1a'"),

@@ -3,9 +3,10 @@
 import pytest
 from msgspec.structs import replace
 
-from hopscope.model.events import Observation
+from hopscope.model.events import FrameSeen, Observation
 from hopscope.model.flow import Arp, Headers, Icmp, Ip
 from hopscope.model.journey import (
+    BridgeStep,
     ChainVisit,
     DropStep,
     HookStep,
@@ -20,8 +21,10 @@ from hopscope.model.journey import (
 )
 from hopscope.model.snapshot import NodeState, Route, Snapshot
 from hopscope.model.vocab import (
+    Action,
     DevName,
     DevRef,
+    Direction,
     Family,
     Fate,
     Hook,
@@ -35,6 +38,7 @@ from hopscope.model.vocab import (
 )
 from hopscope.trace.causes import links, resolution, routing
 from hopscope.trace.explain import explain
+from hopscope.trace.identify import Sighting
 from hopscope.trace.journeys import unsent
 from hopscope.trace.loops import bridge_loop
 from hopscope.trace.scene import Packet, Scene
@@ -66,6 +70,20 @@ def echo(dst: str, src: str = "10.0.0.1") -> Packet:
     ip = Ip(version=version, src=src, dst=dst, proto=1, ttl=64, length=84)
     headers = Headers(ip=ip, icmp=Icmp(type=8, code=0, ident=1, seq=1), stamp=1 << 32 | 1)
     return Packet(key=("stamp", 8, 1), headers=headers, sightings=(), traversals=())
+
+
+def of_length(length: int) -> Packet:
+    """An echo request of so many bytes, seen as it came in at host/p1."""
+    event = FrameSeen(
+        at=Nanos(1),
+        dev=DevRef(HOST, DevName("p1")),
+        direction=Direction.RECEIVE,
+        pkttype=PktType.OTHERHOST,
+        frame=bytes(12) + b"\x08\x00",
+        length=length + 14,
+    )
+    found = echo("10.0.0.2")
+    return replace(found, sightings=(Sighting(event=event, headers=found.headers),))
 
 
 def question(target: str, sender: str = "10.0.0.1") -> Packet:
@@ -194,6 +212,40 @@ class TestLinks:
         assert why is not None
         assert why.sentence == "ns1/a has no carrier, so nothing leaves through it"
         assert why.mend == ""
+
+    def test_a_device_that_is_down_is_itself_to_blame(self) -> None:
+        """The hook on the way out names it, and nothing left it."""
+        snapshot = with_link(PAIR, "ns1/a", up=False, carrier=False)
+        step = HookStep(
+            family=Family.ARP,
+            hook=Hook.OUTPUT,
+            chains=(),
+            verdict=Verdict.ACCEPT,
+            basis=BASIS,
+            oif=DevName("a"),
+        )
+        why = links.not_sent(question("10.0.0.2"), hop("ns1", step), scene(snapshot))
+        assert why is not None
+        assert why.sentence == "ns1/a is down, so nothing leaves through it"
+        assert why.mend == "hopscope exec LAB ns1 -- ip link set a up"
+
+    def test_an_end_that_takes_less_than_its_port_sent(self) -> None:
+        """The bridge sent the frame, whose length is within the port's MTU, not the end's."""
+        snapshot = with_link(PAIR, "ns2/b", mtu=1200)
+        decision = BridgeStep(
+            bridge=DevName("br0"),
+            action=Action.FORWARD,
+            came_in=DevName("p1"),
+            out=(DevName("p2"),),
+            entry=None,
+            learnt=None,
+            basis=BASIS,
+        )
+        first = hop("host", got("p1", PktType.OTHERHOST), decision, sent("p2"), came_in="p1")
+        for length, code in ((1200, None), (1201, "too-long")):
+            why = links.too_long(of_length(length), first, scene(snapshot))
+            assert (why and why.code) == code
+            assert why is None or str(why.at) == "ns2/b"
 
     @pytest.mark.parametrize("state", ["disabled", "blocking"])
     def test_a_port_that_does_not_forward(self, state: str) -> None:

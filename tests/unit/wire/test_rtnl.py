@@ -141,6 +141,38 @@ def test_a_permanent_neighbour(index: int, ip: str, mac: Mac) -> None:
     assert (read["state"], read["NDA_DST"], read["NDA_LLADDR"]) == (0x80, ip, mac)
 
 
+@given(indexes, addresses4 | addresses6)
+def test_a_neighbour_is_removed_whatever_its_mac(index: int, ip: str) -> None:
+    message = rtnl.remove_neighbour(index, ip)
+    assert (message.type, message.flags) == (29, 0)
+    read = decoded(message, ndmsg)
+    assert (read["family"], read["ifindex"]) == (10 if ":" in ip else 2, index)
+    assert (read["NDA_DST"], read.get("NDA_LLADDR")) == (ip, None)
+
+
+@given(indexes, addresses4 | addresses6, st.integers(0, 32))
+def test_an_address_is_removed_with_its_length(index: int, ip: str, length: int) -> None:
+    """The kernel takes no other for it, though the IP were the same."""
+    message = rtnl.remove_address(index, f"{ip}/{length}")
+    assert (message.type, message.flags) == (21, 0)
+    read = decoded(message, ifaddrmsg)
+    assert (read["family"], read["index"]) == (10 if ":" in ip else 2, index)
+    assert (read["IFA_LOCAL"], read["prefixlen"]) == (ip, length)
+
+
+@pytest.mark.parametrize(
+    ("message", "index", "flags"),
+    [(rtnl.get_link(7), 7, 0), (rtnl.dump_link_flags(), 0, NLM_F_DUMP)],
+)
+def test_devices_are_asked_for_without_their_counters(
+    message: Message, index: int, flags: int
+) -> None:
+    """RTEXT_FILTER_SKIP_STATS is 8."""
+    assert (message.type, message.flags) == (18, flags)
+    read = decoded(message, ifinfmsg)
+    assert (read["index"], read["IFLA_EXT_MASK"]) == (index, 8)
+
+
 @pytest.mark.parametrize(
     ("message", "kind", "layout", "family"),
     [

@@ -10,7 +10,7 @@ from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from decoding import decoded
 from hopscope.model.devices import Vxlan
 from hopscope.model.vocab import DevName, Mac
-from hopscope.wire import rtnl_links, rtnl_options
+from hopscope.wire import rtnl, rtnl_bridge, rtnl_links, rtnl_options
 from hopscope.wire.netlink import (
     NLM_F_APPEND,
     NLM_F_CREATE,
@@ -145,6 +145,16 @@ def test_a_remote(index: int, mac: Mac, remote: str) -> None:
     part = rtnl_options.remote(message)
     assert part is not None
     assert (part.index, part.mac, part.remote, part.static) == (index, mac, remote, True)
+
+
+def test_what_is_no_remote_is_none() -> None:
+    """A neighbour of IP, an entry of a bridge, which has no address, what is cut or is removed."""
+    remote = rtnl_links.add_remote(5, ZERO, "10.0.0.1")
+    assert rtnl_options.remote(remote) is not None
+    assert rtnl_options.remote(rtnl.add_neighbour(5, "10.0.0.1", ZERO)) is None
+    assert rtnl_options.remote(rtnl_bridge.add_fdb(5, Mac("02:00:00:00:00:01"))) is None
+    assert rtnl_options.remote(Message(28, 0, remote.payload[:11])) is None
+    assert rtnl_options.remote(Message(29, 0, remote.payload)) is None
 
 
 @given(indexes, macs.filter(lambda mac: not int(mac[:2], 16) & 1), addresses4, indexes)

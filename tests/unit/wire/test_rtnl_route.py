@@ -64,6 +64,26 @@ def test_a_route(
     assert (part.destination, part.type, part.table) == (to, kind, table)
 
 
+@given(
+    to=networks,
+    kind=st.sampled_from(sorted(ROUTE_TYPES)),
+    dev=st.none() | indexes,
+    metric=st.none() | u32,
+    table=tables,
+)
+def test_a_route_is_removed_whoever_added_it(
+    *, to: str, kind: str, dev: int | None, metric: int | None, table: int
+) -> None:
+    """RTPROT_UNSPEC, and no preferred source: the kernel compares what is said alone."""
+    message = rtnl_route.remove_route(to, type=kind, dev=dev, metric=metric, table=table)
+    assert (message.type, message.flags) == (25, 0)
+    read = decoded(message, rtmsg)
+    assert (read["proto"], read.get("RTA_PREFSRC")) == (0, None)
+    assert (read["type"], read["dst_len"]) == (ROUTE_TYPES[kind], ip_network(to).prefixlen)
+    assert (read.get("RTA_OIF"), read.get("RTA_PRIORITY")) == (dev, metric)
+    assert (read["table"], read.get("RTA_TABLE")) == _table(table)
+
+
 @given(ip=addresses4 | addresses6)
 def test_the_route_to_an_address(ip: str) -> None:
     message = rtnl_route.get_route(ip)

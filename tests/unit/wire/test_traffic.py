@@ -68,6 +68,19 @@ def test_a_tbf(index: int, options: Tbf) -> None:
     assert abs(part.options.burst - options.burst) <= speed * 64 // 10**9 + 1  # a tick's worth
 
 
+@given(small, rates)
+def test_the_burst_that_is_kept_is_the_one_read(burst: int, rate: int) -> None:
+    """The kernel keeps it as a time, in ticks of 64 ns: so many bytes pass in it."""
+    kept = traffic.kept_burst(burst, rate)
+    (_made, one) = traffic.add_qdisc(
+        2, parent="root", handle="1:", options=Htb(rate=rate, ceil=rate, burst=burst)
+    )
+    told = traffic.htb_class(one)
+    assert told is not None
+    assert told[1].burst == kept
+    assert abs(kept - burst) <= rate // 8 * 64 // 10**9 + 1
+
+
 @given(indexes, rates, rates, small)
 def test_an_htb_and_its_class(index: int, rate: int, more: int, burst: int) -> None:
     """What is in no class of its own is in that one."""

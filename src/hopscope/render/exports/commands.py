@@ -45,20 +45,9 @@ __all__ = [
     "sysctl_key",
 ]
 
-Building = (
-    MakeNodes
-    | SetSysctl
-    | AddBridge
-    | AddVeth
-    | SetUp
-    | Mark
-    | AddAddress
-    | AddRoute
-    | AddNeighbour
-    | AddRules
-    | More
-)
-"""What a lab is built with; other operations change one that stands."""
+OfOneNode = SetSysctl | AddBridge | SetUp | AddAddress | AddRoute | AddNeighbour | AddRules | More
+Building = MakeNodes | AddVeth | OfOneNode
+"""What a lab is built with; other operations change one that stands, or are for a real host."""
 
 _QUIET: Final = tuple(
     f"net/ipv6/conf/{which}/{key}"
@@ -69,9 +58,8 @@ _QUIET: Final = tuple(
 
 def building(lab: LabSpec) -> Iterator[Building]:
     """The operations that build the lab, in their order."""
-    for op in compile_lab(lab).ops:
-        if not isinstance(op, Changing):
-            yield op  # a new kind of operation does not pass the type checker here
+    # a new kind of operation does not pass the type checker here
+    return (op for op in compile_lab(lab).ops if not isinstance(op, Changing | Mark))
 
 
 def is_quiet(op: SetSysctl) -> bool:
@@ -103,11 +91,8 @@ def sysctl_key(path: str) -> str:
     return path if "." in path else path.replace("/", ".")
 
 
-def moved(op: Building, node: NodeName) -> Building:
+def moved(op: OfOneNode, node: NodeName) -> OfOneNode:
     """The same operation as if its node were *node*: as it is typed by one who is there."""
-    if isinstance(op, MakeNodes | AddVeth):
-        message = f"{op} has no one node"
-        raise TypeError(message)
     return replace(op, node=node)
 
 
@@ -134,13 +119,13 @@ def lines_of(op: Building) -> Iterator[str]:
             | AddPolicyRule()
         ):
             yield from (command(inside(op.node, *words)) for words in more(op))
-        case AddBridge() | SetUp() | Mark() | AddAddress() | AddRoute() | AddNeighbour():
+        case AddBridge() | SetUp() | AddAddress() | AddRoute() | AddNeighbour():
             yield command(inside(op.node, "ip", *_ip(op)))
         case _:
             assert_never(op)
 
 
-def _ip(op: AddBridge | SetUp | Mark | AddAddress | AddRoute | AddNeighbour) -> Iterator[str]:
+def _ip(op: AddBridge | SetUp | AddAddress | AddRoute | AddNeighbour) -> Iterator[str]:
     """What ``ip`` is told in one command."""
     match op:
         case AddBridge():
@@ -151,8 +136,6 @@ def _ip(op: AddBridge | SetUp | Mark | AddAddress | AddRoute | AddNeighbour) -> 
             yield from ("master", bridge) if bridge else ()
             yield from ("mtu", str(mtu)) if mtu is not None else ()
             yield "up" if up else "down"
-        case Mark(dev=dev, alias=alias):
-            yield from ("link", "set", dev, "alias", alias)
         case AddAddress(dev=dev, cidr=cidr, dad=dad):
             yield from ("addr", "add", cidr)
             if ":" in cidr:
@@ -164,6 +147,8 @@ def _ip(op: AddBridge | SetUp | Mark | AddAddress | AddRoute | AddNeighbour) -> 
             yield from _route(op)
         case AddNeighbour(dev=dev, ip=ip, mac=mac):
             yield from ("neigh", "add", ip, "lladdr", mac, "dev", dev, "nud", "permanent")
+        case _:
+            assert_never(op)
 
 
 def _has_broadcast(cidr: str) -> bool:

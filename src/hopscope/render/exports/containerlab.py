@@ -26,7 +26,6 @@ from hopscope.plan.ops import (
     AddVeth,
     AddVxlan,
     MakeNodes,
-    Mark,
     SetPort,
     SetSysctl,
     SetUp,
@@ -137,12 +136,14 @@ def _of_host(lab: LabSpec) -> tuple[list[Building], list[Building]]:
         if isinstance(op, AddVeth) and (op.far.ref.node != HOME or op.far.ref.dev in ends):
             continue
         (after if _names_one_of(op, ends | above) else before).append(op)
+    downs = (dev for node in lab.nodes if node.name == HOME for dev in _downs(node))
+    after += [SetUp(node=HOME, dev=DevName(dev), up=False) for dev in downs if dev in ends]
     return before, after
 
 
 def _names_one_of(op: Building, ends: set[DevName]) -> bool:
     match op:
-        case AddAddress(dev=dev) | SetUp(dev=dev) | AddNeighbour(dev=dev) | Mark(dev=dev):
+        case AddAddress(dev=dev) | SetUp(dev=dev) | AddNeighbour(dev=dev):
             return dev in ends
         case AddTap(name=name) | AddVxlan(name=name):
             return name in ends
@@ -226,7 +227,7 @@ def _exec(node: NodeSpec, ops: Sequence[Building]) -> Iterator[str]:
         match op:
             case AddVeth(near=near) if near.bridge:
                 yield command(["ip", "link", "set", near.ref.dev, "master", near.bridge])
-            case AddVeth():
+            case AddVeth() | MakeNodes():
                 continue
             case AddRules(tool="nft", lines=lines):
                 for text in lines:
@@ -234,13 +235,12 @@ def _exec(node: NodeSpec, ops: Sequence[Building]) -> Iterator[str]:
                     yield command(["sh", "-c", script])
             case _:
                 yield from commands.lines_of(commands.moved(op, HOME))
-    yield from _downs(node, ops)
+    for dev in _downs(node):
+        yield command(["ip", "link", "set", dev, "down"])
 
 
-def _downs(node: NodeSpec, ops: Sequence[Building]) -> Iterator[str]:
-    """What stays down: containerlab brings up loopback, and every end."""
-    if not node.lo:
-        yield command(["ip", "link", "set", "lo", "down"])
-    for op in ops:
-        if isinstance(op, AddVeth) and not op.up:
-            yield command(["ip", "link", "set", op.near.ref.dev, "down"])
+def _downs(node: NodeSpec) -> Iterator[str]:
+    """What stays down: containerlab brings up loopback, and every end; nothing else."""
+    own = {*(bridge.name for bridge in node.bridges), *(one.ref.dev for one in node.devices)}
+    yield from () if node.lo or node.name == HOME else ("lo",)
+    yield from (dev for dev in node.down if dev not in own)

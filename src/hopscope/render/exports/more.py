@@ -1,6 +1,7 @@
 """The operations beyond veth pairs and bridges as commands of ip, bridge and tc."""
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from hopscope.model.lab import PolicySpec
 from hopscope.model.traffic import Htb, Netem, Tbf
@@ -56,6 +57,8 @@ def more(op: More) -> Iterator[list[str]]:
             yield from (["tc", *words] for words in _qdisc(op))
         case AddPolicyRule(rule=rule):
             yield ["ip", *_policy(rule)]
+        case _:
+            assert_never(op)
 
 
 def _macvlan(op: AddMacvlan) -> Words:
@@ -109,6 +112,8 @@ def _qdisc(op: AddQdisc) -> Iterator[list[str]]:
             yield [*one, "htb", *limits]
         case Netem() as line:
             yield [*start, "netem", *_line(line)]
+        case _:
+            assert_never(op.options)
 
 
 def _line(line: Netem) -> Words:

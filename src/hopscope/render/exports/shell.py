@@ -6,7 +6,7 @@ nothing of it can be forgotten: a new kind of operation does not pass the type c
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Final
+from typing import Final, assert_never
 
 from hopscope.model.lab import LabSpec
 from hopscope.plan.compile import HOME, uses_ipv6
@@ -25,7 +25,6 @@ from hopscope.plan.ops import (
     AddVeth,
     AddVxlan,
     MakeNodes,
-    Mark,
     SetPort,
     SetSysctl,
     SetUp,
@@ -105,7 +104,7 @@ def _title(op: Building, quiet: str) -> str:
             return quiet
         case SetSysctl(node=node):
             return f"Sysctls of {node}."
-        case AddBridge() | Mark():
+        case AddBridge():
             return "The bridges; without an address, they forward in layer 2 only."
         case AddVeth():
             return "The links: veth pairs, each end in its node."
@@ -123,6 +122,8 @@ def _title(op: Building, quiet: str) -> str:
             return f"What {node} has: devices that are up, addresses, routes."
         case AddRules(node=node, tool=tool):
             return f"The rules of {node}, for {tool}."
+        case _:
+            assert_never(op)
 
 
 def _lines(group: Sequence[Building]) -> Iterator[str]:

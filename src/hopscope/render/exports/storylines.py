@@ -1,6 +1,7 @@
 """A lab's story as commands in comments: what a person would type in the lab, step by step."""
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from hopscope.model.lab import (
     ExpectStep,
@@ -63,6 +64,8 @@ def _commands(lab: LabSpec, step: StoryStep) -> Iterator[str]:
             yield from (command(inside(node, "iptables", "-Z")) for node in nodes)
         case ExpectStep():
             return
+        case _:
+            assert_never(step)
 
 
 def _nodes(lab: LabSpec) -> list[NodeName]:

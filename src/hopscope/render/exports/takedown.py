@@ -20,8 +20,15 @@ _TABLES = re.compile(
 def take_down(lab: LabSpec) -> Iterator[str]:
     """A shell function ``down``. What is not there is passed over, so that half a lab goes too."""
     home = next((node for node in lab.nodes if node.name == HOME), None)
-    others = [node.name for node in lab.nodes if node.name != HOME]
     yield "down() {"
+    yield from list(_undone(lab, home)) or ["    :"]  # a shell has no empty function
+    if home is not None and (kept := _kept(home)):
+        yield f"    # {kept} of host stay as they are"
+    yield "}"
+
+
+def _undone(lab: LabSpec, home: NodeSpec | None) -> Iterator[str]:
+    others = [node.name for node in lab.nodes if node.name != HOME]
     if home is not None:
         if devices := _devices(lab, home):
             yield from _each("device", devices, 'ip link del "$device"')
@@ -29,11 +36,6 @@ def take_down(lab: LabSpec) -> Iterator[str]:
         yield from (f"    {line} 2>/dev/null || true" for line in undone)
     if others:
         yield from _each("namespace", others, 'ip netns del "$namespace"')
-    if home is not None and (kept := _kept(home)):
-        yield f"    # {kept} of host stay as they are"
-    if home is None and not others:
-        yield "    :"
-    yield "}"
 
 
 def _each(what: str, names: Sequence[str], do: str) -> Iterator[str]:

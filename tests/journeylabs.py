@@ -1,0 +1,70 @@
+"""Labs whose pings are recorded beside those of strangers: rarer devices, rules and ends."""
+
+from labshapes import bridged, firewalled, routed, scripted
+
+__all__ = ["JOURNEY_LABS"]
+
+_CARRIED = """
+name: carried
+nodes:
+  host:
+    bridges: {br0: {}}
+    devices: {vx0: {kind: vxlan, id: 42, local: 10.0.0.1, remote: 10.0.0.2, bridge: br0}}
+    addresses: {up: 10.0.0.1/24, low: 10.5.0.9/24}
+  peer:
+    devices: {vx0: {kind: vxlan, id: 42, local: 10.0.0.2, remote: 10.0.0.1, over: up}}
+    addresses: {up: 10.0.0.2/24, vx0: 192.168.7.2/24}
+  c1: {devices: {mv0: {kind: macvlan, over: "host:low"}}, addresses: {mv0: 10.5.0.1/24}}
+  c2: {devices: {mv0: {kind: macvlan, over: "host:low"}}, addresses: {mv0: 10.5.0.2/24}}
+  far: {addresses: {e: 10.5.0.3/24}}
+  ns1: {addresses: {a: 192.168.7.1/24}}
+links:
+  - [host:up, peer:up]
+  - [host:low, far:e]
+  - [ns1:a, host:p1@br0]
+story:
+  - ping: {from: ns1, to: 192.168.7.2}
+  - ping: {from: c1, to: c2}
+  - ping: {from: c1, to: far}
+  - ping: {from: c1, to: 10.5.0.9, timeout: 0.3}
+"""
+
+_ISOLATED = """
+name: isolated
+nodes:
+  host: {bridges: {br0: {}}}
+  ns1: {addresses: {e: 10.0.0.1/24}}
+  ns2: {addresses: {e: 10.0.0.2/24}}
+  ns3: {addresses: {e: 10.0.0.3/24}}
+  ns4: {addresses: {e: 10.0.0.4/24}}
+links:
+  - [ns1:e, {end: host:p1@br0, isolated: true}]
+  - [ns2:e, {end: host:p2@br0, isolated: true}]
+  - [ns3:e, host:p3@br0]
+  - [ns4:e, host:p4@br0]
+story:
+  - ping: {from: ns1, to: ns2, timeout: 0.3}
+"""
+
+_BEFORE_AND_BEHIND = (
+    "table ip g { chain early { type filter hook forward priority -10; policy drop; }; "
+    "chain late { type filter hook forward priority 10; counter; }; }"
+)
+
+_WRONG_NEIGHBOUR = (
+    ', addresses: {br0: 10.244.1.1/24}, neighbours: {br0: {10.244.1.4: "02:00:00:00:00:99"}}'
+)
+_QUEUE = "-A OUTPUT -p icmp -j NFQUEUE --queue-num 3 --queue-bypass"
+
+JOURNEY_LABS = {
+    "carried": _CARRIED,
+    "isolated": _ISOLATED,
+    "nft-policy": bridged(host=scripted(_BEFORE_AND_BEHIND)),
+    "policy-rule": routed(gw="policy: [to 10.2.0.0/24 iif left prohibit]"),
+    "passed-queue": bridged(
+        host=firewalled(_QUEUE, more=_WRONG_NEIGHBOUR),
+        ping="{from: host, to: ns2, timeout: 0.3}",
+    ),
+    "untracked": bridged(host=firewalled("-t nat -A PREROUTING -p icmp -j LOG")),
+}
+"""By name."""

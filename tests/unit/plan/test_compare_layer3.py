@@ -1,0 +1,194 @@
+"""Addresses, routes and neighbours that are declared against those that there are."""
+
+import pytest
+from msgspec.structs import replace
+
+from comparing import ETH0, GUEST, HOST, P1, found, lab, snapshot, told, work, world
+from hopscope.model.change import Action
+from hopscope.model.lab import MAIN_TABLE
+from hopscope.model.snapshot import Address, Neighbour, Route, Snapshot
+from hopscope.model.vocab import DevName, DevRef, Family, Mac, NeighbourState
+from hopscope.plan.compare import differences
+from hopscope.plan.ops import (
+    AddAddress,
+    AddNeighbour,
+    AddRoute,
+    RemoveAddress,
+    RemoveNeighbour,
+    RemoveRoute,
+)
+from hopscope.plan.restore import plan_of
+from hopscope.plan.wanted import wanted
+
+MAC, OTHER = Mac("02:00:00:00:00:98"), Mac("02:00:00:00:00:99")
+ONE = Address(ip="10.0.0.1", prefix=24)
+
+
+def guest(*addresses: Address, **more: object) -> Snapshot:
+    """With these at its device, and more of it."""
+    lo, eth0 = snapshot().node(GUEST).links
+    own = Address(ip="127.0.0.1", prefix=8)
+    links = (replace(lo, addresses=(own,)), replace(eth0, addresses=addresses))
+    return snapshot(guest={"links": links, **more})
+
+
+ADDRESSED = lab(guest="addresses: {eth0: 10.0.0.1/24}")
+
+
+def test_what_is_as_declared_does_not_differ() -> None:
+    """And what the kernel gives by itself is nobody's declaration."""
+    local = Address(ip="fe80::1", prefix=64)
+    assert told(found(ADDRESSED, guest(ONE, local))) == []
+
+
+def test_an_address_comes_and_another_goes() -> None:
+    """One of another length is another."""
+    now = guest(replace(ONE, prefix=16))
+    assert told(found(ADDRESSED, now)) == [
+        (Action.CREATE, "10.0.0.1/24 on eth0", "", None, None),
+        (Action.REMOVE, "10.0.0.1/16 on eth0", "", None, None),
+    ]
+    assert work(ADDRESSED, now) == [
+        RemoveAddress(node=GUEST, dev=ETH0, cidr="10.0.0.1/16"),
+        AddAddress(node=GUEST, dev=ETH0, cidr="10.0.0.1/24"),
+    ]
+
+
+def test_addresses_of_a_device_that_is_made_anew_come_with_it() -> None:
+    """None is taken from what is removed."""
+    text = lab(end="queues: 2", guest="addresses: {eth0: 10.0.0.1/24}")
+    ops = work(text, guest(replace(ONE, prefix=16)))
+    assert AddAddress(node=GUEST, dev=ETH0, cidr="10.0.0.1/24") in ops
+    assert not any(isinstance(op, RemoveAddress) for op in ops)
+
+
+ROUTE = Route(
+    family=Family.IP,
+    destination="10.9.0.0/16",
+    table=MAIN_TABLE,
+    type="unicast",
+    dev=ETH0,
+    via="10.0.0.9",
+    protocol="static",
+)
+ROUTED = lab(guest="addresses: {eth0: 10.0.0.1/24}, routes: [10.9.0.0/16 via 10.0.0.9]")
+
+
+@pytest.mark.parametrize(
+    "now", [ROUTE, replace(ROUTE, protocol="boot"), replace(ROUTE, source="10.0.0.1")]
+)
+def test_a_route_that_is_as_declared_does_not_differ(now: Route) -> None:
+    """The device, and the source, are the kernel's choice where the lab says none."""
+    assert told(found(ROUTED, guest(ONE, routes=(now,)))) == []
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        replace(ROUTE, via="10.0.0.8"),
+        replace(ROUTE, metric=7),
+        replace(ROUTE, table=7),
+        replace(ROUTE, type="blackhole", dev=None, via=None),
+        replace(ROUTE, destination="10.8.0.0/16"),
+    ],
+)
+def test_a_route_that_differs_goes_before_the_declared_one_comes(now: Route) -> None:
+    """Two of one destination may not stand beside each other."""
+    goal = AddRoute(node=GUEST, to="10.9.0.0/16", via="10.0.0.9", dev=None, metric=None)
+    gone = RemoveRoute(
+        node=GUEST,
+        to=now.destination,
+        via=now.via,
+        dev=now.dev,
+        metric=now.metric,
+        type=now.type,
+        table=now.table,
+    )
+    ops = work(ROUTED, guest(ONE, routes=(now,)))
+    assert ops == [gone, goal]
+
+
+def test_routes_that_nobody_added_are_left_alone() -> None:
+    """And those of a device that goes are not removed one by one."""
+    kernel = replace(ROUTE, protocol="kernel")
+    assert told(found(ADDRESSED, guest(ONE, routes=(kernel,)))) == []
+    gone = replace(ROUTE, dev=DevName("away"))
+    assert told(found(ADDRESSED, guest(ONE, routes=(gone,)))) == []
+
+
+def test_a_route_is_told_in_the_words_of_ip() -> None:
+    """With all that was chosen of it."""
+    now = replace(ROUTE, metric=7, table=100)
+    nowhere = replace(ROUTE, type="prohibit", dev=None, via=None, destination="10.7.0.0/16")
+    assert [name for _, name, *_ in told(found(ADDRESSED, guest(ONE, routes=(now, nowhere))))] == [
+        "10.9.0.0/16 via 10.0.0.9 dev eth0 metric 7 table 100",
+        "prohibit 10.7.0.0/16",
+    ]
+
+
+def test_an_ipv6_route_without_a_metric_has_the_usual_one() -> None:
+    """IP6_RT_PRIO_USER."""
+    text = lab(guest="addresses: {eth0: 'fd00::1/64'}, routes: ['fd09::/32 via fd00::0:9']")
+    now = replace(
+        ROUTE, family=Family.IP6, destination="fd09::/32", via="fd00::9", metric=1024, dev=ETH0
+    )
+
+    def names(route: Route) -> list[str]:
+        there = guest(Address(ip="fd00::1", prefix=64, nodad=True), routes=(route,))
+        return [name for _, name, *_ in told(found(text, there)) if "fd09" in name]
+
+    assert names(now) == []
+    assert len(names(replace(now, metric=7))) == 2
+
+
+NEIGHBOUR = Neighbour(dev=ETH0, ip="10.0.0.9", mac=MAC, state=NeighbourState.PERMANENT)
+KNOWN = lab(guest=f"addresses: {{eth0: 10.0.0.1/24}}, neighbours: {{eth0: {{10.0.0.9: '{MAC}'}}}}")
+
+
+def test_a_neighbour_that_is_as_declared_does_not_differ() -> None:
+    assert told(found(KNOWN, guest(ONE, neighbours=(NEIGHBOUR,)))) == []
+
+
+def test_a_neighbour_comes_and_another_goes() -> None:
+    """What was learnt is nobody's declaration."""
+    learnt = replace(NEIGHBOUR, state=NeighbourState.REACHABLE)
+    other = replace(NEIGHBOUR, ip="10.0.0.8")
+    now = guest(ONE, neighbours=(learnt, other))
+    assert told(found(KNOWN, now)) == [
+        (Action.CREATE, "10.0.0.9 on eth0", "", None, MAC),
+        (Action.REMOVE, "10.0.0.8 on eth0", "", None, None),
+    ]
+    assert work(KNOWN, now) == [
+        RemoveNeighbour(node=GUEST, dev=ETH0, ip="10.0.0.8"),
+        AddNeighbour(node=GUEST, dev=ETH0, ip="10.0.0.9", mac=MAC),
+    ]
+
+
+def test_a_neighbour_with_another_address_is_removed_first() -> None:
+    """The kernel would refuse a second."""
+    now = guest(ONE, neighbours=(replace(NEIGHBOUR, mac=OTHER),))
+    assert told(found(KNOWN, now)) == [(Action.CHANGE, "10.0.0.9 on eth0", "", OTHER, MAC)]
+    assert work(KNOWN, now) == [
+        RemoveNeighbour(node=GUEST, dev=ETH0, ip="10.0.0.9"),
+        AddNeighbour(node=GUEST, dev=ETH0, ip="10.0.0.9", mac=MAC),
+    ]
+
+
+def test_what_there_was_is_told_as_a_plan() -> None:
+    """Going back makes what someone added, and nothing that the kernel gives by itself."""
+    nowhere = replace(ROUTE, type="blackhole", dev=None, via=None, destination="10.7.0.0/16")
+    kernel = replace(ROUTE, protocol="kernel", destination="10.0.0.0/24", via=None)
+    lost = replace(ROUTE, dev=DevName("unknown"), destination="10.6.0.0/16")
+    learnt = replace(NEIGHBOUR, ip="10.0.0.7", state=NeighbourState.STALE)
+    now = guest(
+        ONE,
+        Address(ip="fe80::1", prefix=64),
+        routes=(replace(ROUTE, metric=7, source="10.0.0.1"), nowhere, kernel, lost),
+        neighbours=(NEIGHBOUR, learnt),
+    )
+    plan = plan_of(now, world(now).sysctls, {})
+    assert [op.cidr for op in plan.ops if isinstance(op, AddAddress)] == ["10.0.0.1/24"]
+    assert [op.to for op in plan.ops if isinstance(op, AddRoute)] == ["10.9.0.0/16", "10.7.0.0/16"]
+    assert [op.ip for op in plan.ops if isinstance(op, AddNeighbour)] == ["10.0.0.9"]
+    assert told(differences(wanted(plan), world(now))) == []
+    assert DevRef(HOST, P1) in wanted(plan).devices

@@ -1,0 +1,77 @@
+"""Changes as lines: a mark, what, from what to what, and why."""
+
+import pytest
+from msgspec.structs import replace
+
+from hopscope.errors import Place
+from hopscope.model.change import Action, Change, Subject
+from hopscope.model.vocab import NodeName
+from hopscope.render.planned import lines, summary
+
+PLACE = Place("lab.yaml", 7, 3)
+ADDRESS = Change(
+    action=Action.CREATE,
+    subject=Subject.ADDRESS,
+    node=NodeName("ns1"),
+    name="10.0.0.1/24 on e",
+    why="declared",
+    place=PLACE,
+)
+MTU = Change(
+    action=Action.CHANGE,
+    subject=Subject.DEVICE,
+    node=NodeName("ns1"),
+    name="e",
+    attribute="mtu",
+    before="1500",
+    after="1400",
+    why="declared",
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (ADDRESS, "+ ns1: address 10.0.0.1/24 on e  lab.yaml:7:3"),
+        (replace(ADDRESS, place=None), "+ ns1: address 10.0.0.1/24 on e  declared"),
+        (
+            replace(ADDRESS, why="its device is made anew"),
+            "+ ns1: address 10.0.0.1/24 on e  lab.yaml:7:3, its device is made anew",
+        ),
+        (MTU, "~ ns1: device e mtu 1500 → 1400  declared"),
+        (replace(MTU, before=None), "~ ns1: device e mtu none → 1400  declared"),
+        (replace(MTU, after=None, before=None), "~ ns1: device e mtu  declared"),
+        (
+            replace(MTU, action=Action.CREATE, attribute="", after="1", subject=Subject.SYSCTL),
+            "+ ns1: sysctl e = 1  declared",
+        ),
+        (
+            replace(ADDRESS, action=Action.REMOVE, subject=Subject.NODE, name="ns1", why="x"),
+            "- node ns1  lab.yaml:7:3, x",
+        ),
+    ],
+)
+def test_a_change_in_a_line(change: Change, line: str) -> None:
+    """The place alone says that the lab asks for it."""
+    (told,) = lines([change])
+    assert told.plain == line
+
+
+def test_reasons_stand_in_a_column() -> None:
+    """Of the widest, but one that is very long does not push the others away."""
+    short, long = replace(ADDRESS, name="a"), replace(ADDRESS, name="a" * 90)
+    told = [one.plain for one in lines([short, MTU])]
+    assert {one.index("  ") > 0 for one in told} == {True}
+    assert [one.rindex("  ") for one in told] == [len("~ ns1: device e mtu 1500 → 1400")] * 2
+    first, second = (one.plain for one in lines([short, long]))
+    assert first.index("lab.yaml") == 82
+    assert second.endswith(f"{'a' * 90}  lab.yaml:7:3")
+    assert list(lines([])) == []
+
+
+def test_how_many() -> None:
+    """In the order create, change, remove; what there is none of is not told."""
+    gone = replace(ADDRESS, action=Action.REMOVE)
+    assert summary([MTU, ADDRESS, gone, ADDRESS]) == "2 to create, 1 to change, 1 to remove"
+    assert summary([gone], done=True) == "1 removed"
+    assert summary([]) == "nothing to change"
