@@ -15,6 +15,7 @@ from hopscope.errors import CannotError, HopscopeError, UsageError
 from hopscope.kernel import firewall
 from hopscope.kernel.apply import apply, begin
 from hopscope.kernel.interrupts import undisturbed
+from hopscope.kernel.neighbours import agreed
 from hopscope.kernel.read import read
 from hopscope.kernel.readrules import read_chains
 from hopscope.kernel.sandbox import Sandbox
@@ -211,15 +212,26 @@ class _Reconciliation:
 
     def difference(self) -> Convergence:
         """How what there is differs."""
-        return self._between(self.world())
+        return self._look()[1]
+
+    def _look(self) -> tuple[World, Convergence]:
+        """What there is, and how it differs. Where neighbours do, one look is not enough."""
+
+        def look() -> tuple[World, Convergence]:
+            world = self.world()
+            return world, self._between(world)
+
+        seen = look()
+        if any(change.subject is Subject.NEIGHBOUR for change in seen[1].changes):
+            return agreed(look, lambda one: one[1].changes)
+        return seen
 
     def _between(self, world: World) -> Convergence:
         return converge(self._plan, differences(self._wanted, world), world)
 
     def perform(self, record: Callable[[], None]) -> tuple[Change, ...]:
         """Round by round; on any failure, back to what there was."""
-        world = self.world()
-        first = self._between(world)
+        world, first = self._look()
         if not first.changes:
             record()
             return ()

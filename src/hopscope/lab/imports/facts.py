@@ -7,10 +7,11 @@ from typing import Final
 
 from msgspec import Struct
 
+from hopscope.kernel.neighbours import agreed
 from hopscope.kernel.read import read
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.lab.imports.told import SCRIPT, Things, things
-from hopscope.model.snapshot import NodeState
+from hopscope.model.snapshot import NodeState, Snapshot
 from hopscope.model.vocab import DevName, NodeName
 
 __all__ = ["NodeFacts", "facts_of"]
@@ -48,11 +49,16 @@ def facts_of(sandbox: Sandbox, nodes: Sequence[NodeName]) -> list[NodeFacts]:
     """All of each node, now; some nodes are asked while others are awaited."""
     waiting: deque[_Reading] = deque()
     found: list[NodeFacts] = []
-    for state in read(sandbox, nodes, rules=False).nodes:
+    snapshot = agreed(lambda: read(sandbox, nodes, rules=False), _entries)
+    for state in snapshot.nodes:
         waiting.append(_Reading(sandbox, state))
         if len(waiting) == _AT_ONCE:
             found.append(waiting.popleft().facts())
     return [*found, *(one.facts() for one in waiting)]
+
+
+def _entries(snapshot: Snapshot) -> object:
+    return [(node.name, node.neighbours) for node in snapshot.nodes]
 
 
 class _Reading:
