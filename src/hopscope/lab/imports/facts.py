@@ -50,8 +50,9 @@ def facts_of(sandbox: Sandbox, nodes: Sequence[NodeName]) -> list[NodeFacts]:
     waiting: deque[_Reading] = deque()
     found: list[NodeFacts] = []
     snapshot = agreed(lambda: read(sandbox, nodes, rules=False), _entries)
+    version = sandbox.run(nodes[0], ["iptables-save", "--version"]).stdout if nodes else b""
     for state in snapshot.nodes:
-        waiting.append(_Reading(sandbox, state))
+        waiting.append(_Reading(sandbox, state, shown=b"(nf_tables)" in version))
         if len(waiting) == _AT_ONCE:
             found.append(waiting.popleft().facts())
     return [*found, *(one.facts() for one in waiting)]
@@ -62,22 +63,26 @@ def _entries(snapshot: Snapshot) -> object:
 
 
 class _Reading:
-    """One namespace that is being asked: its programs run, each into a file of its own."""
+    """One namespace that is being asked: its programs run, each into a file of its own.
 
-    def __init__(self, sandbox: Sandbox, state: NodeState) -> None:
-        self._sandbox, self._state = sandbox, state
+    *shown*: nft lists the tables of iptables too, so that it is asked only where there are some.
+    """
+
+    def __init__(self, sandbox: Sandbox, state: NodeState, *, shown: bool) -> None:
+        self._sandbox, self._state, self._shown = sandbox, state, shown
         self._unread: list[str] = []
         self._things = self._begun(SCRIPT)
         self._files = self._begun(_FILES, own_sys=True)
         self._tables = self._listing(["nft", "list", "tables"])
-        self._four = self._listing(["iptables-save"])
-        self._six = self._listing(["ip6tables-save"])
 
     def facts(self) -> NodeFacts:
         """All of it, once they have ended."""
         files = list(_pairs(self._files()))
-        four, six = _saved(self._four()), _saved(self._six())
-        tables = (table.split()[1:] for table in self._tables().splitlines())
+        tables = [table.split()[1:] for table in self._tables().splitlines()]
+        four = six = dict[str, list[str]]()
+        if tables or self._unread or not self._shown:
+            saved = [self._listing([f"{tool}-save"]) for tool in ("iptables", "ip6tables")]
+            four, six = (_saved(one()) for one in saved)
         own = [table for table in tables if not _is_compat(table, four, six)]
         return NodeFacts(
             state=self._state,

@@ -34,12 +34,16 @@ all() {  # commands of ip with these options: by one program, as far as it tells
     done
 }
 all '-d -j' 'link show' 'address show' 'route show table all' 'rule show'
+bridges=
+case $told in
+*'"info_kind":"bridge"'*) bridges=some ;;
+'['*) ;;
+*) bridges=$(ip -o link show type bridge 2>/dev/null) ;;  # ip was not asked for all at once
+esac
 tell ip -d -j -6 rule show
 all -j 'neigh show nud permanent' 'neigh show proxy' 'nexthop show' 'maddress show'
 tell bridge -d -j fdb show
-case $(ip -o link show type bridge 2>/dev/null) in
-?*) tell bridge -j vlan show; tell bridge -j mdb show ;;
-esac
+[ -n "$bridges" ] && { tell bridge -j vlan show; tell bridge -j mdb show; }
 tell tc -j qdisc show
 seen=' '
 while read -r _ kind _ _ dev _; do
