@@ -113,3 +113,6 @@ def test_what_is_asked() -> None:
     one = nft_rule_msg(pack(nftreset.reset_rules(Family.IP, "filter", "OUTPUT")))
     one.decode()
     assert one.get_attr("NFTA_RULE_CHAIN") == "OUTPUT"
+    rules = nft_rule_msg(pack(nftreset.dump_rules(Family.IP6, "nat")))
+    rules.decode()
+    assert (rules["nfgen_family"], rules.get_attr("NFTA_RULE_TABLE")) == (10, "nat")
