@@ -12,6 +12,7 @@ BENCH ?=
 
 # these look at the machine's own network, or use it: nothing may run beside them
 ALONE := tests/e2e/life tests/e2e/test_testing.py tests/kernel/test_on_host.py \
+	tests/kernel/test_on_host_change.py \
 	$(addprefix tests/proofs/test_,beside_others.py cycles.py killed.py refusals.py)
 
 # these do no I/O: each of their lines and branches is held by a unit test
@@ -49,12 +50,12 @@ demo: $(VENV)/.runs ## run the reference lab and leave a folder that explains ev
 	@echo 'to type hopscope: export PATH="$$PWD/$(BIN):$$PATH"'
 
 .PHONY: test
-test: check ## lint, types, and every test that this machine can run
+test: lint types imports site cover ## lint, types, coverage, and every test that this machine can run
 	$(BIN)/pytest tests --ignore=tests/unit $(ALONE:%=--ignore=%) --numprocesses=auto --dist=loadfile
 	$(BIN)/pytest $(ALONE)
 
 .PHONY: check
-check: lint types imports site cover ## what needs no root: lint, types, contract, site, unit tests
+check: lint types imports site unit ## what needs no root: lint, types, contract, site, unit tests
 
 .PHONY: lint
 lint: $(VENV)/.tests ## ruff: rules and format
@@ -88,7 +89,7 @@ e2e: $(VENV)/.tests ## the command as a subprocess
 
 .PHONY: proofs
 proofs: $(VENV)/.tests ## the promises of docs/promises.md at their full size, which takes long
-	HOPSCOPE_PROOFS=full $(BIN)/pytest tests/unit tests/proofs tests/kernel/test_any_network.py
+	HOPSCOPE_PROOFS=full $(BIN)/pytest tests/unit tests/proofs tests/kernel/test_any_network.py tests/kernel/test_on_host_change.py
 
 .PHONY: coverage
 coverage: $(VENV)/.tests ## branch coverage of the unit tests

@@ -121,3 +121,40 @@ def test_up_fails_with_what_the_process_said(hopscope: Any, tmp_path: Path) -> N
     )
     assert "bad" not in hopscope("ls").stdout
     assert not (hopscope.state / "bad").exists()
+
+
+def test_diff_tells_of_what_has_failed_and_up_starts_it(hopscope: Any, tmp_path: Path) -> None:
+    """With the line that declares it and how it ended, and once only."""
+    path = tmp_path / "fails.yaml"
+    path.write_text("name: fails\nnodes:\n  a: {run: [sleep 86110, sleep 86111]}\n")
+    name = hopscope.up(str(path), "fails")
+    hopscope("exec", name, "a", "--", "pkill", "-KILL", "-f", "sleep 86111")
+    wait_until(lambda: "exited" in hopscope("ps", name).stdout, "its end", within=20)
+    line = f"~ a: process sleep-2 state exited → running  {path}:3:26, killed by signal 9\n"
+    for command in (("diff", name), ("plan", str(path), "--name", name)):
+        assert hopscope(*command).stdout.startswith(line)
+    done = hopscope("up", str(path), "--name", name)
+    assert (done.returncode, done.stdout.splitlines()[0] + "\n") == (0, line)
+    assert hopscope("diff", name).returncode == 0
+    states = [line.split()[0::3][:2] for line in hopscope("ps", name).stdout.splitlines()[1:]]
+    assert states == [["a/sleep", "running:"], ["a/sleep-2", "running:"]]
+    hopscope("down", name)
+
+
+def test_what_a_process_says_when_the_lab_is_taken_down_is_heard(
+    hopscope: Any, tmp_path: Path
+) -> None:
+    """It is asked to end, and the follower hears its last words before the lab is gone."""
+    path = tmp_path / "polite.yaml"
+    script = "trap 'echo bye; exit' TERM; echo ready; while :; do sleep 0.05; done"
+    path.write_text(
+        "name: polite\nnodes:\n  a:\n    run:\n      name: it\n      ready: {log: ready}\n"
+        f'      command: [sh, -c, "{script}"]\n'
+    )
+    name = hopscope.up(str(path), "polite")
+    follower = hopscope.start("logs", name, "-f")
+    assert follower.stdout.readline() == "ready\n"
+    assert hopscope("down", name).stdout == "polite is down\n"
+    said, told = follower.communicate(timeout=10)
+    assert said.splitlines()[-1] == "bye"  # before, its shell tells of its sleep's end
+    assert told == "hopscope: lab 'polite' has ended\n"

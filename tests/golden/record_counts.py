@@ -20,6 +20,21 @@ add chain inet watched out { type filter hook output priority 0; }
 add rule inet watched out icmp type echo-request counter
 add rule inet watched out icmp type echo-request accept
 """
+MADE = """
+add table ip security
+add chain ip security INPUT { type filter hook input priority 50; }
+add chain ip security FORWARD { type filter hook forward priority 150; }
+add chain ip security early { type filter hook prerouting priority -10; }
+add chain ip security part
+add rule ip security part quota over 25 mbytes counter drop
+add table ip nat
+add chain ip nat PREROUTING { type nat hook prerouting priority -100; }
+add chain ip nat POSTROUTING { type nat hook postrouting priority 100; }
+add rule ip nat POSTROUTING counter
+add table ip mangle
+add chain ip mangle OUTPUT { type route hook output priority -150; }
+"""
+"""By nft, in tables of names that iptables has: as it would make them, and not."""
 IPTABLES = """
 *filter
 :OUTPUT ACCEPT [0:0]
@@ -47,6 +62,11 @@ def main(folder: Path) -> None:
         told["zeroed"] = _ask(lab, nft.dump_rules(), nft.get_generation())
         lab.add_rules("iptables", NODE, "-A OUTPUT -p udp")
         told["changed"] = _ask(lab, nft.dump_rules(), nft.get_generation())
+        lab.run(NODE, ["nft", "flush", "ruleset"])
+        lab.run(NODE, ["nft", "-f", "-"], MADE.encode())
+        told["made chains"] = _ask(lab, nftreset.dump_chains(Family.IP))
+        for table in ("security", "nat"):
+            told[f"made {table}"] = _ask(lab, nftreset.dump_rules(Family.IP, table))
     path = folder / f"counts-{release}.json"
     path.write_text(json.dumps({"kernel": release, "answers": told}, indent=1) + "\n")
 

@@ -123,6 +123,28 @@ def test_a_refusal_at_each_operation_leaves_nothing(
         pass
 
 
+@pytest.mark.parametrize("kind", [SpecError, KernelError], ids=["in a file", "in Python"])
+@pytest.mark.parametrize("key", ["all/accept_dad", "br0/disable_ipv6"])
+def test_a_refused_sysctl_that_nobody_wrote_is_told_as_such(
+    records: Path, spec: LabSpec, monkeypatch: pytest.MonkeyPatch, key: str, kind: type[Exception]
+) -> None:
+    """As where /proc/sys is read only: no line is at fault, and it is for something."""
+    path = f"net/ipv6/conf/{key}"
+    place = spec.nodes[0].place if kind is SpecError else None
+    implied = ops.SetSysctl(node=HOST, path=path, value="x", implied=True, place=place)
+    whole = compile_lab(spec)
+    made = next(n for n, op in enumerate(whole.ops) if isinstance(op, ops.SetUp))
+    at = 1 if key.startswith("all") else made
+    plan = replace(whole, ops=(*whole.ops[:at], implied, *whole.ops[at:]))
+    monkeypatch.setattr("hopscope.lab.running.compile_lab", lambda *_, **__: plan)
+    with pytest.raises(kind) as raised:
+        RunningLab.start(spec, LAB)
+    told = str(raised.value)
+    assert "Invalid argument" in told
+    assert "; no line asks for this: hopscope sets it so that " in told
+    assert gone()
+
+
 def test_one_that_is_lost_is_ended(records: Path, spec: LabSpec) -> None:
     """As when an interruption comes between its making and its being assigned."""
     pid = RunningLab.start(spec, LAB).sandbox.pid

@@ -6,7 +6,8 @@ import pytest
 
 from hopscope.errors import CannotError, KernelError, Place, SpecError, ToolError
 from hopscope.kernel import sandbox as sandboxes
-from hopscope.kernel.firewall import add_iptables, add_nft, restore_form, zero, zero_marked
+from hopscope.kernel.firewall import add_iptables, add_nft, restore_form, zero
+from hopscope.kernel.marked import zero_marked
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.vocab import Family, NodeName
 from hopscope.wire import nft, nftreset
@@ -151,6 +152,68 @@ def test_an_older_kernel_has_the_tool_zero(ns1: Sandbox, monkeypatch: pytest.Mon
     """It refuses the message."""
     _counted(ns1)
     unknown = Message(10 << 8 | 250, 0, bytes(4))
-    monkeypatch.setattr(nftreset, "reset_rules", lambda _family, _table: unknown)
+    monkeypatch.setattr(nftreset, "reset_rules", lambda *_which: unknown)
     zero(ns1, NS1)
     assert all(line.startswith("[0:0]") for line in saved(ns1).splitlines() if "-A " in line)
+
+
+HAND_MADE = {
+    "another chain at a hook": (
+        "table ip filter {\n"
+        "chain mine { type filter hook input priority 0; }\n"
+        "chain INPUT { type filter hook input priority 0; }\n"
+        "chain FORWARD { type filter hook forward priority 5; }\n"
+        "chain side { }\n"
+        "}\n"
+        "add rule ip filter mine ip saddr 192.0.2.1 counter packets 1 bytes 10\n"
+        "add rule ip filter INPUT ip saddr 192.0.2.1 counter packets 2 bytes 20\n"
+        "add rule ip filter FORWARD ip saddr 192.0.2.1 counter packets 3 bytes 30\n"
+        "add rule ip filter side ip saddr 192.0.2.1 counter packets 4 bytes 40\n"
+    ),
+    "a quota": (
+        "table ip filter {\n"
+        "chain INPUT { type filter hook input priority 0; }\n"
+        "}\n"
+        "add rule ip filter INPUT ip saddr 192.0.2.1 counter packets 2 bytes 20\n"
+        "add rule ip filter INPUT quota over 100 bytes used 50 bytes drop\n"
+    ),
+    "as iptables makes it": (
+        "table ip filter {\n"
+        "chain INPUT { type filter hook input priority 0; }\n"
+        "}\n"
+        "add rule ip filter INPUT ip saddr 192.0.2.1 counter packets 2 bytes 20\n"
+    ),
+}
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("script", HAND_MADE.values(), ids=HAND_MADE)
+def test_of_a_table_that_nft_made_is_zeroed_what_iptables_zeroes(ns1: Sandbox, script: str) -> None:
+    """Side by side: the tool in one node, ours in the other."""
+    host = NodeName("host")
+    for node in (NS1, host):
+        add_nft(ns1, node, script)
+    zero(ns1, NS1)
+    assert ns1.run(host, ["iptables", "-Z"]).code == 0
+    ours, theirs = (ns1.run(node, ["nft", "list", "ruleset"]).stdout for node in (NS1, host))
+    assert ours == theirs
+    assert b"packets 2 bytes 20" not in ours
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("tool", ["iptables", "ip6tables"])
+@pytest.mark.parametrize("table", ["raw", "mangle", "nat", "filter", "security"])
+def test_every_chain_of_every_table_is_zeroed(ns1: Sandbox, table: str, tool: str) -> None:
+    made = {
+        "raw": ["PREROUTING", "OUTPUT"],
+        "mangle": ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"],
+        "nat": ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"],
+    }
+    chains = ["own", *made.get(table, ["INPUT", "FORWARD", "OUTPUT"])]
+    lines = [f"-t {table} -A {chain} -c 1 10" for chain in chains]
+    add_iptables(ns1, NS1, tool, [f"-t {table} -N own", *lines])
+    zero(ns1, NS1)
+    text = ns1.run(NS1, [f"{tool}-save", "-c"]).stdout.decode()
+    assert [line for line in text.splitlines() if " -A " in line] == [
+        f"[0:0] -A {chain}" for chain in (*chains[1:], "own")
+    ]

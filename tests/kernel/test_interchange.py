@@ -65,6 +65,7 @@ def test_a_built_in_lab_comes_back_from_its_script(name: str) -> None:
     assert built(parse(text, name)) == built(lab)
 
 
+@pytest.mark.timeout(300)  # twelve labs, each built five times: a minute on a busy machine
 @given(random_labs())
 @settings(
     max_examples=12,

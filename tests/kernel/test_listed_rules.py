@@ -1,14 +1,22 @@
 """Rules that were listed before are not listed again, and are told as they are now all the same."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hopscope.kernel.firewall import add_nft
+from hopscope.kernel.protocol import Kernel
+from hopscope.kernel.read import read
+from hopscope.kernel.readrules import read_chains
 from hopscope.kernel.sandbox import Sandbox
+from hopscope.lab import running
 from hopscope.lab.declare import parse
 from hopscope.lab.running import RunningLab
-from hopscope.model.snapshot import Chain
-from hopscope.model.vocab import Family
+from hopscope.lab.story import perform
+from hopscope.model.snapshot import Chain, Snapshot
+from hopscope.model.vocab import Family, NodeName
 
 pytestmark = pytest.mark.kernel
 
@@ -46,7 +54,7 @@ def test_counters_are_read_anew(records: Path, monkeypatch: pytest.MonkeyPatch) 
         before = chains(lab)
         assert lab.run("ns1", ["ping", "-c2", "-i0.01", "10.9.0.2"]).code == 0
         with monkeypatch.context() as patch:
-            patch.setattr(Sandbox, "run", None)
+            patch.setattr(Sandbox, "running", None)
             after = chains(lab)
         assert before != after
         assert after == anew(lab)
@@ -78,3 +86,59 @@ def test_a_change_is_noticed(records: Path, command: str) -> None:
         assert done.code == 0, done.stderr
         assert chains(lab) != before
         assert chains(lab) == anew(lab)
+
+
+STORY = """
+story:
+  - set: {ns1: {net.ipv4.ip_forward: 1}}
+  - expect: {addresses: {ns1/a: 10.9.0.1}, neighbours: {ns1: {10.9.0.2: none}}}
+  - set: {ns1: {net.ipv4.ip_forward: 0}}
+  - expect: {hits: {ns1/filter/OUTPUT: 0}}
+"""
+
+
+def test_an_expectation_reads_what_it_is_about(
+    records: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the rules, which programs list, and not other nodes; for a rule's hits all of them."""
+    asked: list[tuple[list[str], bool]] = []
+
+    def noted(kernel: Kernel, nodes: Sequence[NodeName], **how: Any) -> Snapshot:
+        asked.append((list(nodes), how.get("rules", True)))
+        return read(kernel, nodes, **how)
+
+    text = LAB + STORY
+    with RunningLab.start(parse(text, "lab.yaml"), text) as lab:
+        monkeypatch.setattr(running, "read", noted)
+        record = perform(lab)
+    assert record.held
+    assert asked[1:] == [(["ns1"], False), (["ns1", "ns2"], True)]
+
+
+def test_of_many_tables_a_few_are_listed_at_a_time(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process each, and all at once they would be too many for a machine."""
+    node, count = NodeName("ns1"), 60
+    names = [f"t{number}" for number in range(count)]
+    add_nft(sandbox, node, "".join(f"table inet {name} {{ chain c {{ }}\n}}\n" for name in names))
+    real = sandbox.running
+    at_once: list[int] = [0]
+    most: list[int] = []
+
+    def counted(*what: Any) -> Callable[[], object]:
+        wait = real(*what)
+        at_once[0] += 1
+        most.append(at_once[0])
+
+        def ended() -> object:
+            at_once[0] -= 1
+            return wait()
+
+        return ended
+
+    monkeypatch.setattr(sandbox, "running", counted)
+    found, unread = read_chains(sandbox, node)
+    assert unread == ()
+    assert [chain.table for chain in found] == names
+    assert 1 < max(most) <= 8

@@ -19,6 +19,7 @@ from hopscope.errors import HopscopeError
 from hopscope.kernel.host import HostChanges
 from hopscope.lab.declare import parse
 from hopscope.lab.running import RunningLab
+from hopscope.model.vocab import DevName
 from hopscope.plan import ops
 from hopscope.plan.compile import compile_lab
 from hoststate import look, settled
@@ -102,7 +103,7 @@ def test_each_refusal_is_rolled_back(tmp_path: Path) -> None:
 
 def test_rules_are_taken_back_as_they_were_given() -> None:
     """The comment before the target; no number when one is deleted; the table kept."""
-    changes = HostChanges(lab="x", boot="", devices=[], index=1)
+    changes = HostChanges(lab="x", boot="", devices={DevName("d"): 1 << 20})
     given = [
         "-t nat -I POSTROUTING 1 -s 10.0.0.0/8 -j MASQUERADE",
         "-A FORWARD -p icmp -j LOG --log-prefix 'a b-'",

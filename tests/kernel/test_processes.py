@@ -163,9 +163,10 @@ def test_output_is_kept_within_bounds() -> None:
         assert [int(line) for line in lines[1:-1]] == list(range(20002 - len(lines[1:]), 20001))
 
 
-def test_a_killed_holder_leaves_no_process() -> None:
-    """Neither one that left its session: the kernel ends all of the lab."""
-    script = "setsid sleep 86007 & echo started; sleep 86008"
+def test_a_killed_holder_leaves_no_process(tmp_path: Path) -> None:
+    """Neither one that left its session: the kernel ends all of the lab, and asks nobody."""
+    asked = tmp_path / "asked"
+    script = f"trap 'echo x >{asked}' TERM; setsid sleep 86007 & echo started; sleep 86008"
     lab = web(shell(script, ready={"log": "started"}, restart="always")).up()
     try:
         holder = lab.sandbox.pid
@@ -175,6 +176,7 @@ def test_a_killed_holder_leaves_no_process() -> None:
         os.kill(holder, signal.SIGKILL)
         wait_until(lambda: living(namespace) == [], "the end of all", within=5)
         wait_until(lambda: "web" in state.left_behind(), "the lock's end", within=5)
+        assert not asked.exists()
     finally:
         lab.down()
 
@@ -228,4 +230,55 @@ def test_a_change_that_fails_leads_back() -> None:
             "b/sleep": "86012",
         }
         assert lab.nodes == ("a", "b")
+        assert lab.differences().changes == ()
+
+
+def test_one_that_has_failed_is_started_again() -> None:
+    """What stands differs from what is declared, until the same is declared again."""
+    text = LAB.replace("sleep 86012", "sh -c 'exec sleep 86012'")
+    with Lab.from_text(text).up() as lab:
+        assert lab.differences().changes == ()
+        before = {str(one): one.pid for one in lab.processes()}
+        lab.run("b", ["kill", "-9", str(before["b/sh"])])
+        wait_until(lambda: bool(lab.differences().changes), "its end to be seen", within=15)
+        (found,) = lab.differences().changes
+        assert (found.before, found.after) == ("exited", "running")
+        assert (found.why, found.place and found.place.line) == ("killed by signal 9", 4)
+        assert lab.change(lab.spec, text) == (found,)
+        after = {str(one): one for one in lab.processes()}
+        assert after["b/sh"].phase is ProcessPhase.RUNNING
+        assert {name: after[name].pid for name in ("a/sleep", "a/other")} == {
+            name: before[name] for name in ("a/sleep", "a/other")
+        }
+        assert lab.change(lab.spec, text) == ()
+
+
+def test_one_that_fails_again_fails_the_change(tmp_path: Path) -> None:
+    """With what it printed; and it stays as it is, while what did not fail goes on."""
+    flag = tmp_path / "flag"
+    flag.touch()
+    script = f"test -e {flag} && echo started && exec sleep 86015; echo no flag; exit 6"
+    with web(shell(script, ready={"log": "started"}), "sleep 86016").up() as lab:
+        flag.unlink()
+        lab.run("web", ["kill", str(lab.processes()[0].pid)])
+        wait_until(lambda: bool(lab.differences().changes), "its end to be seen", within=15)
+        text = lab.file.source
+        with pytest.raises(NotReadyError, match=r"web/it ended before it was ready: exit status 6"):
+            lab.change(lab.spec, text)
+        ended, other = lab.processes()
+        assert (ended.phase, ended.code, other.phase) == (
+            ProcessPhase.EXITED,
+            6,
+            ProcessPhase.RUNNING,
+        )
+        assert [one.why for one in lab.differences().changes] == ["exit status 6"]
+        flag.touch()
+        assert len(lab.change(lab.spec, text)) == 1
+        assert lab.differences().changes == ()
+
+
+def test_what_ends_with_success_is_as_declared() -> None:
+    """It did what it was for; or it left a daemon behind, which must not run twice."""
+    with web(shell("exit 0")).up() as lab:
+        until(lab, lambda one: one.phase is ProcessPhase.EXITED, "its end")
         assert lab.differences().changes == ()

@@ -151,7 +151,8 @@ def test_few_things_are_done(records: Path) -> None:
     more = OLD.replace("veth2a: 10.244.1.4/24", "veth2a: [10.244.1.4/24, 10.244.1.5/24]")
     with standing(OLD) as lab:
         planned = lab.differences(declared(more))
-        assert planned.operations == 1
+        plans = (planned.removal, planned.making, planned.letting_go)
+        assert sum(len(plan.ops) for plan in plans) == 1
         assert become(lab, more) == [(Action.CREATE, Subject.ADDRESS, "10.244.1.5/24 on veth2a")]
 
 
@@ -233,8 +234,20 @@ def test_a_rule_that_is_refused_touches_nothing(records: Path) -> None:
 def test_the_labs_own_namespace_stays(records: Path) -> None:
     with standing(OLD) as lab:
         alone = "name: lab\nnodes:\n  ns1: {}\n"
-        with pytest.raises(UsageError, match="the node 'host' is the lab's own namespace"):
+        with pytest.raises(UsageError, match=r"'host' cannot be removed while .* down lab, and up"):
             lab.change(declared(alone), alone)
+
+
+def test_a_node_host_that_was_added_is_a_node_as_any(records: Path) -> None:
+    """It is not the sandbox's own namespace, and may go as it came, and come again."""
+    alone = "name: lab\nnodes:\n  ns1: {addresses: {lo: 10.7.7.7/32}}\n"
+    with standing(alone) as lab:
+        before = lab.snapshot()
+        for _ in range(2):
+            assert ("create", "node", "host") in become(lab, OLD)
+            assert ("remove", "node", "host") in become(lab, alone)
+        assert essence(lab.snapshot()) == essence(before)
+        assert lab.differences().changes == ()
 
 
 def test_a_lab_of_another_process_that_ends_with_it_is_left_alone(records: Path) -> None:

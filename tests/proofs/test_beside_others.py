@@ -49,7 +49,15 @@ story:
   - ping: {from: hs1, to: hs2, expect: {reply: true}}
   - ping: {from: hs1, to: host, expect: {reply: true}}
 """
-OURS: Final = re.compile(r"\bhs0br\b|\bhs[12]b\b|hopscope|\b10\.244\.72\.")
+CHANGED: Final = (
+    LAB.replace("{hs0br: {}}", "{hs0br: {stp: true}, hs9br: {}}")
+    .replace("-A FORWARD -i hs0br", "-I FORWARD -i hs9br")
+    .replace("[hs2:hs2a, host:hs2b@hs0br]", "[hs3:hs3a, host:hs2b@hs9br]")
+    .replace("hs2: {addresses: {hs2a: 10.244.72.4/24}}", "hs3: {addresses: {hs3a: 10.244.72.6/24}}")
+    .partition("story:")[0]
+)
+"""What the lab becomes while it stands."""
+OURS: Final = re.compile(r"\bhs[09]br\b|\bhs[12]b\b|hopscope|\b10\.244\.72\.")
 HAND: Final = """
 ip link add hand0 type bridge stp_state 1 forward_delay 200 max_age 600
 ip address add 10.99.0.1/24 dev hand0
@@ -156,15 +164,21 @@ def _down(hopscope: Hopscope, host: Host) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def _holder(hopscope: Hopscope) -> int:
+    found: int = json.loads((hopscope.state / "beside" / "lab.json").read_text())["pid"]
+    return found
+
+
 def _kill_holder(hopscope: Hopscope, host: Host) -> None:
     """The guardian restores the host."""
-    os.kill(json.loads((hopscope.state / "beside" / "lab.json").read_text())["pid"], signal.SIGKILL)
+    os.kill(_holder(hopscope), signal.SIGKILL)
     wait_until(lambda: not processes(hopscope.state), "the guardian to end", within=30)
 
 
 def _kill_all(hopscope: Hopscope, host: Host) -> None:
     """Then the next command restores it."""
-    for pid in sorted(map(int, processes(hopscope.state))):  # the guardian is older
+    holder = _holder(hopscope)
+    for pid in sorted(map(int, processes(hopscope.state)), key=lambda pid: pid == holder):
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not processes(hopscope.state), "their end", within=10)
     _down(hopscope, host)
@@ -175,18 +189,19 @@ ENDS: Final[tuple[Callable[[Hopscope, Host], None], ...]] = (_down, _kill_holder
 
 @pytest.mark.parametrize("hopscope", ["as-we-are"], indirect=True)
 def test_theirs_is_as_before(hopscope: Hopscope, host: Host, tmp_path: Path, tell: Tell) -> None:
-    """Before, while a lab stands, and afterwards, however it ends: byte by byte."""
+    """Before, while a lab stands and changes, and afterwards, however it ends: byte by byte."""
     file = tmp_path / "beside.yaml"
-    file.write_text(LAB)
     chance = random.Random(SEED)  # noqa: S311 - to be repeated
     wait_until(host.settled, "their links to settle", within=30)
     everything, theirs = host.all(), host.theirs()
     assert any("hand0" in line for line in theirs["links"])
     for _ in range(ROUNDS):
-        done = hopscope("up", str(file), "--on-host", before=host.inside)
-        assert done.returncode == 0, done.stderr
-        assert changed(theirs, host.theirs()) == [], f"seed {SEED}"
-        assert host.speaks()
+        for text in (LAB, CHANGED):
+            file.write_text(text)
+            done = hopscope("up", str(file), "--on-host", before=host.inside)
+            assert done.returncode == 0, done.stderr
+            assert changed(theirs, host.theirs()) == [], f"seed {SEED}"
+            assert host.speaks()
         end = chance.choice(ENDS)
         end(hopscope, host)
         left = settled(everything, host.all)
@@ -195,11 +210,12 @@ def test_theirs_is_as_before(hopscope: Hopscope, host: Host, tmp_path: Path, tel
             f"{chr(10).join(found)} seed {SEED}: {end.__name__}"
         )
         assert host.speaks()
+    file.write_text(LAB)
     out = str(tmp_path / "out")
     done = hopscope("run", str(file), "-q", "--on-host", "--out", out, before=host.inside)
     assert done.returncode == 0, done.stdout + done.stderr
     assert changed(theirs, host.theirs()) == []
-    tell(f"{ROUNDS} times up and down beside {host}")
+    tell(f"{ROUNDS} times up, changed and down beside {host}")
 
 
 @pytest.mark.parametrize("hopscope", ["as-we-are"], indirect=True)

@@ -70,7 +70,7 @@ class Step(Struct, frozen=True):
             case ops.SetSysctl() | ops.AddRoute():  # of those the kernel says no more
                 return str(self.op), os.strerror(errno.EINVAL)
             case _:
-                return str(self.op), os.strerror(errno.EINVAL), "header length"
+                return str(self.op), os.strerror(errno.EINVAL), "header"
 
     @property
     def places(self) -> tuple[Any, ...]:

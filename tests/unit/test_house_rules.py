@@ -21,6 +21,16 @@ LONG_FILES: Final[Mapping[str, str]] = {
 }
 """Module → why it may be longer."""
 
+PACKAGES: Final = frozenset({"hopscope", "wire.packet"})
+"""Modules that offer others' names, which is no use of them."""
+
+UNUSED: Final[Mapping[str, str]] = {
+    "pytest_plugin.pytest_addoption": "pytest calls it",
+    "pytest_plugin.pytest_configure": "pytest calls it",
+    "pytest_plugin.pytest_runtest_makereport": "pytest calls it",
+}
+"""Function or class → who uses it, though nothing in the package does."""
+
 UNLISTED: Final[Mapping[str, str]] = {
     "render.phrases": "its functions are offered by name, as FILTERS",
     "kernel.holder": "it runs as a program of its own; only its protocol is offered",
@@ -90,6 +100,20 @@ class Module:
                 }
         return found
 
+    def wanted(self) -> Iterator[str]:
+        """Every name that it uses: its own but not where it is defined, others', a module's."""
+        for top in self.tree.body:
+            own = getattr(top, "name", None)
+            for node in ast.walk(top):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id != own:
+                    yield node.id
+                elif isinstance(node, ast.Attribute):
+                    yield node.attr
+                elif isinstance(node, ast.ImportFrom):
+                    yield from (alias.name for alias in node.names if str(self) not in PACKAGES)
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield from re.findall(r"^\w+\.(\w+)$", node.value)  # a command's function
+
     def functions(self) -> Iterator[tuple[str, int]]:
         """Each function and the lines of its body, without the docstring."""
         for node in ast.walk(self.tree):
@@ -143,6 +167,15 @@ def test_only_what_is_offered_is_taken(module: Module) -> None:
             continue  # a module of a package
         there = BY_NAME[source]
         assert name in (there.offered or ()), f"{source} does not offer {name}"
+
+
+def test_what_is_made_is_used() -> None:
+    """By the package itself: what only its own test uses is no part of it."""
+    wanted = {name for module in MODULES for name in module.wanted()}
+    offered = set(BY_NAME["hopscope"].offered or ())
+    made = {f"{module}.{name}" for module in MODULES for name in module.made}
+    unused = {name for name in made if name.rpartition(".")[2] not in wanted | offered}
+    assert unused == set(UNUSED)
 
 
 @each_module

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hopscope.lab.running import RunningLab
     from hopscope.model.change import Change
     from hopscope.model.lab import LabSpec
 
@@ -38,18 +39,20 @@ def diff(name: str, *, json: bool) -> NoReturn:
     from hopscope.errors import ExitCode
     from hopscope.lab.running import RunningLab
 
-    found = RunningLab.attach(name).differences().changes
+    lab = RunningLab.attach(name)
+    found = lab.differences().changes
     if json:
         _print_json(name, found, up=True)
     else:
         _print(found)
         same = f"{name} is as declared\n"
-        sys.stdout.write(f"{name}: {_summary(found)} by hopscope up\n" if found else same)
+        by = "hopscope up --on-host" if lab.on_host else "hopscope up"
+        sys.stdout.write(f"{name}: {_summary(found)} by {by}\n" if found else same)
     sys.exit(ExitCode.EXPECTATION_FAILED if found else ExitCode.OK)
 
 
-def change(spec: "LabSpec", source: str, name: str, *, quiet: bool) -> None:
-    """A lab that is up becomes what is declared now."""
+def change(spec: "LabSpec", source: str, name: str, *, on_host: bool, quiet: bool) -> None:
+    """A lab that is up becomes what is declared now, where it is."""
     from hopscope.errors import LabExistsError
     from hopscope.kernel.state import running as standing
     from hopscope.lab.running import RunningLab
@@ -60,6 +63,7 @@ def change(spec: "LabSpec", source: str, name: str, *, quiet: bool) -> None:
         raise LabExistsError(name)  # it is being made, or ends with the process that made it
     running = RunningLab.attach(name)
     with running.sandbox:
+        _check_mode(running, on_host=on_host)
         try:
             done = running.change(spec, source)
         except BaseException as error:
@@ -72,6 +76,20 @@ def change(spec: "LabSpec", source: str, name: str, *, quiet: bool) -> None:
     _print(done)
     told = planned.summary(done, done=True)
     sys.stdout.write(f"{name} is up already; {told}" + (f" ({took:.0f} ms)\n" if done else "\n"))
+
+
+def _check_mode(lab: "RunningLab", *, on_host: bool) -> None:
+    """A lab does not move from a sandbox to the real host, nor back."""
+    from hopscope.errors import UsageError
+
+    if lab.on_host == on_host:
+        return
+    where, there = ("in a sandbox", "") if on_host else ("on this host", " --on-host")
+    message = (
+        f"lab {lab.name!r} stands {where}; change it there: hopscope up{there}, "
+        f"or take it down first: hopscope down {lab.name}"
+    )
+    raise UsageError(message)
 
 
 def _print(changes: "Sequence[Change]") -> None:

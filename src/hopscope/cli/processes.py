@@ -17,9 +17,9 @@ from hopscope.errors import UsageError
 from hopscope.kernel.growth import Growth
 from hopscope.kernel.processes import log_name
 from hopscope.lab.processes import folder
-from hopscope.lab.readiness import ending, output
+from hopscope.lab.readiness import output
 from hopscope.lab.standing import StandingLab
-from hopscope.model.process import ProcessPhase, ProcessState
+from hopscope.model.process import ProcessPhase, ProcessState, ending
 
 __all__ = ["logs", "ps"]
 

@@ -132,7 +132,7 @@ def up(lab: str, name: str | None, *, on_host: bool, quiet: bool) -> None:
         except LabExistsError as error:
             from hopscope.cli import changing
 
-            changing.change(spec, source.decode(), error.name, quiet=quiet)
+            changing.change(spec, source.decode(), error.name, on_host=on_host, quiet=quiet)
             return
         _leave(running, begun, quiet=quiet)
 

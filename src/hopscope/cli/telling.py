@@ -67,6 +67,7 @@ class Teller(Silent):
         self._verbose = verbose
         self._since = since
         self._said = False
+        self._folder: Path | None = None  # once it is written
 
     def __enter__(self) -> Self:
         from hopscope.lab.aside import beside
@@ -103,7 +104,11 @@ class Teller(Silent):
             lose_output(code)
         elif code and error is None:
             how = "has failed" if code == BROKEN else f"was ended (signal {-code})"
-            raise CannotError(f"the process that tells the run {how}", mend="run it again")
+            what = f"the process that tells the run {how}"
+            if self._folder is None:
+                raise CannotError(what, mend="run it again")
+            what = f"{what}; all that it would have told is in {self._folder}"
+            raise CannotError(what, mend=f"open {self._folder}/report.html, or run it again")
 
     def performed(
         self, running: "RunningLab", *, promiscuous: bool, finished: "Callable[[Record], None]"
@@ -133,6 +138,7 @@ class Teller(Silent):
         """Their paths."""
         from hopscope.cli.voice import Written
 
+        self._folder = paths[0].parent
         self._say(Written(tuple(map(os.fsencode, paths))))
 
     def _say(self, said: "Said") -> None:

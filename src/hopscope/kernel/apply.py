@@ -13,6 +13,7 @@ from hopscope.kernel.operation import await_operation
 from hopscope.kernel.order import soonest
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.vocab import DevRef, NodeName
+from hopscope.plan.implied import purpose
 from hopscope.plan.ops import (
     AddMacvlan,
     AddRules,
@@ -23,6 +24,7 @@ from hopscope.plan.ops import (
     Op,
     Plan,
     RemoveNodes,
+    RemoveRules,
     ResetRules,
     SetSysctl,
 )
@@ -35,7 +37,9 @@ Progress = Callable[[int, int], None]
 _AT_ONCE: Final = 32
 """Operations that are told to the kernel before the next are put into messages."""
 
-_BY_ITSELF: Final = (MakeNodes, RemoveNodes, SetSysctl, AddRules, ResetRules, AddTap)
+_BY_ITSELF: Final = (
+    *(MakeNodes, RemoveNodes, SetSysctl, AddRules, RemoveRules, ResetRules, AddTap),
+)
 """Operations that are no netlink messages: what stands before them is done before them."""
 
 
@@ -84,6 +88,8 @@ def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _a
             case RemoveNodes():
                 gone = [op for op in group if isinstance(op, RemoveNodes)]
                 sandbox.remove_nodes([name for op in gone for name in op.names])
+            case RemoveRules(node=node, tool=tool, lines=lines):
+                add_iptables(sandbox, node, tool, lines)
             case ResetRules(node=node):
                 reset(sandbox, node)
             case _:
@@ -112,7 +118,7 @@ def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:
                 return "nodes", ""
             case SetSysctl():
                 return "sysctl", ""
-            case AddRules() | ResetRules():
+            case AddRules() | RemoveRules() | ResetRules():
                 return f"rules {id(op)}", op.node
             case AddTap():
                 return "taps", op.node
@@ -128,7 +134,7 @@ def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:
 def _spoken_to(op: Op) -> tuple[NodeName, ...]:
     """The nodes whose netlink socket, or namespace, an operation needs."""
     match op:
-        case MakeNodes() | RemoveNodes() | SetSysctl() | AddRules() | ResetRules():
+        case MakeNodes() | RemoveNodes() | SetSysctl() | AddRules() | RemoveRules() | ResetRules():
             return ()
         case AddVeth(near=near, far=far):
             return near.ref.node, far.ref.node
@@ -150,10 +156,14 @@ def _set_sysctls(ops: Sequence[SetSysctl], sandbox: Sandbox) -> None:
 
 
 def _blame_sysctl(error: KernelError, ops: Sequence[SetSysctl]) -> None:
-    """Unless nobody's line asked for it: what the error says is all that there is to say."""
+    """The line that asked for it; or, if none did, the node's, and what it is set for."""
     refused = ops[error.index or 0]
+    why = purpose(refused)
+    hint = f"no line asks for this: hopscope sets it {why}" if why else ""
     if refused.place is not None:
-        _blame(error, refused)
+        _blame(error, refused, hint)
+    if hint:
+        error.args = (f"{error}; {hint}",)
 
 
 def _add_rules(op: AddRules, sandbox: Sandbox) -> None:
@@ -183,7 +193,7 @@ def _send(plan: Plan, ops: Sequence[Op], sandbox: Sandbox) -> None:
         raise
 
 
-def _blame(error: KernelError, op: Op) -> None:
+def _blame(error: KernelError, op: Op, hint: str = "") -> None:
     """Say which line of the lab asked for it; a line in a lab file makes it that file's error."""
     doing = str(op)
     if (found := obstacle(op, error.code)) is not None:
@@ -192,7 +202,7 @@ def _blame(error: KernelError, op: Op) -> None:
         said = f" ({error.said})" if error.said else ""
         message = f"{doing}: the kernel says: {os.strerror(error.code)}{said}"
         raise SpecError(
-            [Problem(place=op.place, rule="refused-by-kernel", message=message)]
+            [Problem(place=op.place, rule="refused-by-kernel", message=message, hint=hint)]
         ) from error
     error.doing = doing
     error.args = (f"{doing}: {error}",)

@@ -16,7 +16,7 @@ from hopscope.wire.netlink import NETLINK_NETFILTER
 from hopscope.wire.nft import OUR_PREFIX
 from hopscope.wire.ruleset import IPTABLES_TABLES
 
-__all__ = ["add_iptables", "add_nft", "reset", "restore_form", "saved", "zero", "zero_marked"]
+__all__ = ["add_iptables", "add_nft", "complaint", "reset", "restore_form", "saved", "zero"]
 
 PACKAGE = {"iptables": "iptables", "ip6tables": "iptables", "nft": "nftables"}
 
@@ -36,7 +36,7 @@ def add_iptables(
     done = kernel.run(node, [f"{tool}-restore", "--noflush", "-w", "5"], text.encode())
     if done.code == 0:
         return
-    said = _said(tool, node, done)
+    said = complaint(tool, node, done)
     match = re.search(r"line:? (\d+)", said)
     number = _refused(said, int(match.group(1)), origin, lines) if match else None
     if number is not None and number < len(places) and (place := places[number]):
@@ -52,7 +52,7 @@ def add_nft(kernel: Kernel, node: NodeName, script: str, place: Place | None = N
     done = kernel.run(node, ["nft", "-f", "-"], script.encode())
     if done.code == 0:
         return
-    said = _said("nft", node, done)
+    said = complaint("nft", node, done)
     if place is not None:
         raise SpecError(
             [Problem(place=place, rule="refused-rule", message=f"nft refuses this: {said}")]
@@ -116,7 +116,7 @@ def zero(kernel: Kernel, node: NodeName) -> None:
             text = "".join(f"*{name}\n-Z\nCOMMIT\n" for name in left)
             done = kernel.run(node, [f"{tool}-restore", "--noflush", "-w", "5"], text.encode())
             if done.code and b"incompatible" not in done.stderr:  # nft's own, of that name
-                raise ToolError(tool, f"{node}: zeroing counters", _said(tool, node, done))
+                raise ToolError(tool, f"{node}: zeroing counters", complaint(tool, node, done))
 
 
 def _reset(kernel: Kernel, node: NodeName, family: Family, table: str) -> bool:
@@ -125,28 +125,15 @@ def _reset(kernel: Kernel, node: NodeName, family: Family, table: str) -> bool:
         chains = kernel.ask(node, nftreset.dump_chains(family), bus=NETLINK_NETFILTER)
         if nftreset.counts_policies(chains, table):
             return False
-        kernel.ask(node, nftreset.reset_rules(family, table), bus=NETLINK_NETFILTER)
+        rules = kernel.ask(node, nftreset.dump_rules(family, table), bus=NETLINK_NETFILTER)
+        if nftreset.has_quota(rules):
+            return False
+        for chain in nftreset.zeroed(chains, table):
+            reset = nftreset.reset_rules(family, table, chain)
+            kernel.ask(node, reset, bus=NETLINK_NETFILTER)
     except KernelError:  # an older one
         return False
     return True
-
-
-def zero_marked(kernel: Kernel, node: NodeName, mark: str) -> None:
-    """Zero the counters of the iptables rules in *node* whose comment is *mark*, and no others."""
-    for tool in ("iptables", "ip6tables"):
-        saved = kernel.run(node, [f"{tool}-save"]).stdout.decode(errors="replace")
-        table, counts = "", dict[str, int]()
-        for line in saved.splitlines():
-            if line.startswith("*"):
-                table, counts = line[1:], {}
-            elif line.startswith("-A "):
-                chain = line.split()[1]
-                counts[chain] = counts.get(chain, 0) + 1
-                if mark in shlex.split(line):
-                    number = str(counts[chain])
-                    done = kernel.run(node, [tool, "-w", "5", "-t", table, "-Z", chain, number])
-                    if done.code:
-                        raise ToolError(tool, f"{node}: zeroing counters", _said(tool, node, done))
 
 
 def restore_form(lines: Sequence[str]) -> tuple[str, dict[int, int]]:
@@ -197,7 +184,8 @@ def _quoted(word: str) -> str:
     return f'"{escaped}"'
 
 
-def _said(tool: str, node: NodeName, done: Completed) -> str:
+def complaint(tool: str, node: NodeName, done: Completed) -> str:
+    """What a tool said that failed; CannotError when there is no such tool."""
     if done.code == 127:
         what = f"{node}: this lab has {tool} rules, and {tool} is not installed"
         raise CannotError(what, mend=f"apt-get install {PACKAGE[tool]}   (as root)")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hopscope.errors import HopscopeError
 from hopscope.kernel.host import HostChanges
-from hopscope.kernel.state import Claim
+from hopscope.kernel.state import Claim, after_changes
 
 __all__ = ["guard"]
 
@@ -27,8 +27,9 @@ def guard(pid: int, folder: str, lock: int) -> None:
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, 0)
     claimed = Claim(Path(folder), lock)
-    left = claimed.left()
     with contextlib.suppress(HopscopeError, OSError):  # the record stays for the next to try
-        if left is not None and left.undo:
-            HostChanges.load(left.undo).undo()
+        with after_changes(claimed.folder):  # one who is at it would go on behind us
+            left = claimed.left()
+            if left is not None and left.undo:
+                HostChanges.load(left.undo).undo()
         claimed.clear()

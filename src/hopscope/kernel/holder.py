@@ -1,7 +1,7 @@
 """The holder: the one small process that keeps a lab's namespaces alive, and opens things in them.
 
 Run in an interpreter of its own that sees no installed package (``python -I -S``), so it
-uses nothing but the standard library and its neighbours `letters` and `recorder`, and
+uses nothing but the standard library and its neighbours in `kernel` that say so, and
 starts in a few milliseconds.
 
 Theory of operation. The first process makes a PID namespace (and, unless it is root, a
@@ -23,16 +23,16 @@ import select
 import signal
 import socket
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from hopscope.kernel import letters
 from hopscope.kernel.becoming import become
 from hopscope.kernel.births import make
+from hopscope.kernel.client import Client
 from hopscope.kernel.confine import freeze, lock, named_namespaces
 from hopscope.kernel.emptying import empty
-from hopscope.kernel.logfile import LogFile
 from hopscope.kernel.procfiles import ProcFiles
-from hopscope.kernel.recorder import Recorder
+from hopscope.kernel.recording import Recording
 from hopscope.kernel.settle import called, isolate, settle, told
 from hopscope.kernel.syscalls import (
     CLONE_NEWNET,
@@ -93,20 +93,20 @@ class Holder:
     """PID 1 of a lab."""
 
     def __init__(self, config: dict[str, Any], control: socket.socket) -> None:
-        self.control = control
+        self.poller = select.epoll()
+        self.control = Client(control, self.poller)
         self.listener = socket.socket(fileno=config["listen"])
-        self.log = LogFile(config["log"])
+        self.recording = Recording(config["log"])
         self.names: list[str] = []
         self.home_node: str | None = None
-        self.recorded: dict[int, tuple[int, Recorder]] = {}  # descriptor → its node's
-        self.kept: set[int] = set()  # descriptors that live as long as the lab
-        self.clients: dict[int, socket.socket] = {control.fileno(): control}
-        self.children: dict[int, tuple[socket.socket, int]] = {}  # pid → who waits, request
+        self.clients = {control.fileno(): self.control}
+        self.children: dict[int, tuple[Client, int]] = {}  # pid → who waits, request
         self.processes: Any = None  # of `kernel.processes`, once there are some
         self.detached = False
         self.notes: list[str] = []
-        self.room = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (self.room[1], self.room[1]))
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        self.room = min(config["files"], most), most  # what programs may open
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         unshare(CLONE_NEWNS | CLONE_NEWUTS | (0 if config["on_host"] else CLONE_NEWNET))
         if config["confined"]:
             freeze()
@@ -137,10 +137,9 @@ class Holder:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
         self.lives = [fd for fd in (os.pidfd_open(os.getpid()), guardian) if fd >= 0]
-        self.poller = select.epoll()
-        for source in (wake_read, self.control, self.listener):
+        for source in (wake_read, self.listener):
             self.poller.register(source, select.EPOLLIN)
-        letters.send(self.control, {"ready": True, "notes": self.notes}, self.lives)
+        letters.send(self.control.channel, {"ready": True, "notes": self.notes}, self.lives)
         while True:
             for fd, _ in self.poller.poll(self.processes and self.processes.due()):
                 if fd == wake_read:
@@ -149,25 +148,31 @@ class Holder:
                     self.reap()
                 elif fd == self.listener.fileno():
                     self.welcome()
-                elif fd in self.recorded:
-                    self.drain(fd)
+                elif fd in self.recording:
+                    self.recording.drain(fd)
                 elif fd in self.clients:
                     self.answer(self.clients[fd])
                 elif self.processes is not None:
                     self.processes.heard(fd)
+            if self.processes is not None and self.processes.over():
+                self.finish()
 
     def welcome(self) -> None:
         """Another process wants to speak to us; one that left at once is no error."""
         with contextlib.suppress(OSError):
             client, _address = self.listener.accept()
-            self.clients[client.fileno()] = client
-            self.poller.register(client, select.EPOLLIN)
+            self.clients[client.fileno()] = Client(client, self.poller)
 
-    def answer(self, client: socket.socket) -> None:
+    def answer(self, client: Client) -> None:
         """Serve one request, or see that the client is gone. A bad request never ends us."""
+        if client.full:
+            client.go_on()
+            return
         try:
-            request, fds = letters.receive(client)
-        except (OSError, ValueError, IndexError):  # gone, or it does not speak as we do
+            request, fds = letters.receive(client.channel)
+        except BlockingIOError:  # what was to be read was another's, whose number it now has
+            return
+        except (OSError, ValueError, IndexError, TypeError):  # gone, or it does not speak as we do
             request, fds = {}, []
         if not request:
             self.leave(client)
@@ -180,29 +185,20 @@ class Holder:
             reply, out = {"error": errno.EINVAL, "doing": repr(error)}, []
         finally:
             for fd in fds:
-                if fd not in self.kept:
+                if fd not in self.recording.kept:
                     os.close(fd)
         if reply is not None:
-            self.reply(client, request, reply, out)
+            client.tell({"id": request.get("id", 0), **reply}, out)
 
-    def reply(
-        self, client: socket.socket, request: dict[str, Any], reply: dict[str, Any], out: list[int]
-    ) -> None:
-        """Send one answer; a client that left meanwhile is no error."""
-        with contextlib.suppress(OSError):
-            letters.send(client, {"id": request.get("id", 0), **reply}, out)
-        for fd in out:
-            os.close(fd)
-
-    def leave(self, client: socket.socket) -> None:
+    def leave(self, client: Client) -> None:
         """A client closed its end; the first one takes the lab with it, unless detached."""
         if client is self.control and not self.detached:
             os._exit(0)
-        self.poller.unregister(client)
-        del self.clients[client.fileno()]
+        del self.clients[client.channel.fileno()]
         for pid, (waiting, _) in list(self.children.items()):
             if waiting is client:
                 os.kill(pid, signal.SIGKILL)
+                del self.children[pid]
         client.close()
 
     def reap(self) -> None:
@@ -217,8 +213,8 @@ class Holder:
             if self.processes is not None:
                 self.processes.ended(pid, status)
             client, request = self.children.pop(pid, (None, 0))
-            if client is not None and client.fileno() >= 0:
-                self.reply(client, {"id": request}, {"status": status}, [])
+            if client is not None:
+                client.tell({"id": request, "status": status})
 
     def inside(self, node: str) -> contextlib.ExitStack:
         """Be in *node*'s network namespace for a while."""
@@ -252,8 +248,9 @@ class Holder:
         return {}, []
 
     def do_names(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
-        """All nodes that there ever were, as the log counts them, and what has a name now."""
-        return {"made": self.names, "there": named_namespaces(NETNS_DIR)}, []
+        """All nodes that there ever were, as the log counts them; what has a name now; our own."""
+        there = named_namespaces(NETNS_DIR)
+        return {"made": self.names, "there": there, "home": self.home_node}, []
 
     def do_adopt(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
         """Take in the namespaces that programs of the lab have named meanwhile."""
@@ -312,7 +309,7 @@ class Holder:
             make_tap(request["name"], request["index"])
         return {}, []
 
-    def do_run(self, client: socket.socket, request: dict[str, Any], fds: list[int]) -> Any:
+    def do_run(self, client: Client, request: dict[str, Any], fds: list[int]) -> Any:
         """Start a program in a node with *fds* as its input, output and errors."""
         self.children[self.launch(request, fds)] = (client, request["id"])
         return None, []
@@ -331,6 +328,7 @@ class Holder:
             from hopscope.kernel.processes import Processes  # noqa: PLC0415 - wanted by few
 
             self.processes = Processes(os.dup(fds[0]), self.launch, self.poller)
+        self.processes.quit(request["quit"])
         self.processes.stop(request["stop"])
         self.processes.start(request["start"])
         return {}, []
@@ -341,38 +339,17 @@ class Holder:
         return {"processes": self.processes.told() if self.processes else []}, []
 
     def do_record(self, _client: object, request: dict[str, Any], fds: list[int]) -> Any:
-        """Keep *fds*, and record what LOG rules do as the first of each two brings it.
-
-        The second of the two owns the table that makes the kernel report.
-        """
-        self.kept.update(fds)
-        for fd, node in zip(fds[::2], request["nodes"], strict=True):
-            os.set_blocking(fd, False)
-            self.recorded[fd] = (self.names.index(node), Recorder())
-            self.poller.register(fd, select.EPOLLIN)
+        """Record what LOG rules of these nodes do; two descriptors for each: see `Recording`."""
+        self.recording.add([self.names.index(n) for n in request["nodes"]], fds, self.poller)
         return {}, []
+
+    def do_own(self, _client: object, request: dict[str, Any], fds: list[int]) -> Any:
+        """Let go of what owns a recorded node's table, and so of that; then keep another owner."""
+        return {"recorded": self.recording.own(self.names.index(request["node"]), fds)}, []
 
     def do_flush(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
         """Record all that has arrived by now; answers the log's size."""
-        for fd in self.recorded:
-            self.drain(fd)
-        return {"size": self.log.size}, []
-
-    def drain(self, fd: int) -> None:
-        """Append what is to be kept of a node's reports. A full disk loses lines, not the lab."""
-        node, recorder = self.recorded[fd]
-        while True:
-            try:
-                data = os.read(fd, 1 << 17)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    return
-                self.log.append(node, b"")  # an overrun is recorded as an empty message
-                continue
-            for message in recorder.keep(data):
-                self.log.append(node, message)
+        return self.recording.flush(), []
 
     def do_detach(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
         """From now on live until told to stop."""
@@ -380,8 +357,15 @@ class Holder:
         return {}, []
 
     def do_stop(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
-        """End; the kernel frees everything, and what we own in nodes slowly if one by one."""
+        """End, once the processes have that are kept; at the latest after the seconds told."""
+        seconds = self.processes.end() if self.processes is not None else 0.0
+        if not seconds:
+            self.finish()
+        return {"within": seconds}, []
+
+    def finish(self) -> NoReturn:
+        """The kernel frees everything, and what we own in nodes slowly if one by one."""
         from hopscope.kernel.together import together  # noqa: PLC0415 - only now
 
-        together([functools.partial(os.close, fd) for fd in self.kept])
+        together([functools.partial(os.close, fd) for fd in self.recording.kept])
         os._exit(0)

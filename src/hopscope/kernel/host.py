@@ -13,20 +13,21 @@ import contextlib
 import errno
 import json
 import os
-import shlex
 import socket
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from msgspec import Struct, field, to_builtins
 
 from hopscope.errors import CannotError, KernelError, OwnedByOthersError, ToolError, UsageError
 from hopscope.kernel.hostlimits import check_layer3, check_sysctl, follows
+from hopscope.kernel.hosttables import FAMILIES, holding, quietly, remove_unused
+from hopscope.kernel.marks import deletions, with_mark
 from hopscope.kernel.tools import USUAL
 from hopscope.kernel.transport import Route
-from hopscope.model.lab import LabSpec
+from hopscope.model.lab import LabSpec, NodeSpec
 from hopscope.model.vocab import DevName
 from hopscope.plan.compile import HOME, alias_of, device_refs, sysctl_path
 from hopscope.wire import rtnl
@@ -36,12 +37,7 @@ __all__ = ["HostChanges", "reserve"]
 
 _SYSCTLS: Final = Path("/proc/sys")
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
-_RULE_FLAGS: Final = {"-A": "-D", "--append": "-D", "-I": "-D", "--insert": "-D"}
-_FAMILIES: Final = {"iptables": "ip", "ip6tables": "ip6"}
 _ONLY: Final = "\0hopscope-on-host"  # an abstract socket: one per network namespace
-
-Holding = dict[str, int]
-"""What a family's tables hold: ``filter``, ``filter FORWARD`` → how many things are in it."""
 
 
 def reserve() -> socket.socket:
@@ -69,8 +65,7 @@ class HostChanges(Struct, kw_only=True):
 
     lab: str
     boot: str  # of the machine; what was changed before a reboot is gone
-    devices: list[DevName]  # those that we make, in the order of their indexes
-    index: int  # of the first; nobody else chooses it
+    devices: dict[DevName, int]  # those that we make, by an index that nobody else chooses
     sysctls: dict[str, str] = field(default_factory=dict)  # path below /proc/sys → before
     rules: list[list[str]] = field(default_factory=list)  # argument lists that delete our rules
     tables: dict[str, list[str]] = field(default_factory=dict)  # tool → tables and chains before
@@ -81,47 +76,67 @@ class HostChanges(Struct, kw_only=True):
 
         Raises OwnedByOthersError naming the device, UsageError for what cannot be undone.
         """
-        if os.geteuid() != 0:
-            what = "--on-host changes the machine's own network namespace, which takes root"
-            raise CannotError(what, mend="sudo hopscope … --on-host, or leave it out")
-        if all(node.name != HOME for node in spec.nodes):
-            message = f"--on-host needs a node named {HOME!r} in the lab"
-            raise UsageError(message)
-        host = spec.node(HOME)
-        if host.nft:
-            message = (
-                "with --on-host the node 'host' takes iptables rules, not an nft script: "
-                "only single rules can be taken back exactly"
-            )
-            raise UsageError(message)
-        made = cls(
-            lab=spec.name,
-            boot=_BOOT.read_text().strip(),
-            devices=_devices(spec),
-            index=(1 << 20) + int.from_bytes(os.urandom(4)) % (1 << 29),
-        )
-        made._refuse_foreign()
-        with _route() as route:
-            check_layer3(host, made.devices, route)
-        for sysctl in host.sysctls:
-            made.remember_sysctl(sysctl_path(sysctl.key))
-        made.tables = {tool: list(_holding(tool)) for tool in _FAMILIES}
+        host = _checked(spec)
+        made = cls(lab=spec.name, boot=_BOOT.read_text().strip(), devices={})
+        made.expect(host, _devices(spec))
         return made
+
+    def revised(self, spec: LabSpec) -> Self:
+        """What there is to undo while the lab becomes that of *spec*: of both, and half-way.
+
+        Raises as `prepare`.
+        """
+        host = _checked(spec)
+        made = self.load(self.dump())
+        made.expect(host, _devices(spec))
+        return made
+
+    def settled(self, spec: LabSpec, rules: list[list[str]]) -> Self:
+        """What there is to undo when the lab is that of *spec*: all else is as it was before.
+
+        *rules*: what deletes those that it has.
+        """
+        made = self.load(self.dump())
+        declared, there = _devices(spec), {index for _name, index, _alias in _links()}
+        made.devices = {d: i for d, i in self.devices.items() if d in declared or i in there}
+        paths = [sysctl_path(sysctl.key) for sysctl in spec.node(HOME).sysctls]
+        lasting = {one for path in paths for one in (path, *follows(path))}
+        for path, value in self.sysctls.items():
+            file = _SYSCTLS / path
+            if path not in lasting and file.exists() and file.read_text().strip() == value:
+                del made.sysctls[path]
+        made.rules = rules
+        return made
+
+    def expect(self, host: NodeSpec, devices: Sequence[DevName]) -> None:
+        """Look at the host for what is wanted of it, and keep how it is."""
+        free = max(self.devices.values(), default=_some_index()) + 1
+        for dev in devices:
+            free += self.devices.setdefault(dev, free) == free
+        self._refuse_foreign(devices)
+        with _route() as route:
+            check_layer3(host, self.devices, route)
+        for sysctl in host.sysctls:
+            self.remember_sysctl(sysctl_path(sysctl.key))
+        if not self.rules:  # ours have brought none into being yet
+            self.tables = {tool: list(holding(tool)) for tool in FAMILIES}
 
     @property
     def mark(self) -> str:
         """What our devices and rules carry."""
         return alias_of(self.lab)
 
-    def _refuse_foreign(self) -> None:
-        there = {name: alias for name, _index, alias in _links()}
-        for dev in self.devices:
-            if dev in there and there[dev].startswith(alias_of("")):
-                owner = there[dev].removeprefix(alias_of(""))
+    def _refuse_foreign(self, devices: Sequence[DevName]) -> None:
+        there = {name: (index, alias) for name, index, alias in _links()}
+        for dev in devices:
+            index, alias = there.get(dev, (self.devices[dev], ""))
+            if index == self.devices[dev]:
+                continue
+            if alias.startswith(alias_of("")):
+                owner = alias.removeprefix(alias_of(""))
                 message = f"the device {dev} is that of lab {owner!r}, which stands on this host"
                 raise UsageError(message)
-            if dev in there:
-                raise OwnedByOthersError(f"the device {dev}")
+            raise OwnedByOthersError(f"the device {dev}")
 
     def remember_sysctl(self, path: str) -> None:
         """Keep what it is before we change it, and what the kernel changes along with it.
@@ -148,23 +163,8 @@ class HostChanges(Struct, kw_only=True):
                 "without nft the tables that rules bring into being on this host cannot be removed"
             )
             raise CannotError(what, mend="apt-get install nftables   (as root)")
-        marked: list[str] = []
-        for line in lines:
-            words = shlex.split(line)
-            flag = next((word for word in words if word in _RULE_FLAGS), None)
-            if flag is None:
-                message = f"with --on-host only -A and -I are allowed in the node 'host': {line!r}"
-                raise UsageError(message)
-            targets = [words.index(word) for word in ("-j", "--jump", "-g") if word in words]
-            at = min(targets, default=len(words))
-            words[at:at] = ["-m", "comment", "--comment", self.mark]
-            marked.append(shlex.join(words))
-            undo = list(words)
-            where = undo.index(flag)
-            undo[where] = _RULE_FLAGS[flag]
-            if where + 2 < len(undo) and undo[where + 2].isdigit():  # -I CHAIN NUMBER
-                del undo[where + 2]
-            self.rules.append([tool, "-w", "5", *undo])
+        marked = with_mark(lines, self.mark)
+        self.rules += deletions(tool, marked)
         return marked
 
     def dump(self) -> str:
@@ -184,7 +184,7 @@ class HostChanges(Struct, kw_only=True):
         if self.boot != _BOOT.read_text().strip():
             return
         failed: list[Exception] = []
-        for step in (self._undo_rules, self._undo_devices, self._undo_sysctls, self._undo_tables):
+        for step in (self._undo_rules, self._undo_devices, self._undo_sysctls, self.undo_tables):
             try:
                 step()
             except (KernelError, ToolError, OSError) as error:
@@ -192,19 +192,24 @@ class HostChanges(Struct, kw_only=True):
         if failed:
             raise failed[0]
 
+    def undo_tables(self) -> None:
+        """Remove the chains and tables that our rules brought into being, if nobody uses them."""
+        for tool, before in self.tables.items() if self.rules else ():
+            remove_unused(tool, before)
+
     def _undo_rules(self) -> None:
         for argv in reversed(self.rules):
-            _quietly(argv)
+            quietly(argv)
         for tool in {argv[0] for argv in self.rules}:
-            left = [line for line in _quietly([f"{tool}-save"]).splitlines() if self.mark in line]
+            left = [line for line in quietly([f"{tool}-save"]).splitlines() if self.mark in line]
             if left:
                 raise ToolError(tool, "taking back our rules on this host", f"left: {left[0]}")
 
     def _undo_devices(self) -> None:
-        ours = {dev: self.index + number for number, dev in enumerate(self.devices)}
+        ours = frozenset(self.devices.values())
         with _route() as route:
-            for name, index, alias in _links():
-                if alias == self.mark or ours.get(DevName(name)) == index:
+            for _name, index, alias in _links():
+                if alias == self.mark or index in ours:
                     try:
                         route.send([rtnl.delete_link(index)])
                     except KernelError as error:  # its other end's end may be its own
@@ -218,20 +223,32 @@ class HostChanges(Struct, kw_only=True):
             if file.exists() and file.read_text().strip() != value:
                 file.write_text(value)
 
-    def _undo_tables(self) -> None:
-        """Remove the chains and tables that our rules brought into being, if nobody uses them."""
-        if not self.rules:
-            return
-        for tool, before in self.tables.items():
-            family = _FAMILIES[tool]
-            for kind in ("chain", "table"):  # what a table holds first
-                for what, used in _holding(tool).items():
-                    if what not in before and not used and (" " in what) == (kind == "chain"):
-                        _quietly(["nft", "delete", kind, family, *what.split()])
+
+def _checked(spec: LabSpec) -> NodeSpec:
+    """The node that is the host, if all that is asked of it can be taken back."""
+    if os.geteuid() != 0:
+        what = "--on-host changes the machine's own network namespace, which takes root"
+        raise CannotError(what, mend="sudo hopscope … --on-host, or leave it out")
+    if all(node.name != HOME for node in spec.nodes):
+        message = f"--on-host needs a node named {HOME!r} in the lab"
+        raise UsageError(message)
+    host = spec.node(HOME)
+    if host.nft:
+        message = (
+            "with --on-host the node 'host' takes iptables rules, not an nft script: "
+            "only single rules can be taken back exactly"
+        )
+        raise UsageError(message)
+    return host
+
+
+def _some_index() -> int:
+    """One that the kernel does not come to by counting, and that another lab hardly chooses."""
+    return (1 << 20) + int.from_bytes(os.urandom(4)) % (1 << 29)
 
 
 def _devices(spec: LabSpec) -> list[DevName]:
-    """Our devices on the host, in the order in which the plan numbers them."""
+    """Our devices on the host."""
     return [ref.dev for ref in device_refs(spec) if ref.node == HOME]
 
 
@@ -259,50 +276,3 @@ def _links() -> list[tuple[str, int, str]]:
         index: int = struct.unpack_from("=i", answer.payload, 4)[0]
         found.append((words[0], index, words[1]))
     return found
-
-
-def _quietly(argv: Sequence[str]) -> str:
-    """Run a tool whose object may be gone already; what it prints."""
-    import subprocess  # noqa: PLC0415 - slow to load, and wanted on the real host only
-
-    with contextlib.suppress(FileNotFoundError):
-        environment = {"PATH": USUAL, "LC_ALL": "C"}
-        done = subprocess.run(
-            argv, capture_output=True, check=False, env=environment, stdin=subprocess.DEVNULL
-        )
-        return done.stdout.decode(errors="replace")
-    return ""
-
-
-def _holding(tool: str) -> Holding:
-    """The tables of the tool's family; asked of nft, since asking iptables may make them."""
-    family = _FAMILIES[tool]
-    found: Holding = {}
-    for name in (entry["table"]["name"] for entry in _listed("tables", family) if "table" in entry):
-        try:
-            _count(_listed("table", family, name), found)
-        except ValueError:  # nft fails to list it: taken for one in use
-            found[name] = 1
-    return found
-
-
-def _listed(*what: str) -> list[dict[str, Any]]:
-    listing = _quietly(["nft", "-j", "list", *what])
-    entries: list[dict[str, Any]] = json.loads(listing)["nftables"] if listing else []
-    return entries
-
-
-def _count(entries: Iterable[dict[str, Any]], found: Holding) -> None:
-    for entry in entries:
-        ((kind, body),) = entry.items()
-        if kind == "table":
-            found.setdefault(body["name"], 0)
-        elif kind == "chain":
-            found[body["table"]] = found.get(body["table"], 0) + 1
-            used = body.get("policy", "accept") != "accept"
-            found.setdefault(f"{body['table']} {body['name']}", int(used))
-        elif kind == "rule":
-            chain = f"{body['table']} {body['chain']}"
-            found[chain] = found.get(chain, 0) + 1
-        elif "table" in body:
-            found[body["table"]] = found.get(body["table"], 0) + 1

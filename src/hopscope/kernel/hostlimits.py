@@ -3,7 +3,7 @@
 Pure but for the host's own routes, addresses and sysctl files, which it reads.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 from pathlib import Path
 from typing import Final
@@ -17,12 +17,13 @@ from hopscope.wire import rtnl, rtnl_read
 __all__ = ["check_layer3", "check_sysctl", "follows"]
 
 _SYSCTLS: Final = Path("/proc/sys")
-_FORWARDING: Final = {
-    "net/ipv4/ip_forward": "net/ipv4/conf",
-    "net/ipv4/conf/all/forwarding": "net/ipv4/conf",
-    "net/ipv6/conf/all/forwarding": "net/ipv6/conf",
+_FORWARDING: Final = ("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding")
+_OF_ALL: Final = ("forwarding", "force_forwarding", "addr_gen_mode", "ignore_routes_with_linkdown")
+_FOLLOWED: Final = {
+    **dict.fromkeys(_FORWARDING, ("net/ipv4/conf", "forwarding")),
+    **{f"net/ipv6/conf/all/{key}": ("net/ipv6/conf", key) for key in _OF_ALL},
 }
-"""Setting one of these sets the ``forwarding`` of every device (inet_forward_change())."""
+"""Setting one of these sets that key of every device (inet_forward_change(), addrconf_fixup_…)."""
 
 
 def check_sysctl(path: str, ours: Collection[DevName]) -> None:
@@ -51,17 +52,21 @@ def _readable(path: str) -> bool:
 
 def follows(path: str) -> Iterator[str]:
     """The sysctls that the kernel sets along with this one."""
-    if path in _FORWARDING:
-        folder = _FORWARDING[path]
+    if path in _FOLLOWED:
+        folder, key = _FOLLOWED[path]
         for dev in sorted((_SYSCTLS / folder).iterdir()):
-            yield f"{folder}/{dev.name}/forwarding"
+            yield f"{folder}/{dev.name}/{key}"
+    if path in _FORWARDING:
+        yield "net/ipv4/conf/all/accept_redirects"
 
 
-def check_layer3(host: NodeSpec, ours: Collection[DevName], route: Route) -> None:
+def check_layer3(host: NodeSpec, ours: Mapping[DevName, int], route: Route) -> None:
     """UsageError for an address or route that would outlive our devices, or redirect others.
 
-    Packets of the host must not take another way because the lab stands.
+    Packets of the host must not take another way because the lab stands. *ours*: the lab's devices
+    there, and their indexes; routes through these are no others'.
     """
+    _check_lasting(host)
     own = [ip_interface(address.cidr) for address in host.addresses]
     for dev in (*(a.dev for a in host.addresses), *(n.dev for n in host.neighbours)):
         if dev not in ours:
@@ -78,7 +83,7 @@ def check_layer3(host: NodeSpec, ours: Collection[DevName], route: Route) -> Non
         if network.prefixlen == 0:
             message = "with --on-host, the node 'host' gets no default route: it is the machine's"
             raise UsageError(message)
-        for there in _routes(route):
+        for there in _routes(route, ours.values()):
             if network.version == there.version and network.overlaps(there):
                 message = (
                     f"{network} overlaps {there}, to which this host has a route already; "
@@ -87,12 +92,24 @@ def check_layer3(host: NodeSpec, ours: Collection[DevName], route: Route) -> Non
                 raise UsageError(message)
 
 
-def _routes(route: Route) -> Iterator[IPv4Network | IPv6Network]:
-    """The host's own, without the default."""
+def _check_lasting(host: NodeSpec) -> None:
+    """What is of no device does not go with ours, and no mark would tell it from others'."""
+    kinds = [f"{line.type} route to {line.to}" for line in host.routes if line.type != "unicast"]
+    kinds += ["policy rules"] if host.policy else []
+    for kind in kinds[:1]:
+        message = (
+            f"with --on-host, the node 'host' gets no {kind}: "
+            "it is of no device, and would stay when the lab ends"
+        )
+        raise UsageError(message)
+
+
+def _routes(route: Route, ours: Collection[int]) -> Iterator[IPv4Network | IPv6Network]:
+    """The host's own, without the default, and without those through these devices."""
     for family in (rtnl.AF_INET, rtnl.AF_INET6):
         for answer in route.ask(rtnl.dump_routes(family)):
             part = rtnl_read.route(answer)
-            if part is not None and part.type == "unicast":
+            if part is not None and part.type == "unicast" and part.dev not in ours:
                 network = ip_network(part.destination)
                 if network.prefixlen and not network.is_link_local:
                     yield network

@@ -35,7 +35,8 @@ def send(channel: socket.socket, letter: Mapping[str, Any], fds: Sequence[int] =
 def receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """One letter and its descriptors, which are the caller's now; an empty one: nobody is there.
 
-    Raises OSError (EMFILE) when this process may not have so many descriptors.
+    Raises OSError (EMFILE) when this process may not have so many descriptors, ValueError,
+    IndexError or TypeError when it is none.
     """
     # not socket.recv_fds, which forgets its flags: programs would inherit what comes
     room = socket.CMSG_SPACE((MOST_FDS + 1) * _FD.size)
@@ -45,11 +46,23 @@ def receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
         for fd in fds:
             os.close(fd)
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-    letter: dict[str, Any] = json.loads(data) if data else {}
-    if "memory" in letter:
-        with os.fdopen(fds.pop(0), "rb") as memory:
-            letter = json.loads(os.pread(memory.fileno(), letter["memory"], 0))
+    try:
+        letter = _read(data) if data else {}
+        if "memory" in letter:
+            with os.fdopen(fds.pop(0), "rb") as memory:
+                letter = _read(os.pread(memory.fileno(), int(letter["memory"]), 0))
+    except BaseException:
+        for fd in fds:
+            os.close(fd)
+        raise
     return letter, fds
+
+
+def _read(data: bytes) -> dict[str, Any]:
+    letter = json.loads(data)
+    if not isinstance(letter, dict):
+        raise ValueError(letter)  # noqa: TRY004 - as for what is no JSON
+    return letter
 
 
 def _descriptors(data: bytes) -> Iterator[int]:

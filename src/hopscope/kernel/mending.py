@@ -36,7 +36,6 @@ _MORE_MODULES: Final = {
     "rhel": "dnf install kernel-modules-extra",
     "centos": "dnf install kernel-modules-extra",
 }
-_LIMITS: Final = {"user": "user", "mnt": "mnt", "pid": "pid", "uts": "uts", "net": "net"}
 
 
 def as_root(command: str) -> str:

@@ -2,10 +2,12 @@
 
 The holder loads this only for a lab that has some. What they print goes through a pipe
 of their own into a file of the lab's folder; whether they are ready is judged by whoever
-asked for them. They end with the holder, since the kernel ends its PID namespace.
+asked for them. A lab that is taken down asks them to end before; whoever does not, and all of
+them when the holder is killed, are ended by the kernel, which ends its PID namespace.
 """
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -41,6 +43,7 @@ class _Process:
         self.log = -1
         self.exec = -1  # it ends when the child has become the program; before, it may fail
         self.pid = 0
+        self.group = 0  # of it and what it has started; 0 once nobody is in it
         self.code: int | None = None  # how it ended last; of a signal its negative
         self.restarts = 0
         self.since = time.time_ns()
@@ -52,6 +55,20 @@ class _Process:
     def key(self) -> tuple[str, str]:
         """Its node and its name."""
         return self.wish["node"], self.wish["name"]
+
+    def signal(self, number: int) -> bool:
+        """Send it, and what it started, a signal, or none (0); False when nothing is left."""
+        for send, whom in ((os.killpg, self.group), (os.kill, self.pid)):
+            with contextlib.suppress(ProcessLookupError):  # it has no group yet, or none any more
+                if whom:
+                    send(whom, number)
+                    return True
+        return False
+
+    def quit(self) -> bool:
+        """Ask it to end, and do not start it again; False when nothing is left of it."""
+        self.wish["restart"], self.due = "never", None
+        return self.signal(signal.SIGTERM if self.wish["stop"] else signal.SIGKILL)
 
     def drop(self) -> None:
         """Of its becoming the program nothing more is to be heard."""
@@ -82,10 +99,13 @@ class Processes:
         self._all: dict[tuple[str, str], _Process] = {}
         self._pipes: dict[int, _Process] = {}
         self._pids: dict[int, _Process] = {}
+        self._until: dict[_Process, float] | None = None  # when those that are to end are killed
         self._nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def start(self, wishes: Sequence[dict[str, Any]]) -> None:
         """Start each; OSError when one cannot be, for want of room or of its node."""
+        if self._until is not None:
+            raise OSError(errno.ESHUTDOWN, "the lab is being taken down")
         for wish in wishes:
             process = _Process(wish)
             self.stop([process.key])
@@ -105,8 +125,7 @@ class Processes:
             if process is None:
                 continue
             if process.pid:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+                process.signal(signal.SIGKILL)
                 self._pids.pop(process.pid, None)
             self.heard(process.pipe[0])
             self._poller.unregister(process.pipe[0])
@@ -115,6 +134,34 @@ class Processes:
             for fd in (*process.pipe, process.log):
                 if fd >= 0:
                     os.close(fd)
+
+    def quit(self, keys: Sequence[Sequence[str]]) -> None:
+        """Ask each of these to end; `stop` is to follow."""
+        for node, name in keys:
+            if process := self._all.get((node, name)):
+                process.quit()
+
+    def end(self) -> float:
+        """Ask all to end, and start none again; the seconds until the last is killed, or 0."""
+        now = time.monotonic()
+        if self._until is None:
+            self._until = {
+                process: now + process.wish["stop"]
+                for process in self._all.values()
+                if process.quit()
+            }
+        return max((until - now for until in self._until.values()), default=0.0)
+
+    def over(self) -> bool:
+        """Whether all that were asked to end have; whose time is over is killed."""
+        if self._until is None:
+            return False
+        now = time.monotonic()
+        self._until = {one: until for one, until in self._until.items() if one.signal(0)}
+        for process, until in self._until.items():
+            if until <= now:
+                process.signal(signal.SIGKILL)
+        return all(until <= now for until in self._until.values())
 
     def forget(self, nodes: Sequence[str]) -> None:
         """Stop those of nodes that are let go."""
@@ -135,6 +182,8 @@ class Processes:
         now = time.monotonic()
         process.drop()
         process.pid, process.since = 0, time.time_ns()
+        if not process.signal(0):
+            process.group = 0  # the number may come to be someone else's
         process.code = os.waitstatus_to_exitcode(status)
         if now - process.begun >= _SETTLED:
             process.pause = _FIRST
@@ -144,8 +193,13 @@ class Processes:
             process.pause = min(process.pause * 2, _LONGEST)
 
     def due(self) -> float | None:
-        """Start those whose time has come; the seconds until the next, None without one."""
+        """Start those whose time has come; the seconds until the next, None without one.
+
+        Of those that are to end, the seconds until the first is killed.
+        """
         now = time.monotonic()
+        if self._until is not None:
+            return min((until - now for until in self._until.values() if until > now), default=0.0)
         for process in self._all.values():
             if process.due is not None and process.due <= now:
                 process.restarts += 1
@@ -173,6 +227,7 @@ class Processes:
             process.pid = self._launch({**process.wish, "failing": becoming}, fds)
         finally:
             os.close(becoming)
+        process.group = process.pid
         process.begun, process.since, process.due = time.monotonic(), time.time_ns(), None
         self._pids[process.pid] = process
 

@@ -5,6 +5,7 @@ is then listed by itself, and those of ours not at all: nft 1.0.6 writes memory 
 its own, or stops in the middle, for the JSON of a table that a process owns.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -12,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hopscope.errors import KernelError
-from hopscope.kernel.protocol import Kernel
+from hopscope.kernel.protocol import Completed, Kernel
 from hopscope.model.snapshot import Chain, Rule
 from hopscope.model.vocab import Family, NodeName
 from hopscope.wire import nft, ruleset
@@ -22,8 +23,8 @@ from hopscope.wire.ruleset import IPTABLES_TABLES, Entry
 
 __all__ = ["LEGACY", "Listing", "Listings", "read_chains"]
 
-Said = Callable[[], str | None]
-"""Waits for a tool that was begun, so that others run meanwhile."""
+_AT_ONCE: Final = 8
+"""Tools that run side by side: each is a process and three files of ours, and its end an answer."""
 
 _LIST: Final = ("nft", "-j", "-a", "list", "table")
 _SAVE: Final = {Family.IP: "iptables-save", Family.IP6: "ip6tables-save"}
@@ -106,15 +107,15 @@ def _listed_chains(kernel: Kernel, node: NodeName) -> tuple[tuple[Chain, ...], t
         return (), (f"{node}: the firewall is not read: {error}",)
     tables = [found for answer in answers if (found := ruleset.table(answer)) is not None]
     theirs = [table for table in tables if not table[1].startswith(OUR_PREFIX)]
-    listing = [(table, _begun(kernel, node, [*_LIST, *table])) for table in theirs]
-    saving = {
-        family: _begun(kernel, node, [tool])
-        for family, tool in _SAVE.items()
+    saving = [
+        family
+        for family in _SAVE
         if any(of is family and name in IPTABLES_TABLES for of, name in theirs)
-    }
-    texts = [(table, said()) for table, said in listing]
-    saved = {family: said() for family, said in saving.items()}
-    entries = list(_entries(node, texts, unread))
+    ]
+    listing = [[*_LIST, *table] for table in theirs]
+    said = list(_said(kernel, node, [*listing, *([_SAVE[family]] for family in saving)]))
+    saved = dict(zip(saving, said[len(theirs) :], strict=True))
+    entries = list(_entries(node, list(zip(theirs, said, strict=False)), unread))
     if not any("chain" in entry for entry in entries):
         return (), tuple(unread)
     missing = (_SAVE[family] for family, text in saved.items() if text is None)
@@ -122,7 +123,8 @@ def _listed_chains(kernel: Kernel, node: NodeName) -> tuple[tuple[Chain, ...], t
     lines = ruleset.saved_lines(entries, {family: text or "" for family, text in saved.items()})
     stateless = ""
     if len(lines) < sum("rule" in entry for entry in entries):
-        stateless = _begun(kernel, node, ["nft", "-s", "-a", "list", "ruleset"])() or ""
+        (text,) = _said(kernel, node, [["nft", "-s", "-a", "list", "ruleset"]])
+        stateless = text or ""
     return ruleset.chains(entries, lines, stateless), tuple(unread)
 
 
@@ -148,12 +150,16 @@ def _entries(
         yield from found or ()
 
 
-def _begun(kernel: Kernel, node: NodeName, argv: Sequence[str]) -> Said:
-    """Run the tool, and return what waits for what it prints; None without the tool."""
-    running = kernel.running(node, argv)
+def _said(kernel: Kernel, node: NodeName, tools: Sequence[Sequence[str]]) -> Iterator[str | None]:
+    """Run each tool, a few side by side; what it prints, None without the tool."""
+    begun = deque[Callable[[], Completed]]()
+    for argv in tools:
+        if len(begun) == _AT_ONCE:
+            yield _printed(begun.popleft()())
+        begun.append(kernel.running(node, argv))
+    while begun:
+        yield _printed(begun.popleft()())
 
-    def said() -> str | None:
-        done = running()
-        return None if done.code == 127 else done.stdout.decode(errors="replace")
 
-    return said
+def _printed(done: Completed) -> str | None:
+    return None if done.code == 127 else done.stdout.decode(errors="replace")

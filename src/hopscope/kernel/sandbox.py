@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from hopscope.errors import CannotError, HopscopeError, NoSuchLabError
+from hopscope.kernel.descriptors import as_before, set_back
 from hopscope.kernel.making import refused
 from hopscope.kernel.nodes import Nodes
 from hopscope.kernel.protocol import Completed
@@ -80,6 +81,7 @@ class Sandbox(Nodes):
                 "user": confined or not privileged(),
                 "confined": confined,
                 "on_host": on_host,
+                "files": as_before(),
                 "packages": str(Path(msgspec.__file__).parents[1]),  # for the guardian
             }
             starter = starter or Starter()
@@ -200,15 +202,22 @@ class Sandbox(Nodes):
             return Completed(code, output.read(), errors.read())
 
     def keep(
-        self, start: Sequence[Mapping[str, object]], stop: Sequence[Sequence[str]], logs: Path
+        self,
+        start: Sequence[Mapping[str, object]],
+        stop: Sequence[Sequence[str]],
+        logs: Path,
+        *,
+        quit: Sequence[Sequence[str]] = (),  # noqa: A002 - what it does
     ) -> None:
         """Start processes that live as long as the lab, after those of *stop* are ended.
 
-        See `kernel.processes`; their output goes to *logs*. KernelError when there is no room.
+        Those of *quit* are asked to end, and are known until they are stopped. See
+        `kernel.processes`; their output goes to *logs*. KernelError when there is no room.
         """
         folder = os.open(logs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            self._request("keep", [folder], start=list(start), stop=list(stop))
+            fields = {"start": list(start), "stop": list(stop), "quit": list(quit)}
+            self._request("keep", [folder], **fields)
         finally:
             os.close(folder)
 
@@ -221,6 +230,14 @@ class Sandbox(Nodes):
         """Hand each node's listener and table owner to the holder, which records LOG rules."""
         fds = [made.fileno() for pair in sockets.values() for made in pair]
         self._request("record", fds, nodes=list(sockets))
+
+    def own(self, node: NodeName, *owner: socket.socket) -> bool:
+        """Let the table go by which a node's LOG rules are recorded, or keep another's *owner*.
+
+        Returns whether they are recorded.
+        """
+        reply, _fds = self._request("own", [made.fileno() for made in owner], node=node)
+        return bool(reply["recorded"])
 
     def flush(self) -> int:
         """Have everything that arrived by now recorded; the log file's size in bytes."""
@@ -240,17 +257,27 @@ class Sandbox(Nodes):
     def stop(self) -> None:
         """End the lab and every process in it; returns when the kernel has ended them.
 
+        Those that are kept are asked to end first, and given the time that each was promised.
         With a guardian, that is when the host is restored.
         """
-        self.begin_stop()
+        within = self._ask_to_end()
         holder, *guardian = self._lives or [-1]
-        if holder >= 0 and not _ended(holder, _DEATH):
+        if holder >= 0 and not _ended(holder, within):
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(holder, signal.SIGKILL)
             _ended(holder, _DEATH)
         for process in guardian:
             _ended(process, _RESTORING)
         self.close()
+
+    def _ask_to_end(self) -> float:
+        """Have the lab end; the seconds after which something is wrong with its holder."""
+        self._patience = _DEATH
+        try:
+            reply, _fds = self._request("stop")
+        except (HopscopeError, OSError) as error:  # it has ended, or does not answer
+            return 0.0 if isinstance(error.__cause__, TimeoutError) else _DEATH
+        return float(reply["within"]) + _DEATH
 
     def close(self) -> None:
         """Let go of the holder; a lab that was not detached ends with that."""
@@ -259,6 +286,7 @@ class Sandbox(Nodes):
         self._control.close()
         while self._lives:
             os.close(self._lives.pop())
+        set_back()
 
     def __enter__(self) -> Self:
         return self

@@ -22,6 +22,8 @@ from hopscope.kernel.waiting import wait_until
 __all__ = [
     "Claim",
     "LabFile",
+    "after_changes",
+    "alone",
     "claim",
     "clear",
     "find",
@@ -36,6 +38,7 @@ __all__ = [
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock
 _ELSEWHERE: Final = "export HOPSCOPE_STATE=a folder of yours, with room"
 _BEING_CLEARED: Final = 1.0  # seconds; it takes a millisecond
+_BEING_CHANGED: Final = 10.0  # … and less than that; without the holder it fails at once
 
 
 class LabFile(NamedTuple):
@@ -221,6 +224,43 @@ def find(name: str) -> LabFile:
             raise CannotError(f"lab {name!r} is just being made", mend="try again")
         return lab
     raise NoSuchLabError(name, [lab.name for lab in running()])
+
+
+@contextlib.contextmanager
+def alone(lab: str) -> Iterator[None]:
+    """One at a time changes a lab; others wait. NoSuchLabError when it has ended."""
+    try:
+        lock = _changing(state_home() / lab)
+    except FileNotFoundError:
+        raise NoSuchLabError(lab, [one.name for one in running()]) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+@contextlib.contextmanager
+def after_changes(folder: Path) -> Iterator[None]:
+    """Once whoever changes the lab has come to an end; or, after some seconds, all the same."""
+    lock = _changing(folder)
+
+    def free() -> bool:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        return False
+
+    try:
+        with contextlib.suppress(NotReadyError):
+            wait_until(free, "the end of a change", within=_BEING_CHANGED)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _changing(folder: Path) -> int:
+    return os.open(folder / "changing", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def left_behind() -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Sequence
+from threading import Lock
 from typing import Final
 
 from hopscope.errors import KernelError
@@ -34,6 +35,7 @@ class Route:
         self._socket = made
         self._node = node
         self._seq = 0
+        self._alone = Lock()  # a thread is not to take another's answers
         for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK):
             made.setsockopt(SOL_NETLINK, option, 1)
 
@@ -47,8 +49,9 @@ class Route:
         The kernel goes on with the rest of a batch after a refusal, so a batch holds
         only what may be undone as a whole.
         """
-        for start in range(0, len(messages), BATCH):
-            self._send_batch(messages[start : start + BATCH], start)
+        with self._alone:
+            for start in range(0, len(messages), BATCH):
+                self._send_batch(messages[start : start + BATCH], start)
 
     def _send_batch(self, messages: Sequence[Message], start: int) -> None:
         """Only the last message asks for an answer: the kernel answers a refusal anyhow."""
@@ -74,7 +77,8 @@ class Route:
     def ask(self, request: Message) -> list[Message]:
         """The answers to a get or dump; one that a change interrupted is asked again."""
         while True:
-            answers, interrupted = self._ask_once(request)
+            with self._alone:
+                answers, interrupted = self._ask_once(request)
             if not interrupted:
                 return answers
 

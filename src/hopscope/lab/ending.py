@@ -27,24 +27,32 @@ class Made(Struct):
             self.sandbox.stop()
             if self.host is not None:
                 self.host.undo()
+                if self.file.name in state.left_behind():  # the guardian was killed
+                    _restore(self.file.name)  # what was recorded since we read it, too
             state.clear(self.file)
 
 
 def sweep() -> None:
     """Restore what labs left that were killed together with their guardian; clear records."""
     for name in state.left_behind():
-        with undisturbed():
-            claimed = state.take(name)
-            if claimed is None:  # someone else is at it
-                continue
-            left = claimed.left()
-            try:
+        _restore(name)
+
+
+def _restore(name: str) -> None:
+    """The host as it was before a lab that has ended, by its record; clears that."""
+    with undisturbed():
+        claimed = state.take(name)
+        if claimed is None:  # someone else is at it
+            return
+        try:
+            with state.after_changes(claimed.folder):
+                left = claimed.left()
                 if left is not None and left.undo:
                     HostChanges.load(left.undo).undo()
-            except BaseException:
-                claimed.close()
-                raise
-            claimed.clear()
+        except BaseException:
+            claimed.close()
+            raise
+        claimed.clear()
 
 
 def end(name: str) -> bool:

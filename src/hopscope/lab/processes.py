@@ -1,20 +1,25 @@
 """The processes of a lab: started with it, changed with it, and looked at."""
 
+import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from hopscope.errors import NotReadyError
 from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import state_home
 from hopscope.kernel.tools import USUAL
-from hopscope.lab.readiness import wait_ready
+from hopscope.kernel.waiting import wait_until
+from hopscope.lab.readiness import start_all
+from hopscope.model.change import Change
 from hopscope.model.lab import LabSpec, ProcessSpec
-from hopscope.plan.processes import Key, changes, declared
+from hopscope.plan.processes import Key, changes, declared, same
 
-__all__ = ["Keeping", "folder", "start"]
+__all__ = ["Keeping", "difference", "folder", "start"]
 
 
 def folder(lab: str) -> Path:
@@ -23,22 +28,27 @@ def folder(lab: str) -> Path:
 
 
 def start(sandbox: Sandbox, spec: LabSpec) -> None:
-    """Start all of a fresh lab, and wait until they are ready; NotReadyError when one is not."""
+    """Start all of a fresh lab, in their order; NotReadyError when one does not get ready."""
     if wanted := declared(spec):
-        _keep(sandbox, spec.name, wanted)
-        wait_ready(sandbox, wanted, folder(spec.name))
+        _start_all(sandbox, spec.name, wanted)
+
+
+def difference(sandbox: Sandbox, spec: LabSpec, earlier: LabSpec) -> tuple[Change, ...]:
+    """How the processes of *earlier*, as they fare, differ from what *spec* declares."""
+    states = sandbox.processes() if declared(earlier) else ()
+    return tuple(changes(spec, earlier, states))
 
 
 class Keeping:
-    """A change of the processes from those of *earlier* to those of *spec*.
+    """A change of the processes from those of *earlier*, as they fare, to those of *spec*.
 
     As a context manager it leads back when the change fails, once the nodes are led back.
     """
 
     def __init__(self, sandbox: Sandbox, spec: LabSpec, earlier: LabSpec) -> None:
-        self.changes = tuple(changes(spec, earlier))
         self._sandbox, self._lab = sandbox, spec.name
         self._spec, self._earlier = declared(spec), declared(earlier)
+        self.changes = difference(sandbox, spec, earlier)
         self._begun = False
 
     def change(self) -> None:
@@ -48,8 +58,24 @@ class Keeping:
         self._begun = True
         keys = [(one.node, one.name) for one in self.changes]
         wanted = {key: self._spec[key] for key in keys if key in self._spec}
-        _keep(self._sandbox, self._lab, wanted, keys)
-        wait_ready(self._sandbox, wanted, folder(self._lab))
+        self._end([key for key in keys if key in self._earlier])
+        _start_all(self._sandbox, self._lab, wanted)
+
+    def _end(self, keys: Sequence[Key]) -> None:
+        """Ask these to end, and wait for it as long as each was promised."""
+        logs, names = folder(self._lab), [list(key) for key in keys]
+        if not keys:
+            return
+        self._sandbox.keep([], [], logs, quit=names)
+
+        def ended() -> bool:
+            states = self._sandbox.processes()
+            return not any(one.pid for one in states if (one.node, one.name) in keys)
+
+        with suppress(NotReadyError):  # then they are killed
+            longest = max(self._earlier[key].stop for key in keys)
+            wait_until(ended, "processes have ended", within=longest)
+        self._sandbox.keep([], names, logs)
 
     def __enter__(self) -> Self:
         return self
@@ -67,7 +93,8 @@ class Keeping:
     def _lead_back(self) -> None:
         """Those that were changed, and those that ended with a node that is there again."""
         known = {(state.node, state.name) for state in self._sandbox.processes()}
-        touched = [(one.node, one.name) for one in self.changes] if self._begun else []
+        keys = [(one.node, one.name) for one in self.changes] if self._begun else []
+        touched = [key for key in keys if not self._was_declared_so(key)]
         wanted = {
             key: process
             for key, process in self._earlier.items()
@@ -75,6 +102,14 @@ class Keeping:
         }
         if wanted or touched:
             _keep(self._sandbox, self._lab, wanted, touched)
+
+    def _was_declared_so(self, key: Key) -> bool:
+        """Whether it was only started again: then it had ended, and stays as it is now."""
+        return key in self._spec and same(self._spec[key], self._earlier.get(key))
+
+
+def _start_all(sandbox: Sandbox, lab: str, wanted: Mapping[Key, ProcessSpec]) -> None:
+    start_all(sandbox, wanted, folder(lab), functools.partial(_keep, sandbox, lab))
 
 
 def _keep(
@@ -90,6 +125,7 @@ def _keep(
             "argv": process.argv,
             "env": {**_environment(lab, node), **process.env},
             "restart": process.restart,
+            "stop": process.stop,
             "folder": here,
             "sys": True,
         }

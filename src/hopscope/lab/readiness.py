@@ -1,8 +1,9 @@
-"""Waiting until processes are ready, and what is said of one that will not be."""
+"""Starting processes in their order, and what is said of one that does not get ready."""
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -11,21 +12,30 @@ from hopscope.kernel.processes import log_name
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.waiting import wait_until
 from hopscope.model.lab import ProcessSpec, ReadySpec
-from hopscope.model.process import ProcessPhase, ProcessState, Restart
+from hopscope.model.process import ProcessPhase, ProcessState, Restart, ending
+from hopscope.model.vocab import NodeName
 from hopscope.plan.processes import Key
 
-__all__ = ["ending", "listens", "output", "wait_ready"]
+__all__ = ["listens", "output", "start_all"]
 
 _LISTEN: Final = "0A"  # TCP_LISTEN
 _TABLES: Final = ("/proc/net/tcp", "/proc/net/tcp6")
 _LAST: Final = 10  # lines that an error shows
 
 
-def wait_ready(sandbox: Sandbox, wanted: Mapping[Key, ProcessSpec], logs: Path) -> None:
-    """Return when all of *wanted* are ready; NotReadyError for one that ends, or is too slow."""
-    round_ = _Round(sandbox, wanted, logs)
-    longest = max((_timeout(process) for process in wanted.values()), default=0.0)
-    wait_until(round_.done, "processes are ready", within=longest + 60)  # each has its own time
+Start = Callable[[Mapping[Key, ProcessSpec]], None]
+
+
+def start_all(
+    sandbox: Sandbox, wanted: Mapping[Key, ProcessSpec], logs: Path, start: Start
+) -> None:
+    """Return when all of *wanted* are ready; NotReadyError for one that ends, or is too slow.
+
+    Each is *start*ed once those before it in its node are ready.
+    """
+    rounds = _Rounds(sandbox, wanted, logs, start)
+    longest = sum(_timeout(process) for process in wanted.values())
+    wait_until(rounds.done, "processes are ready", within=longest + 60)  # each has its own time
 
 
 def output(logs: Path, key: Key) -> str:
@@ -44,35 +54,46 @@ def listens(table: str, port: int) -> bool:
     return False
 
 
-def ending(code: int | None) -> str:
-    """How a process ended, in words."""
-    if code is None:
-        return "it has not ended"
-    return f"exit status {code}" if code >= 0 else f"killed by signal {-code}"
+class _Rounds:
+    """In each node those whose turn has not come, and the one that is to be ready first."""
 
-
-class _Round:
-    """Those that are not ready yet, looked at again and again."""
-
-    def __init__(self, sandbox: Sandbox, wanted: Mapping[Key, ProcessSpec], logs: Path) -> None:
-        self._sandbox, self._logs = sandbox, logs
-        self._left = dict(wanted)
-        self._begun = time.monotonic()
+    def __init__(
+        self, sandbox: Sandbox, wanted: Mapping[Key, ProcessSpec], logs: Path, start: Start
+    ) -> None:
+        self._sandbox, self._logs, self._start = sandbox, logs, start
+        self._wanted = wanted
+        self._later: dict[NodeName, deque[Key]] = {}
+        for key in wanted:
+            self._later.setdefault(key[0], deque()).append(key)
+        self._awaited: dict[Key, float] = {}  # and since when
+        self._start_next(self._later)
 
     def done(self) -> bool:
         """Whether none is left. Raises NotReadyError."""
         states = {(state.node, state.name): state for state in self._sandbox.processes()}
-        for key, process in list(self._left.items()):
-            state = states[key]
-            if self._is_ready(process, state):
-                del self._left[key]
-                continue
-            late = time.monotonic() - self._begun >= _timeout(process)
-            if late or _failed(process, state):
-                raise NotReadyError("\n".join(self._told(process, state, late=late)))
-        return not self._left
+        ready = [key for key in self._awaited if self._checked(key, states[key])]
+        for key in ready:
+            del self._awaited[key]
+        self._start_next([node for node, _name in ready])
+        return not self._awaited
 
-    def _is_ready(self, process: ProcessSpec, state: ProcessState) -> bool:
+    def _start_next(self, nodes: Iterable[NodeName]) -> None:
+        keys = [self._later[node].popleft() for node in nodes if self._later[node]]
+        if keys:
+            self._start({key: self._wanted[key] for key in keys})
+            self._awaited |= dict.fromkeys(keys, time.monotonic())
+
+    def _checked(self, key: Key, state: ProcessState) -> bool:
+        """Whether it is ready; NotReadyError when it will not be."""
+        process, begun = self._wanted[key], self._awaited[key]
+        if self._is_ready(process, state, begun):
+            return True
+        late = time.monotonic() - begun >= _timeout(process)
+        if late or _failed(process, state):
+            raise NotReadyError("\n".join(self._told(process, state, late=late)))
+        return False
+
+    def _is_ready(self, process: ProcessSpec, state: ProcessState, begun: float) -> bool:
         ready = process.ready
         if ready is None:
             return state.phase is ProcessPhase.RUNNING or state.code == 0
@@ -82,10 +103,10 @@ class _Round:
         if ready.log is not None:
             lines = output(self._logs, (state.node, state.name)).splitlines()
             return any(re.search(ready.log, line) for line in lines)
-        return self._answers(state, ready)
+        return self._answers(state, ready, begun)
 
-    def _answers(self, state: ProcessState, ready: ReadySpec) -> bool:
-        left = max(0.1, self._begun + ready.timeout - time.monotonic())
+    def _answers(self, state: ProcessState, ready: ReadySpec, begun: float) -> bool:
+        left = max(0.1, begun + ready.timeout - time.monotonic())
         argv = ["timeout", "--kill-after=1", f"{left:.3f}", *ready.command]
         return self._sandbox.run(state.node, argv).code == 0
 

@@ -5,10 +5,7 @@ way, an interruption too, leads back to the state before: that is read off the k
 as a plan, and reconciled in the same manner.
 """
 
-import fcntl
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -18,10 +15,13 @@ from hopscope.errors import CannotError, HopscopeError, UsageError
 from hopscope.kernel import firewall
 from hopscope.kernel.apply import apply, begin
 from hopscope.kernel.interrupts import undisturbed
+from hopscope.kernel.neighbours import agreed
 from hopscope.kernel.read import read
 from hopscope.kernel.readrules import read_chains
 from hopscope.kernel.sandbox import Sandbox
-from hopscope.kernel.state import LabFile, state_home
+from hopscope.kernel.state import LabFile
+from hopscope.lab.onhost import HostSide, insertions
+from hopscope.lab.processes import difference
 from hopscope.model.change import Change, Subject
 from hopscope.model.lab import LabSpec
 from hopscope.model.snapshot import Chain, Snapshot
@@ -34,10 +34,10 @@ from hopscope.plan.ops import AddRules, MakeNodes, Plan
 from hopscope.plan.processes import changes
 from hopscope.plan.restore import plan_of
 from hopscope.plan.wanted import Wanted, wanted
-from hopscope.plan.world import World, default_path
+from hopscope.plan.world import Marked, World, default_path
 from hopscope.wire.netlink import NETLINK_NETFILTER, NETLINK_ROUTE
 
-__all__ = ["alone", "compare", "from_nothing", "reconcile"]
+__all__ = ["compare", "from_nothing", "reconcile"]
 
 _ROUNDS: Final = 4
 """A change may undo another: taking a device down drops its routes. Two rounds are usual."""
@@ -55,10 +55,15 @@ def from_nothing(spec: LabSpec) -> Convergence:
     return replace(made, changes=(*made.changes, *changes(spec)))
 
 
-def compare(sandbox: Sandbox, spec: LabSpec, earlier: LabSpec) -> Convergence:
-    """How what there is differs from *spec*; *earlier* is what was declared before. Reads only."""
-    found = _Reconciliation(sandbox, compile_lab(spec), _paths(spec, earlier)).difference()
-    return replace(found, changes=(*found.changes, *changes(spec, earlier)))
+def compare(
+    sandbox: Sandbox, spec: LabSpec, earlier: LabSpec, host: HostSide | None = None
+) -> Convergence:
+    """How what there is differs from *spec*; *earlier* is what was declared before. Reads only.
+
+    *host*: of a lab whose node ``host`` is the real one.
+    """
+    found = _Reconciliation(sandbox, spec, earlier, host).difference()
+    return replace(found, changes=(*found.changes, *difference(sandbox, spec, earlier)))
 
 
 def reconcile(
@@ -68,39 +73,31 @@ def reconcile(
     file: LabFile,
     *,
     record: Callable[[], None],
+    host: HostSide | None = None,
 ) -> tuple[Change, ...]:
     """Make the lab what *spec* declares; returns what was changed, () when it was so already.
 
-    *record* is called when it is so; when that fails, the lab is led back as well.
+    *record* is called when it is so; when that fails, the lab is led back as well. *host*: see
+    `compare`.
 
     Raises as `kernel.apply` does, after the state before is restored; UsageError when the
     lab cannot become that.
     """
-    if file.undo:
-        message = f"lab {file.name!r} stands on this host: change it by hopscope down, and up"
+    left_out = HOME in file.nodes and HOME not in {node.name for node in spec.nodes}
+    if left_out and sandbox.home == HOME:  # one that was added later is a node as any
+        message = (
+            f"the node {HOME!r} cannot be removed while lab {file.name!r} stands, which began "
+            f"with it: it is the sandbox's own namespace; hopscope down {file.name}, and up again"
+        )
         raise UsageError(message)
-    if HOME in file.nodes and HOME not in {node.name for node in spec.nodes}:
-        message = f"the node {HOME!r} is the lab's own namespace and stays: hopscope down, and up"
-        raise UsageError(message)
-    return _Reconciliation(sandbox, compile_lab(spec), _paths(spec, earlier)).perform(record)
+    return _Reconciliation(sandbox, spec, earlier, host).perform(record)
 
 
-@contextmanager
-def alone(lab: str) -> Iterator[None]:
-    """One at a time changes a lab; others wait."""
-    lock = os.open(state_home() / lab / "changing", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _paths(spec: LabSpec, earlier: LabSpec) -> Paths:
+def _paths(plans: Sequence[Plan]) -> Paths:
     """The sysctls that are declared, or were."""
     found: dict[NodeName, dict[str, None]] = {}
-    for one in (spec, earlier):
-        for node, path in wanted(compile_lab(one)).sysctls:
+    for plan in plans:
+        for node, path in wanted(plan).sysctls:
             found.setdefault(node, {})[path] = None
     return {node: list(paths) for node, paths in found.items()}
 
@@ -110,36 +107,54 @@ class _Before(Struct, frozen=True):
 
     plan: Plan
     chains: Mapping[NodeName, tuple[Chain, ...]]
+    marked: Marked | None
     strangers: frozenset[DevRef]
 
 
 class _Reconciliation:
     """A plan, and a lab that is to become what it leads to."""
 
-    def __init__(self, sandbox: Sandbox, plan: Plan, paths: Paths) -> None:
+    def __init__(
+        self, sandbox: Sandbox, spec: LabSpec, earlier: LabSpec, host: HostSide | None
+    ) -> None:
+        compiled = compile_lab if host is None else host.compiled
         self._sandbox = sandbox
-        self._plan = plan
-        self._wanted = wanted(plan)
-        self._paths = paths
+        self._host = host
+        self._plan = compiled(spec if host is None else host.spec)
+        self._wanted = self._aim(self._plan)
+        self._paths = _paths((self._plan, compiled(earlier)))
         self._defaults: Mapping[str, str | None] = {}
         self._rules: Mapping[NodeName, tuple[Chain, ...]] = {}
         self._look_at_fresh(self._wanted)
+
+    def _aim(self, plan: Plan) -> Wanted:
+        return wanted(plan) if self._host is None else self._host.ours(wanted(plan))
 
     def _look_at_fresh(self, goal: Wanted) -> None:
         """What a namespace is like at first, and what the declared rules are listed as.
 
         A rule that its tool refuses is told here, before anything is touched.
         """
-        asked = {(node, path) for node, paths in self._paths.items() for path in paths}
+        asked = {
+            (node, path)
+            for node, paths in self._paths.items()
+            for path in paths
+            if not self._is_real(node)
+        }
         left = sorted({default_path(path) or path for _node, path in asked - goal.sysctls.keys()})
         if not left and not goal.rules:
             return
+        rules = dict(goal.rules)
+        real = rules.pop(HOME, None) if self._host is not None else None
         with self._sandbox.fresh_node() as fresh:
             texts = self._sandbox.read_files(fresh, [f"/proc/sys/{path}" for path in left])
             self._defaults = {path: _value(texts[f"/proc/sys/{path}"]) for path in left}
-            self._rules = {
-                node: self._listed(fresh, tuple(ops)) for node, ops in goal.rules.items()
-            }
+            self._rules = {node: self._listed(fresh, tuple(ops)) for node, ops in rules.items()}
+            if self._host is not None and real is not None:
+                self._host.try_rules(fresh, real)
+
+    def _is_real(self, node: NodeName) -> bool:
+        return self._host is not None and node == HOME
 
     def _listed(self, fresh: NodeName, ops: Sequence[AddRules]) -> tuple[Chain, ...]:
         for op in ops:
@@ -158,37 +173,74 @@ class _Reconciliation:
         """What there is now; with *strangers*, of what a plan can tell and of no such devices."""
         nodes = self._sandbox.nodes
         self._sandbox.prepare(nodes, (NETLINK_ROUTE, NETLINK_NETFILTER))
-        sysctls: dict[tuple[NodeName, str], str | None] = {}
-        for node in nodes:
-            paths = self._paths.get(node, ())
-            if paths:
-                texts = self._sandbox.read_files(node, [f"/proc/sys/{path}" for path in paths])
-                sysctls |= {(node, path): _value(texts[f"/proc/sys/{path}"]) for path in paths}
+        told = strangers is not None
+        paths = self._paths.get(HOME, ())
+        usual, others = self._host.sysctls(paths) if self._host is not None else ({}, [])
         return World(
-            read(self._sandbox, nodes, files=False),
-            sysctls=sysctls,
+            self._snapshot(),
+            sysctls=self._sysctls({HOME: others} if told else {}),
             defaults=self._defaults,
             expected_rules=self._rules,
             ignored=strangers or (),
-            only_told=strangers is not None,
+            only_told=told,
+            usual={HOME: usual} if self._host is not None else {},
+            following=self._host.following(paths) if self._host is not None and not told else {},
+            marked=self._host.rules() if self._host is not None else None,
         )
+
+    def _snapshot(self) -> Snapshot:
+        """Of the real host's rules only ours are read, and by themselves."""
+        nodes = self._sandbox.nodes
+        if self._host is None:
+            return read(self._sandbox, nodes, files=False)
+        others = [node for node in nodes if node != HOME]
+        parts = (
+            *read(self._sandbox, [HOME], files=False, rules=False).nodes,
+            *read(self._sandbox, others, files=False).nodes,
+        )
+        return self._host.seen(Snapshot(nodes=parts))
+
+    def _sysctls(self, more: Paths) -> dict[tuple[NodeName, str], str | None]:
+        """Those that are declared or were, and *more*."""
+        found: dict[tuple[NodeName, str], str | None] = {}
+        for node in self._sandbox.nodes:
+            paths = [*self._paths.get(node, ()), *more.get(node, ())]
+            if paths:
+                texts = self._sandbox.read_files(node, [f"/proc/sys/{path}" for path in paths])
+                found |= {(node, path): _value(texts[f"/proc/sys/{path}"]) for path in paths}
+        return found
 
     def difference(self) -> Convergence:
         """How what there is differs."""
-        return self._between(self.world())
+        return self._look()[1]
+
+    def _look(self) -> tuple[World, Convergence]:
+        """What there is, and how it differs. Where neighbours do, one look is not enough."""
+
+        def look() -> tuple[World, Convergence]:
+            world = self.world()
+            return world, self._between(world)
+
+        seen = look()
+        if any(change.subject is Subject.NEIGHBOUR for change in seen[1].changes):
+            return agreed(look, lambda one: one[1].changes)
+        return seen
 
     def _between(self, world: World) -> Convergence:
         return converge(self._plan, differences(self._wanted, world), world)
 
     def perform(self, record: Callable[[], None]) -> tuple[Change, ...]:
         """Round by round; on any failure, back to what there was."""
-        world = self.world()
-        first = self._between(world)
+        world, first = self._look()
         if not first.changes:
             record()
             return ()
         before = self._remember(world, first.changes)
+        if self._host is not None:
+            self._host.check(first.removal, world)
         try:
+            if self._host is not None:
+                self._host.begin()
             self._rounds(first)
             record()
         except BaseException as error:
@@ -218,7 +270,8 @@ class _Reconciliation:
         apply(work.letting_go, self._sandbox)
 
     def _remember(self, world: World, changes: Sequence[Change]) -> _Before:
-        changed = {change.node for change in changes if change.subject is Subject.RULES}
+        changed = {one.node for one in changes if one.subject is Subject.RULES}
+        changed = {node for node in changed if not self._is_real(node)}
         saved = {node: firewall.saved(self._sandbox, node) for node in changed & world.nodes.keys()}
         rules = {
             node: tuple(
@@ -227,21 +280,31 @@ class _Reconciliation:
             )
             for node, tools in saved.items()
         }
-        plan = plan_of(world.snapshot, world.sysctls, rules)
+        values = world.sysctls
+        if self._host is not None:
+            rules[HOME] = insertions(world.marked)
+            _usual, others = self._host.sysctls(self._paths.get(HOME, ()))
+            values = self._sysctls({HOME: others})
+        plan = plan_of(world.snapshot, values, rules)
+        plan = plan if self._host is None else self._host.told(plan, world)
         strangers = world.links.keys() - wanted(plan).devices.keys()
         chains = {name: node.chains for name, node in world.nodes.items()}
-        return _Before(plan, chains, frozenset(strangers))
+        return _Before(plan, chains, world.marked, frozenset(strangers))
 
     def _go_back(self, before: _Before, because: BaseException) -> None:
         """What cannot be restored is told with the error that made it necessary."""
-        self._plan, self._wanted = before.plan, wanted(before.plan)
+        self._plan, self._wanted = before.plan, self._aim(before.plan)
         self._rules = before.chains
+        if self._host is not None:
+            self._host.lead_back(before.marked)
         try:
             self._sandbox.look_again()  # an interrupted request may have made or removed some
             for _round in range(_ROUNDS):
                 world = self.world(before.strangers)
                 back = converge(self._plan, differences(self._wanted, world), world)
                 if not back.changes:
+                    if self._host is not None:
+                        self._host.back()
                     return
                 self._apply(back)
             because.add_note(f"the state before could not be restored: {_left(back)}")

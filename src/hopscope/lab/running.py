@@ -1,10 +1,9 @@
 """RunningLab: a lab that stands, and what can be done with it from Python."""
 
 import os
-import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -25,7 +24,8 @@ from hopscope.kernel.state import LabFile, state_home
 from hopscope.lab import asked
 from hopscope.lab.declare import parse
 from hopscope.lab.ending import Made, sweep
-from hopscope.model.lab import LabSpec, NodeSpec, RuleLine
+from hopscope.lab.recorded import recorded
+from hopscope.model.lab import LabSpec
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import DevName, NodeName
 from hopscope.observe.loglines import listen
@@ -33,6 +33,7 @@ from hopscope.observe.session import Scope, Session
 from hopscope.plan.compile import HOME, compile_lab, sysctl_path
 
 if TYPE_CHECKING:
+    from hopscope.lab.onhost import HostSide
     from hopscope.model.change import Change
     from hopscope.plan.converge import Convergence
 
@@ -72,6 +73,8 @@ class RunningLab:
         Raises LabExistsError, SpecError, UsageError, CannotError, KernelError.
         """
         spec = replace(spec, name=asked.lab_name(name)) if name else spec
+        if on_host and any(lab.name == spec.name for lab in state.running()):
+            raise LabExistsError(spec.name)  # it may be the one lab on this host itself
         with ExitStack() as stack:
             also = [stack.enter_context(reserve())] if on_host else []
             with suppress(*(() if on_host else (HopscopeError, OSError))):
@@ -82,7 +85,8 @@ class RunningLab:
             )
             running = cls._begun(spec, source, on_host=on_host, start=started)
             try:
-                running._build(progress)  # noqa: SLF001 - its own class's
+                with state.alone(spec.name) if on_host else nullcontext():
+                    running._build(progress)  # noqa: SLF001 - its own class's
                 running._keep_processes()  # noqa: SLF001
             except BaseException:
                 running.down()
@@ -104,8 +108,10 @@ class RunningLab:
             try:
                 host = HostChanges.prepare(spec) if on_host else None
                 if host is not None:
-                    spec = replace(spec, nodes=tuple(_own(node, host) for node in spec.nodes))
-                lab = _file(spec, source, host)
+                    from hopscope.lab.onhost import with_marks  # noqa: PLC0415 - few need it
+
+                    spec = with_marks(spec, host)
+                lab = recorded(spec, source, host)
                 if host is not None:
                     claimed.write(lab)  # for the guardian
                 sandbox = start(claimed)
@@ -121,12 +127,11 @@ class RunningLab:
         return running
 
     def _build(self, progress: Progress) -> None:
-        first = self._host.index if self._host else None
-        plan = compile_lab(self.spec, on_host=self.on_host, first_host_index=first)
+        ours = tuple(self._host.devices.values()) if self._host else ()
+        plan = compile_lab(self.spec, on_host=self.on_host, first_host_index=next(iter(ours), None))
         namespaces, contents = plan.parted()
         begin(namespaces, self.sandbox)
-        ours = range(first, first + len(self._host.devices)) if self._host and first else ()
-        limits = {HOME: tuple(ours)} if self._host else {}
+        limits = {HOME: ours} if self._host else {}
         self.sandbox.notes += tuple(listen(self.sandbox, self._logging_nodes(), limits))
         apply(contents, self.sandbox, progress=progress)
 
@@ -193,30 +198,35 @@ class RunningLab:
         the lab of a run or a test that another process performs.
         """
         from hopscope.lab.processes import Keeping  # noqa: PLC0415 - few labs change
-        from hopscope.lab.reconcile import alone, reconcile  # noqa: PLC0415 - few labs change
+        from hopscope.lab.reconcile import reconcile  # noqa: PLC0415 - few labs change
 
         spec = replace(spec, name=self.name)
-        with alone(self.name):
+        with state.alone(self.name):
             self._made.file, self._spec = state.find(self.name), None
             self.sandbox.look_again()
             if self.file.temporary and not self._ours:  # it ends with the process that made it
                 raise LabExistsError(self.name)
             self._listed.clear()  # a node's name may come to mean another namespace
             kept = Keeping(self.sandbox, spec, self.spec)
+            side = self._side(spec)
 
             def record() -> None:
                 kept.change()
+                host = side.done() if side is not None else None
                 self._rewrite(
                     self.file._replace(
                         source=source,
                         file=spec.file or "<python>",
                         nodes=tuple(node.name for node in spec.nodes),
                         made=self.sandbox.look_again(),
+                        undo=host.dump() if host is not None else "",
                     )
                 )
+                self._made.host = host
 
             with kept:
-                changes = reconcile(self.sandbox, spec, self.spec, self.file, record=record)
+                before = self.spec
+                changes = reconcile(self.sandbox, spec, before, self.file, record=record, host=side)
         self._spec = spec
         return (*changes, *kept.changes)
 
@@ -225,7 +235,34 @@ class RunningLab:
         from hopscope.lab.reconcile import compare  # noqa: PLC0415 - as above
 
         self.sandbox.look_again()
-        return compare(self.sandbox, spec or self.spec, self.spec)
+        goal = spec or self.spec
+        return compare(self.sandbox, goal, self.spec, self._side(goal))
+
+    def _side(self, spec: LabSpec) -> "HostSide | None":
+        """Of a lab on the real host, that one in a change; what it keeps is written at once."""
+        from hopscope.lab.onhost import HostSide  # noqa: PLC0415 - as above
+
+        if not self.on_host:
+            return None
+        self._made.host = HostChanges.load(self.file.undo)  # another process may have added to it
+        return HostSide(self.sandbox, self._made.host, spec, keep=self._keep)
+
+    def _keep(self, host: HostChanges) -> None:
+        self._rewrite(self.file._replace(undo=host.dump()))
+        self._made.host = host
+
+    @contextmanager
+    def _undoable(self, node: NodeName) -> Iterator[HostChanges | None]:
+        """On the real host what there is to undo so far, while nobody else adds to it."""
+        if self._host is None or node != HOME:
+            yield None
+            return
+        from hopscope.lab.onhost import check_here  # noqa: PLC0415 - few labs stand there
+
+        check_here(self.sandbox)
+        with state.alone(self.name):
+            self._made.file = state.find(self.name)
+            yield HostChanges.load(self.file.undo)
 
     def __repr__(self) -> str:
         """What it is and how it is called."""
@@ -249,8 +286,8 @@ class RunningLab:
             self._made.end()
 
     def _rewrite(self, file: LabFile) -> None:
+        state.rewrite(file)
         self._made.file = file
-        state.rewrite(self.file)
 
     def __enter__(self) -> Self:
         return self
@@ -297,14 +334,15 @@ class RunningLab:
         if before is None:
             message = f"{node} has no sysctl {key} (as the kernel of this machine knows them)"
             raise UsageError(message)
-        if self._host is not None and where == HOME:
-            self._host.remember_sysctl(path)
-            self._rewrite(self.file._replace(undo=self._host.dump()))
-        try:
-            self.sandbox.write_sysctls(where, {path: value})
-        except KernelError as error:
-            message = f"{node}: {key} = {value} is refused: {os.strerror(error.code)}"
-            raise UsageError(message) from error
+        with self._undoable(where) as host:
+            if host is not None:
+                host.remember_sysctl(path)
+                self._keep(host)
+            try:
+                self.sandbox.write_sysctls(where, {path: value})
+            except KernelError as error:
+                message = f"{node}: {key} = {value} is refused: {os.strerror(error.code)}"
+                raise UsageError(message) from error
         after = self.sandbox.read_files(where, [full])[full] or ""
         return before.strip(), after.strip()
 
@@ -315,10 +353,11 @@ class RunningLab:
         """
         asked.check_tool(tool)
         where, lines = self.check_node(node), asked.texts("rules", lines)
-        if self._host is not None and where == HOME:
-            lines = self._host.own_rules(tool, lines)
-            self._rewrite(self.file._replace(undo=self._host.dump()))
-        firewall.add_iptables(self.sandbox, where, tool, lines)
+        with self._undoable(where) as host:
+            if host is not None:
+                lines = host.own_rules(tool, lines)
+                self._keep(host)
+            firewall.add_iptables(self.sandbox, where, tool, lines)
 
     def zero(self, node: str) -> None:
         """Zero the rule counters of a node; on the real host, only those of our rules."""
@@ -326,7 +365,9 @@ class RunningLab:
         if self._host is None or where != HOME:
             firewall.zero(self.sandbox, where)
         else:
-            firewall.zero_marked(self.sandbox, where, self._host.mark)
+            from hopscope.kernel.marked import zero_marked  # noqa: PLC0415 - few labs
+
+            zero_marked(self.sandbox, where, self._host.mark)
 
     @contextmanager
     def observing(
@@ -357,36 +398,3 @@ class RunningLab:
         if self._host is None:
             return None
         return {HOME: frozenset(self._host.devices)}
-
-
-def _file(spec: LabSpec, source: str, host: HostChanges | None) -> LabFile:
-    now = time.time_ns()
-    return LabFile(
-        name=spec.name,
-        pid=0,
-        mode="on-host" if host else "sandbox",
-        source=source,
-        file=spec.file or "<python>",
-        nodes=tuple(node.name for node in spec.nodes),
-        home=HOME,
-        started=now,
-        boot=now - time.monotonic_ns(),
-        temporary=True,
-        undo=host.dump() if host else "",
-    )
-
-
-def _own(node: NodeSpec, host: HostChanges) -> NodeSpec:
-    """With our mark on each rule of the real host."""
-    if node.name != HOME:
-        return node
-
-    def marked(tool: str, rules: Sequence[RuleLine]) -> tuple[RuleLine, ...]:
-        texts = host.own_rules(tool, [rule.text for rule in rules])
-        return tuple(replace(r, text=text) for r, text in zip(rules, texts, strict=True))
-
-    return replace(
-        node,
-        iptables=marked("iptables", node.iptables),
-        ip6tables=marked("ip6tables", node.ip6tables),
-    )

@@ -103,8 +103,12 @@ class StandingLab(RunningLab):
         return perform(self, told=told, promiscuous=promiscuous)
 
     def processes(self) -> tuple[ProcessState, ...]:
-        """How the processes fare that the lab declares."""
-        return tuple(self.sandbox.processes())
+        """How the processes fare that the lab declares, in its order."""
+        from hopscope.plan.processes import declared  # noqa: PLC0415 - few labs have some
+
+        found = {(one.node, one.name): one for one in self.sandbox.processes()}
+        order = declared(self.spec) if found else {}
+        return tuple(found[key] for key in dict.fromkeys([*order, *found]) if key in found)
 
     def output(self, node: str, process: str) -> str:
         """What a process printed, as far as it is kept; UsageError when there is no such one."""

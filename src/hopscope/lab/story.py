@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from hopscope.lab.checks import ping_checks
 from hopscope.lab.conclusion import conclude
 from hopscope.lab.running import RunningLab
-from hopscope.lab.tablechecks import table_checks
+from hopscope.lab.tablechecks import nodes_asked, table_checks
 from hopscope.lab.tables import Tables
 from hopscope.model.events import Logged, Observation
 from hopscope.model.flow import Headers, Icmp, Ip
@@ -122,7 +122,8 @@ def _step(
             yield ShowResult(what=what, nodes=nodes or lab.nodes, tables=tables.now(nodes))
             return
         case ExpectStep(expect=expect):
-            yield ExpectResult(checks=table_checks(expect, tables.now()))
+            found = tables.now(nodes_asked(expect), rules=bool(expect.hits))
+            yield ExpectResult(checks=table_checks(expect, found))
             return
         case PingStep():
             result = ping(lab, session, step, number=next(numbers), before=tables.now())

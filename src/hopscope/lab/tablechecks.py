@@ -11,7 +11,7 @@ from hopscope.model.record import Check
 from hopscope.model.snapshot import Address, NodeState, Route, Rule, Snapshot
 from hopscope.model.vocab import DevName, DevRef, Mac, NeighbourState, NodeName
 
-__all__ = ["table_checks"]
+__all__ = ["nodes_asked", "table_checks"]
 
 _LOCAL_TABLE: Final = 255
 
@@ -26,6 +26,20 @@ def table_checks(expect: Expect, snapshot: Snapshot) -> tuple[Check, ...]:
         *_routes(expect, snapshot),
         *_hits(expect, snapshot),
     )
+
+
+def nodes_asked(expect: Expect) -> tuple[NodeName, ...]:
+    """The nodes whose tables these checks look at; (): all, for their rules.
+
+    Rules are looked at for ``hits`` alone: of any node, which may log with what is written there.
+    """
+    if expect.hits:
+        return ()
+    macs = (text for entries in expect.neighbours.values() for text in entries.values())
+    devices = (*macs, *(text for entries in expect.fdb.values() for text in entries))
+    places = (*expect.fdb, *expect.addresses, *(text for text in devices if "/" in text))
+    names = (*expect.neighbours, *expect.routes, *(place.split("/")[0] for place in places))
+    return tuple(dict.fromkeys((*map(NodeName, names), *(ref.node for ref in expect.no_address))))
 
 
 def _mac_of(text: str, snapshot: Snapshot) -> Mac | None:

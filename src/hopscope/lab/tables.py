@@ -24,12 +24,12 @@ class Tables:
         self._last: Snapshot | None = None
         self._read = 0.0
 
-    def now(self, nodes: Sequence[NodeName] = ()) -> Snapshot:
-        """Those of *nodes*, or of all."""
+    def now(self, nodes: Sequence[NodeName] = (), *, rules: bool = True) -> Snapshot:
+        """Those of *nodes*, or of all; without *rules*, these may be left out."""
         last = self._last
         if last is None or time.monotonic() - self._read > _FRESH:
-            if nodes:
-                return self._lab.snapshot(nodes)
+            if nodes or not rules:
+                return self._lab.snapshot(nodes, rules=rules)
             last = self._lab.snapshot()
             self.are(last)
         return replace(last, nodes=tuple(map(last.node, nodes))) if nodes else last

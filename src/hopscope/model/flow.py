@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from hopscope.model.vocab import Mac
 
-__all__ = ["Arp", "Flow", "Headers", "Icmp", "Ip", "Ports"]
+__all__ = ["Arp", "Headers", "Icmp", "Ip", "Ports"]
 
 
 class Arp(Struct, frozen=True, kw_only=True):
@@ -63,12 +63,3 @@ class Headers(Struct, frozen=True, kw_only=True):
     ports: Ports | None = None
     stamp: int | None = None  # our own probe's number, from its payload
     inner: "Headers | None" = None  # the packet that an ICMP error quotes
-
-
-class Flow(Struct, frozen=True, kw_only=True):
-    """Which packets are meant: an echo from *src* to *dst*, and its answers."""
-
-    src: str
-    dst: str
-    proto: str = "icmp"
-    ident: int | None = None

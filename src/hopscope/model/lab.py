@@ -197,6 +197,7 @@ class ProcessSpec(Struct, frozen=True, kw_only=True):
     argv: tuple[str, ...]
     ready: ReadySpec | None = None
     restart: Restart = Restart.NEVER
+    stop: float = 3.0  # seconds in which it may end by itself when the lab does
     env: Mapping[str, str] = field(default_factory=dict)
     place: Place | None = None
 

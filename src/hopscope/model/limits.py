@@ -20,6 +20,7 @@ __all__ = [
     "REPLICAS",
     "RULE_PRIORITY",
     "SIZE",
+    "STOP",
     "TABLE",
     "TIMEOUT",
     "UDP_PORT",
@@ -65,4 +66,5 @@ BURST: Final = Limits(low=1, high=(1 << 31) - 1)  # bytes
 WAIT: Final = Limits(low=0, high=60 * 10**9)  # nanoseconds
 PORT: Final = Limits(low=1, high=65_535)  # of TCP
 READY: Final = Limits(low=0, high=600, above=True)
+STOP: Final = Limits(low=0, high=60)  # seconds
 REPLICAS: Final = Limits(low=1, high=10_000)

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from hopscope.model.vocab import Nanos, NodeName
 
-__all__ = ["ProcessPhase", "ProcessState", "Restart"]
+__all__ = ["ProcessPhase", "ProcessState", "Restart", "ending"]
 
 
 class Restart(StrEnum):
@@ -39,5 +39,18 @@ class ProcessState(Struct, frozen=True, kw_only=True):
     restarts: int
     since: Nanos  # when the phase began
 
+    @property
+    def failed(self) -> bool:
+        """Whether it has ended, and not with status 0: what ends so has done what it was for."""
+        ended = self.phase in (ProcessPhase.EXITED, ProcessPhase.RESTARTING)
+        return ended and self.code != 0
+
     def __str__(self) -> str:
         return f"{self.node}/{self.name}"
+
+
+def ending(code: int | None) -> str:
+    """How a process ended, in words."""
+    if code is None:
+        return "it has not ended"
+    return f"exit status {code}" if code >= 0 else f"killed by signal {-code}"

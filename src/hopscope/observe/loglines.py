@@ -26,7 +26,7 @@ from hopscope.wire.netlink import NETLINK_NETFILTER
 from hopscope.wire.nft import NFNLGRP_NFTABLES, NFNLGRP_NFTRACE, log_table
 from hopscope.wire.nftlog import LogTrace
 
-__all__ = ["LogReader", "listen", "passed_over"]
+__all__ = ["LogReader", "listen", "passed_over", "watch"]
 
 _AT_ONCE: Final = 100  # nodes in one request to the holder, of two descriptors each
 
@@ -57,6 +57,21 @@ def listen(
     finally:
         for one in made:
             one.close()
+    return []
+
+
+def watch(sandbox: Sandbox, node: NodeName, devices: Sequence[int]) -> list[str]:
+    """From now on watch packets at these devices (indexes) of a node that `listen` was told of.
+
+    Returns in words what cannot be recorded.
+    """
+    with sandbox.open_socket(node, socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as owner:
+        try:
+            if sandbox.own(node):
+                commit(owner, log_table(devices), node)
+                sandbox.own(node, owner)
+        except KernelError as error:
+            return [f"LOG rules are not recorded: {error}"]
     return []
 
 

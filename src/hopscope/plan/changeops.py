@@ -22,6 +22,7 @@ __all__ = [
     "RemoveQdisc",
     "RemoveRemote",
     "RemoveRoute",
+    "RemoveRules",
     "ResetRules",
 ]
 
@@ -132,6 +133,18 @@ class ResetRules(Struct, frozen=True, kw_only=True):
         return f"{self.node}: removing its firewall rules"
 
 
+class RemoveRules(Struct, frozen=True, kw_only=True):
+    """Delete single rules, and leave all others: lines of arguments, as *tool* told them."""
+
+    node: NodeName
+    tool: str
+    lines: tuple[str, ...]
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"{self.node}: deleting {self.tool} rules"
+
+
 class ChangeVlans(Struct, frozen=True, kw_only=True):
     """Have a port, or with *itself* the bridge's own stack, join VLANs, or have it leave them."""
 
@@ -208,5 +221,6 @@ Changing = (
     | RemoveRemote
     | RemoveQdisc
     | RemovePolicyRules
+    | RemoveRules
     | ResetRules
 )

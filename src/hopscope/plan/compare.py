@@ -6,12 +6,14 @@ on it with it.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from hopscope.model.change import Action, Subject
 from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.plan.compare_devices import devices
 from hopscope.plan.compare_forwarding import fdb, remotes
 from hopscope.plan.compare_layer3 import addresses, neighbours, routes
+from hopscope.plan.compare_marked import marked
 from hopscope.plan.compare_policy import policy
 from hopscope.plan.compare_ports import ports
 from hopscope.plan.compare_traffic import qdiscs
@@ -28,6 +30,10 @@ from hopscope.plan.wanted import Wanted
 from hopscope.plan.world import World, default_path, rules_text
 
 __all__ = ["differences"]
+
+_FORWARDING: Final = ("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding")
+_TWINS: Final = dict([_FORWARDING, _FORWARDING[::-1]])
+"""One sysctl by two names."""
 
 
 def differences(wanted: Wanted, world: World) -> list[Difference]:
@@ -46,6 +52,7 @@ def differences(wanted: Wanted, world: World) -> list[Difference]:
         *policy(wanted, world),
         *neighbours(wanted, world),
         *_rules(wanted, world),
+        *marked(wanted, world),
     ]
 
 
@@ -75,10 +82,14 @@ def _sysctls(wanted: Wanted, world: World) -> Iterator[Difference]:
             yield _sysctl(op, now, also=_on_devices(wanted, world, op))
     for (node, path), now in world.sysctls.items():
         usual = _usual(wanted, world, node, path)
-        left = (node, path) not in wanted.sysctls and _lasts(wanted, world, node, path)
+        names = (path, _TWINS.get(path, path))
+        declared = any((node, name) in wanted.sysctls for name in names)
+        left = not declared and _lasts(wanted, world, node, path)
         if left and now is not None and usual is not None and now != usual:
             op = SetSysctl(node=node, path=path, value=usual)
-            also = _on_devices(wanted, world, op)
+            others = world.following.get((node, path), ())
+            also: list[Op] = [SetSysctl(node=node, path=one, value=value) for one, value in others]
+            also += _on_devices(wanted, world, op)
             yield _sysctl(op, now, why=NOT_DECLARED, also=also)
 
 
@@ -92,10 +103,10 @@ def _lasts(wanted: Wanted, world: World, node: NodeName, path: str) -> bool:
 def _usual(wanted: Wanted, world: World, node: NodeName, path: str) -> str | None:
     """What it would be had it never been set: a device's takes after the node's default."""
     default = default_path(path)
-    if default is None:
-        return world.defaults.get(path)
-    op = wanted.sysctls.get((node, default))
-    return op.value if op is not None else world.defaults.get(default)
+    op = wanted.sysctls.get((node, default)) if default is not None else None
+    if op is not None:
+        return op.value
+    return world.usual.get(node, world.defaults).get(default or path)
 
 
 def _on_devices(wanted: Wanted, world: World, op: SetSysctl) -> list[Op]:

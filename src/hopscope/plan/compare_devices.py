@@ -32,7 +32,8 @@ def _made(wanted: Wanted, world: World, ref: DevRef, device: Device) -> Differen
     """With what stands in its way removed: at its own name, and at its other end's."""
     op = wanted.made_by[ref]
     ends = [one for one in (ref, device.peer) if one is not None]
-    then = [later for one in ends for later in wanted.set_up.get(one, ())]
+    then: list[Op] = [wanted.marks[one] for one in ends if one in wanted.marks]
+    then += [later for one in ends for later in wanted.set_up.get(one, ())]
     in_the_way = [
         RemoveDevice(node=one.node, dev=one.dev)
         for one in ends

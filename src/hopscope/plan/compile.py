@@ -47,6 +47,7 @@ from hopscope.plan.traffic import traffic_ops
 
 __all__ = [
     "HOME",
+    "LO",
     "alias_of",
     "compile_lab",
     "device_refs",

@@ -27,6 +27,7 @@ from hopscope.plan.ops import (
     RemoveQdisc,
     RemoveRemote,
     RemoveRoute,
+    RemoveRules,
     ResetRules,
     SetSysctl,
 )
@@ -35,7 +36,7 @@ from hopscope.plan.world import World
 __all__ = ["Convergence", "converge"]
 
 _REMOVALS: Final = (
-    *(ResetRules, RemovePolicyRules, RemoveNeighbour, RemoveRoute, RemoveAddress),
+    *(ResetRules, RemoveRules, RemovePolicyRules, RemoveNeighbour, RemoveRoute, RemoveAddress),
     *(RemoveFdb, RemoveRemote, RemoveQdisc, RemoveDevice),
 )
 _DEVICES: Final = (AddBridge, AddVeth, AddMacvlan, AddVxlan, AddTap)
@@ -48,11 +49,6 @@ class Convergence(Struct, frozen=True, kw_only=True):
     removal: Plan
     making: Plan
     letting_go: Plan
-
-    @property
-    def operations(self) -> int:
-        """How many operations there are in all."""
-        return sum(len(plan.ops) for plan in (self.removal, self.making, self.letting_go))
 
 
 def converge(plan: Plan, found: Sequence[Difference], world: World) -> Convergence:

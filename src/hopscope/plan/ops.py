@@ -23,6 +23,7 @@ from hopscope.plan.changeops import (
     RemoveQdisc,
     RemoveRemote,
     RemoveRoute,
+    RemoveRules,
     ResetRules,
 )
 from hopscope.plan.moreops import (
@@ -69,6 +70,7 @@ __all__ = [
     "RemoveQdisc",
     "RemoveRemote",
     "RemoveRoute",
+    "RemoveRules",
     "ResetRules",
     "SetPort",
     "SetSysctl",

@@ -1,15 +1,16 @@
-"""Which processes a lab declares otherwise than it did; one that is the same goes on."""
+"""Which processes a lab declares otherwise than it did, or have failed; all others go on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from shlex import join
 
 from msgspec.structs import replace
 
 from hopscope.model.change import Action, Change, Subject
 from hopscope.model.lab import LabSpec, ProcessSpec
+from hopscope.model.process import ProcessPhase, ProcessState, ending
 from hopscope.model.vocab import NodeName
 
-__all__ = ["Key", "changes", "declared"]
+__all__ = ["Key", "changes", "declared", "same"]
 
 Key = tuple[NodeName, str]
 """A node, and the name of a process there."""
@@ -20,8 +21,14 @@ def declared(spec: LabSpec) -> dict[Key, ProcessSpec]:
     return {(node.name, one.name): one for node in spec.nodes for one in node.run}
 
 
-def changes(spec: LabSpec, earlier: LabSpec | None = None) -> Iterator[Change]:
-    """What is to be started, stopped, or started anew to get from *earlier* to *spec*."""
+def changes(
+    spec: LabSpec, earlier: LabSpec | None = None, states: Iterable[ProcessState] | None = None
+) -> Iterator[Change]:
+    """What is to be started, stopped, or started anew to get from *earlier* to *spec*.
+
+    *states*: how those of *earlier* fare, where that is known; one may have ended.
+    """
+    faring = {(state.node, state.name): state for state in states or ()}
     now, before = declared(spec), declared(earlier) if earlier else {}
     for (node, name), process in before.items():
         if (node, name) not in now:
@@ -34,14 +41,34 @@ def changes(spec: LabSpec, earlier: LabSpec | None = None) -> Iterator[Change]:
                 why="not declared",
             )
     for key, process in now.items():
-        if not _same(process, before.get(key)):
+        if not same(process, before.get(key)):
             yield _change(key, process, before)
+        elif states is not None and ((state := faring.get(key)) is None or state.failed):
+            yield _again(key, process, state)
 
 
-def _same(one: ProcessSpec, other: ProcessSpec | None) -> bool:
+def same(one: ProcessSpec, other: ProcessSpec | None) -> bool:
     """But for where it is declared, and for when it is ready: that is of its start."""
     plain = replace(one, place=None, ready=None)
     return other is not None and plain == replace(other, place=None, ready=None)
+
+
+def _again(key: Key, process: ProcessSpec, state: ProcessState | None) -> Change:
+    """One that does not run, though it is declared as it was."""
+    why = "it was never started" if state is None else ending(state.code)
+    if state is not None and state.restarts:
+        why += f", restarted {'once' if state.restarts == 1 else f'{state.restarts} times'}"
+    return Change(
+        action=Action.CHANGE,
+        subject=Subject.PROCESS,
+        node=key[0],
+        name=key[1],
+        attribute="state",
+        before=None if state is None else str(state.phase),
+        after=str(ProcessPhase.RUNNING),
+        why=why,
+        place=process.place,
+    )
 
 
 def _change(key: Key, process: ProcessSpec, before: Mapping[Key, ProcessSpec]) -> Change:

@@ -68,6 +68,7 @@ class Wanted(Struct, kw_only=True):
     devices: dict[DevRef, Device] = field(default_factory=dict)
     set_up: dict[DevRef, list[SetUp]] = field(default_factory=dict)
     made_by: dict[DevRef, Making] = field(default_factory=dict)
+    marks: dict[DevRef, Mark] = field(default_factory=dict)  # whose a device is, not how it is
     addresses: dict[tuple[DevRef, str], AddAddress] = field(default_factory=dict)
     routes: list[AddRoute] = field(default_factory=list)
     neighbours: dict[tuple[DevRef, str], AddNeighbour] = field(default_factory=dict)
@@ -115,8 +116,8 @@ def _take(state: Wanted, op: Op) -> None:
             device.master = op.bridge or device.master
             device.mtu = op.mtu or device.mtu
             device.mac = op.mac or device.mac
-        case Mark():
-            pass  # whose a device is, not how it is
+        case Mark(node=node, dev=dev):
+            state.marks[DevRef(node, dev)] = op
         case _:
             _take_part(state, op)
 

@@ -1,24 +1,59 @@
 """What there is, as a reconciliation asks about it: a Snapshot, and what a fresh node holds."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
+
+from msgspec import Struct
 
 from hopscope.model.snapshot import Chain, LinkState, NodeState, Snapshot
 from hopscope.model.vocab import DevRef, NodeName
 
-__all__ = ["Sysctls", "World", "default_path", "rules_text"]
+__all__ = ["Marked", "MarkedRule", "Sysctls", "World", "default_path", "rules_text"]
 
 _NATURAL: Final = frozenset(
     ("tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0")
 )
 """Devices that a module puts into every namespace (net.core.fb_tunnels_only_for_init_net)."""
 
+_NONE: Final[Mapping[Any, Any]] = MappingProxyType({})
 _NO_DEVICES: Final = ("all", "default", "lo")
 
 Rules = Mapping[NodeName, tuple[Chain, ...]]
 Sysctls = Mapping[tuple[NodeName, str], str | None]
 """Node and path below /proc/sys → the value; None where there is no such file."""
+
+
+class MarkedRule(Struct, frozen=True, kw_only=True):
+    """A rule of ours among others'; *number* is its place in the chain, *text* all that follows."""
+
+    table: str
+    chain: str
+    number: int
+    text: str
+
+    @property
+    def deletion(self) -> str:
+        """The arguments that delete it."""
+        return f"-t {self.table} -D {self.chain} {self.text}"
+
+    @property
+    def insertion(self) -> str:
+        """The arguments that put it where it is."""
+        return f"-t {self.table} -I {self.chain} {self.number} {self.text}"
+
+
+class Marked(Struct, frozen=True, kw_only=True):
+    """The rules of a node whose other rules are not ours: by tool, those there, and the goal.
+
+    The order in a chain is not asked of *unordered* tools, of which some are put behind others'.
+    """
+
+    node: NodeName
+    now: Mapping[str, tuple[MarkedRule, ...]]
+    goal: Mapping[str, tuple[MarkedRule, ...]]
+    unordered: frozenset[str] = frozenset()
 
 
 class World:
@@ -33,18 +68,27 @@ class World:
         expected_rules: Rules,
         ignored: Collection[DevRef] = (),
         only_told: bool = False,
+        usual: Mapping[NodeName, Mapping[str, str | None]] = _NONE,
+        following: Mapping[tuple[NodeName, str], Sequence[tuple[str, str]]] = _NONE,
+        marked: Marked | None = None,
     ) -> None:
         """*snapshot* with the rules of the nodes that have any, or should.
 
         *defaults* (by path) are of a namespace in which nothing was done yet;
         *expected_rules* is what the declared rules would be listed as; devices of *ignored*
         are left as they are, and with *only_told* all that no lab file can declare.
+
+        Of a node that was there before the lab: *usual* are its sysctls of then, and *following*
+        those that the kernel sets along with one; *marked* are its rules.
         """
         self.snapshot = snapshot
         self.sysctls = sysctls
         self.defaults = defaults
         self.expected_rules = expected_rules
         self.only_told = only_told
+        self.usual = usual
+        self.following = following
+        self.marked = marked
         self._ignored = ignored
 
     @cached_property

@@ -30,7 +30,7 @@ def connections(
 ) -> list[Answers]:
     """Connect to each goal, and wait *timeout* seconds at most for each. In the order of *asks*."""
     found: list[Answers] = [{} for _ in asks]
-    most = max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4, 1)
+    most = max(resource.getrlimit(resource.RLIMIT_NOFILE)[1] // 4, 1)
     waiting = _Waiting(min(most, 4096), timeout)
     try:
         for ask, answers in zip(asks, found, strict=True):

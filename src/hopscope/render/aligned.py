@@ -91,11 +91,6 @@ class Comparison(Struct, frozen=True, kw_only=True):
         """The differences that are not netfilter steps."""
         return tuple(row for row in self.changed if not isinstance(row.only.step, HookStep))
 
-    @property
-    def netfilter_only(self) -> bool:
-        """Whether there is a difference, and all of it is netfilter."""
-        return bool(self.changed) and not self.others
-
 
 def _silent(step: Step) -> bool:
     return isinstance(step, HookStep) and not step.chains and step.verdict is not Verdict.DROP

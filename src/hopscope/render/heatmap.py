@@ -13,7 +13,6 @@ from typing import Final
 from msgspec import Struct
 
 from hopscope.model.reachability import Outcome, Pair, Reachability
-from hopscope.model.vocab import NodeName
 from hopscope.render.matrix import fate
 from hopscope.render.svg import clean, element, text_width
 from hopscope.render.words import counted, duration
@@ -30,7 +29,6 @@ _TITLED: Final = 2_500  # squares that tell their pair when pointed at
 _STEPS: Final = (1, 2, 5)
 _ROUND: Final = (10, 12, 15, 20, 25, 30, 40, 50, 70)
 _COLOURS: Final = 6
-Ends = tuple[NodeName, NodeName]
 Square = tuple[int, int]
 """Column and row."""
 

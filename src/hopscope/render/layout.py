@@ -6,12 +6,12 @@ other node beside the devices that it is joined to. The same snapshot always giv
 layout.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
-from hopscope.model.snapshot import Snapshot
+from hopscope.model.snapshot import NodeState, Snapshot
 from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.render.boxes import BETWEEN, STICKS_OUT, DeviceBox, NodeBox, Side, node_box
 from hopscope.render.columns import Joined, columns, devices_of, joined_nodes, parts
@@ -21,6 +21,8 @@ __all__ = ["Layout", "lay_out"]
 GAP: Final = 76.0  # between columns, where links run
 NARROW: Final = 44.0  # the same, when there are four columns or more
 CROWD: Final = 12  # from this many nodes on, MAC addresses are left to the tables
+
+States = Mapping[NodeName, NodeState]
 
 
 class Layout(Struct, frozen=True, kw_only=True):
@@ -39,10 +41,11 @@ class Layout(Struct, frozen=True, kw_only=True):
 def lay_out(snapshot: Snapshot) -> Layout:
     """Place everything; the parts of a lab that nothing joins stand below each other."""
     joined = joined_nodes(snapshot)
+    states = {node.name: node for node in snapshot.nodes}
     placed: list[NodeBox] = []
     bottom = 0.0
     for part in parts(joined):
-        boxes = _place(snapshot, part, joined)
+        boxes = _place(states, part, joined)
         left, top = min(b.x for b in boxes), min(b.y for b in boxes)
         boxes = [box.moved(STICKS_OUT + 4 - left, bottom + 4 - top) for box in boxes]
         bottom = max(b.y + b.height for b in boxes) + 2 * BETWEEN
@@ -55,30 +58,38 @@ def lay_out(snapshot: Snapshot) -> Layout:
     )
 
 
-def _place(snapshot: Snapshot, part: Sequence[NodeName], joined: Joined) -> list[NodeBox]:
+def _place(states: States, part: Sequence[NodeName], joined: Joined) -> list[NodeBox]:
     """The boxes of one joined part, with the middle of its hub's column at x = 0."""
     column = columns(part, joined)
     brief = len(part) >= CROWD
-    boxes = {name: _sized(snapshot, name, column, joined, brief=brief) for name in part}
+    boxes = {name: _sized(states, name, column, joined, brief=brief) for name in part}
     hub = max(part, key=lambda name: (len(joined[name]), bool(boxes[name].bridges)))
     placed: dict[NodeName, NodeBox] = {hub: boxes[hub]}
-    order = sorted(set(column.values()), key=lambda at: (abs(at - column[hub]), at))
-    for at in order:
-        mine = [name for name in part if column[name] == at]
-        _place_column(mine, boxes, placed)
+    standing = _by_column(part, column)
+    for at in sorted(standing, key=lambda at: (abs(at - column[hub]), at)):
+        _place_column(standing[at], boxes, placed)
     lefts = _lefts(column, placed, hub=column[hub])
     return [placed[name].moved(lefts[name], 0) for name in part]
 
 
+def _by_column(
+    names: Iterable[NodeName], column: Mapping[NodeName, int]
+) -> Mapping[int, Sequence[NodeName]]:
+    found: dict[int, list[NodeName]] = {}
+    for name in names:
+        found.setdefault(column[name], []).append(name)
+    return found
+
+
 def _sized(
-    snapshot: Snapshot,
+    states: States,
     name: NodeName,
     column: Mapping[NodeName, int],
     joined: Joined,
     *,
     brief: bool,
 ) -> NodeBox:
-    node = snapshot.node(name)
+    node = states[name]
     sides: dict[DevName, Side] = {}
     for link in devices_of(node):
         there = column.get(link.peer.node) if link.peer is not None else None
@@ -87,7 +98,7 @@ def _sized(
     slot = 0.0
     leaves = [other for other in joined[name] if len(joined[other]) == 1]
     if leaves and len(joined[name]) > 2:
-        alone = [node_box(snapshot.node(leaf), {}, brief=brief, slot=0) for leaf in leaves]
+        alone = [node_box(states[leaf], {}, brief=brief, slot=0) for leaf in leaves]
         slot = max((box.height + BETWEEN) / max(1, len(box.devices)) for box in alone)
     return node_box(node, sides, brief=brief, slot=slot)
 
@@ -96,7 +107,7 @@ def _place_column(
     names: Sequence[NodeName], boxes: Mapping[NodeName, NodeBox], placed: dict[NodeName, NodeBox]
 ) -> None:
     """Put each node where its links run straight, then push apart those that overlap."""
-    wanted = {name: _wanted(boxes[name], placed) for name in names}
+    wanted = _wanted([boxes[name] for name in names], placed)
     fixed = [name for name in names if name in placed]
     order = sorted((n for n in names if n not in placed), key=lambda name: wanted[name])
     bottom = max((placed[n].y + placed[n].height + BETWEEN for n in fixed), default=-1e9)
@@ -111,14 +122,19 @@ def _place_column(
         placed[name] = placed[name].moved(0, -back)
 
 
-def _wanted(box: NodeBox, placed: Mapping[NodeName, NodeBox]) -> float:
-    """The mean height at which its devices face the ones that they are joined to."""
-    offsets: list[float] = []
-    for device in box.devices:
-        peer = device.link.peer
-        there = placed[peer.node].device(peer.dev) if peer and peer.node in placed else None
-        if there is not None:
-            offsets.append(there.outer[1] - device.outer[1])
+def _wanted(boxes: Sequence[NodeBox], placed: Mapping[NodeName, NodeBox]) -> dict[NodeName, float]:
+    """The mean height at which the devices of each face the ones that they are joined to."""
+    peers = {d.link.peer.node: None for box in boxes for d in box.devices if d.link.peer}
+    there = {d.ref: d for name in peers if name in placed for d in placed[name].devices}
+    return {box.node.name: _height(box, there) for box in boxes}
+
+
+def _height(box: NodeBox, there: Mapping[DevRef, DeviceBox]) -> float:
+    offsets = [
+        there[peer].outer[1] - device.outer[1]
+        for device in box.devices
+        if (peer := device.link.peer) in there and peer is not None
+    ]
     return sum(offsets) / len(offsets) if offsets else 0.0
 
 
@@ -128,9 +144,9 @@ def _lefts(
     """The left edge of each node; a column is flush on the side of the hub's."""
     left = 0.0
     found: dict[NodeName, float] = {}
-    gap = GAP if len(set(column.values())) < 4 else NARROW
-    for at in sorted(set(column.values())):
-        mine = [name for name in placed if column[name] == at]
+    standing = _by_column(placed, column)
+    gap = GAP if len(standing) < 4 else NARROW
+    for at, mine in sorted(standing.items()):
         width = max(placed[name].width for name in mine)
         for name in mine:
             free = width - placed[name].width

@@ -20,7 +20,6 @@ _MOST_DRAWN: Final = 12  # nodes in a matrix that a window holds
 _MOST_TOLD: Final = 10  # groups of failures
 _NAMED: Final = 4
 _INDENT: Final = (0, 0, 0, 2)
-Ends = tuple[NodeName, NodeName]
 
 
 def matrix(found: Reachability) -> RenderableType:

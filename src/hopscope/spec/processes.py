@@ -6,7 +6,7 @@ from typing import Final
 
 from hopscope.errors import Problem
 from hopscope.model.lab import NodeSpec, ProcessSpec, ReadySpec
-from hopscope.model.limits import PORT, READY
+from hopscope.model.limits import PORT, READY, STOP
 from hopscope.model.process import Restart
 from hopscope.spec.faults import Fault, shortened
 from hopscope.spec.names import name_fault
@@ -29,6 +29,7 @@ def processes_of(given: Sequence[Process], path: Path, where: Locate) -> tuple[P
             argv=tuple(process.command),
             ready=None if process.ready is None else _ready(process.ready),
             restart=Restart(process.restart),
+            stop=float(process.stop),
             env=process.env,
             place=where((*path, number)),
         )
@@ -91,6 +92,8 @@ def _faults(process: ProcessSpec) -> Iterator[tuple[Fault, Path]]:
         if not name or "=" in name:
             message = f"{shortened(name)} cannot be the name of a variable"
             yield Fault(rule="bad-variable", message=message, text=name), ("env", name)
+    if (slow := limit_fault("the time to end", process.stop, STOP)) is not None:
+        yield slow, ("stop",)
     if process.ready is not None:
         for wrong, part in _ready_faults(process.ready):
             yield wrong, ("ready", part)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from hopscope.model.limits import PORT, READY
+from hopscope.model.limits import PORT, READY, STOP
 from hopscope.spec import short
 from hopscope.spec.part import Part, within
 
@@ -75,6 +75,12 @@ class Process(Part):
         default="never",
         description="Whether it is started again when it ends: 'on-failure' is after any exit "
         "status but 0.",
+    )
+    stop: float = Field(
+        default=3.0,
+        description="Seconds in which it may end by itself, after SIGTERM, when the lab is taken "
+        "down; then it is killed.",
+        json_schema_extra=within(STOP),
     )
     env: dict[str, _Value] = Field(
         default={},

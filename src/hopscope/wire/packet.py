@@ -15,7 +15,7 @@ from hopscope.model.flow import Arp, Headers, Icmp, Ip, Ports
 from hopscope.model.vocab import Mac
 from hopscope.wire.checksum import ICMP, ICMPV6, TCP, UDP
 from hopscope.wire.echo import echo_request, stamp_of
-from hopscope.wire.words import describe, title
+from hopscope.wire.words import title
 
 __all__ = [
     "ARP_TYPE",
@@ -24,7 +24,6 @@ __all__ = [
     "decode",
     "decode_packet",
     "decode_parts",
-    "describe",
     "echo_request",
     "stamp_of",
     "title",

@@ -1,10 +1,10 @@
-"""Headers in words: a short title and a line in tcpdump's manner; no bytes, no layout."""
+"""Headers in words: a short title; no bytes, no layout."""
 
 from typing import Final
 
-from hopscope.model.flow import Arp, Headers, Icmp, Ip, Ports
+from hopscope.model.flow import Headers, Icmp, Ip
 
-__all__ = ["describe", "title"]
+__all__ = ["title"]
 
 _ICMP: Final = {
     0: "echo reply",
@@ -66,18 +66,6 @@ _PROTOCOLS: Final = {2: "IGMP", 6: "TCP", 17: "UDP", 47: "GRE", 50: "ESP", 51: "
 _ETHERTYPES: Final = {0x0800: "IPv4 packet", 0x0806: "ARP packet", 0x86DD: "IPv6 packet"}
 
 _ARP_OPS: Final = {1: "request", 2: "reply"}
-_FLAG_LETTERS: Final = {
-    "FIN": "F",
-    "SYN": "S",
-    "RST": "R",
-    "PSH": "P",
-    "ACK": ".",
-    "URG": "U",
-    "ECE": "E",
-    "CWR": "W",
-    "AE": "e",
-}
-"""tcpdump's letters, in tcpdump's order."""
 
 
 def title(headers: Headers) -> str:
@@ -93,22 +81,6 @@ def title(headers: Headers) -> str:
     name = _PROTOCOLS.get(ip.proto, f"IP protocol {ip.proto}")
     flags = headers.ports.flags if headers.ports is not None else ""
     return f"{name} {flags}" if flags else name
-
-
-def describe(headers: Headers) -> str:
-    """One line in tcpdump's manner: ``10.0.0.1 > 10.0.0.2: ICMP echo request, id 7, seq 1``."""
-    if headers.arp is not None:
-        return _arp_line(headers.arp)
-    ip = headers.ip
-    if ip is None:
-        ends = f"{headers.src_mac} > {headers.dst_mac}: " if headers.src_mac else ""
-        return ends + _frame_title(headers.ethertype)
-    if headers.icmp is not None:
-        return f"{ip.src} > {ip.dst}: {_icmp_words(ip, headers.icmp, headers.inner)}"
-    if (ports := headers.ports) is not None:
-        what = f"Flags [{_letters(ports)}]" if ports.flags else title(headers)
-        return f"{ip.src}.{ports.sport} > {ip.dst}.{ports.dport}: {what}"
-    return f"{ip.src} > {ip.dst}: {title(headers)}"
 
 
 def _frame_title(ethertype: int | None) -> str:
@@ -127,65 +99,3 @@ def _icmp_title(ip: Ip, icmp: Icmp) -> str:
     if code is None and icmp.code:
         code = f"code {icmp.code}"
     return f"{name} ({code})" if code else name
-
-
-def _arp_line(arp: Arp) -> str:
-    if arp.op == 1:
-        known = (
-            ""
-            if arp.target_mac in ("00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff")
-            else (f" ({arp.target_mac})")
-        )
-        return f"ARP, Request who-has {arp.target_ip}{known} tell {arp.sender_ip}"
-    if arp.op == 2:
-        return f"ARP, Reply {arp.sender_ip} is-at {arp.sender_mac}"
-    return f"ARP, operation {arp.op} from {arp.sender_ip} to {arp.target_ip}"
-
-
-def _icmp_words(ip: Ip, icmp: Icmp, inner: Headers | None) -> str:
-    four = ip.version == 4
-    lead = "ICMP " if four else "ICMP6, "
-    if icmp.ident is not None:
-        return f"{lead}{_icmp_title(ip, icmp)}, id {icmp.ident}, seq {icmp.seq}"
-    if icmp.target is not None and icmp.type == 135:
-        return f"{lead}neighbor solicitation, who has {icmp.target}"
-    if icmp.target is not None and icmp.type == 136:
-        return f"{lead}neighbor advertisement, tgt is {icmp.target}"
-    if inner is not None and inner.ip is not None:
-        return lead + _error_words(ip, icmp, inner, inner.ip)
-    return lead + _icmp_title(ip, icmp)
-
-
-def _error_words(ip: Ip, icmp: Icmp, inner: Headers, quoted: Ip) -> str:
-    port = (
-        ""
-        if inner.ports is None
-        else (
-            f"{quoted.dst} {_PROTOCOLS.get(quoted.proto, str(quoted.proto)).lower()} "
-            f"port {inner.ports.dport}"
-        )
-    )
-    if ip.version == 4:
-        lines = {
-            (3, 0): f"net {quoted.dst} unreachable",
-            (3, 1): f"host {quoted.dst} unreachable",
-            (3, 2): f"{quoted.dst} protocol {quoted.proto} unreachable",
-            (3, 3): f"{port} unreachable" if port else "",
-            (3, 10): f"host {quoted.dst} unreachable - admin prohibited",
-            (3, 13): f"host {quoted.dst} unreachable - admin prohibited filter",
-            (11, 0): "time exceeded in-transit",
-        }
-    else:
-        lines = {
-            (1, 0): f"destination unreachable, unreachable route {quoted.dst}",
-            (1, 1): f"destination unreachable, unreachable prohibited {quoted.dst}",
-            (1, 3): f"destination unreachable, unreachable address {quoted.dst}",
-            (1, 4): f"destination unreachable, unreachable port, {port}" if port else "",
-            (3, 0): f"time exceeded in-transit for {quoted.dst}",
-        }
-    return lines.get((icmp.type, icmp.code)) or f"{_icmp_title(ip, icmp)} for {quoted.dst}"
-
-
-def _letters(ports: Ports) -> str:
-    flags = ports.flags.split(",")
-    return "".join(letter for name, letter in _FLAG_LETTERS.items() if name in flags)

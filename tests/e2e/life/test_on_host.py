@@ -336,6 +336,8 @@ REFUSED = {
     "no flush": ("iptables: [-F]", "only -A and -I are allowed"),
     "no policy": ("iptables: [-P FORWARD DROP]", "only -A and -I are allowed"),
     "no nft": ("nft: 'table ip x {}'", "not an nft script"),
+    "no policy rules": ("policy: [from 10.244.71.0/24 prohibit]", "gets no policy rules"),
+    "no route of no device": ("routes: [blackhole 10.97.0.0/16]", "no blackhole route to 10.97"),
     "no overlap": ("addresses: {hs0br: 198.51.100.9/24}", "has a route already"),
 }
 
@@ -348,6 +350,7 @@ def test_what_could_not_be_undone_is_refused(
     do(scratch, "ip address add 198.51.100.1/25 dev fx0")
     do(scratch, "ip link set fx1 up")
     do(scratch, "ip link set fx0 up")
+    wait_until(lambda: do(scratch, "ip -br link").count(" UP ") == 2, "their carriers", within=10)
     before = seen(hopscope, scratch)
     host = f"  host: {{bridges: {{hs0br: {{}}}}, {line}}}\n"
     if "default" in line:

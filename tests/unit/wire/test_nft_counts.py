@@ -72,6 +72,29 @@ def test_what_is_no_rule_and_no_generation_is_passed_over(
     assert nft.counters([strange, Message(rule, 0, b"\2\0\0")]) == {}
 
 
+@pytest.mark.parametrize(
+    ("table", "chains"),
+    [
+        ("security", ("FORWARD", "part")),  # not one of another priority, nor of another name
+        ("nat", (None,)),
+        ("mangle", (None,)),
+        ("raw", (None,)),  # there is none
+    ],
+)
+def test_of_what_nft_made_iptables_zeroes_what_it_would_make_itself(
+    answers: dict[str, list[Message]], table: str, chains: tuple[str | None, ...]
+) -> None:
+    """And all chains that no hook calls; None is all of a table."""
+    assert nftreset.zeroed(answers["made chains"], table) == chains
+
+
+def test_a_quota_is_known(answers: dict[str, list[Message]]) -> None:
+    """Zeroing takes back what was used of it."""
+    assert nftreset.has_quota(answers["made security"])
+    assert not nftreset.has_quota(answers["made nat"])
+    assert not nftreset.has_quota(answers["made chains"])
+
+
 def test_what_is_asked() -> None:
     """All rules, the chains of a family; reset, the rules of one table, as pyroute2 reads it."""
     assert (nft.dump_rules().type, nft.dump_rules().flags) == (SUBSYSTEM | 7, NLM_F_DUMP)
@@ -87,3 +110,9 @@ def test_what_is_asked() -> None:
     asked = nft_rule_msg(pack(reset))
     asked.decode()
     assert (asked["nfgen_family"], asked.get_attr("NFTA_RULE_TABLE")) == (2, "filter")
+    one = nft_rule_msg(pack(nftreset.reset_rules(Family.IP, "filter", "OUTPUT")))
+    one.decode()
+    assert one.get_attr("NFTA_RULE_CHAIN") == "OUTPUT"
+    rules = nft_rule_msg(pack(nftreset.dump_rules(Family.IP6, "nat")))
+    rules.decode()
+    assert (rules["nfgen_family"], rules.get_attr("NFTA_RULE_TABLE")) == (10, "nat")

@@ -1,24 +1,29 @@
 """What a namespace holds beyond its Snapshot, as far as a lab file can say it."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
+from hopscope.kernel.neighbours import agreed
 from hopscope.kernel.read import read
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.lab.imports.told import SCRIPT, Things, things
-from hopscope.model.snapshot import NodeState
+from hopscope.model.snapshot import NodeState, Snapshot
 from hopscope.model.vocab import DevName, NodeName
 
 __all__ = ["NodeFacts", "facts_of"]
 
-_SYSCTLS: Final = 'find /proc/sys/net -type f -perm -200 -exec grep -Hs "" {} +'
-_SYSFS: Final = 'grep -Hs "" /sys/class/net/*/addr_assign_type'
+_FILES: Final = """
+grep -Hs "" /sys/class/net/*/addr_assign_type
+find /proc/sys/net -type f -perm -200 -exec grep -Hs "" {} +
+"""
 _SET: Final = "3"  # NET_ADDR_SET: somebody chose the address
 _ENDLESS: Final = re.compile(r"net/(ipv4/route/flush|ipv6/route/flush|.*/stable_secret|.*/mtu)")
 
+_AT_ONCE: Final = 4  # nodes
 _WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
 
 
@@ -41,48 +46,71 @@ class NodeFacts(Struct, frozen=True, kw_only=True):
 
 
 def facts_of(sandbox: Sandbox, nodes: Sequence[NodeName]) -> list[NodeFacts]:
-    """All of each node, now."""
-    snapshot = read(sandbox, nodes, rules=False)
-    return [_facts(sandbox, state) for state in snapshot.nodes]
+    """All of each node, now; some nodes are asked while others are awaited."""
+    waiting: deque[_Reading] = deque()
+    found: list[NodeFacts] = []
+    snapshot = agreed(lambda: read(sandbox, nodes, rules=False), _entries)
+    version = sandbox.run(nodes[0], ["iptables-save", "--version"]).stdout if nodes else b""
+    for state in snapshot.nodes:
+        waiting.append(_Reading(sandbox, state, shown=b"(nf_tables)" in version))
+        if len(waiting) == _AT_ONCE:
+            found.append(waiting.popleft().facts())
+    return [*found, *(one.facts() for one in waiting)]
 
 
-def _facts(sandbox: Sandbox, state: NodeState) -> NodeFacts:
-    told = _output(sandbox, state.name, _SYSFS)
-    chosen = {path.split("/")[4] for path, value in _pairs(told) if value == _SET}
-    unread: list[str] = []
-    tables = _listed(sandbox, state.name, ["nft", "list", "tables"], unread)
-    four = _saved(_listed(sandbox, state.name, ["iptables-save"], unread))
-    six = _saved(_listed(sandbox, state.name, ["ip6tables-save"], unread))
-    own = [
-        table.split()[1:]
-        for table in tables.splitlines()
-        if not _is_compat(table.split()[1:], four, six)
-    ]
-    return NodeFacts(
-        state=state,
-        sysctls=_sysctls(_pairs(_output(sandbox, state.name, _SYSCTLS))),
-        chosen_macs=frozenset(map(DevName, chosen)),
-        iptables=tuple(line for lines in four.values() for line in lines),
-        ip6tables=tuple(line for lines in six.values() for line in lines),
-        nft="".join(
-            _listed(sandbox, state.name, ["nft", "-s", "list", "table", *table], unread)
-            for table in own
-        ),
-        things=things(_output(sandbox, state.name, SCRIPT, own_sys=False)),
-        unread=tuple(unread),
-    )
+def _entries(snapshot: Snapshot) -> object:
+    return [(node.name, node.neighbours) for node in snapshot.nodes]
 
 
-def _output(sandbox: Sandbox, node: NodeName, script: str, *, own_sys: bool = True) -> str:
-    done = sandbox.run(node, ["sh", "-c", script], own_sys=own_sys)
-    return done.stdout.decode(errors="replace")
+class _Reading:
+    """One namespace that is being asked: its programs run, each into a file of its own.
 
+    *shown*: nft lists the tables of iptables too, so that it is asked only where there are some.
+    """
 
-def _listed(sandbox: Sandbox, node: NodeName, argv: list[str], unread: list[str]) -> str:
-    done = sandbox.run(node, argv)
-    if done.code == 127:
-        unread.append(f"{node}: rules are not read: there is no {argv[0]}")
-    return done.stdout.decode(errors="replace") if done.code == 0 else ""
+    def __init__(self, sandbox: Sandbox, state: NodeState, *, shown: bool) -> None:
+        self._sandbox, self._state, self._shown = sandbox, state, shown
+        self._unread: list[str] = []
+        self._things = self._begun(SCRIPT)
+        self._files = self._begun(_FILES, own_sys=True)
+        self._tables = self._listing(["nft", "list", "tables"])
+
+    def facts(self) -> NodeFacts:
+        """All of it, once they have ended."""
+        files = list(_pairs(self._files()))
+        tables = [table.split()[1:] for table in self._tables().splitlines()]
+        four = six = dict[str, list[str]]()
+        if tables or self._unread or not self._shown:
+            saved = [self._listing([f"{tool}-save"]) for tool in ("iptables", "ip6tables")]
+            four, six = (_saved(one()) for one in saved)
+        own = [table for table in tables if not _is_compat(table, four, six)]
+        return NodeFacts(
+            state=self._state,
+            sysctls=_sysctls(files),
+            chosen_macs=frozenset(_chosen(files)),
+            iptables=tuple(line for lines in four.values() for line in lines),
+            ip6tables=tuple(line for lines in six.values() for line in lines),
+            nft="".join(self._listing(["nft", "-s", "list", "table", *one])() for one in own),
+            things=things(self._things()),
+            unread=tuple(self._unread),
+        )
+
+    def _begun(self, script: str, *, own_sys: bool = False) -> Callable[[], str]:
+        argv = ["sh", "-c", script]
+        done = self._sandbox.running(self._state.name, argv, own_sys=own_sys)
+        return lambda: done().stdout.decode(errors="replace")
+
+    def _listing(self, argv: list[str]) -> Callable[[], str]:
+        running = self._sandbox.running(self._state.name, argv)
+
+        def listed() -> str:
+            done = running()
+            if done.code == 127:
+                why = f"{self._state.name}: rules are not read: there is no {argv[0]}"
+                self._unread.append(why)
+            return done.stdout.decode(errors="replace") if done.code == 0 else ""
+
+        return listed
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
@@ -92,9 +120,17 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
             yield path, " ".join(value.split())
 
 
+def _chosen(pairs: Iterable[tuple[str, str]]) -> Iterator[DevName]:
+    """The devices whose address somebody chose."""
+    for path, value in pairs:
+        if path.startswith("/sys/") and value == _SET:
+            yield DevName(path.split("/")[4])
+
+
 def _sysctls(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """By path; those that are no settings, or follow from something else, are left out."""
-    paths = ((path.removeprefix("/proc/sys/"), value) for path, value in pairs)
+    start = "/proc/sys/"
+    paths = ((path.removeprefix(start), value) for path, value in pairs if path.startswith(start))
     return {path: value for path, value in paths if not _ENDLESS.fullmatch(path)}
 
 

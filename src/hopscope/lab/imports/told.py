@@ -17,27 +17,47 @@ __all__ = ["FILTER", "SCRIPT", "Settings", "Thing", "Things", "things"]
 
 SCRIPT: Final = r"""
 tell() { printf '\n>>> %s\n' "$*"; "$@" 2>/dev/null; }
-tell ip -d -j link show
-tell ip -d -j address show
-tell ip -d -j route show table all
-tell ip -d -j rule show
-tell ip -d -j -6 rule show
-tell ip -j neigh show nud permanent
-tell ip -j neigh show proxy
-tell ip -j nexthop show
-tell ip -j maddress show
-tell bridge -d -j fdb show
-case $(ip -o link show type bridge 2>/dev/null) in
-?*) tell bridge -j vlan show; tell bridge -j mdb show ;;
+end='
+'
+all() {  # commands of ip with these options: by one program, as far as it tells each in a line
+    options=$1; shift
+    many=$#; left=$#
+    told=$(printf '%s\n' "$@" | ip $options -batch - 2>/dev/null)
+    IFS=$end; set -f; set -- "$@" $told; set +f; unset IFS
+    while [ $left -gt 0 ]; do
+        eval "line=\${$((many + 1)):-}"
+        case $line in
+        '['*) printf '\n>>> ip %s %s\n%s\n' "$options" "$1" "$line" ;;
+        *) tell ip $options $1 ;;
+        esac
+        shift; left=$((left - 1))
+    done
+}
+all '-d -j' 'link show' 'address show' 'route show table all' 'rule show'
+bridges=
+case $told in
+*'"info_kind":"bridge"'*) bridges=some ;;
+'['*) ;;
+*) bridges=$(ip -o link show type bridge 2>/dev/null) ;;  # ip was not asked for all at once
 esac
+tell ip -d -j -6 rule show
+all -j 'neigh show nud permanent' 'neigh show proxy' 'nexthop show' 'maddress show'
+tell bridge -d -j fdb show
+[ -n "$bridges" ] && { tell bridge -j vlan show; tell bridge -j mdb show; }
 tell tc -j qdisc show
-for dev in $(tc qdisc show 2>/dev/null | grep -vE '^qdisc (noqueue|pfifo_fast|mq|fq_codel|pfifo) ' |
-    sed -n 's/.* dev \([^ ]*\) .*/\1/p' | sort -u); do
+seen=' '
+while read -r _ kind _ _ dev _; do
+    case "$kind $seen" in
+    noqueue\ *|pfifo_fast\ *|mq\ *|fq_codel\ *|pfifo\ *|\ *|*" $dev "*) continue ;;
+    esac
+    seen="$seen$dev "
     tell tc class show dev "$dev"
     tell tc filter show dev "$dev"
     tell tc filter show dev "$dev" ingress
     tell tc filter show dev "$dev" egress
-done
+done <<EOF
+$(tc qdisc show 2>/dev/null)
+EOF
 tell ip xfrm state
 tell ip xfrm policy
 command -v ipset >/dev/null && tell ipset -o save list

@@ -1,12 +1,13 @@
 """The topology for Mermaid (which GitHub draws in Markdown) and for Graphviz."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from hopscope.model.lab import LabSpec
-from hopscope.model.snapshot import LinkState, NodeState, Snapshot
-from hopscope.model.vocab import DevRef
+from hopscope.model.snapshot import LinkState, Snapshot
+from hopscope.model.vocab import DevRef, NodeName
 from hopscope.render.exports.declared import declared
 from hopscope.render.exports.unsaid import not_drawn
 
@@ -48,11 +49,12 @@ def mermaid(lab: LabSpec) -> str:
     """A flowchart: a box per node, in it its devices; lines for what is joined."""
     snapshot = declared(lab)
     boxes = _boxes(snapshot)
+    inside = _by_node(boxes)
     lines = [f"%% {line}".rstrip() for line in f"{lab.name}\n{lab.description}".splitlines()]
     lines.append("flowchart LR")
     for number, node in enumerate(snapshot.nodes):
         lines.append(f'  subgraph node{number}["{_mermaid_text(node.name)}"]')
-        lines += [f"    {_mermaid_box(box)}" for box in _of(boxes, node)] or ["    %% no device"]
+        lines += [f"    {_mermaid_box(box)}" for box in inside[node.name]] or ["    %% no device"]
         lines.append("  end")
     lines += [f"  {one.id} --- {other.id}" for one, other in _ports(snapshot, boxes)]
     lines += [f"  {one.id} === {other.id}" for one, other in _pairs(boxes)]
@@ -74,13 +76,14 @@ def dot(lab: LabSpec) -> str:
     """A graph: a cluster per node, in it its devices; edges for what is joined."""
     snapshot = declared(lab)
     boxes = _boxes(snapshot)
+    inside = _by_node(boxes)
     lines = [f"// {line}".rstrip() for line in lab.description.splitlines()]
     lines += [f"graph {_dot_text([lab.name])} {{", "  rankdir=LR", "  node [shape=box]"]
     for number, node in enumerate(snapshot.nodes):
         lines.append(f"  subgraph cluster{number} {{")
         lines.append(f"    label={_dot_text([node.name])}")
-        lines += [f"    {_dot_box(box)}" for box in _of(boxes, node)]
-        if not any(True for _ in _of(boxes, node)):
+        lines += [f"    {_dot_box(box)}" for box in inside[node.name]]
+        if not inside[node.name]:
             lines.append(f'    empty{number} [label="", style=invis]  // a cluster needs a node')
         lines.append("  }")
     lines += [f"  {one.id} -- {other.id}" for one, other in _ports(snapshot, boxes)]
@@ -113,8 +116,11 @@ def _boxes(snapshot: Snapshot) -> Mapping[DevRef, _Box]:
     }
 
 
-def _of(boxes: Mapping[DevRef, _Box], node: NodeState) -> Iterator[_Box]:
-    return (box for box in boxes.values() if box.ref.node == node.name)
+def _by_node(boxes: Mapping[DevRef, _Box]) -> Mapping[NodeName, Sequence[_Box]]:
+    found: defaultdict[NodeName, list[_Box]] = defaultdict(list)
+    for ref, box in boxes.items():
+        found[ref.node].append(box)
+    return found
 
 
 def _ports(snapshot: Snapshot, boxes: Mapping[DevRef, _Box]) -> Iterator[tuple[_Box, _Box]]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from hopscope.model.lab import BridgeSpec, LabSpec, LinkEnd, LinkSpec, NodeSpec
+from hopscope.model.lab import LabSpec, LinkEnd, LinkSpec, NodeSpec
 from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.plan.compile import HOME
 from hopscope.plan.ops import (
@@ -45,12 +45,13 @@ IMAGE: Final = "ghcr.io/srl-labs/network-multitool"
 
 def topology(lab: LabSpec, image: str = IMAGE) -> str:
     """The topology file: nodes and their commands, bridges, links."""
-    links = [_link(lab, link) for link in lab.links if not _is_hosts_own(lab, link)]
+    bridges = _bridges(lab)
+    links = [_link(bridges, link) for link in lab.links if not _is_hosts_own(bridges, link)]
     tree: dict[str, Any] = {
         "name": lab.name,
         "topology": {
             "defaults": {"kind": "linux", "image": image, "network-mode": "none"},
-            "nodes": {**dict(_bridges(lab)), **dict(_nodes(lab))},
+            "nodes": {**{name: {"kind": "bridge"} for name in bridges}, **dict(_nodes(lab))},
             **({"links": links} if links else {}),
         },
     }
@@ -118,11 +119,12 @@ def _named(lab: LabSpec, op: Building) -> Building:
 
 def _of_host(lab: LabSpec) -> tuple[list[Building], list[Building]]:
     """What prepares the host: before there are links, and what is about their ends."""
+    bridges = _bridges(lab)
     ends = {
         end.ref.dev
         for link in lab.links
         for end in (link.a, link.b)
-        if end.ref.node == HOME and not _is_hosts_own(lab, link)
+        if end.ref.node == HOME and not _is_hosts_own(bridges, link)
     }
     own = lab.node(HOME).devices if any(node.name == HOME for node in lab.nodes) else ()
     above = {one.ref.dev for one in own if one.over is not None and one.over.dev in ends}
@@ -168,34 +170,27 @@ def _goes_without_saying(node: NodeSpec, op: Building) -> bool:
     return op.dev == "lo" or (op.up and is_end and (op.bridge is None or node.name == HOME))
 
 
-def _is_hosts_own(lab: LabSpec, link: LinkSpec) -> bool:
+def _is_hosts_own(bridges: Collection[str], link: LinkSpec) -> bool:
     """A link within the host that no bridge node of containerlab can carry."""
     ends = (link.a, link.b)
-    return all(e.ref.node == HOME for e in ends) and not all(_bridge_node(lab, e) for e in ends)
+    return all(end.ref.node == HOME for end in ends) and not all(
+        _bridge_node(bridges, end) for end in ends
+    )
 
 
-def _bridges(lab: LabSpec) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The bridges of the host that ports name."""
-    for node in lab.nodes:
-        for bridge in node.bridges if node.name == HOME else ():
-            if _can_be_node(lab, bridge):
-                yield bridge.name, {"kind": "bridge"}
+def _bridges(lab: LabSpec) -> dict[str, None]:
+    """The bridges of the host that ports can name: unless a namespace has the name."""
+    names = {str(node.name) for node in lab.nodes}
+    own = (bridge for node in lab.nodes if node.name == HOME for bridge in node.bridges)
+    return {str(bridge.name): None for bridge in own if bridge.name not in names}
 
 
-def _can_be_node(lab: LabSpec, bridge: BridgeSpec) -> bool:
-    """Unless a namespace has the name."""
-    return str(bridge.name) not in {str(node.name) for node in lab.nodes}
+def _bridge_node(bridges: Collection[str], end: LinkEnd) -> str | None:
+    return end.bridge if end.ref.node == HOME and end.bridge in bridges else None
 
 
-def _bridge_node(lab: LabSpec, end: LinkEnd) -> str | None:
-    if end.ref.node != HOME:
-        return None
-    named = {bridge.name for bridge in lab.node(HOME).bridges if _can_be_node(lab, bridge)}
-    return end.bridge if end.bridge in named else None
-
-
-def _link(lab: LabSpec, link: LinkSpec) -> dict[str, Any]:
-    named = [(_bridge_node(lab, end) or end.ref.node, end) for end in (link.a, link.b)]
+def _link(bridges: Collection[str], link: LinkSpec) -> dict[str, Any]:
+    named = [(_bridge_node(bridges, end) or end.ref.node, end) for end in (link.a, link.b)]
     mtu = {} if link.mtu is None else {"mtu": link.mtu}
     if not any(end.mac for _node, end in named):
         return {"endpoints": [f"{node}:{end.ref.dev}" for node, end in named], **mtu}

@@ -25,7 +25,9 @@ def processes(lab: LabSpec, prefixes: Mapping[NodeName, Sequence[str]]) -> Itera
 
 def _care(node: NodeSpec, one: ProcessSpec) -> str:
     ready = f"; ready when {_readiness(one.ready)}" if one.ready is not None else ""
-    return f"{one.name} of {node.name}; restart: {one.restart}{ready}"
+    usual = ProcessSpec(name="", argv=()).stop
+    stop = f"; stop: {one.stop:g} s" if one.stop != usual else ""
+    return f"{one.name} of {node.name}; restart: {one.restart}{ready}{stop}"
 
 
 def _readiness(ready: ReadySpec) -> str:
