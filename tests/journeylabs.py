@@ -54,6 +54,19 @@ _BEFORE_AND_BEHIND = (
 _WRONG_NEIGHBOUR = (
     ', addresses: {br0: 10.244.1.1/24}, neighbours: {br0: {10.244.1.4: "02:00:00:00:00:99"}}'
 )
+_BRIDGES_RULE = """
+name: by-bridge
+nodes:
+  gw:
+    bridges: {br0: {}}
+    addresses: {br0: 10.1.0.1/24, up: 10.2.0.1/24}
+    sysctls: {net.ipv4.ip_forward: 1}
+    policy: [to 10.2.0.0/24 iif br0 prohibit]
+  ns1: {addresses: {eth0: 10.1.0.2/24}, routes: [default via 10.1.0.1]}
+  ns2: {addresses: {eth0: 10.2.0.2/24}, routes: [default via 10.2.0.1]}
+links: [[ns1:eth0, gw:port@br0], [ns2:eth0, gw:up]]
+story: [ping: {from: ns1, to: ns2, timeout: 0.3}]
+"""
 _QUEUE = "-A OUTPUT -p icmp -j NFQUEUE --queue-num 3 --queue-bypass"
 
 JOURNEY_LABS = {
@@ -61,6 +74,7 @@ JOURNEY_LABS = {
     "isolated": _ISOLATED,
     "nft-policy": bridged(host=scripted(_BEFORE_AND_BEHIND)),
     "policy-rule": routed(gw="policy: [to 10.2.0.0/24 iif left prohibit]"),
+    "policy-bridge": _BRIDGES_RULE,
     "passed-queue": bridged(
         host=firewalled(_QUEUE, more=_WRONG_NEIGHBOUR),
         ping="{from: host, to: ns2, timeout: 0.3}",

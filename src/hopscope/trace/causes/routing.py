@@ -96,13 +96,20 @@ def no_route(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
             continue
         state = scene.node(hop.node)
         source = packet.headers.ip.src if packet.headers.ip is not None else None
-        route = route_to(state, step.destination, source=source, came_in=hop.came_in)
+        came_in = _layer_three(hop, scene)
+        route = route_to(state, step.destination, source=source, came_in=came_in)
         if route is not None and route.type in _FORBIDDING:
             return _forbidden(hop, route)
         if step.route is not None or not _forwards(state, hop, step.destination):
             continue
         return _missing(hop, state, step, scene, packet)
     return None
+
+
+def _layer_three(hop: Hop, scene: Scene) -> DevName | None:
+    """The device that it came in by for layer 3: of a bridge's port, the bridge."""
+    link = scene.before.link(DevRef(hop.node, hop.came_in)) if hop.came_in else None
+    return link.master or link.name if link else None
 
 
 def _forbidden(hop: Hop, route: Route) -> Reason:
