@@ -116,9 +116,13 @@ class Host:
         return all(one.returncode == 0 for one in done)
 
     def settled(self) -> bool:
-        """Whether bridges forward, and STP has let go of a change: meanwhile it ages faster."""
+        """Whether bridges forward, no address is doubted any more, and STP has let go of a change.
+
+        Meanwhile it ages faster.
+        """
         told = self.do("ip -d link show hand0")
-        return "topology_change 0 " in told and self.speaks()
+        doubted = "tentative" in self.do("ip address")
+        return "topology_change 0 " in told and not doubted and self.speaks()
 
     def all(self) -> HostState:
         """All that there is, but for the counters of rules, which their own packets move."""
