@@ -4,6 +4,7 @@ Everything happens in namespaces of our own, so that the machine's network is ne
 """
 
 import argparse
+import compileall
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ from figures import shown
 from pods import MOST
 from results import Part, growth_part, pairs_part, pods_part, publish
 
+import hopscope
+
 PARTS: Final = ("story", "pods", "growth", "pairs")
 WARM: Final = 5  # pods
 
@@ -29,6 +32,7 @@ Measured = TypeVar("Measured", type[contenders.Contender], type[allpairs.Prober]
 def main() -> None:
     """Measure what is asked for, and write it."""
     asked = _asked()
+    compileall.compile_dir(hopscope.__path__[0], quiet=2)  # as whoever installs it does
     _measure(asked, _pods_and_pairs(asked) if private.inside() else _story(asked))
     if not private.inside():
         private.enter()

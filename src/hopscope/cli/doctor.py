@@ -4,7 +4,6 @@ import json as jsonlib
 import os
 import sys
 from collections.abc import Iterator
-from importlib.metadata import version
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -12,6 +11,7 @@ from msgspec.structs import asdict
 from hopscope.errors import ExitCode, HopscopeError
 from hopscope.kernel import state
 from hopscope.kernel.abilities import Ability, State, abilities, can_run
+from hopscope.version import VERSION
 
 __all__ = ["Checked", "doctor"]
 
@@ -50,7 +50,7 @@ def doctor(*, json: bool) -> None:
     labs = tuple(_checked())
     if json:
         document = {
-            "hopscope": version("hopscope"),
+            "hopscope": VERSION,
             "kernel": os.uname().release,
             "can_run": runs,
             "abilities": [asdict(ability) for ability in found],
@@ -89,7 +89,7 @@ def _print(found: tuple[Ability, ...], labs: tuple[Checked, ...], *, runs: bool)
 
     console = Console(highlight=False)
     who = "root" if os.geteuid() == 0 else "an ordinary user"
-    console.print(f"hopscope {version('hopscope')} on Linux {os.uname().release}, as {who}")
+    console.print(f"hopscope {VERSION} on Linux {os.uname().release}, as {who}")
     for needed, title in ((True, "needed by the reference lab"), (False, "optional")):
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
         table.add_column(no_wrap=True)

@@ -39,9 +39,9 @@ def call(arguments: Sequence[str]) -> None:
         if not name:
             raise SystemExit(ExitCode.USAGE)
     elif name == _VERSION:
-        from importlib.metadata import version
+        from hopscope.version import VERSION
 
-        sys.stdout.write(f"hopscope {version('hopscope')}\n")
+        sys.stdout.write(f"hopscope {VERSION}\n")
     elif name in _BY_NAME:
         _perform(_BY_NAME[name], words)
     elif name.startswith("-"):

@@ -4,7 +4,6 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +19,7 @@ from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import Nanos
 from hopscope.render.account import plain
 from hopscope.render.text import result
+from hopscope.version import VERSION
 
 __all__ = ["KeepingLab", "clear", "missing"]
 
@@ -102,7 +102,7 @@ class KeepingLab(StandingLab):
             description=self.spec.description,
             mode="on-host" if self.on_host else "sandbox",
             kernel=os.uname().release,
-            hopscope=version("hopscope"),
+            hopscope=VERSION,
             started=Nanos(self.file.started),
             finished=Nanos(time.time_ns()),
             initial=initial,

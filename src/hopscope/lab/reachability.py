@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from importlib.metadata import version
 from typing import Final
 
 from msgspec import Struct
@@ -30,6 +29,7 @@ from hopscope.probe.answers import Answer, Ask
 from hopscope.probe.connections import connections
 from hopscope.probe.datagrams import datagrams
 from hopscope.probe.echoes import echo
+from hopscope.version import VERSION
 
 __all__ = ["reach"]
 
@@ -77,7 +77,7 @@ def reach(
     return Reachability(
         lab=lab.name,
         kernel=os.uname().release,
-        hopscope=version("hopscope"),
+        hopscope=VERSION,
         started=started,
         took=resolving.took,
         protocol=protocol,

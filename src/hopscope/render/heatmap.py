@@ -5,7 +5,6 @@ colour stands for. Squares of one colour are one path, so that forty thousand fi
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
 from itertools import groupby
 from math import ceil
 from typing import Final
@@ -13,6 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from hopscope.model.reachability import Outcome, Pair, Reachability
+from hopscope.render.assets import asset
 from hopscope.render.matrix import fate
 from hopscope.render.svg import clean, element, text_width
 from hopscope.render.words import counted, duration
@@ -77,7 +77,7 @@ def heatmap(found: Reachability) -> str:
 
 
 def _style() -> str:
-    return files("hopscope.render").joinpath("report/heatmap.css").read_text(encoding="utf-8")
+    return asset("heatmap.css")
 
 
 def _text(text: str) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
-from importlib.resources import files
 
 from jinja2 import BytecodeCache, Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
@@ -14,6 +13,7 @@ from hopscope.model.journey import HookStep, Step
 from hopscope.model.record import Record
 from hopscope.model.vocab import Nanos, Verdict
 from hopscope.render.aligned import comparisons
+from hopscope.render.assets import asset
 from hopscope.render.changes import fdb_changes, neighbour_changes
 from hopscope.render.pages import failures, picture_of_record, verdict, views
 from hopscope.render.phrases import FILTERS
@@ -73,8 +73,7 @@ def load_templates(compiled: BytecodeCache | None) -> None:
 
 @cache
 def _asset(name: str) -> Markup:
-    text = files("hopscope.render").joinpath("report").joinpath(name).read_text(encoding="utf-8")
-    return Markup(text)  # noqa: S704 - a file of this package, not of a record
+    return Markup(asset(name))  # noqa: S704 - a file of this package, not of a record
 
 
 def _style() -> Markup:

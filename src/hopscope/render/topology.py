@@ -5,13 +5,13 @@ a device that is down says so.
 """
 
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
 from itertools import pairwise
 from math import atan2, degrees, hypot
 
 from hopscope.model.journey import HookStep, Journey, hops
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import DevRef, Family
+from hopscope.render.assets import asset
 from hopscope.render.boxes import BridgeBox, DeviceBox, NodeBox
 from hopscope.render.layout import Layout, lay_out
 from hopscope.render.svg import Number, clean, element, path, text_width
@@ -63,9 +63,8 @@ def picture(
 
 def _style() -> str:
     """The colours that a page would give, and the rules."""
-    folder = files("hopscope.render").joinpath("report")
     names = ("topology-colours.css", "topology.css")
-    return element("style", *(folder.joinpath(one).read_text(encoding="utf-8") for one in names))
+    return element("style", *map(asset, names))
 
 
 def _text(text: str) -> str:
