@@ -116,13 +116,15 @@ class Host:
         return all(one.returncode == 0 for one in done)
 
     def settled(self) -> bool:
-        """Whether bridges forward, no address is doubted any more, and STP has let go of a change.
+        """Whether bridges forward, each device has its own address, and STP has let go of a change.
 
-        Meanwhile it ages faster.
+        An address is doubted at first; and a bridge forgets faster while its topology changes.
         """
-        told = self.do("ip -d link show hand0")
-        doubted = "tentative" in self.do("ip address")
-        return "topology_change 0 " in told and not doubted and self.speaks()
+        if "topology_change 0 " not in self.do("ip -d link show hand0") or not self.speaks():
+            return False
+        up = [line for line in self.do("ip -o link").splitlines() if ",LOWER_UP" in line]
+        own = self.do("ip -o -6 address show scope link").splitlines()
+        return len(own) == len(up) - 1 and not any("tentative" in line for line in own)  # not lo
 
     def all(self) -> HostState:
         """All that there is, but for the counters of rules, which their own packets move."""
