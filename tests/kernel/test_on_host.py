@@ -23,26 +23,9 @@ from hopscope.model.vocab import DevName
 from hopscope.plan import ops
 from hopscope.plan.compile import compile_lab
 from hoststate import look, settled
+from labtexts import ON_HOST
 
 pytestmark = [pytest.mark.kernel, pytest.mark.root]
-
-LAB = """
-name: refusals
-nodes:
-  host:
-    bridges: {hs0br: {}}
-    addresses: {hs0br: 10.244.73.1/24}
-    routes: [10.244.74.0/24 via 10.244.73.2]
-    neighbours: {hs0br: {10.244.73.9: "02:00:00:00:00:09"}}
-    sysctls: {net.bridge.bridge-nf-call-iptables: 0, net.ipv4.ip_forward: 1}
-    iptables: [-A FORWARD -p icmp -j ACCEPT, -t nat -A POSTROUTING -s 10.244.73.0/24 -j ACCEPT]
-    ip6tables: [-A FORWARD -j ACCEPT]
-  hs1: {addresses: {hs1a: 10.244.73.2/24}}
-  hs2: {addresses: {hs2a: 10.244.75.1/30}}
-links:
-  - [hs1:hs1a, host:hs1b@hs0br]
-  - [host:hs2b, hs2:hs2a]
-"""
 
 
 def changed(op: ops.Op) -> tuple[ops.Op, ...] | None:
@@ -62,7 +45,7 @@ def changed(op: ops.Op) -> tuple[ops.Op, ...] | None:
 
 def refusals() -> Iterator[tuple[str, list[str]]]:
     """What was refused, and how the host differed afterwards."""
-    spec = parse(LAB, "refusals.yaml")
+    spec = parse(ON_HOST, "lab.yaml")
     before = look()
     for number, op in enumerate(compile_lab(spec, on_host=True).ops):
         if changed(op) is None:
@@ -75,7 +58,7 @@ def refusals() -> Iterator[tuple[str, list[str]]]:
 
         with patch("hopscope.lab.running.compile_lab", with_a_mistake):
             try:
-                RunningLab.start(spec, LAB, on_host=True).down()
+                RunningLab.start(spec, ON_HOST, on_host=True).down()
                 yield str(op), ["it was not refused"]
             except HopscopeError:
                 yield str(op), settled(before, look)

@@ -28,27 +28,12 @@ from hopscope.model.change import Subject
 from hopscope.model.vocab import NodeName
 from hopscope.observe.loglines import LogReader
 from hoststate import HostState, differences, look, processes, settled
+from labtexts import ON_HOST
 from proofsizes import size
 
 pytestmark = [pytest.mark.kernel, pytest.mark.root]
 
-OLD: Final = """
-name: lab
-nodes:
-  host:
-    bridges: {hs0br: {}}
-    addresses: {hs0br: 10.244.73.1/24}
-    routes: [10.244.74.0/24 via 10.244.73.2]
-    neighbours: {hs0br: {10.244.73.9: "02:00:00:00:00:09"}}
-    sysctls: {net.bridge.bridge-nf-call-iptables: 0, net.ipv4.ip_forward: 1}
-    iptables: [-A FORWARD -p icmp -j ACCEPT, -t nat -A POSTROUTING -s 10.244.73.0/24 -j ACCEPT]
-    ip6tables: [-A FORWARD -j ACCEPT]
-  hs1: {addresses: {hs1a: 10.244.73.2/24}}
-  hs2: {addresses: {hs2a: 10.244.75.1/30}}
-links:
-  - [hs1:hs1a, host:hs1b@hs0br]
-  - [host:hs2b, hs2:hs2a]
-"""
+OLD: Final = ON_HOST
 NEW: Final = """
 name: lab
 nodes:

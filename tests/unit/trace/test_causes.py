@@ -1,5 +1,7 @@
 """Causes that a recording cannot show: tables that contradict, nodes that answer late or never."""
 
+from typing import Final
+
 import pytest
 from msgspec.structs import replace
 
@@ -194,21 +196,24 @@ class TestFirewall:
         assert why.mend.endswith("nft delete rule inet g c handle 7")
 
 
+ASKED: Final = HookStep(
+    family=Family.ARP,
+    hook=Hook.OUTPUT,
+    chains=(),
+    verdict=Verdict.ACCEPT,
+    basis=BASIS,
+    oif=DevName("a"),
+)
+"""A question on its way out."""
+
+
 class TestLinks:
     """Devices that carry nothing."""
 
     def test_no_carrier_without_a_known_other_end(self) -> None:
         """The other end is not in this lab: what is known is said, and no command."""
         alone = with_link(PAIR, "ns1/a", carrier=False, peer=None)
-        step = HookStep(
-            family=Family.ARP,
-            hook=Hook.OUTPUT,
-            chains=(),
-            verdict=Verdict.ACCEPT,
-            basis=BASIS,
-            oif=DevName("a"),
-        )
-        why = links.not_sent(question("10.0.0.2"), hop("ns1", step), scene(alone))
+        why = links.not_sent(question("10.0.0.2"), hop("ns1", ASKED), scene(alone))
         assert why is not None
         assert why.sentence == "ns1/a has no carrier, so nothing leaves through it"
         assert why.mend == ""
@@ -216,15 +221,7 @@ class TestLinks:
     def test_a_device_that_is_down_is_itself_to_blame(self) -> None:
         """The hook on the way out names it, and nothing left it."""
         snapshot = with_link(PAIR, "ns1/a", up=False, carrier=False)
-        step = HookStep(
-            family=Family.ARP,
-            hook=Hook.OUTPUT,
-            chains=(),
-            verdict=Verdict.ACCEPT,
-            basis=BASIS,
-            oif=DevName("a"),
-        )
-        why = links.not_sent(question("10.0.0.2"), hop("ns1", step), scene(snapshot))
+        why = links.not_sent(question("10.0.0.2"), hop("ns1", ASKED), scene(snapshot))
         assert why is not None
         assert why.sentence == "ns1/a is down, so nothing leaves through it"
         assert why.mend == "hopscope exec LAB ns1 -- ip link set a up"
