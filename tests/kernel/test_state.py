@@ -3,13 +3,18 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from dying import dying
 from hopscope.errors import CannotError, LabExistsError, NoSuchLabError
 from hopscope.kernel import state
+from hopscope.kernel.enter import Doors
+from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import LabFile
+from hopscope.lab.ending import end
 
 LAB = LabFile(
     name="lab",
@@ -97,6 +102,20 @@ def test_rewriting_spares_a_new_owner(records: Path) -> None:
     state.rewrite(LAB._replace(started=8, temporary=True))
     assert state.find("lab").temporary
     claimed.clear()
+
+
+@pytest.mark.parametrize("reach", [Sandbox.attach, lambda _lab: Doors("lab", "ns1")])
+def test_one_that_is_dying_is_waited_for(records: Path, reach: Callable[[LabFile], object]) -> None:
+    with dying(LAB), pytest.raises(NoSuchLabError):
+        reach(LAB)
+    assert [path.name for path in records.iterdir()] == ["lab"]
+    assert list(state.left_behind()) == ["lab"]
+
+
+def test_one_that_is_dying_is_cleared(records: Path) -> None:
+    with dying(LAB):
+        assert not end("lab")
+    assert list(records.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["../lab", "a/../lab", "..", ".", "/lab"])

@@ -3,7 +3,8 @@
 import json as jsonlib
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _status(record: "Record") -> int:
 
 def up(lab: str, name: str | None, *, on_host: bool, quiet: bool) -> None:
     """Build a lab and leave it. Interrupted before that is said, it is taken down again."""
-    from hopscope.errors import LabExistsError
+    from hopscope.errors import LabExistsError, NoSuchLabError
 
     with _starting() as starter:
         from hopscope.lab.declare import parse, source_of
@@ -127,13 +128,16 @@ def up(lab: str, name: str | None, *, on_host: bool, quiet: bool) -> None:
         source, file = source_of(lab)
         spec = parse(source, file)
         begun = time.perf_counter()
+        build = partial(_built, spec, source.decode(), name, starter, on_host=on_host, quiet=quiet)
         try:
-            running = _built(spec, source.decode(), name, starter, on_host=on_host, quiet=quiet)
+            running = build()
         except LabExistsError as error:
             from hopscope.cli import changing
 
-            changing.change(spec, source.decode(), error.name, on_host=on_host, quiet=quiet)
-            return
+            with suppress(NoSuchLabError):  # it was just ending
+                changing.change(spec, source.decode(), error.name, on_host=on_host, quiet=quiet)
+                return
+            running = build()
         _leave(running, begun, quiet=quiet)
 
 

@@ -23,7 +23,15 @@ from hopscope.kernel.making import refused
 from hopscope.kernel.nodes import Nodes
 from hopscope.kernel.protocol import Completed
 from hopscope.kernel.starting import START, Starter, listen
-from hopscope.kernel.state import Claim, LabFile, find, privileged, running, state_home
+from hopscope.kernel.state import (
+    Claim,
+    LabFile,
+    await_end,
+    find,
+    privileged,
+    running,
+    state_home,
+)
 from hopscope.kernel.tools import tool_path
 from hopscope.model.process import ProcessState
 from hopscope.model.vocab import NodeName
@@ -93,7 +101,10 @@ class Sandbox(Nodes):
 
     @classmethod
     def attach(cls, lab: LabFile) -> Self:
-        """Reach a running lab's holder. CannotError when it does not answer."""
+        """Reach a running lab's holder.
+
+        Raises CannotError when it does not answer, NoSuchLabError when it has ended.
+        """
         try:
             folder = os.open(state_home() / lab.name, os.O_PATH | os.O_DIRECTORY)
         except FileNotFoundError as error:
@@ -108,6 +119,8 @@ class Sandbox(Nodes):
             sandbox._patience = START
         except (OSError, CannotError) as error:
             control.close()
+            if isinstance(error, ConnectionError) or isinstance(error.__cause__, ConnectionError):
+                await_end(lab)
             find(lab.name)  # raises NoSuchLabError when it ended meanwhile
             what = f"lab {lab.name!r} does not answer: {error}"
             raise CannotError(what, mend=f"kill -9 {lab.pid}   (its holder)") from error

@@ -24,6 +24,7 @@ __all__ = [
     "LabFile",
     "after_changes",
     "alone",
+    "await_end",
     "claim",
     "clear",
     "find",
@@ -39,6 +40,7 @@ _FLOCK = struct.Struct("hhqqi4x")  # struct flock
 _ELSEWHERE: Final = "export HOPSCOPE_STATE=a folder of yours, with room"
 _BEING_CLEARED: Final = 1.0  # seconds; it takes a millisecond
 _BEING_CHANGED: Final = 10.0  # … and less than that; without the holder it fails at once
+_ENDING: Final = 30.0  # … the kernel closes a killed holder's sockets, and the host is restored
 
 
 class LabFile(NamedTuple):
@@ -224,6 +226,23 @@ def find(name: str) -> LabFile:
             raise CannotError(f"lab {name!r} is just being made", mend="try again")
         return lab
     raise NoSuchLabError(name, [lab.name for lab in running()])
+
+
+def await_end(lab: LabFile) -> None:
+    """Wait for the end of a lab whose holder has closed its socket, while its lock is still held.
+
+    A process that is killed lets go of what it has open one after the other. Raises
+    NoSuchLabError once it has ended; returns when it has not, or another has its name.
+    """
+    folder = state_home() / lab.name
+
+    def ended() -> bool:
+        recorded = _read(folder)
+        return not _alive(folder) or recorded is None or recorded.started != lab.started
+
+    with contextlib.suppress(NotReadyError):
+        wait_until(ended, f"the end of {lab.name}", within=_ENDING)
+    find(lab.name)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ Knows nothing of specs, so that `hopscope down` is quick.
 
 from msgspec import Struct
 
+from hopscope.errors import NoSuchLabError
 from hopscope.kernel import state
 from hopscope.kernel.host import HostChanges
 from hopscope.kernel.interrupts import undisturbed
@@ -60,10 +61,14 @@ def end(name: str) -> bool:
 
     Raises NoSuchLabError when there is not even that.
     """
-    if name in state.left_behind():
+    try:
+        lab = state.find(name)
+        sandbox = Sandbox.attach(lab)
+    except NoSuchLabError:
+        if name not in state.left_behind():
+            raise
         sweep()
         return False
-    lab = state.find(name)
     host = HostChanges.load(lab.undo) if lab.undo else None
-    Made(lab, Sandbox.attach(lab), host).end()
+    Made(lab, sandbox, host).end()
     return True

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from dying import dying
+from hopscope.kernel.state import LabFile
 from hopscope.kernel.waiting import wait_until
 from hoststate import look, processes, settled
 
@@ -178,6 +180,15 @@ def test_a_stopped_holder_is_told_and_can_be_ended(hopscope: Hopscope) -> None:
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not processes(hopscope.state), "its end", within=5)
     assert hopscope("down", "stopped").returncode == 0
+
+
+def test_up_of_one_that_is_dying_builds_it(
+    hopscope: Hopscope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOPSCOPE_STATE", str(hopscope.state))
+    with dying(LabFile("bridge", 4242, "sandbox", "", "", ("ns1",), "host", 7)):
+        done = hopscope("up", "bridge")
+    assert (done.returncode, done.stdout.startswith("bridge is up")) == (0, True), done.stderr
 
 
 @pytest.mark.parametrize("name", ["../../x", "a/b", "", ".", "..", "-x", "a b", "é", "x" * 64])
