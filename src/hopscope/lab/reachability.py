@@ -123,6 +123,10 @@ def _addresses(
     return found
 
 
+def _whole(answer: int | Answer) -> Answer:
+    return Answer(Outcome.ANSWERED, answer) if isinstance(answer, int) else answer
+
+
 def _pair(
     ends: Mapping[NodeName, NodeEnds],
     addresses: Mapping[Ends, str | None],
@@ -208,7 +212,7 @@ class _Resolving:
         self.took += time.monotonic_ns() - begun
         answers = {ask.node: some for ask, some in zip(asks, got, strict=True)}
         return {
-            (source, target): answers[source].get(numbers[target], _SILENT)
+            (source, target): _whole(answers[source].get(numbers[target], _SILENT))
             for source, target in addresses
         }
 

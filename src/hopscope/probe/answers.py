@@ -23,12 +23,15 @@ class Ask(NamedTuple):
 
 
 class Answer(Struct, frozen=True, gc=False):
-    """What became of one probe; *rtt* in nanoseconds."""
+    """What became of a probe; *rtt* in nanoseconds."""
 
     outcome: Outcome
     rtt: int | None = None
     error: str | None = None
 
 
-Answers = dict[int, Answer]
-"""Of one node, by the numbers of its goals; silent ones are not in it."""
+Answers = dict[int, int | Answer]
+"""Of one node, by the numbers of its goals: the nanoseconds that an answer took, or what else came.
+
+Silent ones are not in it.
+"""

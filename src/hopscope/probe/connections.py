@@ -79,7 +79,7 @@ class _Connection:
         """What connecting ended with."""
         rtt = time.time_ns() - self.begun
         if code in (0, errno.EISCONN):
-            self._answers[self._number] = Answer(Outcome.ANSWERED, rtt)
+            self._answers[self._number] = rtt
             return
         told = self._queued()
         if code == errno.ECONNREFUSED and told is None:  # a reset, of which no queue tells

@@ -108,7 +108,7 @@ class _Datagrams:
                     return some
             else:
                 begun = self.sent.get(address, (0, now))[1]
-                self._known(address, Answer(Outcome.ANSWERED, now - begun))
+                self._known(address, now - begun)
             some = True
 
     def _errors(self) -> bool:
@@ -130,7 +130,7 @@ class _Datagrams:
                 own = found.sender if found.sender in self._own else None
                 self._known(to[0], Answer(Outcome.FAILED, None, found.told(own)))
 
-    def _known(self, address: str, answer: Answer) -> None:
+    def _known(self, address: str, answer: int | Answer) -> None:
         number, _begun = self.sent.pop(address, (None, 0))
         if number is not None:
             self._answers[number] = answer

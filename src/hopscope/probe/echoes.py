@@ -10,10 +10,9 @@ import socket
 import struct
 import time
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from itertools import chain
-from typing import Final, NamedTuple
+from typing import Final
 
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.reachability import Outcome
@@ -55,7 +54,7 @@ def echo(sandbox: Sandbox, asks: Sequence[Ask], *, timeout: float) -> list[Answe
         else (ask.node, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
         for _number, six, ask in parts
     ]
-    requests = _requests(asks, stamp)
+    requests = _Requests(stamp)
     many = len(parts) > 1 and sum(len(ask.goals) for ask in asks) >= _MANY
     made = sandbox.open_sockets(wanted)
     try:
@@ -70,8 +69,8 @@ def echo(sandbox: Sandbox, asks: Sequence[Ask], *, timeout: float) -> list[Answe
             one.close()
     found: list[Answers] = [{} for _ in asks]
     for (number, _six, _ask), (numbers, rtts, failed) in zip(parts, told, strict=True):
-        came = (Answer(Outcome.ANSWERED, rtt) for rtt in rtts)
-        found[number] |= dict(zip(numbers, came, strict=True)) | failed
+        found[number].update(zip(numbers, rtts, strict=True))
+        found[number].update(failed)
     return found
 
 
@@ -82,22 +81,24 @@ def _probe(nodes: Sequence["_Echoes"], timeout: float) -> list[Told]:
     return [(node.numbers, node.rtts, node.failed) for node in nodes]
 
 
-class _Request(NamedTuple):
+_Request = tuple[int, bytes, tuple[str, int], bytes]
+"""A goal's number, the message, the address, and how the reply ends: identifier, number, stamp."""
+
+
+class _Requests(dict[Goal, _Request]):
     """What is sent to a goal, whoever sends it: the kernel sums up ICMPv6 itself."""
 
-    number: int
-    message: bytes
-    address: tuple[str, int]
-    answer: bytes  # how the reply ends: identifier, number, stamp
+    def __init__(self, stamp: int) -> None:
+        super().__init__()
+        self._stamp = stamp
 
-
-def _requests(asks: Sequence[Ask], stamp: int) -> Mapping[Goal, _Request]:
-    found: dict[Goal, _Request] = {}
-    for goal in dict.fromkeys(chain.from_iterable(ask.goals for ask in asks)):
+    def __missing__(self, goal: Goal) -> _Request:
         number, ip = goal
-        message = echo_request("::", ip, ident=SWEEP, seq=number, stamp=stamp, size=STAMP_SIZE)
-        found[goal] = _Request(number, message, (ip, 0), message[4:])
-    return found
+        message = echo_request(
+            "::", ip, ident=SWEEP, seq=number, stamp=self._stamp, size=STAMP_SIZE
+        )
+        made = self[goal] = number, message, (ip, 0), message[4:]
+        return made
 
 
 class _Echoes:
@@ -107,7 +108,7 @@ class _Echoes:
         self,
         made: socket.socket,
         ask: Ask,
-        requests: Mapping[Goal, _Request],
+        requests: _Requests,
         *,
         six: bool,
     ) -> None:
@@ -118,7 +119,7 @@ class _Echoes:
         self.rtts = array("q")
         self.failed: dict[int, Answer] = {}
         self._six = six
-        self._mark = self._requests[0].message[8:]
+        self._mark = self._requests[0][1][8:]
         self._own = ask.own
         self._prepare()
 
