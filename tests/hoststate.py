@@ -72,7 +72,7 @@ def processes(state: Path) -> list[str]:
                 argv = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if b"hopscope.kernel.holder" in argv and bytes(state) in argv:
+            if b"hopscope.kernel.holder.main" in argv and bytes(state) in argv:
                 found.append(entry.name)
     return found
 

@@ -11,7 +11,7 @@ import pytest
 from fakes import Recording, RecordingKernel, ReplayingKernel
 from hopscope import CannotError, KernelError, Lab
 from hopscope.kernel.protocol import Kernel
-from hopscope.kernel.read import read
+from hopscope.kernel.read.snapshot import read
 from hopscope.lab.running import RunningLab
 from hopscope.model.lab import FirewallStep
 from hopscope.model.lookup import fdb_entry, owner_of_mac, ports, uses_conntrack

@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from docpages import PAGES, ROOT, Block, Terminal, blocks, commands, matches, mismatch
-from hopscope.kernel.abilities import abilities, can_run
+from hopscope.kernel.machine.abilities import abilities, can_run
 
 SETTLING = ("ip -br addr",)
 """Shows the operational state, which the kernel works out up to a second after a device came up."""

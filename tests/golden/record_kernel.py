@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fakes import Recording, RecordingKernel
 from hopscope import Lab
-from hopscope.kernel.read import read
+from hopscope.kernel.read.snapshot import read
 from hopscope.lab.running import RunningLab
 from hopscope.model.lab import FirewallStep
 

@@ -6,8 +6,8 @@ import pytest
 
 from hopscope.errors import CannotError, KernelError, Place, SpecError, ToolError
 from hopscope.kernel import sandbox as sandboxes
-from hopscope.kernel.firewall import add_iptables, add_nft, restore_form, zero
-from hopscope.kernel.marked import zero_marked
+from hopscope.kernel.apply.firewall import add_iptables, add_nft, restore_form, zero
+from hopscope.kernel.onhost.marked import zero_marked
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.vocab import Family, NodeName
 from hopscope.wire import nft, nftreset

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from hopscope.kernel.read import read
+from hopscope.kernel.read.snapshot import read
 from hopscope.lab.declare import built_in, parse
 from hopscope.lab.imports import import_lab
 from hopscope.lab.imports.workshop import HERE, opened

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from hopscope.kernel.firewall import add_nft
+from hopscope.kernel.apply.firewall import add_nft
 from hopscope.kernel.protocol import Kernel
-from hopscope.kernel.read import read
-from hopscope.kernel.readrules import read_chains
+from hopscope.kernel.read.rules import read_chains
+from hopscope.kernel.read.snapshot import read
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.lab import running
 from hopscope.lab.declare import parse

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hopscope.kernel.logfile import MOST_LOGGED, RECORD
+from hopscope.kernel.holder.logfile import MOST_LOGGED, RECORD
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.vocab import NodeName
 from hopscope.observe.loglines import listen

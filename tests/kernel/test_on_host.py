@@ -16,7 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from hopscope.errors import HopscopeError
-from hopscope.kernel.host import HostChanges
+from hopscope.kernel.onhost.changes import HostChanges
 from hopscope.lab.declare import parse
 from hopscope.lab.running import RunningLab
 from hopscope.model.vocab import DevName

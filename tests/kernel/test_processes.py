@@ -11,7 +11,7 @@ import pytest
 from hopscope import Lab, StandingLab, UsageError
 from hopscope.errors import NotReadyError
 from hopscope.kernel import state
-from hopscope.kernel.processes import KEPT
+from hopscope.kernel.holder.processes import KEPT
 from hopscope.kernel.waiting import wait_until
 from hopscope.lab.declare import parse
 from hopscope.lab.processes import folder

@@ -19,10 +19,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hopscope.errors import KernelError, SpecError
-from hopscope.kernel import apply as applying
 from hopscope.kernel import state
-from hopscope.kernel.messages import messages_of
-from hopscope.kernel.obstacles import obstacle
+from hopscope.kernel.apply import plan as applying
+from hopscope.kernel.apply.messages import messages_of
+from hopscope.kernel.apply.obstacles import obstacle
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.waiting import wait_until
 from hopscope.lab.declare import built_in, parse

@@ -33,7 +33,7 @@ UNUSED: Final[Mapping[str, str]] = {
 
 UNLISTED: Final[Mapping[str, str]] = {
     "render.phrases": "its functions are offered by name, as FILTERS",
-    "kernel.holder": "it runs as a program of its own; only its protocol is offered",
+    "kernel.holder.main": "it runs as a program of its own; only its protocol is offered",
 }
 """Module → why its public functions and classes need not stand in __all__."""
 

@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 
 from hopscope.errors import ExitCode, HopscopeError
 from hopscope.kernel import state
-from hopscope.kernel.abilities import Ability, State, abilities, can_run
+from hopscope.kernel.machine.abilities import Ability, State, abilities, can_run
 from hopscope.version import VERSION
 
 __all__ = ["Checked", "doctor"]

@@ -20,7 +20,7 @@ from hopscope.cli.syslog import Sender
 from hopscope.errors import HopscopeError
 from hopscope.kernel import state
 from hopscope.kernel.growth import Growth
-from hopscope.kernel.kmsg import KernelLine, KernelLog
+from hopscope.kernel.onhost.kmsg import KernelLine, KernelLog
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.events import Logged
 from hopscope.model.vocab import DevName, Nanos, NodeName

@@ -15,7 +15,7 @@ from msgspec import to_builtins
 
 from hopscope.errors import UsageError
 from hopscope.kernel.growth import Growth
-from hopscope.kernel.processes import log_name
+from hopscope.kernel.holder.processes import log_name
 from hopscope.lab.processes import folder
 from hopscope.lab.readiness import output
 from hopscope.lab.standing import StandingLab

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Final, NoReturn, Self
 
 from hopscope.errors import CannotError, UsageError
-from hopscope.kernel import holder, letters, syscalls
+from hopscope.kernel import letters, syscalls
 from hopscope.kernel.state import LabFile, await_end, find, state_home
 
 __all__ = ["Doors"]
@@ -81,7 +81,7 @@ class Doors:
         if "error" in answer:
             what = f"{self.node} is not there: is lab {self.lab.name!r} still being built?"
             raise CannotError(what, mend="try again")
-        return dict(zip((*holder.DOORS, "net"), fds, strict=True))
+        return dict(zip((*letters.DOORS, "net"), fds, strict=True))
 
     def __enter__(self) -> Self:
         return self

@@ -12,7 +12,10 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["MOST_FDS", "receive", "send"]
+__all__ = ["DOORS", "MOST_FDS", "receive", "send"]
+
+DOORS: Final = ("user", "pid", "uts", "mnt")
+"""The namespaces of a lab, in the order in which their descriptors come; a node's comes last."""
 
 MOST_FDS: Final = 250  # beside one letter; SCM_MAX_FD is 253
 _FD: Final = struct.Struct("=i")

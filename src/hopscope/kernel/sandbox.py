@@ -225,7 +225,7 @@ class Sandbox(Nodes):
         """Start processes that live as long as the lab, after those of *stop* are ended.
 
         Those of *quit* are asked to end, and are known until they are stopped. See
-        `kernel.processes`; their output goes to *logs*. KernelError when there is no room.
+        `kernel.holder.processes`; their output goes to *logs*. KernelError when there is no room.
         """
         folder = os.open(logs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -18,7 +18,7 @@ __all__ = ["START", "Starter", "listen"]
 
 _HOLDER: Final = (
     f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
-    "from hopscope.kernel.holder import main; main()"
+    "from hopscope.kernel.holder.main import main; main()"
 )
 
 START: Final = 60.0

@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from hopscope.errors import NoSuchLabError
 from hopscope.kernel import state
-from hopscope.kernel.host import HostChanges
 from hopscope.kernel.interrupts import undisturbed
+from hopscope.kernel.onhost.changes import HostChanges
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import LabFile
 

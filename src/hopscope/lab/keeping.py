@@ -10,7 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from hopscope.errors import CannotError, HopscopeError
-from hopscope.kernel.abilities import State, abilities
+from hopscope.kernel.machine.abilities import State, abilities
 from hopscope.lab.conclusion import conclude
 from hopscope.lab.outputs import write_folder
 from hopscope.lab.standing import StandingLab

@@ -11,11 +11,11 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from hopscope.errors import HopscopeError, UsageError
-from hopscope.kernel.host import HostChanges
-from hopscope.kernel.hostlimits import follows
-from hopscope.kernel.hosttables import holding, remove_unused
-from hopscope.kernel.marked import expected, marked_rules
-from hopscope.kernel.marks import deletions, is_behind
+from hopscope.kernel.onhost.changes import HostChanges
+from hopscope.kernel.onhost.limits import follows
+from hopscope.kernel.onhost.marked import expected, marked_rules
+from hopscope.kernel.onhost.marks import deletions, is_behind
+from hopscope.kernel.onhost.tables import holding, remove_unused
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.lab import LabSpec, NodeSpec, RuleLine
 from hopscope.model.snapshot import NodeState, Snapshot

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from hopscope.errors import UsageError
 from hopscope.kernel.neighbours import Near, Permanent, alone, overflows, room
-from hopscope.kernel.readends import read_ends
+from hopscope.kernel.read.ends import read_ends
 from hopscope.kernel.state import state_home
 from hopscope.lab.running import RunningLab
 from hopscope.lab.unreached import explained

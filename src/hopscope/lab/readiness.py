@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from hopscope.errors import NotReadyError
-from hopscope.kernel.processes import log_name
+from hopscope.kernel.holder.processes import log_name
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.waiting import wait_until
 from hopscope.model.lab import ProcessSpec, ReadySpec

@@ -12,12 +12,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hopscope.errors import CannotError, HopscopeError, UsageError
-from hopscope.kernel import firewall
-from hopscope.kernel.apply import apply, begin
+from hopscope.kernel.apply import firewall
+from hopscope.kernel.apply.plan import apply, begin
 from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.neighbours import agreed
-from hopscope.kernel.read import read
-from hopscope.kernel.readrules import read_chains
+from hopscope.kernel.read.rules import read_chains
+from hopscope.kernel.read.snapshot import read
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import LabFile
 from hopscope.lab.onhost import HostSide, insertions
@@ -80,7 +80,7 @@ def reconcile(
     *record* is called when it is so; when that fails, the lab is led back as well. *host*: see
     `compare`.
 
-    Raises as `kernel.apply` does, after the state before is restored; UsageError when the
+    Raises as `kernel.apply.plan` does, after the state before is restored; UsageError when the
     lab cannot become that.
     """
     left_out = HOME in file.nodes and HOME not in {node.name for node in spec.nodes}

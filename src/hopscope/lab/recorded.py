@@ -2,7 +2,7 @@
 
 import time
 
-from hopscope.kernel.host import HostChanges
+from hopscope.kernel.onhost.changes import HostChanges
 from hopscope.kernel.state import LabFile
 from hopscope.model.lab import LabSpec
 from hopscope.plan.compile import HOME

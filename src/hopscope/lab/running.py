@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Self
 from msgspec.structs import replace
 
 from hopscope.errors import HopscopeError, KernelError, LabExistsError, UsageError
-from hopscope.kernel import firewall, state
-from hopscope.kernel.apply import Progress, apply, begin
-from hopscope.kernel.host import HostChanges, reserve
+from hopscope.kernel import state
+from hopscope.kernel.apply import firewall
+from hopscope.kernel.apply.plan import Progress, apply, begin
 from hopscope.kernel.interrupts import undisturbed
+from hopscope.kernel.onhost.changes import HostChanges, reserve
 from hopscope.kernel.protocol import Completed
-from hopscope.kernel.read import read
-from hopscope.kernel.readrules import Listings
+from hopscope.kernel.read.rules import Listings
+from hopscope.kernel.read.snapshot import read
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.starting import Starter
 from hopscope.kernel.state import LabFile, state_home
@@ -28,7 +29,7 @@ from hopscope.lab.recorded import recorded
 from hopscope.model.lab import LabSpec
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import DevName, NodeName
-from hopscope.observe.loglines import listen
+from hopscope.observe.loglines import heard, listen
 from hopscope.observe.session import Scope, Session
 from hopscope.plan.compile import HOME, compile_lab, sysctl_path
 
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from hopscope.plan.converge import Convergence
 
 __all__ = ["RunningLab"]
-
-_MOST_LOGGED = 100  # nodes that get a log socket unasked; beyond, only those with rules
 
 
 class RunningLab:
@@ -69,7 +68,7 @@ class RunningLab:
     ) -> Self:
         """Build the lab; on any failure, nothing of it stays.
 
-        *starter*, *meanwhile*: see `Sandbox.start`; *progress*: see `kernel.apply`.
+        *starter*, *meanwhile*: see `Sandbox.start`; *progress*: see `kernel.apply.plan`.
         Raises LabExistsError, SpecError, UsageError, CannotError, KernelError.
         """
         spec = replace(spec, name=asked.lab_name(name)) if name else spec
@@ -132,7 +131,7 @@ class RunningLab:
         namespaces, contents = plan.parted()
         begin(namespaces, self.sandbox)
         limits = {HOME: ours} if self._host else {}
-        self.sandbox.notes += tuple(listen(self.sandbox, self._logging_nodes(), limits))
+        self.sandbox.notes += tuple(listen(self.sandbox, heard(self.spec.nodes), limits))
         apply(contents, self.sandbox, progress=progress)
 
     def _keep_processes(self) -> None:
@@ -154,12 +153,6 @@ class RunningLab:
         if self._spec is None:
             self._spec = replace(parse(self.file.source, self.file.file), name=self.name)
         return self._spec
-
-    def _logging_nodes(self) -> list[NodeName]:
-        nodes = list(self.spec.nodes)
-        if len(nodes) > _MOST_LOGGED:
-            nodes = [n for n in nodes if n.bridges or n.iptables or n.ip6tables or n.nft]
-        return [n.name for n in nodes]
 
     @property
     def file(self) -> LabFile:
@@ -365,7 +358,7 @@ class RunningLab:
         if self._host is None or where != HOME:
             firewall.zero(self.sandbox, where)
         else:
-            from hopscope.kernel.marked import zero_marked  # noqa: PLC0415 - few labs
+            from hopscope.kernel.onhost.marked import zero_marked  # noqa: PLC0415 - few labs
 
             zero_marked(self.sandbox, where, self._host.mark)
 

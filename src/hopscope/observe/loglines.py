@@ -15,9 +15,10 @@ from types import MappingProxyType
 from typing import Final
 
 from hopscope.errors import KernelError
-from hopscope.kernel.logfile import RECORD
+from hopscope.kernel.holder.logfile import RECORD
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.events import Logged
+from hopscope.model.lab import NodeSpec
 from hopscope.model.vocab import DevName, Nanos, NodeName
 from hopscope.observe.capture import grow
 from hopscope.observe.nftrace import commit, join
@@ -26,9 +27,19 @@ from hopscope.wire.netlink import NETLINK_NETFILTER
 from hopscope.wire.nft import NFNLGRP_NFTABLES, NFNLGRP_NFTRACE, log_table
 from hopscope.wire.nftlog import LogTrace
 
-__all__ = ["LogReader", "listen", "passed_over", "watch"]
+__all__ = ["LogReader", "heard", "listen", "passed_over", "watch"]
 
+_MOST: Final = 100  # nodes that are heard unasked
 _AT_ONCE: Final = 100  # nodes in one request to the holder, of two descriptors each
+
+
+def heard(nodes: Sequence[NodeSpec]) -> list[NodeName]:
+    """The nodes whose LOG rules are to be recorded: of many, those with bridges or rules."""
+    if len(nodes) > _MOST:
+        nodes = [
+            node for node in nodes if node.bridges or node.iptables or node.ip6tables or node.nft
+        ]
+    return [node.name for node in nodes]
 
 
 def listen(

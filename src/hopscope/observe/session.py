@@ -16,8 +16,8 @@ from typing import Final, Self
 from msgspec import Struct, field
 
 from hopscope.errors import KernelError
+from hopscope.kernel.holder.together import together
 from hopscope.kernel.sandbox import Sandbox
-from hopscope.kernel.together import together
 from hopscope.model.events import Event, Observation
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import DevName, NodeName

@@ -1,4 +1,4 @@
-"""The operations a plan is made of: data only; `kernel.apply` performs them."""
+"""The operations a plan is made of: data only; `kernel.apply.plan` performs them."""
 
 from collections.abc import Mapping
 

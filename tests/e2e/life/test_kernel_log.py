@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hopscope.kernel.kmsg import KernelLog
+from hopscope.kernel.onhost.kmsg import KernelLog
 from hopscope.kernel.waiting import wait_until
 from hopscope.model.vocab import Nanos
 from hoststate import look, settled

@@ -3,7 +3,7 @@
 import pytest
 
 from hopscope.cli.logging import _is_ours, _prefixes
-from hopscope.kernel.kmsg import KernelLine
+from hopscope.kernel.onhost.kmsg import KernelLine
 from hopscope.kernel.state import LabFile
 from hopscope.lab.declare import built_in
 from hopscope.model.vocab import Nanos

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from hopscope.kernel import abilities as module
-from hopscope.kernel.abilities import Ability, State, abilities, can_run
-from hopscope.kernel.trial import KINDS, NAMESPACES, QUEUES, Tried
+from hopscope.kernel.machine import abilities as module
+from hopscope.kernel.machine.abilities import Ability, State, abilities, can_run
+from hopscope.kernel.machine.trial import KINDS, NAMESPACES, QUEUES, Tried
 
 ATTEMPTS = (
     *NAMESPACES,

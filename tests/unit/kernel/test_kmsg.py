@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hopscope.errors import CannotError
-from hopscope.kernel.kmsg import KernelLine, KernelLog, parse_record
+from hopscope.kernel.onhost.kmsg import KernelLine, KernelLog, parse_record
 from hopscope.model.vocab import Nanos
 
 BOOT = Nanos(1_700_000_000_000_000_000)

@@ -3,7 +3,7 @@
 import pytest
 
 from hopscope.errors import UsageError
-from hopscope.kernel.marks import deletions, is_behind, put_first, with_mark
+from hopscope.kernel.onhost.marks import deletions, is_behind, put_first, with_mark
 
 MARK = "hopscope:x"
 

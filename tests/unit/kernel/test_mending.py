@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hopscope.kernel import mending
+from hopscope.kernel.machine import mending
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from hopscope.kernel.obstacles import obstacle
+from hopscope.kernel.apply.obstacles import obstacle
 from hopscope.model.devices import Vlan
 from hopscope.model.vocab import DevName, NodeName
 from hopscope.plan.ops import AddBridge, AddTap, ChangeBridge, ChangeVlans, Op, SetUp, SetVlans

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopscope.kernel.order import soonest
+from hopscope.kernel.apply.order import soonest
 from hopscope.model.vocab import NodeName
 
 

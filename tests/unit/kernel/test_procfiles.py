@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hopscope.kernel import procfiles
-from hopscope.kernel.procfiles import ProcFiles
+from hopscope.kernel.holder import procfiles
+from hopscope.kernel.holder.procfiles import ProcFiles
 
 
 def _open_files() -> set[str]:

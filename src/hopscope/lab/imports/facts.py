@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from hopscope.kernel.neighbours import agreed
-from hopscope.kernel.read import read
+from hopscope.kernel.read.snapshot import read
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.lab.imports.told import SCRIPT, Things, things
 from hopscope.model.snapshot import NodeState, Snapshot

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hopscope.errors import HopscopeError, SpecError
-from hopscope.kernel.apply import apply
+from hopscope.kernel.apply.plan import apply
 from hopscope.lab.declare import parse
 from hopscope.lab.imports.facts import NodeFacts
 from hopscope.lab.imports.kept import Kept

@@ -8,7 +8,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from hopscope.errors import Place, UsageError
-from hopscope.kernel.apply import apply
+from hopscope.kernel.apply.plan import apply
 from hopscope.lab.declare import parse
 from hopscope.lab.imports.facts import NodeFacts
 from hopscope.lab.imports.imported import Imported

@@ -37,7 +37,11 @@ _DEVICES = ("null", "zero", "full", "random", "urandom", "net/tun")
 _TUN = (10, 200)  # TUN_MINOR, Documentation/networking/tuntap.rst
 
 
-_LATER = ("hopscope.kernel.processes", "hopscope.kernel.taps", "hopscope.kernel.together")
+_LATER = (
+    "hopscope.kernel.holder.processes",
+    "hopscope.kernel.holder.taps",
+    "hopscope.kernel.holder.together",
+)
 """What the holder loads when it is wanted."""
 
 

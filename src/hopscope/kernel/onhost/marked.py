@@ -7,8 +7,8 @@ from typing import Final
 from msgspec import Struct
 
 from hopscope.errors import Place, ToolError
-from hopscope.kernel.firewall import add_iptables, complaint
-from hopscope.kernel.marks import is_behind, put_first
+from hopscope.kernel.apply.firewall import add_iptables, complaint
+from hopscope.kernel.onhost.marks import is_behind, put_first
 from hopscope.kernel.protocol import Kernel
 from hopscope.model.vocab import NodeName
 from hopscope.plan.world import MarkedRule

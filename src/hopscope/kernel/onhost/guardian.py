@@ -15,7 +15,7 @@ import signal
 from pathlib import Path
 
 from hopscope.errors import HopscopeError
-from hopscope.kernel.host import HostChanges
+from hopscope.kernel.onhost.changes import HostChanges
 from hopscope.kernel.state import Claim, after_changes
 
 __all__ = ["guard"]

@@ -5,8 +5,8 @@ import os
 import select
 from collections.abc import Mapping, Sequence
 
-from hopscope.kernel.logfile import LogFile
-from hopscope.kernel.recorder import Recorder
+from hopscope.kernel.holder.logfile import LogFile
+from hopscope.kernel.holder.recorder import Recorder
 
 __all__ = ["Recording"]
 

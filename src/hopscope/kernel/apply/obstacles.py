@@ -4,7 +4,7 @@ import errno
 
 from msgspec import Struct
 
-from hopscope.kernel.mending import load, open_tun
+from hopscope.kernel.machine.mending import load, open_tun
 from hopscope.plan.ops import (
     AddBridge,
     AddMacvlan,

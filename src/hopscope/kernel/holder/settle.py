@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hopscope.kernel import letters
-from hopscope.kernel.confine import open_to_all
+from hopscope.kernel.holder.confine import open_to_all
 from hopscope.kernel.syscalls import CLONE_NEWPID, CLONE_NEWUSER, unshare
 
 __all__ = ["called", "isolate", "settle", "told"]

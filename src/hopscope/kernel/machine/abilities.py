@@ -16,10 +16,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from hopscope.kernel.mending import as_root, install, load, namespace_knob, open_tun
+from hopscope.kernel.machine.mending import as_root, install, load, namespace_knob, open_tun
+from hopscope.kernel.machine.trial import NAMESPACES, Tried, try_out
 from hopscope.kernel.state import privileged
 from hopscope.kernel.tools import tool_path
-from hopscope.kernel.trial import NAMESPACES, Tried, try_out
 
 __all__ = ["Ability", "Feature", "State", "abilities", "can_run"]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hopscope.kernel.changemessages import change_messages
+from hopscope.kernel.apply.changemessages import change_messages
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.vocab import DevRef
 from hopscope.plan.ops import (

@@ -22,9 +22,9 @@ from typing import Final, Self
 from msgspec import Struct, field, to_builtins
 
 from hopscope.errors import CannotError, KernelError, OwnedByOthersError, ToolError, UsageError
-from hopscope.kernel.hostlimits import check_layer3, check_sysctl, follows
-from hopscope.kernel.hosttables import FAMILIES, holding, quietly, remove_unused
-from hopscope.kernel.marks import deletions, with_mark
+from hopscope.kernel.onhost.limits import check_layer3, check_sysctl, follows
+from hopscope.kernel.onhost.marks import deletions, with_mark
+from hopscope.kernel.onhost.tables import FAMILIES, holding, quietly, remove_unused
 from hopscope.kernel.tools import USUAL
 from hopscope.kernel.transport import Route
 from hopscope.model.lab import LabSpec, NodeSpec

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from hopscope.kernel.procfiles import ProcFiles
+from hopscope.kernel.holder.procfiles import ProcFiles
 from hopscope.kernel.syscalls import CLONE_NEWNET, MS_BIND, mount, setns, umount, unshare
 
 __all__ = ["make"]

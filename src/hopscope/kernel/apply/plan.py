@@ -6,11 +6,11 @@ from itertools import groupby
 from typing import Final, NoReturn
 
 from hopscope.errors import CannotError, KernelError, Problem, SpecError
-from hopscope.kernel.firewall import add_iptables, add_nft, reset
-from hopscope.kernel.messages import messages_of
-from hopscope.kernel.obstacles import Obstacle, obstacle
-from hopscope.kernel.operation import await_operation
-from hopscope.kernel.order import soonest
+from hopscope.kernel.apply.firewall import add_iptables, add_nft, reset
+from hopscope.kernel.apply.messages import messages_of
+from hopscope.kernel.apply.obstacles import Obstacle, obstacle
+from hopscope.kernel.apply.operation import await_operation
+from hopscope.kernel.apply.order import soonest
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.vocab import DevRef, NodeName
 from hopscope.plan.implied import purpose

@@ -5,10 +5,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from hopscope.kernel import readfiles
 from hopscope.kernel.protocol import Kernel
-from hopscope.kernel.readqdiscs import qdiscs_of
-from hopscope.kernel.readrules import LEGACY, Listings, read_chains
+from hopscope.kernel.read import files as readfiles
+from hopscope.kernel.read.qdiscs import qdiscs_of
+from hopscope.kernel.read.rules import LEGACY, Listings, read_chains
 from hopscope.model.devices import Vlan
 from hopscope.model.snapshot import (
     Address,

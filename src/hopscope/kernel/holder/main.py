@@ -26,14 +26,14 @@ import sys
 from typing import Any, NoReturn
 
 from hopscope.kernel import letters
-from hopscope.kernel.becoming import become
-from hopscope.kernel.births import make
-from hopscope.kernel.client import Client
-from hopscope.kernel.confine import freeze, lock, named_namespaces
-from hopscope.kernel.emptying import empty
-from hopscope.kernel.procfiles import ProcFiles
-from hopscope.kernel.recording import Recording
-from hopscope.kernel.settle import called, isolate, settle, told
+from hopscope.kernel.holder.becoming import become
+from hopscope.kernel.holder.births import make
+from hopscope.kernel.holder.client import Client
+from hopscope.kernel.holder.confine import freeze, lock, named_namespaces
+from hopscope.kernel.holder.emptying import empty
+from hopscope.kernel.holder.procfiles import ProcFiles
+from hopscope.kernel.holder.recording import Recording
+from hopscope.kernel.holder.settle import called, isolate, settle, told
 from hopscope.kernel.syscalls import (
     CLONE_NEWNET,
     CLONE_NEWNS,
@@ -51,10 +51,9 @@ from hopscope.kernel.syscalls import (
     unshare,
 )
 
-__all__ = ["DOORS", "main"]
+__all__ = ["main"]
 
 NETNS_DIR = "/run/netns"
-DOORS = ("user", "pid", "uts", "mnt")
 
 
 def main() -> None:
@@ -80,7 +79,7 @@ def main() -> None:
         letters.send(control, {"pid": pid})
     if config["on_host"]:
         sys.path.append(config["packages"])
-        from hopscope.kernel import guardian as keeper  # noqa: PLC0415 - wanted by few
+        from hopscope.kernel.onhost import guardian as keeper  # noqa: PLC0415 - wanted by few
 
         for fd in (control.fileno(), config["listen"], config["log"]):
             os.close(fd)
@@ -101,7 +100,7 @@ class Holder:
         self.home_node: str | None = None
         self.clients = {control.fileno(): self.control}
         self.children: dict[int, tuple[Client, int]] = {}  # pid → who waits, request
-        self.processes: Any = None  # of `kernel.processes`, once there are some
+        self.processes: Any = None  # of `kernel.holder.processes`, once there are some
         self.detached = False
         self.notes: list[str] = []
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -283,7 +282,7 @@ class Holder:
     def do_doors(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """Descriptors of all that a process enters: the lab's namespaces, a node's network last."""
         flags = os.O_RDONLY | os.O_CLOEXEC
-        paths = [f"/proc/self/ns/{kind}" for kind in DOORS]
+        paths = [f"/proc/self/ns/{kind}" for kind in letters.DOORS]
         return {}, [os.open(path, flags) for path in (*paths, f"{NETNS_DIR}/{request['node']}")]
 
     def do_write(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
@@ -303,7 +302,7 @@ class Holder:
 
     def do_tap(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """Make a tap device in a node."""
-        from hopscope.kernel.taps import make_tap  # noqa: PLC0415 - wanted by few
+        from hopscope.kernel.holder.taps import make_tap  # noqa: PLC0415 - wanted by few
 
         with self.inside(request["node"]):
             make_tap(request["name"], request["index"])
@@ -325,7 +324,7 @@ class Holder:
     def do_keep(self, _client: object, request: dict[str, Any], fds: list[int]) -> Any:
         """Start, and stop, processes that are kept; with a descriptor of their logs' folder."""
         if self.processes is None:
-            from hopscope.kernel.processes import Processes  # noqa: PLC0415 - wanted by few
+            from hopscope.kernel.holder.processes import Processes  # noqa: PLC0415 - wanted by few
 
             self.processes = Processes(os.dup(fds[0]), self.launch, self.poller)
         self.processes.quit(request["quit"])
@@ -365,7 +364,7 @@ class Holder:
 
     def finish(self) -> NoReturn:
         """The kernel frees everything, and what we own in nodes slowly if one by one."""
-        from hopscope.kernel.together import together  # noqa: PLC0415 - only now
+        from hopscope.kernel.holder.together import together  # noqa: PLC0415 - only now
 
         together([functools.partial(os.close, fd) for fd in self.recording.kept])
         os._exit(0)

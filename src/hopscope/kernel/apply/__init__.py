@@ -1,0 +1,1 @@
+"""A plan is performed: namespaces, batches of netlink messages, sysctls and firewall rules."""

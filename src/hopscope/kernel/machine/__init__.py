@@ -1,0 +1,1 @@
+"""What this machine can do for a lab, and what mends what it cannot."""
