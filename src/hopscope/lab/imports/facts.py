@@ -7,12 +7,15 @@ from typing import Final
 
 from msgspec import Struct
 
+from hopscope.errors import KernelError
 from hopscope.kernel.neighbours import agreed
 from hopscope.kernel.read.snapshot import read
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.lab.imports.told import SCRIPT, Things, things
 from hopscope.model.snapshot import NodeState, Snapshot
-from hopscope.model.vocab import DevName, NodeName
+from hopscope.model.vocab import DevName, Family, NodeName
+from hopscope.wire import ruleset
+from hopscope.wire.netlink import NETLINK_NETFILTER
 
 __all__ = ["NodeFacts", "facts_of"]
 
@@ -65,7 +68,7 @@ def _entries(snapshot: Snapshot) -> object:
 class _Reading:
     """One namespace that is being asked: its programs run, each into a file of its own.
 
-    *shown*: nft lists the tables of iptables too, so that it is asked only where there are some.
+    *shown*: the tables of iptables are nf_tables', too, so it is asked only where there are some.
     """
 
     def __init__(self, sandbox: Sandbox, state: NodeState, *, shown: bool) -> None:
@@ -73,17 +76,16 @@ class _Reading:
         self._unread: list[str] = []
         self._things = self._begun(SCRIPT)
         self._files = self._begun(_FILES, own_sys=True)
-        self._tables = self._listing(["nft", "list", "tables"])
+        self._tables = _tables(sandbox, state.name)
 
     def facts(self) -> NodeFacts:
         """All of it, once they have ended."""
         files = list(_pairs(self._files()))
-        tables = [table.split()[1:] for table in self._tables().splitlines()]
         four = six = dict[str, list[str]]()
-        if tables or self._unread or not self._shown:
+        if self._tables or not self._shown:
             saved = [self._listing([f"{tool}-save"]) for tool in ("iptables", "ip6tables")]
             four, six = (_saved(one()) for one in saved)
-        own = [table for table in tables if not _is_compat(table, four, six)]
+        own = [table for table in self._tables if not _is_compat(table, four, six)]
         return NodeFacts(
             state=self._state,
             sysctls=_sysctls(files),
@@ -111,6 +113,15 @@ class _Reading:
             return done.stdout.decode(errors="replace") if done.code == 0 else ""
 
         return listed
+
+
+def _tables(sandbox: Sandbox, node: NodeName) -> list[tuple[Family, str]]:
+    """Of nf_tables, by the kernel's own word: none where it has no nf_tables."""
+    try:
+        answers = sandbox.ask(node, ruleset.dump_tables(), bus=NETLINK_NETFILTER)
+    except KernelError:
+        return []
+    return [found for answer in answers if (found := ruleset.table(answer)) is not None]
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
