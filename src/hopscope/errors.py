@@ -79,7 +79,7 @@ class SpecError(HopscopeError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = tuple(problems)
+        self.problems: tuple[Problem, ...] = tuple(problems)
 
 
 class UsageError(HopscopeError):
@@ -117,7 +117,8 @@ class CannotError(HopscopeError):
 
     def __init__(self, what: str, *, mend: str = "") -> None:
         super().__init__(f"{what}\n  mend it with: {mend}" if mend else what)
-        self.what, self.mend = what, mend
+        self.what: str = what
+        self.mend: str = mend
 
 
 class KernelError(HopscopeError):
@@ -129,7 +130,9 @@ class KernelError(HopscopeError):
         name = errno.errorcode.get(code, str(code))
         words = f": {said}" if said else ""
         super().__init__(f"{doing}: {os.strerror(code)} ({name}){words}")
-        self.code, self.doing, self.said = code, doing, said
+        self.code: int = code
+        self.doing: str = doing
+        self.said: str = said
         self.index: int | None = None  # which message of a batch was refused
 
 
@@ -152,7 +155,9 @@ class ToolError(HopscopeError):
 
     def __init__(self, tool: str, doing: str, said: str) -> None:
         super().__init__(f"{doing}: {tool} says: {said.strip()}")
-        self.tool, self.doing, self.said = tool, doing, said
+        self.tool: str = tool
+        self.doing: str = doing
+        self.said: str = said
 
 
 class NotReadyError(HopscopeError):

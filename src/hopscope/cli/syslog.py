@@ -32,7 +32,7 @@ class Sender:
 
         *procid* None: this process's; "" for what no process says, as the kernel's lines.
         """
-        self.address = _LOCAL if address == "local" else address
+        self.address: str = _LOCAL if address == "local" else address
         self._scheme, target = _parse(self.address)
         self._app = app
         self._procid = str(os.getpid()) if procid is None else procid

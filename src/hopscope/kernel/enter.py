@@ -57,8 +57,8 @@ class Doors:
         Raises NoSuchLabError, UsageError for an unknown node, CannotError when the lab is
         not ready, or ended meanwhile.
         """
-        self.lab = find(name)
-        self.node = _chosen(self.lab, node)
+        self.lab: LabFile = find(name)
+        self.node: str = _chosen(self.lab, node)
         self._holder = _reached(self.lab)
         try:
             self._fds = self._handed_over()

@@ -33,6 +33,7 @@ class Starter:
     """
 
     def __init__(self) -> None:
+        self.control: socket.socket
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, contextlib.ExitStack() as undo:
             undo.callback(self.control.close)

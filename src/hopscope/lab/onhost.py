@@ -75,7 +75,7 @@ class HostSide:
         self._sandbox = sandbox
         self._before = before
         self._changes = before.revised(spec)
-        self.spec = with_marks(spec, self._changes)
+        self.spec: LabSpec = with_marks(spec, self._changes)
         self._keep = keep
         self._goal: Rules = {}
         self._unordered: frozenset[str] = frozenset()

@@ -48,7 +48,7 @@ class Keeping:
     def __init__(self, sandbox: Sandbox, spec: LabSpec, earlier: LabSpec) -> None:
         self._sandbox, self._lab = sandbox, spec.name
         self._spec, self._earlier = declared(spec), declared(earlier)
-        self.changes = difference(sandbox, spec, earlier)
+        self.changes: tuple[Change, ...] = difference(sandbox, spec, earlier)
         self._begun = False
 
     def change(self) -> None:

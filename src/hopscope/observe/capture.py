@@ -64,7 +64,9 @@ class Capture:
         self.node = node
         self._devices = frozenset(devices)
         protocol = int.from_bytes(struct.pack("=H", ETH_P_ALL), "big")  # network byte order
-        self.socket = sandbox.open_socket(node, socket.AF_PACKET, socket.SOCK_RAW, protocol)
+        self.socket: socket.socket = sandbox.open_socket(
+            node, socket.AF_PACKET, socket.SOCK_RAW, protocol
+        )
         self.socket.setblocking(False)
         grow(self.socket)
         if only:

@@ -29,7 +29,9 @@ class Changes:
         self._dev_name = dev_name
         self._lost = 0
         kind = socket.SOCK_RAW
-        self.socket = sandbox.open_socket(node, socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+        self.socket: socket.socket = sandbox.open_socket(
+            node, socket.AF_NETLINK, kind, socket.NETLINK_ROUTE
+        )
         grow(self.socket)
         join(self.socket, RTNLGRP_NEIGH)
         self.socket.setblocking(False)

@@ -106,7 +106,7 @@ class LogReader:
         self._path = path
         self._at = 0
         self._traces = [LogTrace(node, partial(dev_name, node)) for node in nodes]
-        self.lost = 0  # how often the kernel had to let reports go
+        self.lost: int = 0  # how often the kernel had to let reports go
 
     @property
     def logging(self) -> tuple[NodeName, ...]:

@@ -53,6 +53,7 @@ class NftTrace:
         self._dev_name = dev_name
         self._lost = 0
         wanted = (node, socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+        self.socket: socket.socket
         self.socket, self._owner = sandbox.open_sockets([wanted, wanted])
         try:
             grow(self.socket)

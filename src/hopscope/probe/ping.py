@@ -46,16 +46,16 @@ class Prober:
             raise UsageError(f"a ping of {size} bytes is too small: {STAMP_SIZE} hold our stamp")
         self.address = address
         self.size = size
-        self.six = ip_address(address).version == 6
+        self.six: bool = ip_address(address).version == 6
         # a random identifier: two probers in one node do not take each other's replies
-        self.ident = int.from_bytes(os.urandom(2), "big")
-        if self.ident == SWEEP:
-            self.ident += 1
+        ident = int.from_bytes(os.urandom(2), "big")
+        self.ident: int = ident + 1 if ident == SWEEP else ident
         family = socket.AF_INET6 if self.six else socket.AF_INET
         protocol = socket.IPPROTO_ICMPV6 if self.six else socket.IPPROTO_ICMP
         udp = (node, family, socket.SOCK_DGRAM, 0)
+        self.socket: socket.socket
         self.socket, finder = sandbox.open_sockets([(node, family, socket.SOCK_RAW, protocol), udp])
-        self.source = _chosen_source(finder, address)
+        self.source: str | None = _chosen_source(finder, address)
         self.socket.setblocking(False)
         self.late: dict[int, str] = {}  # errors that came after their request was given up
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # as ping -b

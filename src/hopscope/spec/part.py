@@ -1,6 +1,6 @@
 """What every part of the schema is made of; knows none of them."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -20,7 +20,9 @@ class Part(BaseModel):
     """A mapping of known keys, each of its type."""
 
     # built as parts of Lab, not each on its own: importing takes half the time
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", strict=True, frozen=True, defer_build=True
+    )
 
 
 Texts = Annotated[

@@ -14,7 +14,7 @@ class Reach:
 
     def __init__(self, node: NodeSpec) -> None:
         # a malformed address may be the one that was meant
-        self.unsure = any(address_fault(address.cidr) for address in node.addresses)
+        self.unsure: bool = any(address_fault(address.cidr) for address in node.addresses)
         self._lengths: dict[int, set[int]] = {4: set(), 6: set()}
         self._networks: set[tuple[str | None, int, int, int]] = set()
         if self.unsure:

@@ -1,6 +1,6 @@
 """What a lab file may hold, part by part; knows no positions, and no rule that spans parts."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
@@ -152,7 +152,9 @@ _RulesOf = dict[str, _LINES]
 class Step(Part):
     """One step of the story; exactly one of these keys."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        json_schema_extra={"minProperties": 1, "maxProperties": 1}
+    )
 
     show: _Show | None = Field(default=None, description="Print tables.")
     ping: _Ping | None = Field(default=None, description="Send echo requests and trace them.")
@@ -174,7 +176,9 @@ class Lab(Part):
     """A lab: namespaces, what joins them, and what is done with them."""
 
     # a lab without them is refused by `check`, in the words that suit Python as well
-    model_config = ConfigDict(json_schema_extra={"required": ["name", "nodes"]})
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        json_schema_extra={"required": ["name", "nodes"]}
+    )
 
     name: str = Field(
         default="",

@@ -1,6 +1,6 @@
 """What a lab file may say of addresses and of the pools that they are drawn from."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
@@ -13,7 +13,9 @@ __all__ = ["Address", "Addresses", "NamedPool", "Pool"]
 class Address(Part):
     """An address of a device, in its long form: given, or drawn from a pool."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        json_schema_extra={"minProperties": 1, "maxProperties": 1}
+    )
 
     cidr: str = Field(
         default="",

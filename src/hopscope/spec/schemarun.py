@@ -1,6 +1,6 @@
 """What a lab file may say of the processes that a node runs."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
@@ -20,7 +20,7 @@ _Value = Annotated[str, BeforeValidator(short.text_value, json_schema_input_type
 class Ready(Part):
     """When a process is ready; exactly one of tcp, log and command."""
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         json_schema_extra={
             "oneOf": [{"required": [name]} for name in ("tcp", "log", "command")],
         }

@@ -66,7 +66,7 @@ _NFPROTO: Final = {
 FAMILY_OF: Final = {number: family for family, number in _NFPROTO.items()}
 
 _FIVE = (Hook.PREROUTING, Hook.INPUT, Hook.FORWARD, Hook.OUTPUT, Hook.POSTROUTING)
-WITNESSED: Final = {
+WITNESSED: Final[Mapping[Family, Mapping[Hook, int]]] = {
     Family.BRIDGE: dict(zip(_FIVE, range(5), strict=True)),
     Family.INET: dict(zip(_FIVE, range(5), strict=True)),
     Family.ARP: {Hook.INPUT: 0, Hook.OUTPUT: 1},

@@ -92,28 +92,28 @@ class Holder:
     """PID 1 of a lab."""
 
     def __init__(self, config: dict[str, Any], control: socket.socket) -> None:
-        self.poller = select.epoll()
-        self.control = Client(control, self.poller)
-        self.listener = socket.socket(fileno=config["listen"])
-        self.recording = Recording(config["log"])
+        self.poller: select.epoll = select.epoll()
+        self.control: Client = Client(control, self.poller)
+        self.listener: socket.socket = socket.socket(fileno=config["listen"])
+        self.recording: Recording = Recording(config["log"])
         self.names: list[str] = []
         self.home_node: str | None = None
-        self.clients = {control.fileno(): self.control}
+        self.clients: dict[int, Client] = {control.fileno(): self.control}
         self.children: dict[int, tuple[Client, int]] = {}  # pid → who waits, request
         self.processes: Any = None  # of `kernel.holder.processes`, once there are some
-        self.detached = False
+        self.detached: bool = False
         self.notes: list[str] = []
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        self.room = min(config["files"], most), most  # what programs may open
+        self.room: tuple[int, int] = min(config["files"], most), most  # what programs may open
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         unshare(CLONE_NEWNS | CLONE_NEWUTS | (0 if config["on_host"] else CLONE_NEWNET))
         if config["confined"]:
             freeze()
         self.mount_all(config["name"])
-        self.proc = ProcFiles()
+        self.proc: ProcFiles = ProcFiles()
         if config["confined"]:
             lock()
-        self.home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self.home: int = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
     def mount_all(self, name: str) -> None:
         """A private view: own /proc, /sys, /run, and host name."""
@@ -135,7 +135,7 @@ class Holder:
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-        self.lives = [fd for fd in (os.pidfd_open(os.getpid()), guardian) if fd >= 0]
+        self.lives: list[int] = [fd for fd in (os.pidfd_open(os.getpid()), guardian) if fd >= 0]
         for source in (wake_read, self.listener):
             self.poller.register(source, select.EPOLLIN)
         letters.send(self.control.channel, {"ready": True, "notes": self.notes}, self.lives)

@@ -48,7 +48,7 @@ class KernelLog:
     def __init__(self, boot: Nanos, path: Path = Path("/dev/kmsg")) -> None:
         """Raises CannotError where this user may not read it."""
         self._boot = boot
-        self.lost = 0  # how often lines were overwritten before they were read
+        self.lost: int = 0  # how often lines were overwritten before they were read
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:

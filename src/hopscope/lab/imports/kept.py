@@ -25,7 +25,7 @@ class Kept:
     """The devices of all nodes that a lab file can make."""
 
     def __init__(self, facts: Sequence[NodeFacts], fresh: NodeFacts) -> None:
-        self.snapshot = Snapshot(nodes=tuple(one.state for one in facts))
+        self.snapshot: Snapshot = Snapshot(nodes=tuple(one.state for one in facts))
         self._fresh = fresh
         self._reasons: dict[DevRef, str | None] = {}
         for one in facts:

@@ -34,10 +34,10 @@ class Recovered:
         self.facts = facts
         self.fresh = fresh
         self.notes: list[str] = [note for one in facts for note in one.unread]
-        self.kept = Kept(facts, fresh)
-        self.needed = frozenset(mac for one in facts for mac in _named_macs(one))
-        self.linked = Linked(facts, self.kept, self.needed, usual_queues, self.notes)
-        self.six = any(map(self._speaks_six, facts))
+        self.kept: Kept = Kept(facts, fresh)
+        self.needed: frozenset[Mac] = frozenset(mac for one in facts for mac in _named_macs(one))
+        self.linked: Linked = Linked(facts, self.kept, self.needed, usual_queues, self.notes)
+        self.six: bool = any(map(self._speaks_six, facts))
 
     def tree(self, name: str, description: str) -> Tree:
         """The whole lab."""

@@ -36,7 +36,7 @@ class Renaming:
         for node, devices in self._devices.items():
             for old, new in devices.items():
                 self._say(f"the device {old} of {self._nodes[node]}", old, new)
-        self.facts = [self._renamed(one) for one in facts]
+        self.facts: list[NodeFacts] = [self._renamed(one) for one in facts]
 
     def named(self, told: Iterable[tuple[NodeName, str]]) -> list[tuple[NodeName, str]]:
         """Pairs that begin with a node, under its new name."""

@@ -38,7 +38,7 @@ class Workshop:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self._provide()
-        self.usual_queues = self._usual_queues()
+        self.usual_queues: int | None = self._usual_queues()
         self.fresh: NodeFacts = facts_of(sandbox, [FRESH])[0]
 
     def facts(self, nodes: Sequence[NodeName]) -> list[NodeFacts]:
