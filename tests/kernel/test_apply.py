@@ -2,14 +2,16 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from hopscope.errors import HopscopeError, KernelError, SpecError
 from hopscope.kernel import state
-from hopscope.kernel.interrupts import undisturbed
+from hopscope.kernel.interrupts import ENDING, too_late, undisturbed
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.waiting import wait_until
 from hopscope.lab.declare import parse
@@ -177,6 +179,53 @@ def test_signals_wait_while_something_is_made() -> None:
     with pytest.raises(KeyboardInterrupt):
         make()
     assert done == ["inner", "outer"]
+
+
+@pytest.fixture
+def acted() -> Iterator[list[int]]:
+    """SIGTERM and SIGHUP, as they are acted on; Ctrl-C raises."""
+    done: list[int] = []
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _frame: done.append(number))
+    yield done
+    for one, handler in before.items():
+        signal.signal(one, handler)
+
+
+def test_a_signal_that_comes_when_they_need_not_wait_any_more_keeps_none_back(
+    acted: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the one that came before, and none that comes later."""
+    real = signal.signal
+
+    def then_interrupted(number: int, handler: Any) -> Any:
+        before = real(number, handler)
+        if handler is signal.default_int_handler:
+            os.kill(os.getpid(), signal.SIGINT)
+        return before
+
+    def make() -> None:
+        with undisturbed():
+            os.kill(os.getpid(), signal.SIGTERM)
+            monkeypatch.setattr(signal, "signal", then_interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        make()
+    assert acted == [signal.SIGTERM]
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert acted == [signal.SIGTERM, signal.SIGTERM, signal.SIGHUP]
+
+
+def test_a_signal_that_waits_until_it_is_too_late_is_never_acted_on(acted: list[int]) -> None:
+    with undisturbed():
+        with undisturbed():
+            os.kill(os.getpid(), signal.SIGTERM)
+            too_late()
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert acted == []
+    assert {signal.getsignal(number) for number in ENDING} == {signal.SIG_IGN}
 
 
 def test_a_failing_start_of_the_holder_is_told(

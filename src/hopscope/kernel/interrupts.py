@@ -21,17 +21,22 @@ ENDING: Final[tuple[int, ...]] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def undisturbed() -> Iterator[None]:
     """Signals that would end us wait; the first that came is acted on at the block's end.
 
-    Only the main thread is ever disturbed by signals, so elsewhere this does nothing.
+    Not if they are ignored by then. Only the main thread is ever disturbed by signals, so
+    elsewhere this does nothing.
     """
     if current_thread() is not main_thread():
         yield
         return
     came: list[int] = []
-
-    def keep(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
-
     before: dict[int, Callable[[int, FrameType | None], Any]] = {}
+    over = False
+
+    def keep(number: int, frame: FrameType | None) -> None:
+        if over:  # another that came while handlers were put back left this one in its place
+            before[number](number, frame)
+        else:
+            came.append(number)
+
     try:
         for number in ENDING:
             handler = signal.getsignal(number)
@@ -40,10 +45,14 @@ def undisturbed() -> Iterator[None]:
                 signal.signal(number, keep)
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if came:
-            before[came[0]](came[0], None)
+        ours = [number for number in before if signal.getsignal(number) is keep]
+        over = True
+        try:
+            for number in ours:
+                signal.signal(number, before[number])
+        finally:
+            if came and came[0] in ours:
+                before[came[0]](came[0], None)
 
 
 def too_late() -> None:
