@@ -308,6 +308,17 @@ def what_came_is_watched(folder: Path) -> None:
     same(before)
 
 
+def set_while_it_is_made(folder: Path) -> None:
+    """What another process recorded meanwhile is undone as well, once the lab is let stand."""
+    before = others_come()
+    made = RunningLab.start(declared(OLD), OLD, name="lab", on_host=True)
+    with RunningLab.attach("lab").sandbox:
+        RunningLab.attach("lab").set_sysctl("host", "net.ipv4.conf.all.log_martians", 1)
+    made.detach()
+    ending.end("lab")
+    same(before)
+
+
 def another_hosts_lab(folder: Path) -> None:
     """From another network namespace it is not changed: what is there would be taken for here."""
     before = others_come()
@@ -436,7 +447,7 @@ CASES: Final[Mapping[str, ownhost.Case]] = {
     for case in (
         *(no_write, as_if_made_so, each_failure_leads_back, drift_is_mended, others_are_not_seen),
         *(refused_untouched, what_came_is_watched, another_hosts_lab, killed_at_each_step),
-        holder_killed_meanwhile,
+        *(holder_killed_meanwhile, set_while_it_is_made),
     )
 }
 

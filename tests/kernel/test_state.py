@@ -1,10 +1,15 @@
 """Records of labs: who has a name, who is alive, and who clears what."""
 
+import fcntl
+import io
+import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +19,7 @@ from hopscope.kernel import state
 from hopscope.kernel.enter import Doors
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import LabFile
-from hopscope.lab.ending import end
+from hopscope.lab.ending import end, sweep
 
 LAB = LabFile(
     name="lab",
@@ -99,9 +104,122 @@ def test_rewriting_spares_a_new_owner(records: Path) -> None:
     claimed.write(LAB._replace(started=8))
     with pytest.raises(CannotError, match="has ended"):
         state.rewrite(LAB)
+    with (
+        pytest.raises(CannotError, match="has ended"),
+        state.alone(LAB),
+    ):
+        pytest.fail("it is another's")
     state.rewrite(LAB._replace(started=8, temporary=True))
     assert state.find("lab").temporary
     claimed.clear()
+
+
+STEPS = (
+    *((os, name) for name in ("mkdir", "open", "stat", "rename", "unlink", "rmdir", "listdir")),
+    (io, "open"),
+    (fcntl, "fcntl"),
+)
+"""What is done to files, one by one."""
+
+
+@contextmanager
+def met(step: int, other: Callable[[], None]) -> Iterator[list[str]]:
+    """Before that step of what is done meanwhile, *other* is done; yields what step it was."""
+    found: list[str] = []
+    count = itertools.count()
+
+    def stepping(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def one(*given: Any, **more: Any) -> Any:
+            if not found and next(count) == step:
+                found.append(name)
+                other()
+            return real(*given, **more)
+
+        return one
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in STEPS:
+            patch.setattr(module, name, stepping(name, getattr(module, name)))
+        yield found
+
+
+def test_whoever_comes_while_one_is_cleared_keeps_the_name(records: Path) -> None:
+    """At whatever step of it; the old folder goes, and nothing else."""
+    came = 0
+    for step in itertools.count():
+        first = state.claim("lab")
+        first.write(LAB)
+        (first.folder / "control").touch()
+        others: list[state.Claim] = []
+
+        def another(others: list[state.Claim] = others) -> None:
+            if (claimed := state.take("lab")) is not None:
+                claimed.write(LAB._replace(started=8))
+                others.append(claimed)
+
+        with met(step, another) as found:
+            first.clear()
+        for claimed in others:
+            assert state.find("lab").started == 8, found
+            claimed.clear()
+            came += 1
+        assert list(records.iterdir()) == [], found
+        if not found:
+            break
+    assert came > 1
+
+
+def test_one_that_goes_while_its_name_is_taken_is_in_nobodys_way(records: Path) -> None:
+    """Whoever takes it has it then, or has not; and no error."""
+    for step in itertools.count():
+        first = state.claim("lab")
+        with met(step, first.clear) as found:
+            taken = state.take("lab")
+        if not found:
+            break
+        if taken is not None:
+            taken.write(LAB)
+            assert state.find("lab") == LAB, found
+            taken.clear()
+        assert list(records.iterdir()) == [], found
+    assert step > 2
+
+
+def test_whoever_has_the_name_while_another_is_rewritten_keeps_the_record(records: Path) -> None:
+    for step in itertools.count():
+        owner = state.claim("lab")
+        owner.write(LAB)
+
+        def another() -> None:
+            nonlocal owner
+            owner.clear()
+            owner = state.claim("lab")
+            owner.write(LAB._replace(started=8))
+
+        with met(step, another) as found:
+            try:
+                state.rewrite(LAB._replace(temporary=True))
+            except CannotError:
+                assert found
+        assert state.find("lab") == LAB._replace(
+            **({"started": 8} if found else {"temporary": True})
+        )
+        owner.clear()
+        assert list(records.iterdir()) == [], found
+        if not found:
+            break
+    assert step > 2
+
+
+def test_only_what_is_ours_is_cleared_away(records: Path) -> None:
+    """Where a user keeps other things, too; and what a kill left half removed."""
+    state.claim("lab").close()
+    (state.state_home() / "photos").mkdir()
+    (records / "photos" / "one").touch()
+    cleared = state.claim("other").folder.rename(records / ".ended~0")
+    sweep()
+    assert [path.name for path in records.iterdir()] == ["photos"], cleared
+    assert (records / "photos" / "one").exists()
 
 
 @pytest.mark.parametrize("reach", [Sandbox.attach, lambda _lab: Doors("lab", "ns1")])

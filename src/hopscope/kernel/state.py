@@ -3,8 +3,15 @@
 A lab's folder holds ``lock``, ``lab.json``, ``control`` (a socket) and ``nflog``. The
 lock is an open-file-description lock that the lab's holder inherits: it is held exactly
 as long as the lab lives, across kill -9 and without any PID that could be reused. A
-folder whose lock nobody holds is stale, and whoever meets it clears it away. A folder is
-made and removed only by one who holds its lock.
+folder whose lock nobody holds is stale, and whoever meets it clears it away.
+
+Who locks a folder has made it, or found it stale. Only the one who holds the lock takes it
+away, and all of it at one stroke, by another name: whoever comes next makes a folder of
+their own, which nothing that is done to the old one can touch. What bears that other name
+is nobody's, and whoever meets it removes it.
+
+A record is written by the one who holds the lock; and once the lab stands, by one at a time
+who is `alone` with it.
 """
 
 import contextlib
@@ -38,6 +45,7 @@ __all__ = [
 
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock
 _ELSEWHERE: Final = "export HOPSCOPE_STATE=a folder of yours, with room"
+_NOBODYS: Final = ".ended~"  # how a folder's other name begins, which is no lab's
 _BEING_CLEARED: Final = 1.0  # seconds; it takes a millisecond
 _BEING_CHANGED: Final = 10.0  # … and less than that; without the holder it fails at once
 _ENDING: Final = 30.0  # … the kernel closes a killed holder's sockets, and the host is restored
@@ -74,9 +82,7 @@ class Claim(NamedTuple):
     def write(self, lab: LabFile) -> None:
         """Record the lab; replaces what was recorded, whole or not at all."""
         with _recording(self.folder):
-            fresh = self.folder / "lab.json.new"
-            fresh.write_text(json.dumps(lab._asdict()))
-            fresh.rename(self.folder / "lab.json")
+            _write(self.folder, lab)
 
     def left(self) -> LabFile | None:
         """The record of an earlier lab of that name, which died without being taken down."""
@@ -84,15 +90,11 @@ class Claim(NamedTuple):
 
     def clear(self) -> None:
         """Remove the record, and let go of the name."""
-        (self.folder / "lab.json").unlink(missing_ok=True)
-        try:
-            for file in self.folder.iterdir():
-                file.unlink()
-            self.folder.rmdir()
-        except OSError:
-            import shutil  # noqa: PLC0415 - slow to load, and others' folders in ours are rare
-
-            shutil.rmtree(self.folder, ignore_errors=True)
+        (self.folder / "lab.json").unlink(missing_ok=True)  # before others can have the lock
+        nobodys = self.folder.with_name(f"{_NOBODYS}{os.urandom(8).hex()}")
+        with contextlib.suppress(FileNotFoundError):  # someone removed it by hand
+            self.folder.rename(nobodys)
+        _remove(nobodys)
         self.close()
 
     def close(self) -> None:
@@ -151,7 +153,8 @@ def take(name: str) -> Claim | None:
 
 def _try(folder: Path) -> Claim | None:
     """Lock the folder; None when another has it, or has just removed it."""
-    folder.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError):  # by now it may be gone again
+        os.mkdir(folder, 0o700)  # noqa: PTH102 - Path's looks whether it is
     try:
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except FileNotFoundError:  # removed in between
@@ -181,10 +184,40 @@ def clear(lab: LabFile) -> None:
 def rewrite(lab: LabFile) -> None:
     """Record a living lab anew. CannotError when it has ended, or nothing can be recorded."""
     folder = state_home() / lab.name
-    recorded = _read(folder)
-    if recorded is None or recorded.started != lab.started:
-        raise CannotError(f"lab {lab.name!r} has ended")
-    Claim(folder, -1).write(lab)
+    try:
+        held = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise _ended(lab) from None
+    try:
+        same = Path(f"/proc/self/fd/{held}")  # whatever comes to bear its name meanwhile
+        recorded = _read(same)
+        if recorded is None or recorded.started != lab.started:
+            raise _ended(lab)
+        with _recording(folder):
+            _write(same, lab)
+    finally:
+        os.close(held)
+
+
+def _ended(lab: LabFile) -> CannotError:
+    return CannotError(f"lab {lab.name!r} has ended")
+
+
+def _write(folder: Path, lab: LabFile) -> None:
+    fresh = folder / "lab.json.new"
+    fresh.write_text(json.dumps(lab._asdict()))
+    fresh.rename(folder / "lab.json")
+
+
+def _remove(folder: Path) -> None:
+    try:
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+    except OSError:
+        import shutil  # noqa: PLC0415 - slow to load, and others' folders in ours are rare
+
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _alive(folder: Path) -> bool:
@@ -246,15 +279,21 @@ def await_end(lab: LabFile) -> None:
 
 
 @contextlib.contextmanager
-def alone(lab: str) -> Iterator[None]:
-    """One at a time changes a lab; others wait. NoSuchLabError when it has ended."""
+def alone(lab: LabFile) -> Iterator[LabFile]:
+    """One at a time changes a lab, and has its record as it is then; others wait.
+
+    Raises NoSuchLabError when it has ended, CannotError when another has its name.
+    """
     try:
-        lock = _changing(state_home() / lab)
+        lock = _changing(state_home() / lab.name)
     except FileNotFoundError:
-        raise NoSuchLabError(lab, [one.name for one in running()]) from None
+        raise NoSuchLabError(lab.name, [one.name for one in running()]) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        found = find(lab.name)
+        if found.started != lab.started:
+            raise _ended(lab)
+        yield found
     finally:
         os.close(lock)
 
@@ -283,9 +322,14 @@ def _changing(folder: Path) -> int:
 
 
 def left_behind() -> Iterator[str]:
-    """The names of labs that died without being taken down, or while they were made."""
+    """The names of labs that died without being taken down, or while they were made.
+
+    A folder without a lock is not ours: *$HOPSCOPE_STATE* may be where a user keeps other things.
+    """
     for folder in sorted(state_home().iterdir()):
-        if folder.is_dir() and not _alive(folder):
+        if folder.name.startswith(_NOBODYS):
+            _remove(folder)
+        elif (folder / "lock").exists() and not _alive(folder):
             yield folder.name
 
 

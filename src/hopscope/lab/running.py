@@ -84,7 +84,7 @@ class RunningLab:
             )
             running = cls._begun(spec, source, on_host=on_host, start=started)
             try:
-                with state.alone(spec.name) if on_host else nullcontext():
+                with state.alone(running.file) if on_host else nullcontext():
                     running._build(progress)  # noqa: SLF001 - its own class's
                 running._keep_processes()  # noqa: SLF001
             except BaseException:
@@ -194,8 +194,8 @@ class RunningLab:
         from hopscope.lab.reconcile import reconcile  # noqa: PLC0415 - few labs change
 
         spec = replace(spec, name=self.name)
-        with state.alone(self.name):
-            self._made.file, self._spec = state.find(self.name), None
+        with state.alone(self.file) as self._made.file:
+            self._spec = None
             self.sandbox.look_again()
             if self.file.temporary and not self._ours:  # it ends with the process that made it
                 raise LabExistsError(self.name)
@@ -253,8 +253,7 @@ class RunningLab:
         from hopscope.lab.onhost import check_here  # noqa: PLC0415 - few labs stand there
 
         check_here(self.sandbox)
-        with state.alone(self.name):
-            self._made.file = state.find(self.name)
+        with state.alone(self.file) as self._made.file:
             yield HostChanges.load(self.file.undo)
 
     def __repr__(self) -> str:
@@ -263,7 +262,8 @@ class RunningLab:
 
     def detach(self) -> None:
         """Let it stand when this process ends, until `down`."""
-        self._rewrite(self.file._replace(temporary=False))
+        with state.alone(self.file) as file:
+            self._rewrite(file._replace(temporary=False))
         self.sandbox.detach()
         self._lost.detach()
         self._lost = weakref.finalize(self, self.sandbox.close)
