@@ -1,5 +1,7 @@
 """A lab that stands becomes what is declared now, by what differs alone, or stays as it was."""
 
+import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from changinglabs import changing_labs
 from essence import essence, unlike
 from hopscope.errors import KernelError, LabExistsError, SpecError, UsageError
 from hopscope.kernel import state
+from hopscope.kernel.state import LabFile
 from hopscope.lab.declare import built_in
 from hopscope.lab.running import RunningLab
 from hopscope.model.change import Action, Subject
@@ -195,6 +198,29 @@ def test_an_interruption_leads_back(records: Path, monkeypatch: pytest.MonkeyPat
         with pytest.raises(KeyboardInterrupt):
             lab.change(declared(NEW), NEW)
         assert unlike(essence(lab.snapshot()), before) == []
+
+
+def test_once_on_record_an_interruption_leads_nowhere(
+    records: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is acted on; the lab, its processes and its record are those that are declared now."""
+    new = NEW.replace("down: [eth0]}", "down: [eth0], run: [{name: s, command: sleep 1000}]}")
+    told: list[str] = []
+    with standing(OLD) as lab:
+        real = state.rewrite
+
+        def interrupted(file: LabFile) -> None:
+            real(file)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        monkeypatch.setattr(state, "rewrite", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            lab.change(declared(new), new, on_record=lambda: told.append("on record"))
+        assert told == ["on record"]
+        assert [one.name for one in lab.sandbox.processes() if one.pid] == ["s"]
+        assert lab.spec == declared(new)
+        with RunningLab.attach("lab").sandbox:
+            assert RunningLab.attach("lab").differences().changes == ()
 
 
 def test_an_interruption_while_a_node_goes_leads_back(

@@ -54,6 +54,7 @@ def diff(name: str, *, json: bool) -> NoReturn:
 def change(spec: "LabSpec", source: str, name: str, *, on_host: bool, quiet: bool) -> None:
     """A lab that is up becomes what is declared now, where it is."""
     from hopscope.errors import LabExistsError
+    from hopscope.kernel.interrupts import too_late
     from hopscope.kernel.state import running as standing
     from hopscope.lab.running import RunningLab
     from hopscope.render import planned
@@ -65,7 +66,7 @@ def change(spec: "LabSpec", source: str, name: str, *, on_host: bool, quiet: boo
     with running.sandbox:
         _check_mode(running, on_host=on_host)
         try:
-            done = running.change(spec, source)
+            done = running.change(spec, source, on_record=too_late)
         except BaseException as error:
             for note in getattr(error, "__notes__", ()):  # what could not be restored
                 sys.stderr.write(f"hopscope: {note}\n")

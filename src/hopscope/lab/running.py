@@ -183,18 +183,21 @@ class RunningLab:
         """Its nodes, in the order of the lab file."""
         return tuple(map(NodeName, self.file.nodes))
 
-    def change(self, spec: LabSpec, source: str) -> "tuple[Change, ...]":
+    def change(
+        self, spec: LabSpec, source: str, *, on_record: Callable[[], None] = lambda: None
+    ) -> "tuple[Change, ...]":
         """Become the lab of *spec*, which *source* declares; returns what was changed.
 
-        What does not differ is not touched: processes in its nodes go on. On any failure the
-        state before is restored. Raises as `lab.reconcile.reconcile` does, and LabExistsError for
-        the lab of a run or a test that another process performs.
+        What does not differ is not touched: processes in its nodes go on. On any failure the state
+        before is restored; once the new one is on record, and *on_record* called, a signal that
+        would end us waits for the end of this. Raises as `lab.reconcile.reconcile` does, and
+        LabExistsError for the lab of a run or a test that another process performs.
         """
         from hopscope.lab.processes import Keeping  # noqa: PLC0415 - few labs change
         from hopscope.lab.reconcile import reconcile  # noqa: PLC0415 - few labs change
 
         spec = replace(spec, name=self.name)
-        with state.alone(self.file) as self._made.file:
+        with state.alone(self.file) as self._made.file, ExitStack() as last:
             self._spec = None
             self.sandbox.look_again()
             if self.file.temporary and not self._ours:  # it ends with the process that made it
@@ -206,21 +209,21 @@ class RunningLab:
             def record() -> None:
                 kept.change()
                 host = side.done() if side is not None else None
-                self._rewrite(
-                    self.file._replace(
-                        source=source,
-                        file=spec.file or "<python>",
-                        nodes=tuple(node.name for node in spec.nodes),
-                        made=self.sandbox.look_again(),
-                        undo=host.dump() if host is not None else "",
-                    )
+                file = self.file._replace(
+                    source=source,
+                    file=spec.file or "<python>",
+                    nodes=tuple(node.name for node in spec.nodes),
+                    made=self.sandbox.look_again(),
+                    undo=host.dump() if host is not None else "",
                 )
-                self._made.host = host
+                last.enter_context(undisturbed())  # or it would be led back, and the record not
+                self._rewrite(file)
+                self._made.host, self._spec = host, spec
+                on_record()
 
             with kept:
                 before = self.spec
                 changes = reconcile(self.sandbox, spec, before, self.file, record=record, host=side)
-        self._spec = spec
         return (*changes, *kept.changes)
 
     def differences(self, spec: LabSpec | None = None) -> "Convergence":

@@ -4,8 +4,10 @@ import json
 import random
 import signal
 import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -15,6 +17,19 @@ pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
 Hopscope = Any
 TIMES = 10
+INTERRUPTED: Final = """
+import os, signal, sys
+from hopscope.cli import main
+from hopscope.kernel import state
+real = state.rewrite
+def rewrite(file):
+    real(file)
+    os.kill(os.getpid(), signal.SIGINT)
+state.rewrite = rewrite
+sys.argv[0] = "hopscope"
+main()
+"""
+"""The command, to which Ctrl-C comes as soon as a change is on record."""
 OLD = """
 name: lab
 nodes:
@@ -128,6 +143,17 @@ def test_ended_at_random_moments(
     done = hopscope("up", new)
     assert done.returncode == 0, done.stderr
     assert planned(hopscope, new) == []
+
+
+def test_what_is_done_is_told_as_done(hopscope: Hopscope, files: tuple[str, str]) -> None:
+    """An interruption that comes too late to lead back is no failure."""
+    hopscope("up", files[0])
+    late = replace(hopscope, argv=(sys.executable, "-c", INTERRUPTED))
+    done = late("up", files[1])
+    assert done.returncode == 0, done.stderr
+    assert "lab is up already; " in done.stdout
+    assert hopscope("diff", "lab").returncode == 0
+    assert planned(hopscope, files[1]) == []
 
 
 def test_a_full_disk_changes_nothing(hopscope: Hopscope, files: tuple[str, str]) -> None:
