@@ -280,3 +280,13 @@ def test_a_worker_that_is_killed_is_an_error(slow: "subprocess.Popen[str]") -> N
     assert slow.returncode == 3, err
     assert out.count("the process that performed it was ended (status -9)") == 4
     assert re.match(r"[234] passed, 2 errors in ", out.splitlines()[-1])
+
+
+def test_one_that_is_killed_leaves_nothing(
+    slow: "subprocess.Popen[str]", hopscope: Hopscope
+) -> None:
+    """Its workers learn of it, take down their labs, and end without a word."""
+    os.kill(slow.pid, signal.SIGKILL)
+    _out, err = slow.communicate(timeout=20)  # nobody holds its output any more
+    assert err == ""
+    assert _running(hopscope) == []

@@ -98,7 +98,19 @@ def test_what_waits_for_one_that_leaves_is_let_go(sandbox: Sandbox, client: sock
     wait_until(lambda: len(list(folder.iterdir())) < before, "fewer descriptors", within=5)
 
 
-@pytest.mark.parametrize("words", [b"5", b"[]", b"{", b'{"memory": []}', b'{"do": 1}', b"null"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"5",
+        b"[]",
+        b"{",
+        b'{"memory": []}',
+        b'{"memory": 1e999}',
+        b'{"do": 1}',
+        b"null",
+        pytest.param(b"[" * 60_000, id="deep"),
+    ],
+)
 def test_one_that_is_rude_is_let_go(sandbox: Sandbox, client: socket.socket, words: bytes) -> None:
     client.settimeout(5)
     with Path(os.devnull).open("rb") as null:

@@ -282,3 +282,53 @@ def test_what_ends_with_success_is_as_declared() -> None:
     with web(shell("exit 0")).up() as lab:
         until(lab, lambda one: one.phase is ProcessPhase.EXITED, "its end")
         assert lab.differences().changes == ()
+
+
+def left_running(lab: StandingLab, mark: str) -> list[str]:
+    """The numbers of the programs in the lab whose arguments hold *mark*."""
+    return lab.run("web", ["pgrep", "-f", mark]).stdout.decode().split()
+
+
+def test_what_it_has_started_does_not_run_twice() -> None:
+    """However often it is started again, and not at all once it is declared away."""
+    with web(shell("sleep 86020 & echo $!; exit 0", restart="always")).up() as lab:
+        until(lab, lambda one: one.restarts >= 3, "three restarts")
+        before = lab.output("web", "it").split()
+        assert len(left_running(lab, "sleep 8602[0]")) <= 1, before
+        lab.change(web().spec(), "")
+        assert left_running(lab, "sleep 8602[0]") == []
+
+
+def test_a_daemon_is_let_be_until_it_is_declared_away(tmp_path: Path) -> None:
+    """What ended with success is not started again; what it left is given its time to end."""
+    asked = tmp_path / "asked"
+    daemon = f"trap 'sleep 0.3; touch {asked}; exit' TERM; echo up; while :; do sleep 0.05; done"
+    script = f"({daemon}) & exit 0"
+    ready: dict[str, object] = {"ready": {"log": "up"}, "restart": "on-failure"}
+    with web(shell(script, **ready)).up() as lab:
+        until(lab, lambda one: one.phase is ProcessPhase.EXITED, "its end")
+        assert left_running(lab, "while [:]") != []
+        lab.change(web().spec(), "")
+        assert asked.exists()
+        assert left_running(lab, "while [:]") == []
+
+
+@pytest.mark.skipif(
+    not Path("/proc/sys/kernel/ns_last_pid").exists(),
+    reason="this kernel lets nobody choose a number (CONFIG_CHECKPOINT_RESTORE)",
+)
+def test_a_number_that_became_anothers_is_spared() -> None:
+    """Nobody was left in its group, and a program of another's was given the number."""
+    with web(shell("echo $$; sleep 0.2 & exit 0", ready={"log": "."})).up() as lab:
+        number = int(lab.output("web", "it"))
+        until(lab, lambda one: one.phase is ProcessPhase.EXITED, "its end")
+        wait_until(
+            lambda: lab.run("web", ["pgrep", "-g", str(number)]).code == 1,
+            "the end of what it started",
+            within=5,
+        )
+        again = f"echo {number - 1} >/proc/sys/kernel/ns_last_pid; setsid sleep 86021 >&- 2>&- &"
+        lab.run("web", ["sh", "-c", again])
+        assert left_running(lab, "sleep 8602[1]") == [str(number)]
+        lab.change(web().spec(), "")
+        assert left_running(lab, "sleep 8602[1]") == [str(number)]

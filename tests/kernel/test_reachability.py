@@ -1,5 +1,6 @@
 """All pairs of real labs: reached, refused, lost and why; neighbour tables stay as they were."""
 
+import fcntl
 import os
 import socket
 import threading
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from hopscope import Lab, StandingLab, UsageError
-from hopscope.kernel import neighbours
+from hopscope.kernel import neighbours, state
 from hopscope.lab import reachability as lab_reachability
 from hopscope.lab.reachability import reach
 from hopscope.model.reachability import GroupKind, Outcome, Pair, Protocol, Reachability
@@ -105,23 +106,44 @@ def test_what_a_table_holds_already_stays(five: StandingLab) -> None:
     assert {(n.ip, n.mac) for n in after["p2"]} == kept["p2"]
 
 
-@pytest.mark.usefixtures("little_room")
-def test_entries_that_a_killed_run_left_are_removed(
-    five: StandingLab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By the next one; until then the lab has them."""
-
-    def killed(_self: object, *_: object) -> None:
-        os._exit(0)
-
+@pytest.fixture
+def killed(five: StandingLab, monkeypatch: pytest.MonkeyPatch) -> StandingLab:
+    """A lab of which a run that was killed probed all pairs."""
+    monkeypatch.setattr(lab_reachability, "room", lambda *, six: 4)
     pid = os.fork()
     if pid == 0:
-        monkeypatch.setattr(neighbours.Permanent, "__exit__", killed)
+        monkeypatch.setattr(neighbours.Permanent, "__exit__", lambda *_: os._exit(0))
         reach(five)
     os.waitpid(pid, 0)
     assert all(len(some) == 4 for name, some in tables(five).items() if name != "host")
-    assert reach(five).held
-    assert not any(tables(five).values())
+    return five
+
+
+def permanent(lab: StandingLab) -> list[Neighbour]:
+    """The entries that were not learnt."""
+    return [one for some in tables(lab).values() for one in some if one.state == "permanent"]
+
+
+def test_entries_that_a_killed_run_left_are_removed(killed: StandingLab) -> None:
+    """By the next one; until then the lab has them."""
+    assert reach(killed).held
+    assert not any(tables(killed).values())
+
+
+@pytest.mark.parametrize("arp", [False, True])
+def test_the_next_run_removes_them_wherever_it_probes(killed: StandingLab, *, arp: bool) -> None:
+    """Also where it gives none itself, and in nodes that it leaves out."""
+    found = reach(killed, ["p0", "p1", "p2"], ["p0", "p1", "p2"], arp=arp)
+    assert (found.held, found.resolution.how) == (True, "arp" if arp else "permanent")
+    assert permanent(killed) == []
+
+
+def test_a_run_that_has_entries_removes_them_itself(killed: StandingLab) -> None:
+    """One that gives none does not wait for it."""
+    with (state.state_home() / "pods" / "neighbours").open("rb") as note:
+        fcntl.flock(note, fcntl.LOCK_EX)
+        assert reach(killed, ["p0"], ["p1"], arp=True).held
+        assert len(permanent(killed)) == 20
 
 
 @pytest.mark.usefixtures("little_room")

@@ -174,11 +174,65 @@ def test_a_refusal_names_what_was_refused(sandbox: Sandbox) -> None:
     assert raised.value.code == errno.ENOENT
 
 
-def test_a_bad_request_does_not_end_the_lab(sandbox: Sandbox) -> None:
-    for bad in ("no-such-request", "sockets", "write"):
+BAD: dict[str, list[dict[str, object]]] = {
+    "no-such-request": [{}],
+    "nodes": [{}, {"names": ["x"], "home": None, "values": {"x": [5]}, "passing": False}],
+    "sockets": [{}, {"sockets": [[NS1, 1 << 70, 3, 0]]}],
+    "namespaces": [{"names": 5}],
+    "doors": [{}],
+    "read": [{"node": NS1, "paths": 5}],
+    "write": [{}, {"files": [[]]}],
+    "tap": [{"node": NS1, "name": "t", "index": "x"}],
+    "run": [{"argv": ["true"], "env": {}, "sys": True}],
+    "keep": [{}, {"quit": [], "stop": [], "start": []}],
+    "record": [{"nodes": [NS1]}],
+    "own": [{"node": "nobody"}],
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_request_does_not_end_the_lab(sandbox: Sandbox, what: str) -> None:
+    """Nor does it leave anything, and what is asked next is done."""
+    for fields in BAD[what]:
         with pytest.raises(KernelError):
-            sandbox._request(bad)
+            sandbox._request(what, **fields)
     assert sandbox.run(NS1, ["true"]).code == 0
+    assert sandbox.run(NS1, ["ls", "/run/netns"]).stdout == b"host\nns1\n"
+
+
+def test_a_process_that_lacks_something_is_refused(sandbox: Sandbox) -> None:
+    """Before it is started: its end would be the holder's."""
+    wish: dict[str, object] = {
+        "node": NS1,
+        "name": "it",
+        "argv": ["true"],
+        "env": {},
+        "folder": "/",
+    }
+    with pytest.raises(KernelError):
+        sandbox.keep([wish], [], Path("/"))
+    assert sandbox.processes() == []
+
+
+def test_what_is_refused_leaves_no_descriptor(sandbox: Sandbox) -> None:
+    """Though some of what was asked for had been opened."""
+    folder = Path(f"/proc/{sandbox.pid}/fd")
+    assert sandbox.run(NS1, ["true"]).code == 0  # what it handed over before is closed
+    before = len(list(folder.iterdir()))
+    socket_of = [NS1, socket.AF_INET, socket.SOCK_DGRAM, 0]
+    bad: tuple[tuple[str, dict[str, object]], ...] = (
+        ("namespaces", {"names": [NS1, "gone"]}),
+        ("doors", {"node": "gone"}),
+        ("sockets", {"sockets": [socket_of, [NS1, "x", 0, 0]]}),
+        ("nodes", {"names": ["x", "y"], "home": None, "values": {"y": [5]}, "passing": True}),
+    )
+    for what, fields in bad:
+        with pytest.raises(KernelError):
+            sandbox._request(what, **fields)
+    with Path(os.devnull).open("rb") as null, pytest.raises(KernelError):
+        sandbox._request("record", [null.fileno()], nodes=[NS1])
+    assert sandbox.run(NS1, ["true"]).code == 0
+    assert len(list(folder.iterdir())) == before
 
 
 def test_a_name_twice_is_refused(sandbox: Sandbox) -> None:

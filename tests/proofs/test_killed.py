@@ -1,4 +1,4 @@
-"""kill -9 at random moments of up, changed up, run and down: nothing is left, the next up works."""
+"""kill -9 at random moments of up, changed up, run, test and down leaves nothing; up works."""
 
 import contextlib
 import json
@@ -46,6 +46,13 @@ nodes:
   ns3: {addresses: {c: 10.9.0.4/24}}
 links: [[ns1:a, host:p1@br1], [ns3:c, host:p2@br0]]
 """
+WRONG = """
+name: wrong
+nodes: {ns1: {addresses: {a: 10.9.0.1/24}}, ns2: {addresses: {b: 10.9.0.2/24}}}
+links: [[ns1:a, ns2:b]]
+story: [ping: {from: ns1, to: 10.9.0.9, count: 40, timeout: 0.05, expect: {reply: true}}]
+"""
+"""What is told of it is more than a pipe holds."""
 
 
 class Killing:
@@ -54,9 +61,10 @@ class Killing:
     def __init__(self, hopscope: Hopscope, command: str) -> None:
         self.hopscope, self.command = hopscope, command
         folder = hopscope.state.parent
-        for name, text in (("old", OLD), ("new", NEW)):
+        for name, text in (("old", OLD), ("new", NEW), ("wrong", WRONG)):
             (folder / f"{name}.yaml").write_text(text)
         self.old, self.new = str(folder / "old.yaml"), str(folder / "new.yaml")
+        self.wrong = str(folder / "wrong.yaml")
         self.out = folder / "out"
         self.chance = random.Random(SEED)  # noqa: S311 - to be repeated
         self.took: list[float] = []
@@ -81,6 +89,8 @@ class Killing:
                 return self.hopscope.start("up", self.new, "-q")
             case "run":
                 return self.hopscope.start("run", self.old, "-q", "--out", str(self.out))
+            case "test":
+                return self.hopscope.start("test", self.old, self.wrong, "-q", "-j", "2")
             case _:
                 self.works("up", self.old, "-q")
                 return self.hopscope.start("down", "killed")
@@ -98,7 +108,7 @@ class Killing:
         process = self.start()
         begun = time.monotonic()
         _out, err = process.communicate(timeout=60)
-        assert process.returncode == 0, err
+        assert process.returncode == (1 if self.command == "test" else 0), err
         self.took.append(time.monotonic() - begun)
         self.hopscope("down", "killed")
 
@@ -152,7 +162,7 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("command", ["up", "changed up", "run", "down"])
+@pytest.mark.parametrize("command", ["up", "changed up", "run", "test", "down"])
 def test_killed_at_random_moments(hopscope: Hopscope, command: str, tell: Tell) -> None:
     killing = Killing(hopscope, command)
     for _ in range(3):

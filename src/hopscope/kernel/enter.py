@@ -10,7 +10,6 @@ little.
 """
 
 import contextlib
-import ctypes
 import errno
 import os
 import signal
@@ -28,7 +27,6 @@ from hopscope.kernel.state import LabFile, await_end, find, state_home
 __all__ = ["Doors"]
 
 _TIMEOUT: Final = 5.0  # seconds in which a holder answers; it takes far less than one
-_PR_SET_PDEATHSIG: Final = 1
 _SI_KERNEL: Final = 0x80
 _LISTED: Final = 10  # nodes; a lab may have thousands
 _GUESSED: Final = 200
@@ -146,7 +144,7 @@ class Doors:
         """In the child: enter, and become the command."""
         code = _NOT_EXECUTABLE
         try:
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            syscalls.end_with_parent(signal.SIGKILL)
             syscalls.setns(self._fds["uts"], syscalls.CLONE_NEWUTS)
             syscalls.setns(self._fds["net"], syscalls.CLONE_NEWNET)
             syscalls.setns(self._fds["mnt"], syscalls.CLONE_NEWNS)

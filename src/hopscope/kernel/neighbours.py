@@ -20,8 +20,18 @@ from hopscope.wire import rtnl, rtnl_read
 from hopscope.wire.neighbours import addition, batch, marked, removal
 from hopscope.wire.netlink import NETLINK_ROUTE, ack, unpack
 
-__all__ = ["Near", "Permanent", "agreed", "alone", "forget_unresolved", "overflows", "room"]
+__all__ = [
+    "Near",
+    "Permanent",
+    "agreed",
+    "alone",
+    "forget_left",
+    "forget_unresolved",
+    "overflows",
+    "room",
+]
 
+_NOTE: Final = "neighbours"
 _AT_ONCE: Final = 128  # refusals of so many fit the least usual receive buffer
 _UNRESOLVED: Final = (NeighbourState.INCOMPLETE, NeighbourState.FAILED)
 _THRESHOLDS: Final = Path("/proc/sys/net")
@@ -79,18 +89,43 @@ def agreed(look: Callable[[], Seen], about: Callable[[Seen], object]) -> Seen:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[Path]:
+def alone(
+    folder: Path, sandbox: Sandbox, nodes: Sequence[NodeName], *, wait: bool = True
+) -> Iterator[Path]:
     """Wait until nobody else has entries in the lab of that record; the file that says so.
 
-    It is empty unless a run was killed that had entries there.
+    It is empty: what a run that was killed left in *nodes*, all that may have entries, is removed.
+    Without *wait*, BlockingIOError when somebody else has some.
     """
-    file = folder / "neighbours"
+    file = folder / _NOTE
     lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        if file.stat().st_size:
+            _sweep(sandbox, nodes)
+            file.write_text("")
         yield file
     finally:
         os.close(lock)
+
+
+def forget_left(folder: Path, sandbox: Sandbox, nodes: Sequence[NodeName]) -> None:
+    """Remove what a run that was killed left; one that has entries there removes its own."""
+    with suppress(FileNotFoundError, BlockingIOError):
+        if (folder / _NOTE).stat().st_size:
+            with alone(folder, sandbox, nodes, wait=False):
+                pass
+
+
+def _sweep(sandbox: Sandbox, nodes: Sequence[NodeName]) -> None:
+    for node in nodes:
+        for family in (rtnl.AF_INET, rtnl.AF_INET6):
+            for index, ip in marked(sandbox.ask(node, rtnl.dump_neighbours(family))):
+                try:
+                    sandbox.send(node, [rtnl.remove_neighbour(index, ip)])
+                except KernelError as error:
+                    if error.code not in (ENOENT, ENODEV):  # others removed it meanwhile
+                        raise
 
 
 def forget_unresolved(sandbox: Sandbox, nodes: Sequence[NodeName]) -> None:
@@ -108,7 +143,7 @@ class Permanent:
     """Permanent neighbours of nodes, as long as the block lasts.
 
     What stands in a table already is left as it is. No process of ours outlives a SIGKILL: the
-    entries then stay in the lab, are noted in *noted*, and the next one removes them.
+    entries then stay in the lab, are noted in *noted*, and `alone` removes them.
     """
 
     def __init__(self, sandbox: Sandbox, plan: Plan, noted: Path) -> None:
@@ -123,8 +158,6 @@ class Permanent:
         with undisturbed():
             try:
                 self._open()
-                if self._noted.stat().st_size:
-                    self._sweep()
                 self._noted.write_text("entries of ours stand in the neighbour tables\n")
                 self._add()
             except BaseException:
@@ -174,13 +207,6 @@ class Permanent:
             for one in self._sockets.values():
                 one.close()
             self._sockets.clear()
-
-    def _sweep(self) -> None:
-        """Remove what a run that was killed left."""
-        for node in self._plan:
-            for family in (rtnl.AF_INET, rtnl.AF_INET6):
-                for index, ip in marked(self._sandbox.ask(node, rtnl.dump_neighbours(family))):
-                    _judge(node, self._do(node, index, [removal(ip)]), ENOENT)
 
     def _do(self, node: NodeName, index: int, messages: Sequence[bytes]) -> dict[int, int]:
         """Send one batch; of the messages that were refused, number and errno."""

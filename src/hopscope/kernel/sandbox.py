@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -238,6 +238,11 @@ class Sandbox(Nodes):
         """How those fare; what they printed by now is written."""
         reply, _fds = self._request("processes")
         return msgspec.convert(reply["processes"], list[ProcessState])
+
+    def left(self, keys: Collection[tuple[str, str]]) -> bool:
+        """Whether one of these processes, or something in its process group, has not ended."""
+        reply, _fds = self._request("processes")
+        return any(one["left"] for one in reply["processes"] if (one["node"], one["name"]) in keys)
 
     def record(self, sockets: Mapping[NodeName, tuple[socket.socket, socket.socket]]) -> None:
         """Hand each node's listener and table owner to the holder, which records LOG rules."""

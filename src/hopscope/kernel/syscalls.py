@@ -17,6 +17,7 @@ __all__ = [
     "MS_PRIVATE",
     "MS_REC",
     "MS_SHARED",
+    "end_with_parent",
     "freeze_mounts",
     "mount",
     "new_proc",
@@ -36,6 +37,7 @@ MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 0x1000, 0x4000, 1 << 18, 1 << 20
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 
 _MNT_DETACH = 2
+_PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
 _MOUNT_SETATTR = 442  # on every architecture
 _AT_RECURSIVE = 0x8000
 _FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432  # on every architecture, too
@@ -62,6 +64,14 @@ def unshare(flags: int) -> None:
 def setns(fd: int, kind: int = CLONE_NEWNET) -> None:
     """Move this process into the namespace that *fd* names."""
     _call("setns", fd, kind)
+
+
+def end_with_parent(number: int) -> None:
+    """Have this process sent that signal when the thread that forked it ends.
+
+    One that has ended before is not noticed.
+    """
+    _libc.prctl(_PR_SET_PDEATHSIG, number)
 
 
 def set_host_name(name: str) -> None:

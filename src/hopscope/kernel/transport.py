@@ -2,10 +2,12 @@
 
 import socket
 from collections.abc import Sequence
+from errno import EINTR
 from threading import Lock
 from typing import Final
 
-from hopscope.errors import KernelError
+from hopscope.errors import KernelError, NotReadyError
+from hopscope.kernel.waiting import wait_until
 from hopscope.wire.netlink import (
     NLM_F_ACK,
     NLM_F_DUMP_INTR,
@@ -26,6 +28,11 @@ NETLINK_EXT_ACK: Final = 11
 NETLINK_GET_STRICT_CHK: Final = 12
 BATCH: Final = 64  # acknowledgements must fit the default receive buffer
 _ANSWER: Final = 1 << 18
+_CALM: Final = 5.0  # seconds; a burst of changes, as when containers start, is over sooner
+_UNREST: Final = (
+    f"something changes it without a pause: no listing was whole for {_CALM:g} s; "
+    "try again when that has ended"
+)
 
 
 class Route:
@@ -75,12 +82,22 @@ class Route:
             raise refused
 
     def ask(self, request: Message) -> list[Message]:
-        """The answers to a get or dump; one that a change interrupted is asked again."""
-        while True:
+        """The answers to a get or dump; one that a change interrupted is asked again, for a while.
+
+        It may lack what was there all the time, so it is of no use: KernelError (EINTR).
+        """
+        answers: list[Message] = []
+
+        def whole() -> bool:
             with self._alone:
-                answers, interrupted = self._ask_once(request)
-            if not interrupted:
-                return answers
+                answers[:], interrupted = self._ask_once(request)
+            return not interrupted
+
+        try:
+            wait_until(whole, "a listing that nothing interrupts", within=_CALM)
+        except NotReadyError as error:
+            raise KernelError(EINTR, f"{self._node}: reading its network", _UNREST) from error
+        return answers
 
     def _ask_once(self, request: Message) -> tuple[list[Message], bool]:
         self._seq += 1

@@ -67,14 +67,9 @@ class Keeping:
         if not keys:
             return
         self._sandbox.keep([], [], logs, quit=names)
-
-        def ended() -> bool:
-            states = self._sandbox.processes()
-            return not any(one.pid for one in states if (one.node, one.name) in keys)
-
         with suppress(NotReadyError):  # then they are killed
             longest = max(self._earlier[key].stop for key in keys)
-            wait_until(ended, "processes have ended", within=longest)
+            wait_until(lambda: not self._sandbox.left(keys), "their end", within=longest)
         self._sandbox.keep([], names, logs)
 
     def __enter__(self) -> Self:

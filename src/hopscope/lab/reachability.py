@@ -9,12 +9,13 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
 from hopscope.errors import UsageError
-from hopscope.kernel.neighbours import Near, Permanent, alone, overflows, room
+from hopscope.kernel.neighbours import Near, Permanent, alone, forget_left, overflows, room
 from hopscope.kernel.read.ends import read_ends
 from hopscope.kernel.state import state_home
 from hopscope.lab.running import RunningLab
@@ -64,6 +65,7 @@ def reach(
     probe = _Probe(protocol=protocol, port=_port(protocol, port), timeout=_timeout(timeout))
     asked = [[lab.check_node(name) for name in dict.fromkeys(some)] for some in (sources, targets)]
     started = Nanos(time.time_ns())
+    forget_left(_folder(lab), lab.sandbox, _ours(lab))
     ends = {one.name: one for one in read_ends(lab.sandbox, lab.nodes)}
     addressed = [name for name, one in ends.items() if one.ends]
     froms, tos = asked[0] or addressed, asked[1] or addressed
@@ -93,6 +95,15 @@ def reach(
             *(f"{name} has no address, and is left out" for name in left_out),
         ),
     )
+
+
+def _folder(lab: RunningLab) -> Path:
+    return state_home() / lab.name
+
+
+def _ours(lab: RunningLab) -> list[NodeName]:
+    """The nodes whose neighbour tables are the lab's: the machine's own is not."""
+    return [node for node in lab.nodes if not (lab.on_host and node == HOME)]
 
 
 def _port(protocol: Protocol, port: int | None) -> int:
@@ -169,9 +180,7 @@ class _Resolving:
         for node, index, macs in neighbours(ends, frozenset(froms), frozenset(tos)):
             plan.setdefault(node, []).append(Near(index, macs))
         self._entries = sum(len(near.macs) for some in plan.values() for near in some)
-        if lab.on_host:
-            plan.pop(HOME, None)  # the machine's own table is not ours
-        self._plan = plan
+        self._plan = {node: plan[node] for node in _ours(lab) if node in plan}
         self.took = 0  # nanoseconds of probing; giving neighbours is not part of it
         self._permanent = not arp and self._entries > self._fits
 
@@ -181,8 +190,9 @@ class _Resolving:
         found = dict.fromkeys(addresses, _SILENT)
         with ExitStack() as stack:
             if self._permanent:
-                noted = stack.enter_context(alone(state_home() / self._lab.name))
-                stack.enter_context(Permanent(self._lab.sandbox, self._plan, noted))
+                lab = self._lab
+                noted = stack.enter_context(alone(_folder(lab), lab.sandbox, _ours(lab)))
+                stack.enter_context(Permanent(lab.sandbox, self._plan, noted))
             found |= self._once(known, probe)
         again = {
             between: ip

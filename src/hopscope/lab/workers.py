@@ -4,6 +4,7 @@ A worker tells its cases through a pipe as they come, and at last what became of
 lab. One that dies before is told as an error, with the cases that it had told.
 """
 
+import os
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import Final, cast
 
 from hopscope.errors import ExitCode
 from hopscope.kernel.interrupts import ENDING
+from hopscope.kernel.syscalls import end_with_parent
 from hopscope.lab.suite import Given, run_lab
 from hopscope.model.tried import Case, Outcome, Tried
 
@@ -58,7 +60,7 @@ class _Worker:
         self.cases: list[Case] = []
         self.begun = time.perf_counter()
         self.ear, mouth = _FORK.Pipe(duplex=False)
-        self.process = _FORK.Process(target=_serve, args=(given, mouth))
+        self.process = _FORK.Process(target=_serve, args=(given, mouth, os.getpid()))
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
             self.process.start()
@@ -104,11 +106,17 @@ class _Worker:
         self.ear.close()
 
 
-def _serve(given: Given, mouth: Connection) -> None:
-    """In the worker. Ctrl-C reaches it too, and is its parent's to act on."""
+def _serve(given: Given, mouth: Connection, parent: int) -> None:
+    """In the worker. Ctrl-C reaches it too, and is its parent's to act on.
+
+    A parent that is killed tells nobody: the kernel then ends us as that would have.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
+    end_with_parent(signal.SIGTERM)
+    if os.getppid() != parent:  # it was killed before
+        return
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     mouth.send(run_lab(given, mouth.send))
     mouth.close()

@@ -5,7 +5,8 @@ A device whose carrier came is given its queue, and its bridge is told, by a wor
 (addrconf_dad_work(), net/ipv6/addrconf.c). Until then packets are lost.
 """
 
-from collections.abc import Callable, Collection
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -25,13 +26,19 @@ _DAD: Final = 5.0  # … and looking for duplicates one or two
 
 def await_operation(plan: Plan, kernel: Kernel) -> None:
     """Return when what *plan* brought up works; what does not after a while may never, or later."""
+    ours = defaultdict[NodeName, set[int]](set)
+    for device, index in plan.indexes.items():
+        ours[device.node].add(index)
     awaited: dict[tuple[str, NodeName], Callable[[], bool]] = {}
     for op in plan.ops:
         match op:
-            case AddVeth(node=node) | AddVxlan(node=node) | ChangeDevice(node=node, up=True):
-                awaited["devices", node] = partial(_operational, kernel, plan, node)
+            case AddVeth(near=near, far=far):
+                for end in (near.ref, far.ref):  # each has a carrier of its own
+                    awaited["devices", end.node] = partial(_operational, kernel, end.node, ours)
+            case AddVxlan(node=node) | ChangeDevice(node=node, up=True):
+                awaited["devices", node] = partial(_operational, kernel, node, ours)
             case AddMacvlan(ref=ref):
-                awaited["devices", ref.node] = partial(_operational, kernel, plan, ref.node)
+                awaited["devices", ref.node] = partial(_operational, kernel, ref.node, ours)
             case AddAddress(node=node, dad=True):
                 awaited["duplicates", node] = partial(_settled, kernel, node)
             case AddAddress(node=node, cidr=cidr) if ":" in cidr:  # the last one of a node
@@ -43,14 +50,13 @@ def await_operation(plan: Plan, kernel: Kernel) -> None:
             wait_until(holds, f"{node}: {what}", within=_DAD if what == "duplicates" else _SOON)
 
 
-def _operational(kernel: Kernel, plan: Plan, node: NodeName) -> bool:
-    """Whether every device of the plan that has a carrier can send; one that cannot is asked for.
+def _operational(kernel: Kernel, node: NodeName, ours: Mapping[NodeName, set[int]]) -> bool:
+    """Whether every device of *ours* that has a carrier can send; one that cannot is asked for.
 
     The kernel ends its work for a hundred devices at once, and for others up to a second later.
     """
     late = map(rtnl_read.not_yet_running, kernel.ask(node, rtnl.dump_link_flags()))
-    ours = {index for ref, index in plan.indexes.items() if ref.node == node}
-    return not any(_late_still(kernel, node, index) for index in ours.intersection(late))
+    return not any(_late_still(kernel, node, index) for index in ours[node].intersection(late))
 
 
 def _late_still(kernel: Kernel, node: NodeName, index: int) -> bool:

@@ -5,13 +5,26 @@ Standard library only, as the holder.
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from hopscope.kernel.holder.procfiles import ProcFiles
 from hopscope.kernel.syscalls import CLONE_NEWNET, MS_BIND, mount, setns, umount, unshare
 
-__all__ = ["make"]
+__all__ = ["all_or_none", "make"]
+
+
+def all_or_none(opened: Iterable[int]) -> list[int]:
+    """The descriptors, which are opened one by one; when one cannot be, none is left."""
+    fds: list[int] = []
+    try:
+        for fd in opened:
+            fds.append(fd)  # noqa: PERF402 - those before one that cannot be are wanted, too
+    except BaseException:
+        for fd in fds:
+            os.close(fd)
+        raise
+    return fds
 
 
 def make(
@@ -28,7 +41,7 @@ def make(
     That of *home*, if it is among them, is *ours*, which is the caller's own and stays it.
     *values*: what to write where in each, files of /proc. Returns an errno for each of
     these, 0 when it went well; and two descriptors for each name, of its namespace and of an
-    rtnetlink socket in it. On an OSError none of them is left.
+    rtnetlink socket in it. On an error none of them is left.
     """
     codes: dict[str, list[int]] = {}
     fds: list[int] = []
@@ -47,7 +60,7 @@ def make(
             codes[name] = [proc.write(path, text) for path, text in values.get(name, ())]
             fds.append(os.open(target, os.O_RDONLY | os.O_CLOEXEC))
             fds.append(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0).detach())
-    except OSError:
+    except BaseException:
         for fd in fds:
             os.close(fd)
         for target in made:

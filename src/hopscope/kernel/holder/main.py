@@ -27,7 +27,7 @@ from typing import Any, NoReturn
 
 from hopscope.kernel import letters
 from hopscope.kernel.holder.becoming import become
-from hopscope.kernel.holder.births import make
+from hopscope.kernel.holder.births import all_or_none, make
 from hopscope.kernel.holder.client import Client
 from hopscope.kernel.holder.confine import freeze, lock, named_namespaces
 from hopscope.kernel.holder.emptying import empty
@@ -68,7 +68,7 @@ def main() -> None:
     if config["on_host"] and os.fork():
         os._exit(0)
     guardian = os.pidfd_open(os.getpid()) if config["on_host"] else -1
-    home = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    home = _open("/proc/self/ns/pid")
     with told(control):
         isolate(user=config["user"], nobody=config["confined"] and os.geteuid() == 0)
     pid = os.fork()
@@ -113,7 +113,7 @@ class Holder:
         self.proc: ProcFiles = ProcFiles()
         if config["confined"]:
             lock()
-        self.home: int = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self.home: int = _open("/proc/self/ns/net")
 
     def mount_all(self, name: str) -> None:
         """A private view: own /proc, /sys, /run, and host name."""
@@ -171,7 +171,7 @@ class Holder:
             request, fds = letters.receive(client.channel)
         except BlockingIOError:  # what was to be read was another's, whose number it now has
             return
-        except (OSError, ValueError, IndexError, TypeError):  # gone, or it does not speak as we do
+        except Exception:  # noqa: BLE001 - gone, or it does not speak as we do
             request, fds = {}, []
         if not request:
             self.leave(client)
@@ -180,7 +180,7 @@ class Holder:
             reply, out = getattr(self, "do_" + request["do"])(client, request, fds)
         except OSError as error:
             reply, out = {"error": error.errno or errno.EIO, "doing": str(error)}, []
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, others have a lab here
             reply, out = {"error": errno.EINVAL, "doing": repr(error)}, []
         finally:
             for fd in fds:
@@ -217,7 +217,7 @@ class Holder:
 
     def inside(self, node: str) -> contextlib.ExitStack:
         """Be in *node*'s network namespace for a while."""
-        fd = os.open(f"{NETNS_DIR}/{node}", os.O_RDONLY | os.O_CLOEXEC)
+        fd = _open(f"{NETNS_DIR}/{node}")
         try:
             setns(fd)
         finally:
@@ -259,31 +259,25 @@ class Holder:
 
     def do_sockets(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """Open sockets: [[node, family, type, protocol], …]."""
-        out: list[int] = []
-        try:
-            for node, family, kind, protocol in request["sockets"]:
-                with self.inside(node):
-                    out.append(socket.socket(family, kind, protocol).detach())
-        except OSError:
-            for fd in out:
-                os.close(fd)
-            raise
-        return {}, out
+
+        def opened(node: str, family: int, kind: int, protocol: int) -> int:
+            with self.inside(node):
+                return socket.socket(family, kind, protocol).detach()
+
+        return {}, all_or_none(opened(*wish) for wish in request["sockets"])
 
     def do_lives(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
         """Descriptors of the processes whose end is the lab's: ours, and the guardian."""
-        return {}, [os.dup(fd) for fd in self.lives]
+        return {}, all_or_none(map(os.dup, self.lives))
 
     def do_namespaces(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """Descriptors of the namespaces themselves."""
-        flags = os.O_RDONLY | os.O_CLOEXEC
-        return {}, [os.open(f"{NETNS_DIR}/{name}", flags) for name in request["names"]]
+        return {}, all_or_none(_open(f"{NETNS_DIR}/{name}") for name in request["names"])
 
     def do_doors(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """Descriptors of all that a process enters: the lab's namespaces, a node's network last."""
-        flags = os.O_RDONLY | os.O_CLOEXEC
         paths = [f"/proc/self/ns/{kind}" for kind in letters.DOORS]
-        return {}, [os.open(path, flags) for path in (*paths, f"{NETNS_DIR}/{request['node']}")]
+        return {}, all_or_none(map(_open, (*paths, f"{NETNS_DIR}/{request['node']}")))
 
     def do_write(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """Write /proc files as nodes see them: [[node, path, text], …]; an errno each, or 0."""
@@ -315,10 +309,11 @@ class Holder:
 
     def launch(self, request: dict[str, Any], fds: list[int]) -> int:
         """Fork a program; its PID."""
+        node = request["node"]
+        own = bool(request.get("sys")) and node != self.home_node
         pid = os.fork()
         if pid == 0:
-            own = bool(request.get("sys")) and request["node"] != self.home_node
-            become(request, fds, lambda: self.inside(request["node"]), own=own, room=self.room)
+            become(request, fds, lambda: self.inside(node), own=own, room=self.room)
         return pid
 
     def do_keep(self, _client: object, request: dict[str, Any], fds: list[int]) -> Any:
@@ -368,3 +363,7 @@ class Holder:
 
         together([functools.partial(os.close, fd) for fd in self.recording.kept])
         os._exit(0)
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)

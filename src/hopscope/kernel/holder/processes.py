@@ -38,6 +38,10 @@ class _Process:
 
     def __init__(self, wish: dict[str, Any]) -> None:
         self.wish = wish
+        self.key = wish["node"], wish["name"]
+        self.argv = wish["argv"]
+        self.restart = wish["restart"]
+        self.stop = float(wish["stop"])
         self.pipe = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self.pipe[0], False)
         self.log = -1
@@ -51,11 +55,6 @@ class _Process:
         self.pause = _FIRST
         self.due: float | None = None  # when it is to be started again
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """Its node and its name."""
-        return self.wish["node"], self.wish["name"]
-
     def signal(self, number: int) -> bool:
         """Send it, and what it started, a signal, or none (0); False when nothing is left."""
         for send, whom in ((os.killpg, self.group), (os.kill, self.pid)):
@@ -67,8 +66,13 @@ class _Process:
 
     def quit(self) -> bool:
         """Ask it to end, and do not start it again; False when nothing is left of it."""
-        self.wish["restart"], self.due = "never", None
-        return self.signal(signal.SIGTERM if self.wish["stop"] else signal.SIGKILL)
+        self.restart, self.due = "never", None
+        return self.signal(signal.SIGTERM if self.stop else signal.SIGKILL)
+
+    def forget(self) -> None:
+        """Forget the group if nobody is in it: its number may come to be someone else's."""
+        if not self.signal(0):
+            self.group = 0
 
     def drop(self) -> None:
         """Of its becoming the program nothing more is to be heard."""
@@ -82,12 +86,16 @@ class _Process:
         if self.pid:
             phase = "starting" if self.exec >= 0 else "running"
         return {
-            **{key: self.wish[key] for key in ("node", "name", "argv", "restart")},
+            "node": self.key[0],
+            "name": self.key[1],
+            "argv": self.argv,
+            "restart": self.restart,
             "phase": phase,
             "pid": self.pid,
             "code": self.code,
             "restarts": self.restarts,
             "since": self.since,
+            "left": self.signal(0),
         }
 
 
@@ -124,9 +132,8 @@ class Processes:
             process = self._all.pop((node, name), None)
             if process is None:
                 continue
-            if process.pid:
-                process.signal(signal.SIGKILL)
-                self._pids.pop(process.pid, None)
+            process.signal(signal.SIGKILL)
+            self._pids.pop(process.pid, None)
             self.heard(process.pipe[0])
             self._poller.unregister(process.pipe[0])
             del self._pipes[process.pipe[0]]
@@ -146,9 +153,7 @@ class Processes:
         now = time.monotonic()
         if self._until is None:
             self._until = {
-                process: now + process.wish["stop"]
-                for process in self._all.values()
-                if process.quit()
+                process: now + process.stop for process in self._all.values() if process.quit()
             }
         return max((until - now for until in self._until.values()), default=0.0)
 
@@ -175,20 +180,25 @@ class Processes:
         return [process.told() for process in self._all.values()]
 
     def ended(self, pid: int, status: int) -> None:
-        """A child ended; if it is one of these, it may be due again."""
+        """A child ended; if it is one of these, it may be due again.
+
+        Then what it has started ends first, as in a container: that is not to run twice.
+        """
         process = self._pids.pop(pid, None)
         if process is None:
+            for one in self._all.values():
+                if one.group and not one.pid:  # it may have been the last of what that started
+                    one.forget()
             return
         now = time.monotonic()
         process.drop()
         process.pid, process.since = 0, time.time_ns()
-        if not process.signal(0):
-            process.group = 0  # the number may come to be someone else's
+        process.forget()
         process.code = os.waitstatus_to_exitcode(status)
         if now - process.begun >= _SETTLED:
             process.pause = _FIRST
-        restart = process.wish["restart"]
-        if restart == "always" or (restart == "on-failure" and status != 0):
+        if process.restart == "always" or (process.restart == "on-failure" and status != 0):
+            process.signal(signal.SIGKILL)
             process.due = now + process.pause
             process.pause = min(process.pause * 2, _LONGEST)
 

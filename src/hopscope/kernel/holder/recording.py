@@ -29,12 +29,13 @@ class Recording:
 
     def add(self, nodes: Sequence[int], fds: Sequence[int], poller: select.epoll) -> None:
         """Two descriptors for each node's number: reports come by the first, the second owns."""
+        pairs = list(zip(nodes, fds[::2], fds[1::2], strict=True))
         self.kept.update(fds)
-        for node, fd in zip(nodes, fds[::2], strict=True):
+        for node, fd, _owner in pairs:
             os.set_blocking(fd, False)
             self._read[fd] = (node, Recorder())
             poller.register(fd, select.EPOLLIN)
-        self._owners |= zip(nodes, fds[1::2], strict=True)
+        self._owners |= {node: owner for node, _fd, owner in pairs}
 
     def own(self, node: int, fds: Sequence[int]) -> bool:
         """Let a node's owner go, and its table with it; keep another. Whether it is recorded."""

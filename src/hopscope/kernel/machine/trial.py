@@ -92,7 +92,6 @@ table ip trial {
 }
 """
 
-_PR_SET_PDEATHSIG: Final = 1
 _SOL_NETLINK, _ADD_MEMBERSHIP, _EXT_ACK = 270, 1, 11
 _TUNSETIFF, _IFF_TAP_NO_PI = 0x400454CA, 0x1002
 _BPF_PROG_LOAD, _RAW_TRACEPOINT = 5, 17
@@ -120,7 +119,7 @@ def try_out(*, user: bool, within: float, inside: bool = True) -> dict[str, Trie
     reading, writing = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
-        _die_with_parent()
+        syscalls.end_with_parent(signal.SIGKILL)
         os.close(reading)
         _isolated(writing, user=user, inside=inside)
     os.close(writing)
@@ -143,10 +142,6 @@ def _outcomes(reading: int, deadline: float) -> dict[str, Tried]:
     return {name: Tried(code, said) for name, code, said in map(json.loads, whole)}
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def _isolated(writing: int, *, user: bool, inside: bool) -> None:
     """In the child: new namespaces one by one, the rest as PID 1 in them; never return."""
     try:
@@ -159,7 +154,7 @@ def _isolated(writing: int, *, user: bool, inside: bool) -> None:
             os._exit(0)
         first = os.fork()
         if first == 0:
-            _die_with_parent()
+            syscalls.end_with_parent(signal.SIGKILL)
             for name, probe in _probes().items():
                 _attempt(writing, name, probe)
             os._exit(0)
