@@ -382,3 +382,13 @@ def test_any_failure_of_any_change_leads_back(
         if told:
             assert "injected" in told
             assert unlike(essence(one.snapshot()), before) == []
+
+
+def test_a_neighbour_that_was_found_becomes_permanent() -> None:
+    """The kernel has an entry of its own making by then, as it may while a lab is built."""
+    mac = "02:00:00:00:00:77"
+    with standing(PLAIN) as running:
+        assert running.run("ns1", ["ping", "-c1", "10.0.0.2"]).code == 0
+        become(running, lab(ns1=f"neighbours: {{eth0: {{10.0.0.2: '{mac}'}}}}"))
+        shown = running.run("ns1", ["ip", "neighbour", "show", "10.0.0.2"]).stdout.decode()
+        assert f"lladdr {mac} PERMANENT" in shown

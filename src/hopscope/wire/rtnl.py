@@ -15,6 +15,7 @@ from hopscope.wire.netlink import (
     NLM_F_CREATE,
     NLM_F_DUMP,
     NLM_F_EXCL,
+    NLM_F_REPLACE,
     Message,
     attr,
     text,
@@ -154,12 +155,12 @@ def _interface(cidr: str) -> tuple[int, bytes, int]:
 
 
 def add_neighbour(index: int, ip: str, mac: Mac) -> Message:
-    """A permanent ARP or ND entry."""
+    """A permanent ARP or ND entry, also where the kernel has made one by itself meanwhile."""
     address = ip_address(ip)
     family = AF_INET if address.version == 4 else AF_INET6
     body = struct.pack("=BBHiHBB", family, 0, 0, index, NUD_PERMANENT, 0, 0)
     body += attr(NDA_DST, address.packed) + attr(NDA_LLADDR, octets(mac))
-    return Message(RTM_NEWNEIGH, _NEW, body)
+    return Message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body)
 
 
 def remove_neighbour(index: int, ip: str) -> Message:

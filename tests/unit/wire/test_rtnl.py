@@ -135,7 +135,7 @@ def test_an_ipv6_address_is_usable_at_once(
 @given(indexes, addresses4 | addresses6, macs)
 def test_a_permanent_neighbour(index: int, ip: str, mac: Mac) -> None:
     message = rtnl.add_neighbour(index, ip, mac)
-    assert (message.type, message.flags) == (28, NEW)
+    assert (message.type, message.flags) == (28, 0x500)  # create, replace
     read = decoded(message, ndmsg)
     assert (read["family"], read["ifindex"]) == (10 if ":" in ip else 2, index)
     assert (read["state"], read["NDA_DST"], read["NDA_LLADDR"]) == (0x80, ip, mac)
