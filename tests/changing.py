@@ -1,7 +1,7 @@
 """Labs that stand and are changed, and a kernel that fails at a chosen step."""
 
 import errno
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,8 +17,9 @@ from hopscope.wire.netlink import Message
 
 __all__ = ["Fault", "become", "declared", "standing", "struck", "writes_of"]
 
-_WRITING = ("send", "write_all_sysctls", "make_tap", "make_nodes", "remove_nodes")
-_FAILING = (*_WRITING, "run")
+_FAILING = ("send", "write_all_sysctls", "make_tap", "make_nodes", "remove_nodes", "run")
+_READING = ("names", "lives", "sockets", "namespaces", "doors", "read", "processes", "flush")
+"""What a holder may be asked without a change in its lab."""
 
 
 def declared(text: str) -> LabSpec:
@@ -38,22 +39,45 @@ def become(lab: RunningLab, text: str) -> list[tuple[str, str, str]]:
     return [(c.action, c.subject, c.name) for c in lab.change(declared(text), text)]
 
 
-def writes_of(lab: RunningLab, text: str) -> list[object]:
-    """The nodes that `become` writes to, each as often as it does."""
-    writes: list[object] = []
+def writes_of(lab: RunningLab, text: str) -> list[str]:
+    """What `become` asks for that is no reading: how, and of which node, each as often as it does.
+
+    A namespace of its own, in which declared rules are tried, is none of the lab's nodes.
+    """
+    writes: list[str] = []
+    sandbox = lab.sandbox
+    send, ahead, running = sandbox.send, sandbox.ahead, sandbox.running
+
+    def sent(node: NodeName, messages: Sequence[Message]) -> None:
+        writes.append(f"send {node}")
+        send(node, messages)
+
+    def asked(do: str, *rest: Any, **fields: Any) -> int:
+        if do not in (*_READING, "run"):
+            writes.append(f"{do} {_node_of(fields)}")
+        return ahead(do, *rest, **fields)
+
+    def ran(node: NodeName, argv: Sequence[str], stdin: bytes = b"", **more: Any) -> Any:
+        if _changes(argv, stdin):
+            writes.append(f"{argv[0]} {node}")
+        return running(node, argv, stdin, **more)
+
     with pytest.MonkeyPatch.context() as patch:
-        for what in _WRITING:
-            patch.setattr(lab.sandbox, what, _noted(writes, getattr(lab.sandbox, what)))
+        for what, noting in (("send", sent), ("ahead", asked), ("running", ran)):
+            patch.setattr(sandbox, what, noting)
         become(lab, text)
-    return [node for node in writes if not str(node).startswith(".fresh-")]
+    return [one for one in writes if " .fresh-" not in one]
 
 
-def _noted(into: list[object], real: Callable[..., Any]) -> Callable[..., Any]:
-    def noted(node: object, *rest: object, **more: object) -> object:
-        into.append(node[0] if isinstance(node, list) else node)
-        return real(node, *rest, **more)
+def _node_of(fields: Mapping[str, Any]) -> str:
+    """The first that a request is about; "" of one that is about none."""
+    files = [file[0] for file in fields.get("files", ())]
+    return str([*fields.get("names", ()), *files, fields.get("node", "")][0])
 
-    return noted
+
+def _changes(argv: Sequence[str], stdin: bytes) -> bool:
+    """Whether a tool is given rules; all others that are run tell what there is."""
+    return bool(stdin) or "-f" in argv
 
 
 class Fault:
@@ -80,7 +104,8 @@ class Fault:
 
     def run(self, node: NodeName, argv: Sequence[str], stdin: bytes = b"") -> Any:
         """Only what changes rules is a step."""
-        if (stdin or "-f" in argv) and not node.startswith(".fresh-") and not self._take(1):
+        fresh = node.startswith(".fresh-")
+        if _changes(argv, stdin) and not fresh and not self._take(1):
             raise self._error(node, 0)
         return self._real["run"](node, argv, stdin)
 

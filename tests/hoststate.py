@@ -7,6 +7,7 @@ the number of connections that the kernel still remembers.
 import contextlib
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -78,12 +79,12 @@ def processes(state: Path) -> list[str]:
 
 
 def differences(before: HostState, after: HostState) -> list[str]:
-    """The lines that came and went."""
+    """The lines that came and went; one that is there twice now came once."""
     found = []
     for what in before.keys() | after.keys():
-        old, new = before.get(what, []), after.get(what, [])
-        found += [f"{what}: gone: {line}" for line in old if line not in new]
-        found += [f"{what}: new: {line}" for line in new if line not in old]
+        old, new = Counter(before.get(what, [])), Counter(after.get(what, []))
+        found += [f"{what}: gone: {line}" for line in (old - new).elements()]
+        found += [f"{what}: new: {line}" for line in (new - old).elements()]
     return found
 
 

@@ -2,9 +2,9 @@
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -14,12 +14,15 @@ from changinglabs import changing_labs
 from essence import essence, unlike
 from hopscope.errors import KernelError, LabExistsError, SpecError, UsageError
 from hopscope.kernel import state
+from hopscope.kernel.apply import firewall
+from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import LabFile
 from hopscope.lab.declare import built_in
 from hopscope.lab.running import RunningLab
 from hopscope.model.change import Action, Subject
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import NodeName
+from hopscope.wire import rtnl
 from hopscope.wire.netlink import Message
 
 pytestmark = pytest.mark.kernel
@@ -71,6 +74,33 @@ def test_a_lab_that_is_as_declared_is_not_touched(records: Path, name: str) -> N
     """Not one message, file or tool changes anything in its nodes."""
     with standing(LABS[name]) as lab:
         assert writes_of(lab, LABS[name]) == []
+
+
+HOST, NS1 = NodeName("host"), NodeName("ns1")
+WRITES: Final[dict[str, Callable[[Sandbox], object]]] = {
+    "rules": lambda sandbox: firewall.add_iptables(sandbox, HOST, "iptables", ["-A INPUT"]),
+    "a script": lambda sandbox: firewall.add_nft(sandbox, HOST, "add table ip t"),
+    "a message": lambda sandbox: sandbox.send(NS1, [rtnl.set_link(1, up=True)]),
+    "a sysctl": lambda sandbox: sandbox.write_sysctls(NS1, {"net/ipv4/ip_forward": "1"}),
+    "a node": lambda sandbox: sandbox.make_nodes([NodeName("ns9")], home=None),
+    "processes": lambda sandbox: sandbox.keep([], [], Path("/")),
+    "a log's owner": lambda sandbox: sandbox.own(HOST),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_whatever_changes_a_lab_is_counted(
+    records: Path, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    """Of the count on which the test above relies."""
+
+    def change(lab: RunningLab, *_rest: object) -> tuple[()]:
+        WRITES[write](lab.sandbox)
+        return ()
+
+    with standing(OLD) as lab:
+        monkeypatch.setattr(RunningLab, "change", change)
+        assert len(writes_of(lab, OLD)) == 1
 
 
 def _hosted(name: str) -> bool:

@@ -57,6 +57,10 @@ PLAIN: Final = lab()
 MAC, ANY = '"02:00:00:00:00:99"', '"00:00:00:00:00:00"'
 X: Final = ", routes: [10.7.0.0/16 dev x, 10.8.0.0/16 via 10.0.0.2]"
 CHANGES: Final = {
+    "two addresses of one network": (
+        PLAIN.replace("10.0.0.1/24", "[10.3.0.1/24, 10.3.0.2/24, 10.3.0.3/24]"),
+        PLAIN,
+    ),
     "ageing": (lab("ageing: 60"), lab("ageing: 12.34")),
     "ageing, added": (PLAIN, lab("ageing: 60")),
     "delay and priority": (lab("forward_delay: 4, stp: true"), lab("priority: 7")),

@@ -5,7 +5,7 @@ way, an interruption too, leads back to the state before: that is read off the k
 as a plan, and reconciled in the same manner.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -20,6 +20,7 @@ from hopscope.kernel.read.rules import read_chains
 from hopscope.kernel.read.snapshot import read
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import LabFile
+from hopscope.lab.again import Again, disturbed
 from hopscope.lab.onhost import HostSide, insertions
 from hopscope.lab.processes import difference
 from hopscope.model.change import Change, Subject
@@ -30,6 +31,7 @@ from hopscope.observe.loglines import listen
 from hopscope.plan.compare import differences
 from hopscope.plan.compile import HOME, compile_lab
 from hopscope.plan.converge import Convergence, converge
+from hopscope.plan.lost import lost
 from hopscope.plan.ops import AddRules, MakeNodes, Plan
 from hopscope.plan.processes import changes
 from hopscope.plan.restore import plan_of
@@ -103,9 +105,11 @@ def _paths(plans: Sequence[Plan]) -> Paths:
 
 
 class _Before(Struct, frozen=True):
-    """What there was, as a plan, and the devices that no plan makes."""
+    """What there was: as a plan, as it was read, and the devices that no plan makes."""
 
     plan: Plan
+    snapshot: Snapshot
+    again: Again
     chains: Mapping[NodeName, tuple[Chain, ...]]
     marked: Marked | None
     strangers: frozenset[DevRef]
@@ -235,7 +239,7 @@ class _Reconciliation:
         if not first.changes:
             record()
             return ()
-        before = self._remember(world, first.changes)
+        before = self._remember(world, first)
         if self._host is not None:
             self._host.check(first.removal, world)
         try:
@@ -269,8 +273,9 @@ class _Reconciliation:
         apply(contents, self._sandbox)
         apply(work.letting_go, self._sandbox)
 
-    def _remember(self, world: World, changes: Sequence[Change]) -> _Before:
-        changed = {one.node for one in changes if one.subject is Subject.RULES}
+    def _remember(self, world: World, work: Convergence) -> _Before:
+        about = (Subject.RULES, Subject.NODE)
+        changed = {one.node for one in work.changes if one.subject in about}
         changed = {node for node in changed if not self._is_real(node)}
         saved = {node: firewall.saved(self._sandbox, node) for node in changed & world.nodes.keys()}
         rules = {
@@ -287,9 +292,19 @@ class _Reconciliation:
             values = self._sysctls({HOME: others})
         plan = plan_of(world.snapshot, values, rules)
         plan = plan if self._host is None else self._host.told(plan, world)
-        strangers = world.links.keys() - wanted(plan).devices.keys()
+        strangers = frozenset(world.links.keys() - wanted(plan).devices.keys())
         chains = {name: node.chains for name, node in world.nodes.items()}
-        return _Before(plan, chains, world.marked, frozenset(strangers))
+        again = self._keep(world, disturbed(work, world), strangers)
+        return _Before(plan, world.snapshot, again, chains, world.marked, strangers)
+
+    def _keep(self, world: World, nodes: Collection[NodeName], but: Collection[DevRef]) -> Again:
+        devices = {
+            node: {
+                link.index for link in world.nodes[node].links if DevRef(node, link.name) not in but
+            }
+            for node in nodes
+        }
+        return Again(self._sandbox, devices, HOME if self._host is not None else None)
 
     def _go_back(self, before: _Before, because: BaseException) -> None:
         """What cannot be restored is told with the error that made it necessary."""
@@ -299,17 +314,29 @@ class _Reconciliation:
             self._host.lead_back(before.marked)
         try:
             self._sandbox.look_again()  # an interrupted request may have made or removed some
-            for _round in range(_ROUNDS):
-                world = self.world(before.strangers)
-                back = converge(self._plan, differences(self._wanted, world), world)
-                if not back.changes:
-                    if self._host is not None:
-                        self._host.back()
-                    return
-                self._apply(back)
-            because.add_note(f"the state before could not be restored: {_left(back)}")
+            world, left = self._lead_back(before)
+            gone = [*before.again.give_back(before.plan), *lost(before.snapshot, world.snapshot)]
+            if left:
+                because.add_note(f"the state before could not be restored: {left}")
+            elif self._host is not None:
+                self._host.back()
+            if gone:
+                because.add_note(
+                    f"what no lab file can declare was not restored: {'; '.join(gone)}"
+                )
         except (HopscopeError, OSError) as error:
             because.add_note(f"the state before could not be restored: {error}")
+
+    def _lead_back(self, before: _Before) -> tuple[World, str]:
+        """To all but what is to be given back; returns what there is, and what differs."""
+        for _round in range(_ROUNDS):
+            world = self.world(before.strangers)
+            found = before.again.others(differences(self._wanted, world))
+            back = converge(self._plan, found, world)
+            if not back.changes:
+                return world, ""
+            self._apply(back)
+        return world, _left(back)
 
 
 def _left(work: Convergence) -> str:

@@ -47,7 +47,8 @@ def addresses(wanted: Wanted, world: World) -> Iterator[Difference]:
             )
             gone = RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr)
             yield Difference(change=change, removes=(gone,), makes=(op,))
-    for ref, cidr in sorted(there.keys() - wanted.addresses.keys()):
+    undeclared = [key for key in reversed(there) if key not in wanted.addresses]
+    for ref, cidr in sorted(undeclared, key=lambda key: key[0]):  # a first one takes others along
         if not natural(cidr, ref.dev):
             yield Difference(
                 change=told(Action.REMOVE, Subject.ADDRESS, ref.node, f"{cidr} on {ref.dev}"),

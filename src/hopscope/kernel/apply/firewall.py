@@ -33,7 +33,8 @@ def add_iptables(
     Raises SpecError naming the line that the tool refused, CannotError without the tool.
     """
     text, origin = restore_form(lines)
-    done = kernel.run(node, [f"{tool}-restore", "--noflush", "-w", "5"], text.encode())
+    argv = [f"{tool}-restore", "--noflush", "--counters", "-w", "5"]
+    done = kernel.run(node, argv, text.encode())
     if done.code == 0:
         return
     said = complaint(tool, node, done)
@@ -70,7 +71,7 @@ def reset(kernel: Kernel, node: NodeName) -> None:
 
 
 def saved(kernel: Kernel, node: NodeName) -> dict[str, tuple[str, ...]]:
-    """Tool → what gives it the node's rules as they are now: lines, or one nft script.
+    """Tool → what gives it the node's rules and their counters as they are now: lines, or a script.
 
     Tables that iptables manages are told by ``iptables-save``, all others by nft.
     """
@@ -79,9 +80,9 @@ def saved(kernel: Kernel, node: NodeName) -> dict[str, tuple[str, ...]]:
     kept: dict[str, tuple[str, ...]] = {}
     for tool, family in (("iptables", Family.IP), ("ip6tables", Family.IP6)):
         if any(f is family and name in IPTABLES_TABLES for f, name in tables):
-            kept[tool] = tuple(_lines(kernel.run(node, [f"{tool}-save"]).stdout.decode()))
+            kept[tool] = tuple(_lines(kernel.run(node, [f"{tool}-save", "-c"]).stdout.decode()))
     script = "".join(
-        kernel.run(node, ["nft", "-s", "list", "table", f, name]).stdout.decode()
+        kernel.run(node, ["nft", "list", "table", f, name]).stdout.decode()
         for f, name in tables
         if not name.startswith(OUR_PREFIX)
         and not (f in (Family.IP, Family.IP6) and name in IPTABLES_TABLES)
@@ -96,13 +97,14 @@ def _lines(text: str) -> Iterator[str]:
         if line.startswith("*"):
             table = line[1:]
         elif line.startswith(":"):
-            chain, policy = line[1:].split()[:2]
+            chain, policy, counts = line[1:].split()
             if policy == "-":
                 yield f"-t {table} -N {chain}"
-            elif policy != "ACCEPT":  # the tool tells of chains that are not there, too
-                yield f"-t {table} -P {chain} {policy}"
-        elif line.startswith("-"):
-            yield f"-t {table} {line}"
+            elif (policy, counts) != ("ACCEPT", "[0:0]"):  # as of chains that are not there, too
+                yield f"-t {table} :{chain} {policy} {counts}"
+        elif line.startswith("["):
+            counts, rule = line.split(maxsplit=1)
+            yield f"{counts} -t {table} {rule}"
 
 
 def zero(kernel: Kernel, node: NodeName) -> None:
