@@ -91,7 +91,7 @@ def refused(op: ops.Op) -> tuple[ops.Op, ...] | None:
             return (replace(op, lines=("nonsense",)),)
         case ops.AddRules():
             return (replace(op, lines=("-A NOSUCH -p icmp -j ACCEPT",)),)
-        case ops.SetUp() | ops.SetPort() | ops.Mark():
+        case ops.SetUp() | ops.SetPort() | ops.Mark() | ops.AddNeighbour():
             return None
         case _:
             return op, op  # it exists already
