@@ -332,6 +332,14 @@ def test_killing_the_holder_restores_the_host(
 REFUSED = {
     "no default route": ("routes: [default via 10.244.71.2]", "default route"),
     "no foreign device": ("sysctls: {net.ipv4.conf.lo.rp_filter: 1}", "lo is not the lab's"),
+    "no default of devices": (
+        "sysctls: {net.ipv4.conf.default.rp_filter: 2}",
+        "devices that are not the lab's take it over",
+    ),
+    "no default of neighbours": (
+        "sysctls: {net.ipv4.neigh.default.ucast_solicit: 2}",
+        "devices that are not the lab's take it over",
+    ),
     "no IPv6 off": ("sysctls: {net.ipv6.conf.all.disable_ipv6: 1}", "every device"),
     "no flush": ("iptables: [-F]", "only -A and -I are allowed"),
     "no policy": ("iptables: [-P FORWARD DROP]", "only -A and -I are allowed"),
