@@ -1,0 +1,71 @@
+"""What others make on the host while a lab stands there is not the lab's to remove or to set.
+
+A namespace of each case's own plays the host's part.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+import ownhost
+from changing import declared
+from hopscope.lab.running import RunningLab
+from labtexts import ON_HOST
+from ownhost import do
+
+pytestmark = [pytest.mark.kernel, pytest.mark.root]
+
+BARE: Final = """
+name: lab
+nodes:
+  host: {bridges: {hs0br: {}}}
+  hs1: {addresses: {hs1a: 10.244.73.2/24}}
+links: [[hs1:hs1a, host:hs1b@hs0br]]
+"""
+EMPTY: Final = """
+nft add table ip mine
+nft add chain ip mine plain
+nft 'add chain ip mine in { type filter hook input priority 0; policy accept; }'
+nft add table ip6 mine
+iptables -N MYCHAIN
+iptables -t mangle -N MYM
+iptables -t nat -N MYN
+ip6tables -N MYCHAIN
+nft add table ip security
+nft 'add chain ip security INPUT { type filter hook input priority 7; policy accept; }'
+nft 'add chain ip security late { type filter hook input priority 150; policy accept; }'
+nft add table ip raw
+nft 'add set ip raw seen { type ipv4_addr; }'
+"""
+
+
+def ruleset() -> list[str]:
+    """All tables and what is in them, without an order."""
+    return sorted(do("nft list ruleset").splitlines())
+
+
+def empty_ones_stay(folder: Path) -> None:
+    """Tables and chains without a rule, also in iptables' own tables, that ours brought."""
+    for line in EMPTY.strip().splitlines():
+        do(line)
+    theirs = ruleset()
+    do("nft flush ruleset")
+    with RunningLab.start(declared(ON_HOST), ON_HOST, name="lab", on_host=True) as lab:
+        for line in EMPTY.strip().splitlines():
+            do(line)
+        lab.change(declared(BARE), BARE)
+    assert ruleset() == theirs
+
+
+CASES: Final[Mapping[str, ownhost.Case]] = {case.__name__: case for case in (empty_ones_stay,)}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_on_a_host_of_its_own(case: str, tmp_path: Path) -> None:
+    ownhost.passes(__file__, case, tmp_path)
+
+
+if __name__ == "__main__":
+    ownhost.main(CASES)
