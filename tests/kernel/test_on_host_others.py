@@ -11,6 +11,8 @@ import pytest
 
 import ownhost
 from changing import declared
+from hopscope.errors import UsageError
+from hopscope.kernel import state
 from hopscope.lab.running import RunningLab
 from labtexts import ON_HOST
 from ownhost import do
@@ -39,6 +41,11 @@ nft 'add chain ip security late { type filter hook input priority 150; policy ac
 nft add table ip raw
 nft 'add set ip raw seen { type ipv4_addr; }'
 """
+TWO: Final = (
+    "-A FORWARD -m comment --comment 'a\n-F INPUT\n#' -j ACCEPT",
+    ":INPUT DROP -A",
+)
+"""A rule, and something else."""
 
 
 def ruleset() -> list[str]:
@@ -59,7 +66,22 @@ def empty_ones_stay(folder: Path) -> None:
     assert ruleset() == theirs
 
 
-CASES: Final[Mapping[str, ownhost.Case]] = {case.__name__: case for case in (empty_ones_stay,)}
+def a_rule_is_one(folder: Path) -> None:
+    """Words that iptables-restore would take for commands: none is done, or on record."""
+    do("iptables -A INPUT -p tcp --dport 22 -j ACCEPT")
+    before = do("iptables -S")
+    with RunningLab.start(declared(BARE), BARE, name="lab", on_host=True) as lab:
+        undo = state.find("lab").undo
+        for line in TWO:
+            with pytest.raises(UsageError):
+                lab.add_rules("iptables", "host", line)
+        assert do("iptables -S") == before
+        assert state.find("lab").undo == undo
+
+
+CASES: Final[Mapping[str, ownhost.Case]] = {
+    case.__name__: case for case in (empty_ones_stay, a_rule_is_one)
+}
 
 
 @pytest.mark.parametrize("case", CASES)
