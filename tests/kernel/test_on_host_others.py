@@ -3,6 +3,8 @@
 A namespace of each case's own plays the host's part.
 """
 
+import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -13,7 +15,10 @@ import ownhost
 from changing import declared
 from hopscope.errors import UsageError
 from hopscope.kernel import state
+from hopscope.kernel.sandbox import Sandbox
+from hopscope.lab import ending
 from hopscope.lab.running import RunningLab
+from hoststate import look, processes, settled
 from labtexts import ON_HOST
 from ownhost import do
 
@@ -79,8 +84,39 @@ def a_rule_is_one(folder: Path) -> None:
         assert state.find("lab").undo == undo
 
 
+def undone_once(folder: Path) -> None:
+    """A lab that stands there as soon as one has ended keeps what it set."""
+    others: list[RunningLab] = []
+    stop = Sandbox.stop
+
+    def stop_and_start(sandbox: Sandbox) -> None:
+        stop(sandbox)
+        others.append(RunningLab.start(declared(ON_HOST), ON_HOST, name="next", on_host=True))
+
+    before = look()
+    RunningLab.start(declared(ON_HOST), ON_HOST, name="lab", on_host=True).detach()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sandbox, "stop", stop_and_start)
+        ending.end("lab")
+    assert do("sysctl -n net.ipv4.ip_forward") == "1\n"
+    assert others[0].differences().changes == ()
+    others[0].down()
+    assert settled(before, look) == []
+
+
+def undone_without_guardian(folder: Path) -> None:
+    """By `down` itself, from what is on record by then."""
+    before = look()
+    RunningLab.start(declared(ON_HOST), ON_HOST, name="lab", on_host=True).detach()
+    for pid in set(processes(state.state_home())) - {str(state.find("lab").pid)}:
+        os.kill(int(pid), signal.SIGKILL)
+    ending.end("lab")
+    assert settled(before, look) == []
+
+
 CASES: Final[Mapping[str, ownhost.Case]] = {
-    case.__name__: case for case in (empty_ones_stay, a_rule_is_one)
+    case.__name__: case
+    for case in (empty_ones_stay, a_rule_is_one, undone_once, undone_without_guardian)
 }
 
 

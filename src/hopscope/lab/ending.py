@@ -23,13 +23,14 @@ class Made(Struct):
     host: HostChanges | None = None
 
     def end(self) -> None:
-        """End it; what was done on the real host is undone, if the guardian has not yet."""
+        """End it; its guardian undoes what was done on the real host, or we do if that was killed.
+
+        Never both: from then on the host is free for the next lab.
+        """
         with undisturbed():
             self.sandbox.stop()
-            if self.host is not None:
-                self.host.undo()
-                if self.file.name in state.left_behind():  # the guardian was killed
-                    _restore(self.file.name)  # what was recorded since we read it, too
+            if self.host is not None and self.file.name in state.left_behind():
+                _restore(self.file.name)
             state.clear(self.file)
 
 
