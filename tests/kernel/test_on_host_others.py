@@ -4,8 +4,12 @@ A namespace of each case's own plays the host's part.
 """
 
 import os
+import re
 import signal
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,12 +17,13 @@ import pytest
 
 import ownhost
 from changing import declared
-from hopscope.errors import UsageError
+from hopscope.errors import CannotError, NoSuchLabError, UsageError
 from hopscope.kernel import state
 from hopscope.kernel.sandbox import Sandbox
+from hopscope.kernel.waiting import wait_until
 from hopscope.lab import ending
 from hopscope.lab.running import RunningLab
-from hoststate import look, processes, settled
+from hoststate import HostState, look, processes, settled
 from labtexts import ON_HOST
 from ownhost import do
 
@@ -114,9 +119,92 @@ def undone_without_guardian(folder: Path) -> None:
     assert settled(before, look) == []
 
 
+def elsewhere(case: str, folder: Path) -> None:
+    """A case of this module in another network namespace, which is like the host, and stays so."""
+    argv = ["unshare", "--net", sys.executable, __file__, case, str(folder)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def untouched() -> Iterator[None]:
+    """Forwarding, and a table, of someone who lives here."""
+    do("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.default.disable_ipv6=1")
+    do("ip link set lo up")
+    do("nft add table ip filter")
+    before = look()
+    yield
+    assert settled(before, look) == []
+
+
+def set_here() -> HostState:
+    """What an undoing would change; without what the kernel itself still does to devices."""
+    now = look()
+    return {part: now[part] for part in ("addresses", "iptables", "sysctls")}
+
+
+def down_there(folder: Path) -> None:
+    """What another process does, which is elsewhere: it is told where the lab stands."""
+    lab = state.find("lab")
+    number = Path(f"/proc/{lab.pid}/ns/net").readlink()
+    mend = f"nsenter --target={lab.pid} --net hopscope down lab"
+    with untouched():
+        for down in (lambda: ending.end("lab"), RunningLab.attach("lab").down):
+            with pytest.raises(
+                CannotError, match=re.escape(f"network namespace {number};")
+            ) as told:
+                down()
+            assert told.value.mend == mend
+
+
+def down_from_elsewhere(folder: Path) -> None:
+    """Is refused; the lab stands as before, and can be taken down where it was made."""
+    before = look()
+    lab = RunningLab.start(declared(ON_HOST), ON_HOST, name="lab", on_host=True)
+    lab.detach()
+    stood = set_here()
+    elsewhere("down_there", folder)
+    assert settled(stood, set_here) == []
+    assert lab.differences().changes == ()
+    ending.end("lab")
+    assert settled(before, look) == []
+
+
+def sweep_there(folder: Path) -> None:
+    """What another process does, which is elsewhere: the dead lab is not its, nor in its way."""
+    with untouched():
+        ending.sweep()
+        for on_host in (False, True):
+            RunningLab.start(declared(BARE), BARE, name="lab", on_host=on_host).down()
+        with pytest.raises(CannotError, match=r"rm -r .*/lab@"):
+            ending.end("lab")
+        with pytest.raises(NoSuchLabError):
+            ending.end("lab@")
+
+
+def swept_from_elsewhere(folder: Path) -> None:
+    """A lab that died with its guardian is restored where it was, once someone comes there."""
+    before = look()
+    for end in (ending.sweep, lambda: ending.end("lab")):
+        RunningLab.start(declared(ON_HOST), ON_HOST, name="lab", on_host=True).detach()
+        holder = state.find("lab").pid
+        for pid in sorted(map(int, processes(state.state_home())), key=lambda pid: pid == holder):
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not re.search("hs[12]b", do("ip -br link")), "their end", within=5)
+        stood = set_here()
+        elsewhere("sweep_there", folder)
+        assert settled(stood, set_here) == []
+        end()
+        assert settled(before, look) == []
+        assert list(state.state_home().iterdir()) == []
+
+
 CASES: Final[Mapping[str, ownhost.Case]] = {
     case.__name__: case
-    for case in (empty_ones_stay, a_rule_is_one, undone_once, undone_without_guardian)
+    for case in (
+        *(empty_ones_stay, a_rule_is_one, undone_once, undone_without_guardian),
+        *(down_from_elsewhere, swept_from_elsewhere),
+    )
 }
 
 
@@ -126,4 +214,4 @@ def test_on_a_host_of_its_own(case: str, tmp_path: Path) -> None:
 
 
 if __name__ == "__main__":
-    ownhost.main(CASES)
+    ownhost.main({**CASES, "down_there": down_there, "sweep_there": sweep_there})

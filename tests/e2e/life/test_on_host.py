@@ -220,6 +220,21 @@ def test_down_restores_what_a_kill_of_everything_left(
     same(hopscope, scratch, before)
 
 
+def test_down_from_another_host_says_how_to_come_there(
+    hopscope: Hopscope, scratch: Scratch, lab: Path
+) -> None:
+    before = seen(hopscope, scratch)
+    assert hopscope("up", str(lab), "--on-host", before=scratch).returncode == 0
+    done = hopscope("down", "onhost", before=("unshare", "--net"))
+    assert done.returncode == 3, done.stdout
+    assert "was made on another host than this" in done.stderr
+    told = shlex.split(done.stderr.partition("mend it with: ")[2])
+    assert told[-3:] == ["hopscope", "down", "onhost"]
+    done = hopscope("down", "onhost", before=tuple(told[:-3]))
+    assert done.returncode == 0, done.stderr
+    same(hopscope, scratch, before)
+
+
 def test_the_next_run_restores_it_whatever_its_name(
     hopscope: Hopscope, scratch: Scratch, lab: Path
 ) -> None:
