@@ -1,6 +1,7 @@
 """A network namespace of a test's own, which plays the real host: a module runs itself there."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["Case", "main", "passes"]
+__all__ = ["Case", "do", "main", "passes"]
 
 Case = Callable[[Path], None]
 """Fails by an AssertionError; is given a folder of its own."""
@@ -32,6 +33,13 @@ def passes(module: str, case: str, folder: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert list(state.iterdir()) == []
+
+
+def do(command: str) -> str:
+    """Run a command here."""
+    done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
 
 
 def main(cases: Mapping[str, Case]) -> None:

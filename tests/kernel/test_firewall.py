@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from hopscope.errors import CannotError, KernelError, Place, SpecError, ToolError
+from hopscope.errors import CannotError, KernelError, Place, SpecError, ToolError, UsageError
 from hopscope.kernel import sandbox as sandboxes
 from hopscope.kernel.apply.firewall import add_iptables, add_nft, restore_form, zero
 from hopscope.kernel.onhost.marked import zero_marked
@@ -43,6 +43,14 @@ def test_lines_are_grouped_by_table_and_counted() -> None:
         "*filter\n-A FORWARD -j ACCEPT\nCOMMIT\n"
     )
     assert origin == {2: 0, 3: 2, 6: 1}
+
+
+@pytest.mark.parametrize("end", "\n\r\0")
+def test_a_rule_is_one_line(end: str) -> None:
+    """What its words hold is never read as a command of its own; ends around them do not count."""
+    with pytest.raises(UsageError, match="a rule is one line"):
+        restore_form([f"-A FORWARD -m comment --comment 'a{end}-F INPUT' -j ACCEPT"])
+    assert restore_form(["-A FORWARD\n -j ACCEPT\n"]) == restore_form(["-A FORWARD -j ACCEPT"])
 
 
 @pytest.mark.kernel

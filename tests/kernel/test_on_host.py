@@ -6,6 +6,7 @@ there as a program, and tells what it found as JSON.
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from unittest.mock import patch
 import pytest
 from msgspec.structs import replace
 
-from hopscope.errors import HopscopeError
+from hopscope.errors import CannotError, HopscopeError
 from hopscope.kernel.onhost.changes import HostChanges
 from hopscope.lab.declare import parse
 from hopscope.lab.running import RunningLab
@@ -104,6 +105,22 @@ def test_rules_are_taken_back_as_they_were_given() -> None:
         f"iptables -w 5 -D INPUT -p icmp {mark}",
     ]
     assert HostChanges.load(changes.dump()) == changes
+
+
+def test_a_record_tells_the_network_namespace() -> None:
+    """By its cookie, as a number alone may be another's by then. An older record tells none."""
+    here = HostChanges.prepare(parse(ON_HOST, "lab.yaml"))
+    here.check_here()
+    number, cookie = here.netns.split()
+    assert number == str(Path("/proc/self/ns/net").readlink())
+    told = {**json.loads(here.dump()), "netns": f"{number} {int(cookie) + 1}"}
+    later = HostChanges.load(json.dumps(told))
+    for call in (later.check_here, later.undo):
+        with pytest.raises(CannotError, match=f"network namespace {re.escape(number)};"):
+            call()
+    HostChanges.load(json.dumps({**told, "boot": "an earlier one"})).check_here()
+    del told["netns"]
+    HostChanges.load(json.dumps(told)).check_here()
 
 
 if __name__ == "__main__":

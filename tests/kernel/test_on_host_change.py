@@ -29,6 +29,7 @@ from hopscope.model.vocab import NodeName
 from hopscope.observe.loglines import LogReader
 from hoststate import HostState, differences, look, processes, settled
 from labtexts import ON_HOST
+from ownhost import do
 from proofsizes import size
 
 pytestmark = [pytest.mark.kernel, pytest.mark.root]
@@ -73,13 +74,6 @@ ip route add 10.98.0.0/16 via 10.99.0.2 metric 7
 ip rule add from 10.99.0.0/24 lookup 77
 iptables -A FORWARD -i hand0 -j DROP
 """
-
-
-def do(command: str) -> str:
-    """Run a command here."""
-    done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}: {done.stderr}"
-    return done.stdout
 
 
 def others_come() -> HostState:

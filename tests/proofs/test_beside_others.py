@@ -80,6 +80,16 @@ nft add rule inet hand c ip saddr @seen counter accept
 sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.hand0.rp_filter=2
 """
 
+CAME: Final = {
+    "iptables -N CAME": "iptables -X CAME",
+    "iptables -t mangle -N CAME": "nft delete table ip mangle",
+    "nft add table ip came": "nft delete table ip came",
+    "nft add table ip6 came; add chain ip6 came in { type filter hook input priority 0; }": (
+        "nft delete chain ip6 came in; delete table ip6 came"
+    ),
+}
+"""What others make while a lab stands, with nothing in it yet; and how they remove it again."""
+
 
 class Host:
     """What plays the host's part, and the namespaces that others have on it."""
@@ -208,8 +218,12 @@ def test_theirs_is_as_before(hopscope: Hopscope, host: Host, tmp_path: Path, tel
             assert done.returncode == 0, done.stderr
             assert changed(theirs, host.theirs()) == [], f"seed {SEED}"
             assert host.speaks()
+        for command in CAME:
+            host.do(command)
         end = chance.choice(ENDS)
         end(hopscope, host)
+        for command in CAME.values():  # each fails if it has gone
+            host.do(command)
         left = settled(everything, host.all)
         assert left == [], f"seed {SEED}: {end.__name__}\n" + "\n".join(left)
         assert not (found := changed(theirs, host.theirs())), (

@@ -55,7 +55,7 @@ def check_here(sandbox: Sandbox) -> None:
     if not os.path.samestat(here, there):
         message = (
             "the lab stands on another host than this: it was made in another network namespace; "
-            "change it from there"
+            f"change it from there: nsenter --target={sandbox.pid} --net hopscope …"
         )
         raise UsageError(message)
 

@@ -1,10 +1,24 @@
-"""ChainName: a chain as a person writes it, NODE/TABLE/CHAIN or NODE/FAMILY/TABLE/CHAIN."""
+"""ChainName: a chain as a person writes it, NODE/TABLE/CHAIN or NODE/FAMILY/TABLE/CHAIN.
+
+Also which chains iptables makes itself.
+"""
+
+from typing import Final
 
 from msgspec import Struct
 
 from hopscope.model.vocab import Family
 
-__all__ = ["ChainName", "families_of"]
+__all__ = ["BUILT_IN", "ChainName", "families_of"]
+
+BUILT_IN: Final = {
+    "filter": ("INPUT", "FORWARD", "OUTPUT"),
+    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
+    "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
+    "raw": ("PREROUTING", "OUTPUT"),
+    "security": ("INPUT", "FORWARD", "OUTPUT"),
+}
+"""Table → the chains that iptables-nft makes in it when they are first used."""
 
 
 class ChainName(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from hopscope.errors import Problem
-from hopscope.model.chains import ChainName
+from hopscope.model.chains import BUILT_IN, ChainName
 from hopscope.model.lab import FirewallStep, NodeSpec, RuleLine
 from hopscope.spec.faults import Fault
 from hopscope.spec.names import TABLES, hook_fault, rule_fault
@@ -17,14 +17,6 @@ from hopscope.spec.tree import Path
 
 __all__ = ["chain_fault", "firewall", "lines"]
 
-_CHAINS: Final = {
-    # what iptables-nft makes when a table is first used
-    "filter": ("INPUT", "FORWARD", "OUTPUT"),
-    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
-    "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
-    "raw": ("PREROUTING", "OUTPUT"),
-    "security": ("INPUT", "FORWARD", "OUTPUT"),
-}
 _SLIP: Final = 0.8  # so alike that nobody names two chains so
 
 
@@ -65,7 +57,7 @@ def chain_fault(scope: Scope, text: str) -> Fault | None:
         return None
     hint = f"did you mean {str(replace(named, table=meant[0], chain=meant[1]))!r}?"
     if meant == (table, ""):
-        hint = f"it has {', '.join(_CHAINS[table])}"
+        hint = f"it has {', '.join(BUILT_IN[table])}"
     message = f"the table {table} has no chain {chain}"
     if meant[0] != table:
         message = f"there is no table {table}"
@@ -74,15 +66,15 @@ def chain_fault(scope: Scope, text: str) -> Fault | None:
 
 def _meant(table: str, chain: str) -> tuple[str, str] | None:
     """The table and chain that were probably meant; no chain: any other. None: who knows."""
-    place = table if table in _CHAINS else _slip_of(table, TABLES)
+    place = table if table in BUILT_IN else _slip_of(table, TABLES)
     if place is None:
         return None
-    if chain in _CHAINS[place]:
+    if chain in BUILT_IN[place]:
         return place, chain
-    meant = _slip_of(chain, _CHAINS[place])
+    meant = _slip_of(chain, BUILT_IN[place])
     if meant is not None:
         return place, meant
-    elsewhere = any(chain in chains for chains in _CHAINS.values())
+    elsewhere = any(chain in chains for chains in BUILT_IN.values())
     return (place, "") if elsewhere and place == table else None
 
 

@@ -10,11 +10,20 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from hopscope.model.chains import BUILT_IN
 from hopscope.model.vocab import Family
 from hopscope.wire.netlink import NLM_F_DUMP, Message, attribute_list, attributes, text
 from hopscope.wire.nft import FAMILY_OF
 
-__all__ = ["counts_policies", "dump_chains", "dump_rules", "has_quota", "reset_rules", "zeroed"]
+__all__ = [
+    "counts_policies",
+    "dump_chains",
+    "dump_rules",
+    "has_quota",
+    "is_built_in",
+    "reset_rules",
+    "zeroed",
+]
 
 _SUBSYSTEM: Final = 10 << 8  # NFNL_SUBSYS_NFTABLES
 _NEWCHAIN, _GETCHAIN, _NEWRULE, _GETRULE, _GETRULE_RESET = 3, 4, 6, 7, 25
@@ -61,23 +70,23 @@ def zeroed(answers: Sequence[Message], table: str) -> tuple[str | None, ...]:
 
 
 def _is_ours(chain: Mapping[int, bytes], table: str) -> bool:
-    if (hook := attributes(chain.get(4, b""))) == {}:  # NFTA_CHAIN_HOOK
+    if (place := attributes(chain.get(4, b""))) == {}:  # NFTA_CHAIN_HOOK
         return True
-    number: int = struct.unpack(">I", hook[1])[0]
-    priority: int = struct.unpack(">i", hook[2])[0]
+    number: int = struct.unpack(">I", place[1])[0]
+    priority: int = struct.unpack(">i", place[2])[0]
     name, kind = (chain.get(one, b"").rstrip(b"\0").decode() for one in (3, 7))
-    return number < len(_HOOKS) and (_HOOKS[number], kind, priority) == (
-        name,
-        *_made(table, name),
-    )
+    hook = _HOOKS[number] if number < len(_HOOKS) else ""
+    return is_built_in(table, name, hook=hook, kind=kind, priority=priority)
 
 
-def _made(table: str, chain: str) -> tuple[str, int | None]:
-    """Type and priority of the base chain that iptables makes."""
+def is_built_in(table: str, chain: str, *, hook: str, kind: str, priority: int) -> bool:
+    """Whether a base chain is one that iptables would make itself, and as it would."""
+    if chain not in BUILT_IN.get(table, ()) or chain != hook:
+        return False
     if table == "nat":
-        return "nat", -100 if chain in ("PREROUTING", "OUTPUT") else 100
-    kind = "route" if (table, chain) == ("mangle", "OUTPUT") else "filter"
-    return kind, _PRIORITIES.get(table)
+        return (kind, priority) == ("nat", -100 if chain in ("PREROUTING", "OUTPUT") else 100)
+    usual = "route" if (table, chain) == ("mangle", "OUTPUT") else "filter"
+    return (kind, priority) == (usual, _PRIORITIES[table])
 
 
 def counts_policies(answers: Sequence[Message], table: str) -> bool:

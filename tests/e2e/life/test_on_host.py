@@ -220,6 +220,21 @@ def test_down_restores_what_a_kill_of_everything_left(
     same(hopscope, scratch, before)
 
 
+def test_down_from_another_host_says_how_to_come_there(
+    hopscope: Hopscope, scratch: Scratch, lab: Path
+) -> None:
+    before = seen(hopscope, scratch)
+    assert hopscope("up", str(lab), "--on-host", before=scratch).returncode == 0
+    done = hopscope("down", "onhost", before=("unshare", "--net"))
+    assert done.returncode == 3, done.stdout
+    assert "was made on another host than this" in done.stderr
+    told = shlex.split(done.stderr.partition("mend it with: ")[2])
+    assert told[-3:] == ["hopscope", "down", "onhost"]
+    done = hopscope("down", "onhost", before=tuple(told[:-3]))
+    assert done.returncode == 0, done.stderr
+    same(hopscope, scratch, before)
+
+
 def test_the_next_run_restores_it_whatever_its_name(
     hopscope: Hopscope, scratch: Scratch, lab: Path
 ) -> None:
@@ -332,6 +347,14 @@ def test_killing_the_holder_restores_the_host(
 REFUSED = {
     "no default route": ("routes: [default via 10.244.71.2]", "default route"),
     "no foreign device": ("sysctls: {net.ipv4.conf.lo.rp_filter: 1}", "lo is not the lab's"),
+    "no default of devices": (
+        "sysctls: {net.ipv4.conf.default.rp_filter: 2}",
+        "devices that are not the lab's take it over",
+    ),
+    "no default of neighbours": (
+        "sysctls: {net.ipv4.neigh.default.ucast_solicit: 2}",
+        "devices that are not the lab's take it over",
+    ),
     "no IPv6 off": ("sysctls: {net.ipv6.conf.all.disable_ipv6: 1}", "every device"),
     "no flush": ("iptables: [-F]", "only -A and -I are allowed"),
     "no policy": ("iptables: [-P FORWARD DROP]", "only -A and -I are allowed"),

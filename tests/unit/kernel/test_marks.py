@@ -29,6 +29,23 @@ def test_what_adds_no_rule_is_refused(line: str) -> None:
         with_mark([line], MARK)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-A FORWARD -m comment --comment 'a\n-F INPUT\n#' -j ACCEPT",
+        "-A FORWARD -m comment --comment 'a\r' -j ACCEPT",
+        "-A FORWARD -i br0\0",  # the mark would come behind the end
+        "-t 'nat\n*filter' -A POSTROUTING -j ACCEPT",
+        ":INPUT DROP -A",
+        "-t mangle :INPUT DROP -A",
+    ],
+)
+def test_what_would_be_read_as_more_is_refused(line: str) -> None:
+    """By iptables-restore, to which a line's end is a rule's, and a colon a chain's policy."""
+    with pytest.raises(UsageError, match="a rule is one line of iptables arguments"):
+        with_mark([line], MARK)
+
+
 def test_a_number_is_no_part_of_the_rule() -> None:
     line = "-t nat --insert POSTROUTING 7 -j ACCEPT"
     assert deletions("iptables", [line]) == [

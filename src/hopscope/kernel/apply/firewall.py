@@ -8,7 +8,15 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
-from hopscope.errors import CannotError, KernelError, Place, Problem, SpecError, ToolError
+from hopscope.errors import (
+    CannotError,
+    KernelError,
+    Place,
+    Problem,
+    SpecError,
+    ToolError,
+    UsageError,
+)
 from hopscope.kernel.protocol import Completed, Kernel
 from hopscope.model.vocab import Family, NodeName
 from hopscope.wire import nftreset, ruleset
@@ -16,7 +24,16 @@ from hopscope.wire.netlink import NETLINK_NETFILTER
 from hopscope.wire.nft import OUR_PREFIX
 from hopscope.wire.ruleset import IPTABLES_TABLES
 
-__all__ = ["add_iptables", "add_nft", "complaint", "reset", "restore_form", "saved", "zero"]
+__all__ = [
+    "add_iptables",
+    "add_nft",
+    "arguments",
+    "complaint",
+    "reset",
+    "restore_form",
+    "saved",
+    "zero",
+]
 
 PACKAGE = {"iptables": "iptables", "ip6tables": "iptables", "nft": "nftables"}
 
@@ -30,7 +47,8 @@ def add_iptables(
 ) -> None:
     """Apply lines of iptables arguments in *node*.
 
-    Raises SpecError naming the line that the tool refused, CannotError without the tool.
+    Raises SpecError naming the line that the tool refused, CannotError without the tool, UsageError
+    as `arguments`.
     """
     text, origin = restore_form(lines)
     argv = [f"{tool}-restore", "--noflush", "--counters", "-w", "5"]
@@ -138,17 +156,33 @@ def _reset(kernel: Kernel, node: NodeName, family: Family, table: str) -> bool:
     return True
 
 
+def arguments(line: str) -> tuple[str, list[str]]:
+    """The table of a line of iptables arguments, and its other words.
+
+    Raises UsageError for what iptables-restore would read as something else, or as more than one.
+    """
+    words = shlex.split(line)
+    ends = any(end in word for word in words for end in "\n\r\0")
+    table = "filter"
+    for flag in ("-t", "--table"):
+        if flag in words:
+            at = words.index(flag)
+            table = words[at + 1]
+            del words[at : at + 2]
+    if ends or any(word.startswith(":") for word in words[:1]):  # which sets a policy
+        message = f"a rule is one line of iptables arguments, which this is not: {line!r}"
+        raise UsageError(message)
+    return table, words
+
+
 def restore_form(lines: Sequence[str]) -> tuple[str, dict[int, int]]:
-    """Lines of arguments as iptables-restore reads them, and its line numbers → ours."""
+    """Lines of arguments as iptables-restore reads them, and its line numbers → ours.
+
+    Raises UsageError as `arguments`.
+    """
     tables: dict[str, list[tuple[int, str]]] = {}
     for number, line in enumerate(lines):
-        words = shlex.split(line)
-        table = "filter"
-        for flag in ("-t", "--table"):
-            if flag in words:
-                at = words.index(flag)
-                table = words[at + 1]
-                del words[at : at + 2]
+        table, words = arguments(line)
         tables.setdefault(table, []).append((number, " ".join(_quoted(word) for word in words)))
     text: list[str] = []
     origin: dict[int, int] = {}

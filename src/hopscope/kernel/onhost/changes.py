@@ -15,6 +15,7 @@ import json
 import os
 import socket
 import struct
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Self
@@ -37,6 +38,7 @@ __all__ = ["HostChanges", "reserve"]
 
 _SYSCTLS: Final = Path("/proc/sys")
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+_SO_NETNS_COOKIE: Final = 71
 _ONLY: Final = "\0hopscope-on-host"  # an abstract socket: one per network namespace
 
 
@@ -65,6 +67,7 @@ class HostChanges(Struct, kw_only=True):
 
     lab: str
     boot: str  # of the machine; what was changed before a reboot is gone
+    netns: str = ""  # the one that was changed, see `_here`; older records do not tell
     devices: dict[DevName, int]  # those that we make, by an index that nobody else chooses
     sysctls: dict[str, str] = field(default_factory=dict)  # path below /proc/sys → before
     rules: list[list[str]] = field(default_factory=list)  # argument lists that delete our rules
@@ -77,7 +80,7 @@ class HostChanges(Struct, kw_only=True):
         Raises OwnedByOthersError naming the device, UsageError for what cannot be undone.
         """
         host = _checked(spec)
-        made = cls(lab=spec.name, boot=_BOOT.read_text().strip(), devices={})
+        made = cls(lab=spec.name, boot=_BOOT.read_text().strip(), netns=_here(), devices={})
         made.expect(host, _devices(spec))
         return made
 
@@ -179,10 +182,11 @@ class HostChanges(Struct, kw_only=True):
     def undo(self) -> None:
         """Restore the host; asked twice it does nothing more. Only marked objects are removed.
 
-        Everything is tried before an error is raised.
+        Everything is tried before an error is raised; nothing, when `check_here` raises.
         """
         if self.boot != _BOOT.read_text().strip():
             return
+        self.check_here()
         failed: list[Exception] = []
         for step in (self._undo_rules, self._undo_devices, self._undo_sysctls, self.undo_tables):
             try:
@@ -191,6 +195,20 @@ class HostChanges(Struct, kw_only=True):
                 failed.append(error)
         if failed:
             raise failed[0]
+
+    def check_here(self, enter: str = "") -> None:
+        """CannotError when it is another network namespace than this that is to be restored.
+
+        *enter*: the command that leads there, where one is known.
+        """
+        if self.boot != _BOOT.read_text().strip() or self.netns in ("", _here()):
+            return
+        what = (
+            f"lab {self.lab!r} was made on another host than this, in the network namespace "
+            f"{self.netns.split()[0]}; only there can be undone what it changed"
+        )
+        there = "" if enter else "   (there: see lsns --type net)"
+        raise CannotError(what, mend=f"{enter}hopscope down {self.lab}{there}")
 
     def undo_tables(self) -> None:
         """Remove the chains and tables that our rules brought into being, if nobody uses them."""
@@ -222,6 +240,21 @@ class HostChanges(Struct, kw_only=True):
             file = _SYSCTLS / path
             if file.exists() and file.read_text().strip() != value:
                 file.write_text(value)
+
+
+def _here() -> str:
+    """The network namespace that we are in, as no other is called before the next reboot.
+
+    Its number is what people see of it, and another's once it has gone; its cookie is never given
+    again (since Linux 5.14).
+    """
+    number = Path("/proc/thread-self/ns/net").readlink()
+    with socket.socket(socket.AF_UNIX) as any_socket:
+        try:
+            cookie = any_socket.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8)
+        except OSError:
+            return str(number)
+    return f"{number} {int.from_bytes(cookie, sys.byteorder)}"
 
 
 def _checked(spec: LabSpec) -> NodeSpec:

@@ -32,7 +32,9 @@ def check_sysctl(path: str, ours: Collection[DevName]) -> None:
     dev = parts[3] if len(parts) > 4 and parts[2] in ("conf", "neigh") else None
     if path == "net/ipv6/conf/all/disable_ipv6":
         what = "it takes the IPv6 addresses of every device away"
-    elif dev is not None and dev not in (*ours, "all", "default"):
+    elif dev == "default":
+        what = "devices that are not the lab's take it over, and keep it when the lab ends"
+    elif dev is not None and dev not in (*ours, "all"):
         what = f"{dev} is not the lab's"
     elif dev not in ours and not _readable(path):
         what = "its value cannot be read, and so not be restored"

@@ -17,8 +17,11 @@ def with_mark(lines: Sequence[str], mark: str) -> list[str]:
 
     Raises UsageError for what is no single rule that is added.
     """
+    from hopscope.kernel.apply.firewall import arguments  # noqa: PLC0415 - no end of a lab needs it
+
     marked: list[str] = []
     for line in lines:
+        arguments(line)  # refused here, nothing of it is on record
         words = shlex.split(line)
         if not any(word in _FLAGS for word in words):
             message = f"with --on-host only -A and -I are allowed in the node 'host': {line!r}"
