@@ -38,8 +38,6 @@ def changed(op: ops.Op) -> tuple[ops.Op, ...] | None:
             return op, replace(op, lines=("-A NOSUCH -j ACCEPT",), places=())
         case ops.AddBridge() | ops.AddVeth() | ops.AddAddress() | ops.AddRoute():
             return op, op  # it exists already
-        case ops.AddNeighbour():
-            return op, op
         case _:
             return None
 

@@ -23,7 +23,13 @@ def test_what_has_it_is_as_it_was() -> None:
     assert with_mark(once, MARK) == once
 
 
-@pytest.mark.parametrize("line", ["-F", "-P FORWARD DROP", "-D FORWARD -j ACCEPT", "-N MINE"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("-F", "-P FORWARD DROP", "-D FORWARD -j ACCEPT", "-N MINE"),
+        *(":INPUT DROP -A", "-t mangle :INPUT DROP -A"),  # to iptables-restore a chain's policy
+    ],
+)
 def test_what_adds_no_rule_is_refused(line: str) -> None:
     with pytest.raises(UsageError, match="only -A and -I are allowed"):
         with_mark([line], MARK)
@@ -36,12 +42,10 @@ def test_what_adds_no_rule_is_refused(line: str) -> None:
         "-A FORWARD -m comment --comment 'a\r' -j ACCEPT",
         "-A FORWARD -i br0\0",  # the mark would come behind the end
         "-t 'nat\n*filter' -A POSTROUTING -j ACCEPT",
-        ":INPUT DROP -A",
-        "-t mangle :INPUT DROP -A",
     ],
 )
 def test_what_would_be_read_as_more_is_refused(line: str) -> None:
-    """By iptables-restore, to which a line's end is a rule's, and a colon a chain's policy."""
+    """By iptables-restore, to which a line's end is a rule's."""
     with pytest.raises(UsageError, match="a rule is one line of iptables arguments"):
         with_mark([line], MARK)
 

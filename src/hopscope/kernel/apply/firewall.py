@@ -159,7 +159,7 @@ def _reset(kernel: Kernel, node: NodeName, family: Family, table: str) -> bool:
 def arguments(line: str) -> tuple[str, list[str]]:
     """The table of a line of iptables arguments, and its other words.
 
-    Raises UsageError for what iptables-restore would read as something else, or as more than one.
+    Raises UsageError for what iptables-restore would read as more than one.
     """
     words = shlex.split(line)
     ends = any(end in word for word in words for end in "\n\r\0")
@@ -169,7 +169,7 @@ def arguments(line: str) -> tuple[str, list[str]]:
             at = words.index(flag)
             table = words[at + 1]
             del words[at : at + 2]
-    if ends or any(word.startswith(":") for word in words[:1]):  # which sets a policy
+    if ends:
         message = f"a rule is one line of iptables arguments, which this is not: {line!r}"
         raise UsageError(message)
     return table, words

@@ -21,9 +21,10 @@ def with_mark(lines: Sequence[str], mark: str) -> list[str]:
 
     marked: list[str] = []
     for line in lines:
-        arguments(line)  # refused here, nothing of it is on record
+        first = arguments(line)[1][:1]  # refused here, nothing of it is on record
         words = shlex.split(line)
-        if not any(word in _FLAGS for word in words):
+        sets_policy = any(word.startswith(":") for word in first)
+        if sets_policy or not any(word in _FLAGS for word in words):
             message = f"with --on-host only -A and -I are allowed in the node 'host': {line!r}"
             raise UsageError(message)
         targets = [words.index(word) for word in _JUMPS if word in words]
