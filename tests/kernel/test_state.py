@@ -236,6 +236,18 @@ def test_one_that_is_dying_is_cleared(records: Path) -> None:
     assert list(records.iterdir()) == []
 
 
+def test_what_is_still_to_be_undone_is_not_overwritten(records: Path) -> None:
+    claimed = state.claim("lab")
+    claimed.write(LAB._replace(undo="what to undo"))
+    claimed.close()
+    with pytest.raises(CannotError, match="is not undone yet"):
+        state.claim("lab")
+    left = state.take("lab")
+    assert left is not None
+    assert left.left() == LAB._replace(undo="what to undo")
+    left.clear()
+
+
 @pytest.mark.parametrize("name", ["../lab", "a/../lab", "..", ".", "/lab"])
 def test_a_path_is_no_name(records: Path, name: str) -> None:
     claimed = state.claim("lab")

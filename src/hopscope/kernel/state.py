@@ -126,9 +126,9 @@ def state_home() -> Path:
 
 
 def claim(name: str) -> Claim:
-    """Take the name; what an earlier lab left there can be read. LabExistsError if it lives.
+    """Take the name. LabExistsError if a lab of it lives.
 
-    Raises CannotError when nothing can be recorded.
+    Raises CannotError when nothing can be recorded, or a dead lab's record is still to be undone.
     """
     folder = state_home() / name
     taken: list[Claim] = []
@@ -143,7 +143,12 @@ def claim(name: str) -> Claim:
         wait_until(free, f"the record of {name}", within=_BEING_CLEARED)
     if not taken:
         raise LabExistsError(name)
-    return taken[0]
+    (claimed,) = taken
+    if (left := claimed.left()) is not None and left.undo:
+        claimed.close()
+        what = f"what an earlier lab {name!r} did on the host is not undone yet"
+        raise CannotError(what, mend=f"hopscope down {name}")
+    return claimed
 
 
 def take(name: str) -> Claim | None:
