@@ -67,11 +67,21 @@ nodes:
 links: [[ns1:eth0, gw:port@br0], [ns2:eth0, gw:up]]
 story: [ping: {from: ns1, to: ns2, timeout: 0.3}]
 """
+_SLOW = """
+name: slow
+nodes:
+  a: {addresses: {e: 10.0.0.1/24}}
+  b: {addresses: {e: 10.0.0.2/24}}
+links: [{ends: [{end: a:e, rate: {rate: 64kbit, latency: 1s}}, b:e]}]
+story:
+  - ping: {from: a, to: b, size: 1400, count: 4, timeout: 0.05}
+"""
 _QUEUE = "-A OUTPUT -p icmp -j NFQUEUE --queue-num 3 --queue-bypass"
 
 JOURNEY_LABS = {
     "carried": _CARRIED,
     "isolated": _ISOLATED,
+    "slow": _SLOW,
     "nft-policy": bridged(host=scripted(_BEFORE_AND_BEHIND)),
     "policy-rule": routed(gw="policy: [to 10.2.0.0/24 iif left prohibit]"),
     "policy-bridge": _BRIDGES_RULE,

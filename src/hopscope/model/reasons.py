@@ -20,6 +20,8 @@ REASONS: Final = (
     "too-long",
     "no-such-address",
     "device-down",
+    "queue-drop",
+    "queue-wait",
     "port-not-forwarding",
     "isolated-ports",
     "bridge-loop",
