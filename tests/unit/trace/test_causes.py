@@ -21,7 +21,7 @@ from hopscope.model.journey import (
     Step,
     TransmitStep,
 )
-from hopscope.model.snapshot import NodeState, Route, Snapshot
+from hopscope.model.snapshot import NodeState, PolicyRule, Route, Snapshot
 from hopscope.model.vocab import (
     Action,
     DevName,
@@ -133,12 +133,14 @@ def with_link(snapshot: Snapshot, ref: str, **changes: object) -> Snapshot:
     return changed(snapshot, node, links=found)
 
 
-def route(destination: str, kind: str = "unicast", dev: str | None = "a") -> Route:
-    """A route of the main table."""
+def route(
+    destination: str, kind: str = "unicast", dev: str | None = "a", *, table: int = 254
+) -> Route:
+    """A route, of the main table unless another is named."""
     return Route(
         family=Family.IP6 if ":" in destination else Family.IP,
         destination=destination,
-        table=254,
+        table=table,
         type=kind,
         dev=DevName(dev) if dev else None,
     )
@@ -323,6 +325,31 @@ class TestRouting:
         assert journey.reason is not None
         assert journey.reason.code == "route-forbids"
         assert f"ip route del {kind} 10.9.0.0/16" in journey.reason.mend
+
+    @pytest.mark.parametrize(("table", "said"), [(254, ""), (77, " table 77")])
+    def test_a_route_of_another_table_is_removed_there(self, table: int, said: str) -> None:
+        """Without the table's number, ip route looks into the main one."""
+        rule = PolicyRule(family=Family.IP, priority=1, table=table)
+        routes = (route("10.9.0.0/16", "blackhole", None, table=table),)
+        snapshot = changed(PAIR, "ns1", routes=routes, policy_rules=(rule,))
+        journey = unsent(scene(snapshot), NS1, echo("10.9.0.1").headers, "refused", at=Nanos(1))
+        assert journey.reason is not None
+        assert journey.reason.mend.endswith(f"-- ip route del blackhole 10.9.0.0/16{said}")
+
+    @pytest.mark.parametrize(
+        ("other", "code"), [("10.0.0.0/8", "route-forbids"), ("10.7.0.0/16", "no-route")]
+    )
+    def test_a_throw_route(self, other: str, code: str) -> None:
+        """It is the cause if the same table has another route, which it hides."""
+        kinds = {"10.9.0.0/16": "throw", "10.9.0.0/24": "throw", "10.1.0.0/16": "throw"}
+        routes = (*(route(net, kind, None) for net, kind in kinds.items()), route(other))
+        snapshot = changed(PAIR, "ns1", routes=routes)
+        journey = unsent(scene(snapshot), NS1, echo("10.9.0.1").headers, "refused", at=Nanos(1))
+        assert journey.reason is not None
+        assert journey.reason.code == code
+        throws = code == "route-forbids"
+        assert journey.reason.mend.endswith("ip route del throw 10.9.0.0/24") == throws
+        assert ("the throw route for 10.9.0.0/24 sends" in journey.reason.sentence) == throws
 
     def test_a_refusal_without_a_cause_is_told_as_it_is(self) -> None:
         """There is a route, and still the kernel refused."""

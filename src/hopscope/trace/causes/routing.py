@@ -1,11 +1,14 @@
 """Layer 3 ended the packet: no route, a router that does not forward, a limit it ran into."""
 
+from msgspec.structs import replace
+
 from hopscope.model.journey import Hop, Reason, ReceiveStep, RouteStep
 from hopscope.model.lookup import in_subnet, is_local, route_to, sysctl_int
 from hopscope.model.snapshot import LinkState, NodeState, Route
 from hopscope.model.vocab import Basis, DevName, DevRef, PktType, computed, seen
 from hopscope.trace.causes.evidence import (
     all_hops,
+    command,
     device_command,
     devices,
     routed,
@@ -17,8 +20,9 @@ from hopscope.wire.packet import title
 
 __all__ = ["no_route", "not_forwarding", "reverse_path", "told"]
 
-_FORBIDDING = ("blackhole", "unreachable", "prohibit", "throw")
+_FORBIDDING = ("blackhole", "unreachable", "prohibit")
 _TIME_EXCEEDED, _UNREACHABLE = {11, 3}, {3, 1}
+_MAIN = 254
 _PACKET_TOO_BIG = 2  # ICMPv6
 
 
@@ -102,7 +106,9 @@ def no_route(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
             return _forbidden(hop, route)
         if step.route is not None or not _forwards(state, hop, step.destination):
             continue
-        return _missing(hop, state, step, scene, packet)
+        return _thrown(hop, state, step.destination, source, came_in) or _missing(
+            hop, state, step, scene, packet
+        )
     return None
 
 
@@ -113,7 +119,7 @@ def _layer_three(hop: Hop, scene: Scene) -> DevName | None:
 
 
 def _forbidden(hop: Hop, route: Route) -> Reason:
-    does = {"blackhole": "drops it silently", "throw": "sends the lookup on to no other table"}
+    does = {"blackhole": "drops it silently"}
     if route.table == 0:  # it stands for a policy rule
         return Reason(
             code="route-forbids",
@@ -129,7 +135,37 @@ def _forbidden(hop: Hop, route: Route) -> Reason:
         f"{does.get(route.type, 'refuses it')}",
         at=None,
         basis=computed(f"routes of {hop.node} as read"),
-        mend=f"hopscope exec LAB {hop.node} -- ip route del {route.type} {route.destination}",
+        mend=_removal(hop, route),
+    )
+
+
+def _removal(hop: Hop, route: Route) -> str:
+    table = f" table {route.table}" if route.table != _MAIN else ""
+    return command(hop.node, f"ip route del {route.type} {route.destination}{table}")
+
+
+def _thrown(
+    hop: Hop, state: NodeState, destination: str, source: str | None, came_in: DevName | None
+) -> Reason | None:
+    """A throw route ended the lookup in a table that has another route for it."""
+    rest = replace(state, routes=tuple(one for one in state.routes if one.type != "throw"))
+    other = route_to(rest, destination, source=source, came_in=came_in)
+    if other is None:
+        return None
+    throws = [
+        one
+        for one in state.routes
+        if (one.type, one.table) == ("throw", other.table)
+        and in_subnet(one.destination, destination)
+    ]
+    throw = max(throws, key=lambda one: int(one.destination.partition("/")[2]))
+    return Reason(
+        code="route-forbids",
+        sentence=f"in {hop.node}, the throw route for {throw.destination} sends the lookup on to "
+        f"the next table, and none has a route for {destination}",
+        at=None,
+        basis=computed(f"routes of {hop.node} as read"),
+        mend=_removal(hop, throw),
     )
 
 
