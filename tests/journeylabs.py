@@ -76,10 +76,23 @@ links: [{ends: [{end: a:e, rate: {rate: 64kbit, latency: 1s}}, b:e]}]
 story:
   - ping: {from: a, to: b, size: 1400, count: 4, timeout: 0.05}
 """
+_ASTRAY = """
+name: astray
+nodes:
+  c: {addresses: {e: 192.168.1.2/24}, routes: [default via 192.168.1.1]}
+  gw:
+    addresses: {lan: 192.168.1.1/24, wan: 203.0.113.2/24}
+    sysctls: {net.ipv4.ip_forward: 1}
+    iptables: [-t nat -A POSTROUTING -o wan -j MASQUERADE, -t raw -A PREROUTING -i wan -j NOTRACK]
+  web: {addresses: {e: 203.0.113.1/24}}
+links: [[c:e, gw:lan], [gw:wan, web:e]]
+story: [ping: {from: c, to: web, timeout: 0.3}]
+"""
 _QUEUE = "-A OUTPUT -p icmp -j NFQUEUE --queue-num 3 --queue-bypass"
 
 JOURNEY_LABS = {
     "carried": _CARRIED,
+    "astray": _ASTRAY,
     "isolated": _ISOLATED,
     "slow": _SLOW,
     "nft-policy": bridged(host=scripted(_BEFORE_AND_BEHIND)),

@@ -35,6 +35,7 @@ REASONS: Final = (
     "echo-ignored",
     "no-route-back",
     "no-answer",
+    "reply-astray",
     "too-late",
     "unseen",
 )

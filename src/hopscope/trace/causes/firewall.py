@@ -18,7 +18,7 @@ from hopscope.trace.scene import Packet, Scene
 from hopscope.wire.packet import title
 from hopscope.wire.ruleset import IPTABLES_TABLES
 
-__all__ = ["device_chain", "queued", "rule_drop"]
+__all__ = ["deletion", "device_chain", "queued", "rule_drop"]
 
 _TOOLS: Final = {Family.IP: "iptables", Family.IP6: "ip6tables"}
 _REJECTS: Final = re.compile(r"-j REJECT|\breject\b")
@@ -62,7 +62,7 @@ def _by_rule(
         at=last_device(hop),
         basis=step.basis,
         mend="accept this packet before that rule, or delete it: "
-        + command(hop.node, _deletion(visit, rule)),
+        + command(hop.node, deletion(visit, rule)),
     )
 
 
@@ -78,7 +78,7 @@ def _by_policy(hop: Hop, step: HookStep, visit: ChainVisit) -> Reason:
     )
 
 
-def _deletion(visit: ChainVisit, rule: RuleCheck) -> str:
+def deletion(visit: ChainVisit, rule: RuleCheck) -> str:
     """The command of the tool that the rule was written for."""
     if rule.text.startswith("-A "):
         return f"{_TOOLS[visit.family]} -t {visit.table} -D {rule.text[3:]}"
@@ -107,7 +107,7 @@ def queued(_packet: Packet, first: Hop, _scene: Scene) -> Reason | None:
                     at=last_device(hop),
                     basis=inferred("nf_tables trace; no device sent it afterwards"),
                     mend="start the program that serves that queue, or delete the rule: "
-                    + command(hop.node, _deletion(visit, rule)),
+                    + command(hop.node, deletion(visit, rule)),
                 )
     return None
 
