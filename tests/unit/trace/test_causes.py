@@ -5,6 +5,7 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
+from hopscope.model.devices import BridgeState
 from hopscope.model.events import FrameSeen, Observation
 from hopscope.model.flow import Arp, Headers, Icmp, Ip
 from hopscope.model.journey import (
@@ -254,6 +255,18 @@ class TestLinks:
         assert why is not None
         assert (why.code, bool(why.mend)) == ("port-not-forwarding", state == "blocking")
 
+    @pytest.mark.parametrize(("delay", "said"), [(None, "30 s"), (2.0, "4 s")])
+    def test_a_spanning_tree_settles_by_itself(self, delay: float | None, said: str) -> None:
+        """After twice the bridge's own delay; switching it off makes no port forward."""
+        snapshot = with_link(PAIR, "host/p2", port_state="listening")
+        if delay is not None:
+            state = BridgeState(stp=True, forward_delay=delay)
+            snapshot = with_link(snapshot, "host/br0", bridge=state)
+        why = links.carries(snapshot, DevRef(HOST, DevName("p2")))
+        assert why is not None
+        assert f"a port forwards {said} after it came up" in why.mend
+        assert "stp_state" not in why.mend
+
     def test_an_unknown_device_explains_nothing(self) -> None:
         """A name that the snapshot does not have."""
         assert links.carries(PAIR, DevRef(HOST, DevName("nowhere"))) is None
@@ -393,6 +406,23 @@ class TestResolution:
     """Neighbours that do not answer."""
 
     REACHED = hop("ns1", sent("a"), onward=(hop("ns2", got("b", PktType.BROADCAST), came_in="b"),))
+
+    def test_a_question_that_was_asked_before(self) -> None:
+        """Nobody saw it; the owner's port still tells why there is no answer."""
+        snapshot = with_link(PAIR, "host/p2", port_state="listening")
+        wait = NeighbourStep(
+            dev=DevName("a"),
+            ip="10.0.0.2",
+            mac=None,
+            state=NeighbourState.INCOMPLETE,
+            basis=BASIS,
+        )
+        _fate, why = explain(echo("10.0.0.2"), hop("ns1", wait), scene(snapshot))
+        assert why is not None
+        assert why.sentence == (
+            "ns1 holds it back, because nobody told it the link-layer address of 10.0.0.2: "
+            "host/p2, a port of br0, is listening, not forwarding"
+        )
 
     def test_an_owner_without_a_way_back_keeps_silent(self) -> None:
         """It has no route to the one who asks."""

@@ -20,6 +20,7 @@ from hopscope.trace.scene import Packet, Scene
 __all__ = ["carries", "not_carried", "not_sent", "ring", "storm", "too_long"]
 
 _ETHERNET: Final = 14
+_FORWARD_DELAY: Final = 15.0  # seconds, as bridges have it from the start
 _TAGS: Final = (b"\x81\x00", b"\x88\xa8")  # 802.1Q, 802.1ad
 
 
@@ -97,8 +98,8 @@ def carries(snapshot: Snapshot, ref: DevRef) -> Reason | None:
     down = _down(snapshot, ref)
     if down is not None or link.master is None:
         return down
-    above = _down(snapshot, DevRef(ref.node, link.master), what="the bridge ")
-    return above or _blocked(ref, link, link.master)
+    above = DevRef(ref.node, link.master)
+    return _down(snapshot, above, what="the bridge ") or _blocked(ref, link, snapshot.link(above))
 
 
 def _down(snapshot: Snapshot, ref: DevRef, *, what: str = "") -> Reason | None:
@@ -115,16 +116,19 @@ def _down(snapshot: Snapshot, ref: DevRef, *, what: str = "") -> Reason | None:
     )
 
 
-def _blocked(ref: DevRef, link: LinkState, bridge: DevName) -> Reason | None:
+def _blocked(ref: DevRef, link: LinkState, bridge: LinkState | None) -> Reason | None:
     if link.port_state in (None, "forwarding"):
         return None
     mend = ""
     if link.port_state in ("listening", "learning", "blocking"):
-        off = command(ref.node, f"ip link set {bridge} type bridge stp_state 0")
-        mend = f"wait until the spanning tree has settled (some 30 s), or switch it off: {off}"
+        delay = bridge.bridge.forward_delay if bridge and bridge.bridge else _FORWARD_DELAY
+        mend = (
+            f"wait until the spanning tree has settled: a port forwards {2 * delay:g} s after it "
+            "came up, which is twice its bridge's forward_delay, and one that closes a ring never"
+        )
     return Reason(
         code="port-not-forwarding",
-        sentence=f"{ref}, a port of {bridge}, is {link.port_state}, not forwarding",
+        sentence=f"{ref}, a port of {link.master}, is {link.port_state}, not forwarding",
         at=ref,
         basis=computed(f"links of {ref.node} as read"),
         mend=mend,

@@ -210,8 +210,9 @@ def _held(
 
 
 def _nobody(address: str, scene: Scene) -> Reason | None:
-    if owner_of(scene.before, address) is not None:
-        return None
+    owner = owner_of(scene.before, address)
+    if owner is not None:  # it was asked before anybody watched
+        return _cut_off(owner, address, scene)
     return Reason(
         code="no-such-address",
         sentence="no device in this lab has that address",
