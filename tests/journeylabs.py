@@ -88,11 +88,71 @@ nodes:
 links: [[c:e, gw:lan], [gw:wan, web:e]]
 story: [ping: {from: c, to: web, timeout: 0.3}]
 """
+_RULE = "-A OUTPUT -p icmp --icmp-type fragmentation-needed -j DROP"
+_BLACK_HOLE = f"""
+name: black-hole
+nodes:
+  c: {{addresses: {{e: 10.1.0.2/24}}, routes: [default via 10.1.0.1]}}
+  r:
+    addresses: {{left: 10.1.0.1/24, right: 10.2.0.1/24}}
+    sysctls: {{net.ipv4.ip_forward: 1}}
+    iptables: ["{_RULE}"]
+  s: {{addresses: {{e: 10.2.0.2/24}}, routes: [default via 10.2.0.1]}}
+links: [[c:e, r:left], {{ends: [r:right, s:e], mtu: 1400}}]
+story: [ping: {{from: c, to: s, size: 1472, timeout: 0.3}}]
+"""
+_HAIRPIN = """
+name: hairpin
+nodes:
+  c: {addresses: {e: 192.168.1.2/24}, routes: [default via 192.168.1.1]}
+  gw:
+    addresses: {lan: 192.168.1.1/24, wan: 203.0.113.2/24}
+    sysctls: {net.ipv4.ip_forward: 1}
+    iptables: [-t nat -A PREROUTING -d 203.0.113.2 -j DNAT --to 192.168.1.2]
+  web: {addresses: {e: 203.0.113.1/24}}
+links: [[c:e, gw:lan], [gw:wan, web:e]]
+story: [ping: {from: c, to: 203.0.113.2, timeout: 0.3}]
+"""
+_UNBRIDGED = """
+name: unbridged
+nodes:
+  host: {bridges: {br0: {}}}
+  ns1: {addresses: {e: 10.0.0.1/24}, neighbours: {e: {10.0.0.2: "02:00:00:00:00:0b"}}}
+  ns2: {addresses: {e: 10.0.0.2/24}, neighbours: {e: {10.0.0.1: "02:00:00:00:00:0a"}}}
+  ns3: {addresses: {e: 10.0.0.3/24}}
+links:
+  - [{end: ns1:e, mac: "02:00:00:00:00:0a"}, host:p1@br0]
+  - [{end: ns2:e, mac: "02:00:00:00:00:0b"}, host:p2]
+  - [ns3:e, host:p3@br0]
+story:
+  - ping: {from: ns1, to: ns2, timeout: 0.3}
+  - ping: {from: ns2, to: ns1, timeout: 0.3}
+"""
+_BRIDGES_FILTER = """
+name: bridge-filter
+nodes:
+  host:
+    bridges: {br0: {}}
+    addresses: {br0: 172.17.0.1/16, up: 192.0.2.10/24}
+    sysctls: {net.ipv4.ip_forward: 1}
+    routes: [172.17.0.2/32 via 192.0.2.1]
+  c: {addresses: {e: 172.17.0.2/16}, routes: [default via 172.17.0.1]}
+  out: {addresses: {e: 192.0.2.1/24}, routes: [172.17.0.0/16 via 192.0.2.10]}
+links: [[c:e, host:v1@br0], [host:up, out:e]]
+story:
+  - ping: {from: c, to: out, timeout: 0.3}
+  - set: {host: {net.ipv4.conf.br0.rp_filter: 1}}
+  - ping: {from: c, to: out, timeout: 0.3}
+"""
 _QUEUE = "-A OUTPUT -p icmp -j NFQUEUE --queue-num 3 --queue-bypass"
 
 JOURNEY_LABS = {
     "carried": _CARRIED,
     "astray": _ASTRAY,
+    "black-hole": _BLACK_HOLE,
+    "bridge-filter": _BRIDGES_FILTER,
+    "hairpin": _HAIRPIN,
+    "unbridged": _UNBRIDGED,
     "isolated": _ISOLATED,
     "slow": _SLOW,
     "nft-policy": bridged(host=scripted(_BEFORE_AND_BEHIND)),

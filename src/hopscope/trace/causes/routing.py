@@ -261,7 +261,7 @@ def reverse_path(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         before = scene.node(hop.node).counters.get(counter, 0)
         after = scene.after.node(hop.node).counters.get(counter, 0)
         if after > before:
-            ref = DevRef(hop.node, devices(hop)[-1])
+            ref = DevRef(hop.node, _layer_three(hop, scene) or hop.came_in)
             return Reason(
                 code="reverse-path",
                 sentence=f"the reverse path filter of {hop.node} dropped it: the route back to "
