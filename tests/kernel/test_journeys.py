@@ -9,8 +9,10 @@ import pytest
 from hopscope import CannotError, Fate, Lab, StandingLab
 from hopscope.lab.declare import built_in
 from hopscope.model.journey import HookStep, Journey, PassUpStep, hops
+from hopscope.model.lab import PingStep
 from hopscope.model.reachability import GroupKind
 from hopscope.model.record import PingResult
+from journeylabs import JOURNEY_LABS
 from strangers import STRANGERS
 
 pytestmark = pytest.mark.kernel
@@ -146,3 +148,18 @@ def test_a_queue_that_drops(records: object) -> None:
     assert (ping.replies[0].error or "").startswith("a device's queue dropped it")
     assert [group.kind for group in found.groups] == [GroupKind.BETWEEN]
     assert found.groups[0].reason == ping.reason.sentence
+
+
+@pytest.mark.parametrize("name", ["hairpin", "unbridged", "astray"])
+def test_what_is_said_to_mend_it_does(records: object, name: str) -> None:
+    """The command, as it is told, and then the ping is answered."""
+    spec = Lab.from_text(JOURNEY_LABS[name])
+    step = spec.spec().story[0]
+    assert isinstance(step, PingStep)
+    with spec.up() as lab:
+        ping = lab.ping(step.source, step.address, timeout=0.3)
+        assert ping.reason is not None
+        _told, _, rest = ping.reason.mend.partition(f"hopscope exec {lab.name} ")
+        node, _, words = rest.partition(" -- ")
+        lab.run(node, words.split())
+        assert lab.ping(step.source, step.address).replied

@@ -14,6 +14,7 @@ REASONS: Final = (
     "route-forbids",
     "not-forwarding",
     "reverse-path",
+    "martian-source",
     "routing-loop",
     "time-exceeded",
     "too-big",

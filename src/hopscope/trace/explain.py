@@ -6,7 +6,7 @@ with a reason or with nothing. They are asked in order, the surest evidence firs
 
 from hopscope.model.journey import DeliverStep, DropStep, HookStep, Hop, Reason
 from hopscope.model.vocab import BasisKind, Family, Fate, Hook, inferred
-from hopscope.trace.causes import firewall, isolation, links, queues, resolution, routing
+from hopscope.trace.causes import firewall, isolation, links, queues, resolution, routing, silent
 from hopscope.trace.causes.evidence import Cause, all_hops, last_device, leaves, main_steps
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.stitch import weave
@@ -43,10 +43,13 @@ def _causes(scene: Scene) -> tuple[Cause, ...]:
         routing.no_route,
         routing.reverse_path,
         routing.not_forwarding,
+        silent.martian,
+        silent.untold,
         links.ring,
         isolation.isolated,
         resolution.unanswered,
         resolution.wrong_neighbour,
+        links.unbridged,
         firewall.device_chain,
         _seen_drop,
     )

@@ -286,6 +286,15 @@ class TestLinks:
         )
         assert (fate, why and why.sentence) == (Fate.DROPPED, "host/p1: it is listening")
 
+    def test_a_device_beside_the_bridge_of_another_node(self) -> None:
+        """Without a bridge in its node, or with an address, a device is as it should be."""
+        ignored = DropStep(reason="not for it", where="", basis=BASIS, expected=True)
+        alone = hop("ns2", got("b", PktType.OTHERHOST), ignored, came_in="b")
+        port = hop("host", got("p1", PktType.OTHERHOST), ignored, came_in="p1")
+        no_address = with_link(PAIR, "ns2/b", addresses=())
+        for first in (alone, port):
+            assert links.unbridged(question("10.0.0.2"), first, scene(no_address)) is None
+
 
 class TestRings:
     """Bridges that are joined twice."""

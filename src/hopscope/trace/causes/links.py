@@ -3,9 +3,18 @@
 from collections.abc import Iterator
 from typing import Final
 
-from hopscope.model.journey import BridgeStep, DropStep, HookStep, Hop, Reason, TransmitStep
+from hopscope.model.journey import (
+    BridgeStep,
+    DropStep,
+    HookStep,
+    Hop,
+    Reason,
+    ReceiveStep,
+    TransmitStep,
+)
+from hopscope.model.lookup import owner_of_mac
 from hopscope.model.snapshot import LinkState, Snapshot
-from hopscope.model.vocab import DevName, DevRef, Family, Hook, computed, seen
+from hopscope.model.vocab import DevName, DevRef, Family, Hook, PktType, computed, seen
 from hopscope.trace.causes.evidence import (
     all_hops,
     command,
@@ -17,7 +26,7 @@ from hopscope.trace.causes.evidence import (
 from hopscope.trace.loops import bridge_loop
 from hopscope.trace.scene import Packet, Scene
 
-__all__ = ["carries", "not_carried", "not_sent", "ring", "storm", "too_long"]
+__all__ = ["carries", "not_carried", "not_sent", "ring", "storm", "too_long", "unbridged"]
 
 _ETHERNET: Final = 14
 _FORWARD_DELAY: Final = 15.0  # seconds, as bridges have it from the start
@@ -133,6 +142,36 @@ def _blocked(ref: DevRef, link: LinkState, bridge: LinkState | None) -> Reason |
         basis=computed(f"links of {ref.node} as read"),
         mend=mend,
     )
+
+
+def unbridged(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """A device that it came in by, or should have left by, is neither a port nor has an address."""
+    mac = packet.sightings[-1].headers.dst_mac if packet.sightings else None
+    owner = owner_of_mac(scene.before, mac) if mac is not None else None
+    goal = scene.before.link(owner) if owner is not None else None
+    last = leaves(first)
+    came_in = last_device(last[0]) if len(last) == 1 and _ignored(last[0]) else None
+    for ref in (came_in, goal.peer if goal is not None else None):
+        link = scene.before.link(ref) if ref is not None else None
+        if ref is None or link is None or link.master is not None or link.addresses:
+            continue
+        bridges = [one.name for one in scene.node(ref.node).links if one.kind == "bridge"]
+        if link.kind != "bridge" and bridges:
+            return Reason(
+                code="no-layer-2-path",
+                sentence=f"{ref} is no port of a bridge, so nothing passes on what is for others",
+                at=ref,
+                basis=computed(f"links of {ref.node} as read"),
+                mend=f"make it a port: {device_command(ref, f'master {bridges[0]}')}",
+            )
+    return None
+
+
+def _ignored(hop: Hop) -> bool:
+    """Whether a hop ended because the frame was for another host's device."""
+    steps = main_steps(hop)
+    other = any(isinstance(s, ReceiveStep) and s.pkttype is PktType.OTHERHOST for s in steps)
+    return other and isinstance(steps[-1], DropStep)
 
 
 def too_long(packet: Packet, first: Hop, scene: Scene) -> Reason | None:

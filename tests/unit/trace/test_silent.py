@@ -1,0 +1,92 @@
+"""Packets that layer 3 dropped without a word; recorded, and then altered."""
+
+import pytest
+from msgspec.structs import replace
+
+from hopscope.model.events import RuleHit
+from hopscope.model.journey import Hop, NatStep, Reason
+from hopscope.model.vocab import Verdict, seen
+from hopscope.trace.causes.silent import martian, untold
+from hopscope.trace.scene import Packet, Scene
+from hopscope.trace.stitch import weave
+from journeycases import CASES
+
+NAMED = {case.name: case for case in CASES}
+BLACK_HOLE, HAIRPIN = NAMED["black-hole-1"], NAMED["hairpin-1"]
+
+
+def request(scene: Scene) -> tuple[Packet, Hop]:
+    """The echo request, woven."""
+    packet = next(p for p in scene.packets if p.headers.icmp and p.headers.icmp.type == 8)
+    return packet, weave(packet, scene).first
+
+
+def with_mtu(scene: Scene, mtu: int) -> Scene:
+    """The router's way on takes packets of that length."""
+    nodes = tuple(
+        replace(node, links=tuple(replace(link, mtu=mtu) for link in node.links))
+        for node in scene.before.nodes
+    )
+    return replace(scene, before=replace(scene.before, nodes=nodes))
+
+
+@pytest.mark.parametrize("mtu", [1499, 1500])
+def test_what_fits_is_not_too_long(mtu: int) -> None:
+    scene = with_mtu(BLACK_HOLE.scene(), mtu)
+    assert (untold(*request(scene), scene) is None) == (mtu == 1500)
+
+
+def test_a_message_that_nobody_saw_dropped() -> None:
+    """No rule is blamed."""
+    kept = [
+        event
+        for event in BLACK_HOLE.observation.events
+        if not isinstance(event, RuleHit) or event.verdict is not Verdict.DROP
+    ]
+    scene = BLACK_HOLE.scene(kept)
+    why = untold(*request(scene), scene)
+    assert why is not None
+    assert why.sentence.endswith("must not be fragmented; no message of it told its sender")
+
+
+def test_what_may_be_cut_goes_on() -> None:
+    """A router fragments it."""
+    scene = BLACK_HOLE.scene()
+    packet, first = request(scene)
+    assert packet.headers.ip is not None
+    ip = replace(packet.headers.ip, dont_fragment=False)
+    assert untold(replace(packet, headers=replace(packet.headers, ip=ip)), first, scene) is None
+
+
+def told(*rewritten: str) -> Reason | None:
+    """What is told of the hairpin if the gateway rewrote only these fields."""
+    scene = HAIRPIN.scene()
+    packet, first = request(scene)
+
+    def altered(hop: Hop) -> Hop:
+        steps = [step for step in hop.steps if not isinstance(step, NatStep)]
+        more = [
+            NatStep(field=one, before="x", after="192.168.1.2", basis=seen("test"))
+            for one in rewritten
+        ]
+        again = tuple(map(altered, hop.onward))
+        here = (*more, *steps) if hop.node == "gw" else tuple(steps)
+        return replace(hop, steps=here, onward=again)
+
+    return martian(packet, altered(first), scene)
+
+
+@pytest.mark.parametrize(
+    ("rewritten", "mend"),
+    [
+        (("destination",), "let gw, which rewrote its destination, rewrite its source, too"),
+        (("destination", "source"), "let gw translate to an address of its own"),
+        ((), "give 192.168.1.2 to one node only"),
+    ],
+)
+def test_the_receivers_own_address(rewritten: tuple[str, ...], mend: str) -> None:
+    """Whoever gave the packet that source is told to take another."""
+    why = told(*rewritten)
+    assert why is not None
+    assert why.sentence.startswith("c dropped it because it came from outside and its source")
+    assert why.mend.startswith(mend)
