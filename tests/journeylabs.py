@@ -144,6 +144,25 @@ story:
   - set: {host: {net.ipv4.conf.br0.rp_filter: 1}}
   - ping: {from: c, to: out, timeout: 0.3}
 """
+_SIX_OFF = """
+name: six-off
+nodes:
+  a: {addresses: {e: "fd00::1/64"}}
+  b: {addresses: {e: "fd00::2/64"}}
+links: [[a:e, b:e]]
+story:
+  - ping: {from: a, to: b}
+  - set: {b: {net.ipv6.conf.e.disable_ipv6: 1}}
+  - ping: {from: a, to: "fd00::2", timeout: 0.3}
+"""
+_SIX_DROP = """
+name: six-drop
+nodes:
+  a: {addresses: {e: "fd00::1/64"}}
+  b: {addresses: {e: "fd00::2/64"}, ip6tables: [-A %s -p icmpv6 -j DROP]}
+links: [[a:e, b:e]]
+story: [ping: {from: a, to: b, timeout: 0.3}]
+"""
 _QUEUE = "-A OUTPUT -p icmp -j NFQUEUE --queue-num 3 --queue-bypass"
 
 JOURNEY_LABS = {
@@ -153,6 +172,9 @@ JOURNEY_LABS = {
     "bridge-filter": _BRIDGES_FILTER,
     "hairpin": _HAIRPIN,
     "unbridged": _UNBRIDGED,
+    "six-off": _SIX_OFF,
+    "six-drop-question": _SIX_DROP % "INPUT",
+    "six-drop-answer": _SIX_DROP % "OUTPUT",
     "isolated": _ISOLATED,
     "slow": _SLOW,
     "nft-policy": bridged(host=scripted(_BEFORE_AND_BEHIND)),

@@ -14,6 +14,7 @@ REASONS: Final = (
     "route-forbids",
     "not-forwarding",
     "reverse-path",
+    "ipv6-off",
     "martian-source",
     "routing-loop",
     "time-exceeded",

@@ -33,6 +33,7 @@ def _causes(scene: Scene) -> tuple[Cause, ...]:
 
     return (
         firewall.rule_drop,
+        firewall.discovery_drop,
         firewall.queued,
         routing.told,
         links.not_sent,
@@ -40,6 +41,7 @@ def _causes(scene: Scene) -> tuple[Cause, ...]:
         links.too_long,
         queues.queued,
         resolution.unresolved(about),
+        silent.switched_off,
         routing.no_route,
         routing.reverse_path,
         routing.not_forwarding,

@@ -4,9 +4,10 @@ import pytest
 from msgspec.structs import replace
 
 from hopscope.model.events import RuleHit
-from hopscope.model.journey import Hop, NatStep, Reason
-from hopscope.model.vocab import Verdict, seen
-from hopscope.trace.causes.silent import martian, untold
+from hopscope.model.journey import HookStep, Hop, NatStep, Reason
+from hopscope.model.vocab import PktType, Verdict, seen
+from hopscope.trace.causes.firewall import discovery_drop
+from hopscope.trace.causes.silent import martian, switched_off, untold
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.stitch import weave
 from journeycases import CASES
@@ -90,3 +91,31 @@ def test_the_receivers_own_address(rewritten: tuple[str, ...], mend: str) -> Non
     assert why is not None
     assert why.sentence.startswith("c dropped it because it came from outside and its source")
     assert why.mend.startswith(mend)
+
+
+def test_a_device_that_takes_no_ipv6_met_no_hook() -> None:
+    """What a hook saw, or what was for another host, ended for another reason."""
+    scene = NAMED["six-off-2"].scene()
+    packet = next(p for p in scene.packets if p.headers.icmp and p.headers.icmp.type == 128)
+    first = weave(packet, scene).first
+    why = switched_off(packet, first, scene)
+    assert why is not None
+    assert why.sentence == "b/e received it, and takes no IPv6: net.ipv6.conf.e.disable_ipv6 = 1"
+    hook = next(step for step in first.steps if isinstance(step, HookStep))
+    (last,) = first.onward
+    for step in (hook, replace(last.steps[0], pkttype=PktType.OTHERHOST)):
+        seen_more = replace(first, onward=(replace(last, steps=(*last.steps, step)),))
+        assert switched_off(packet, seen_more, scene) is None
+
+
+def test_a_rule_that_dropped_another_question() -> None:
+    """It is named for the question from that address, and for no other."""
+    scene = NAMED["six-drop-question-1"].scene()
+    packet = next(p for p in scene.packets if p.headers.icmp and p.headers.icmp.target)
+    first = weave(packet, scene).first
+    why = discovery_drop(packet, first, scene)
+    assert why is not None
+    assert why.code == "rule-drop"
+    assert packet.headers.ip is not None
+    another = replace(packet.headers, ip=replace(packet.headers.ip, src="fd00::9"))
+    assert discovery_drop(replace(packet, headers=another), first, scene) is None

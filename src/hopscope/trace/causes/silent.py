@@ -1,17 +1,67 @@
-"""Layer 3 dropped the packet and told nobody: its own address as source, or an MTU untold."""
+"""Layer 3 dropped the packet and told nobody: switched off, a source of its own, an MTU untold."""
 
-from hopscope.model.journey import ChainVisit, HookStep, Hop, NatStep, Reason, RouteStep, RuleCheck
-from hopscope.model.lookup import local_device
-from hopscope.model.vocab import DevRef, Direction, Family, Hook, NodeName, Verdict, computed
-from hopscope.trace.causes.evidence import all_hops, command, leaves, sends
+from hopscope.model.journey import (
+    ChainVisit,
+    HookStep,
+    Hop,
+    NatStep,
+    PassUpStep,
+    Reason,
+    ReceiveStep,
+    RouteStep,
+    RuleCheck,
+)
+from hopscope.model.lookup import local_device, sysctl_int
+from hopscope.model.vocab import (
+    DevName,
+    DevRef,
+    Direction,
+    Family,
+    Hook,
+    NodeName,
+    PktType,
+    Verdict,
+    computed,
+)
+from hopscope.trace.causes.evidence import all_hops, command, leaves, sends, sysctl_command
 from hopscope.trace.causes.firewall import deletion
 from hopscope.trace.hooks import hook_step, traversals
 from hopscope.trace.scene import Packet, Scene
 
-__all__ = ["martian", "untold"]
+__all__ = ["martian", "switched_off", "untold"]
 
 _TOO_BIG = {Family.IP: (3, 4), Family.IP6: (2, 0)}
 """The ICMP message of a router, type and code."""
+
+
+def switched_off(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """It came to a device that takes no IPv6; mirrors ip6_rcv_core(), net/ipv6/ip6_input.c."""
+    last = leaves(first)
+    if packet.headers.ip is None or packet.headers.ip.version != 6 or len(last) != 1:
+        return None
+    hop = last[0]
+    dev = _taker(hop, scene)
+    key = f"net.ipv6.conf.{dev}.disable_ipv6"
+    if dev is None or not sysctl_int(scene.node(hop.node), key):
+        return None
+    return Reason(
+        code="ipv6-off",
+        sentence=f"{hop.node}/{dev} received it, and takes no IPv6: {key} = 1",
+        at=DevRef(hop.node, dev),
+        basis=computed(f"sysctls of {hop.node} as read; no hook there saw it"),
+        mend=f"{sysctl_command(hop.node, key, 0)}, and give {dev} its IPv6 addresses again, which "
+        "were lost with it: hopscope up, with the lab file",
+    )
+
+
+def _taker(hop: Hop, scene: Scene) -> DevName | None:
+    """The device whose stack was given the packet, and passed it to nothing."""
+    other = any(isinstance(s, ReceiveStep) and s.pkttype is PktType.OTHERHOST for s in hop.steps)
+    if hop.came_in is None or other or any(isinstance(s, HookStep) for s in hop.steps):
+        return None
+    link = scene.before.link(DevRef(hop.node, hop.came_in))
+    ups = [step.bridge for step in hop.steps if isinstance(step, PassUpStep)]
+    return hop.came_in if link is None or link.master is None else next(iter(ups), None)
 
 
 def martian(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
