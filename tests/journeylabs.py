@@ -163,6 +163,36 @@ nodes:
 links: [[a:e, b:e]]
 story: [ping: {from: a, to: b, timeout: 0.3}]
 """
+_TUNNEL = """
+name: tunnel
+nodes:
+  h1:
+    bridges: {br0: {}}
+    devices: {vx0: {kind: vxlan, id: 42, local: 10.0.0.1, remote: 10.0.0.2, bridge: br0}}
+    addresses: {up: 10.0.0.1/24}
+  h2:
+    devices: {vx0: {kind: vxlan, id: %s, local: 10.0.0.2, remote: 10.0.0.1}}
+    addresses: {up: 10.0.0.2/24, vx0: 192.168.7.2/24}
+    iptables: [-A INPUT -p udp --dport 4789 -j %s]
+  n1: {addresses: {a: 192.168.7.1/24}}
+links: [[h1:up, h2:up], [n1:a, h1:p1@br0]]
+story: [ping: {from: n1, to: 192.168.7.2, timeout: 0.3}]
+"""
+_MACVLANS = """
+name: macvlans
+nodes:
+  host: {addresses: {low: 10.5.0.9/24}}
+  c1:
+    devices: {mv0: {kind: macvlan, mode: private, over: "host:low"}}
+    addresses: {mv0: 10.5.0.1/24}
+  c2: {devices: {mv0: {kind: macvlan, over: "host:low"}}, addresses: {mv0: 10.5.0.2/24}}
+  far: {addresses: {e: 10.5.0.3/24}}
+links: [[host:low, far:e]]
+story:
+  - ping: {from: c1, to: c2, timeout: 0.3}
+  - ping: {from: host, to: c2, timeout: 0.3}
+"""
+_SHORT_LIVED = routed(gw='iptables: ["-t mangle -A PREROUTING -i left -j TTL --ttl-set 1"]')
 _QUEUE = "-A OUTPUT -p icmp -j NFQUEUE --queue-num 3 --queue-bypass"
 
 JOURNEY_LABS = {
@@ -175,6 +205,10 @@ JOURNEY_LABS = {
     "six-off": _SIX_OFF,
     "six-drop-question": _SIX_DROP % "INPUT",
     "six-drop-answer": _SIX_DROP % "OUTPUT",
+    "vni": _TUNNEL % (43, "ACCEPT"),
+    "tunnel-dropped": _TUNNEL % (42, "DROP"),
+    "macvlans": _MACVLANS,
+    "short-lived": _SHORT_LIVED,
     "isolated": _ISOLATED,
     "slow": _SLOW,
     "nft-policy": bridged(host=scripted(_BEFORE_AND_BEHIND)),

@@ -246,6 +246,14 @@ class TestLinks:
             why = links.too_long(of_length(length), first, scene(snapshot))
             assert (why and why.code) == code
             assert why is None or str(why.at) == "ns2/b"
+            assert why is None or why.mend.startswith("use one MTU on all links of a bridge")
+
+    def test_an_end_of_a_link_without_a_bridge(self) -> None:
+        """No bridge is spoken of."""
+        snapshot = with_link(PAIR, "host/p1", mtu=1200)
+        why = links.too_long(of_length(1201), hop("ns1", sent("a")), scene(snapshot))
+        assert why is not None
+        assert why.mend.startswith("use one MTU on both ends of that link")
 
     @pytest.mark.parametrize("state", ["disabled", "blocking"])
     def test_a_port_that_does_not_forward(self, state: str) -> None:

@@ -5,7 +5,9 @@ from msgspec.structs import replace
 
 from hopscope.model.events import RuleHit
 from hopscope.model.journey import HookStep, Hop, NatStep, Reason
+from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import PktType, Verdict, seen
+from hopscope.trace.causes import routing
 from hopscope.trace.causes.firewall import discovery_drop
 from hopscope.trace.causes.silent import martian, switched_off, untold
 from hopscope.trace.scene import Packet, Scene
@@ -119,3 +121,23 @@ def test_a_rule_that_dropped_another_question() -> None:
     assert packet.headers.ip is not None
     another = replace(packet.headers, ip=replace(packet.headers.ip, src="fd00::9"))
     assert discovery_drop(replace(packet, headers=another), first, scene) is None
+
+
+def test_a_rule_that_set_no_time_to_live_is_not_blamed() -> None:
+    """What it began with is told then."""
+    scene = NAMED["short-lived-1"].scene()
+    nodes = (
+        replace(
+            node,
+            chains=tuple(
+                replace(chain, rules=tuple(replace(rule, text="-j LOG") for rule in chain.rules))
+                for chain in node.chains
+            ),
+        )
+        for node in scene.before.nodes
+    )
+    scene = replace(scene, before=Snapshot(nodes=tuple(nodes)))
+    why = routing.told(*request(scene), scene)
+    assert why is not None
+    assert why.sentence.endswith("ran out there: it began with 64")
+    assert "ip_default_ttl=128" in why.mend

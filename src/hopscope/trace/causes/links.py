@@ -186,13 +186,15 @@ def too_long(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     for hop in leaves(first):
         for ref, link in _refusing(hop, scene.before):
             if length > link.mtu:
+                bridged = any(isinstance(step, BridgeStep) for step in hop.steps)
+                where = "all links of a bridge" if bridged else "both ends of that link"
                 return Reason(
                     code="too-long",
                     sentence=f"it is {length} bytes long, {ref} takes {link.mtu} (its MTU), and "
                     "in layer 2 nobody fragments it or tells its sender",
                     at=ref,
                     basis=seen(f"no frame on {ref} after the hooks of {hop.node}; MTU as read"),
-                    mend="use one MTU on all links of a bridge, or send smaller packets",
+                    mend=f"use one MTU on {where}, or send smaller packets",
                 )
     return None
 

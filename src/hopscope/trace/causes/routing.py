@@ -1,11 +1,23 @@
 """Layer 3 ended the packet: no route, a router that does not forward, a limit it ran into."""
 
+import re
+from collections.abc import Iterator
+from typing import Final
+
 from msgspec.structs import replace
 
-from hopscope.model.journey import Hop, Reason, ReceiveStep, RouteStep
+from hopscope.model.journey import (
+    ChainVisit,
+    HookStep,
+    Hop,
+    Reason,
+    ReceiveStep,
+    RouteStep,
+    RuleCheck,
+)
 from hopscope.model.lookup import in_subnet, is_local, route_to, sysctl_int
 from hopscope.model.snapshot import LinkState, NodeState, Route
-from hopscope.model.vocab import Basis, DevName, DevRef, PktType, computed, seen
+from hopscope.model.vocab import Basis, DevName, DevRef, NodeName, PktType, computed, seen
 from hopscope.trace.causes.evidence import (
     all_hops,
     command,
@@ -15,6 +27,7 @@ from hopscope.trace.causes.evidence import (
     sends,
     sysctl_command,
 )
+from hopscope.trace.causes.firewall import deletion
 from hopscope.trace.scene import Packet, Scene
 from hopscope.wire.packet import title
 
@@ -22,6 +35,7 @@ __all__ = ["no_route", "not_forwarding", "reverse_path", "told"]
 
 _FORBIDDING = ("blackhole", "unreachable", "prohibit")
 _TIME_EXCEEDED, _UNREACHABLE = {11, 3}, {3, 1}
+_SETS_TTL: Final = re.compile(r"-j (TTL|HL)\b(?!.*-inc)|\b(ttl|hoplimit) set\b")
 _MAIN = 254
 _PACKET_TOO_BIG = 2  # ICMPv6
 
@@ -57,9 +71,20 @@ def _expired(packet: Packet, first: Hop, hop: Hop, basis: Basis) -> Reason:
             basis=basis,
             mend=f"look at the routes of {' and '.join(again)}: hopscope show LAB routes",
         )
+    for node, visit, rule in _lowering(first):
+        chain = f"{visit.family} {visit.table} {visit.chain}"
+        return Reason(
+            code="time-exceeded",
+            sentence=f"{hop.node} dropped it because its time to live ran out there, which the "
+            f"rule `{rule.text}` of {chain} in {node} had set",
+            at=came,
+            basis=basis,
+            mend=f"delete that rule: {command(node, deletion(visit, rule))}",
+        )
     ip = packet.headers.ip
     ttl = ip.ttl if ip is not None else 0
     six = ip is not None and ip.version == 6
+    more = 64 if ttl < 64 else min(2 * ttl, 255)
     key = "net.ipv6.conf.all.hop_limit" if six else "net.ipv4.ip_default_ttl"
     return Reason(
         code="time-exceeded",
@@ -67,8 +92,18 @@ def _expired(packet: Packet, first: Hop, hop: Hop, basis: Basis) -> Reason:
         f"with {ttl}",
         at=came,
         basis=basis,
-        mend=f"let {packet.born_in} begin with more: {sysctl_command(packet.born_in, key, 64)}",
+        mend=f"let {packet.born_in} begin with more: {sysctl_command(packet.born_in, key, more)}",
     )
+
+
+def _lowering(first: Hop) -> Iterator[tuple[NodeName, ChainVisit, RuleCheck]]:
+    """The rules that set its time to live."""
+    for hop in all_hops(first):
+        for step in hop.steps:
+            for visit in step.chains if isinstance(step, HookStep) else ():
+                for rule in visit.rules:
+                    if rule.matched and _SETS_TTL.search(rule.text):
+                        yield hop.node, visit, rule
 
 
 def _too_big(packet: Packet, hop: Hop, scene: Scene, basis: Basis) -> Reason:
