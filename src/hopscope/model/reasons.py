@@ -26,6 +26,8 @@ REASONS: Final = (
     "queue-wait",
     "port-not-forwarding",
     "isolated-ports",
+    "macvlan-apart",
+    "tunnel",
     "bridge-loop",
     "no-layer-2-path",
     "arp-ignore",

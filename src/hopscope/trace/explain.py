@@ -6,7 +6,16 @@ with a reason or with nothing. They are asked in order, the surest evidence firs
 
 from hopscope.model.journey import DeliverStep, DropStep, HookStep, Hop, Reason
 from hopscope.model.vocab import BasisKind, Family, Fate, Hook, inferred
-from hopscope.trace.causes import firewall, isolation, links, queues, resolution, routing, silent
+from hopscope.trace.causes import (
+    firewall,
+    isolation,
+    links,
+    overlays,
+    queues,
+    resolution,
+    routing,
+    silent,
+)
 from hopscope.trace.causes.evidence import Cause, all_hops, last_device, leaves, main_steps
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.stitch import weave
@@ -49,6 +58,8 @@ def _causes(scene: Scene) -> tuple[Cause, ...]:
         silent.untold,
         links.ring,
         isolation.isolated,
+        overlays.apart,
+        overlays.tunnel,
         resolution.unanswered,
         resolution.wrong_neighbour,
         links.unbridged,
