@@ -193,6 +193,16 @@ story:
   - ping: {from: host, to: c2, timeout: 0.3}
 """
 _SHORT_LIVED = routed(gw='iptables: ["-t mangle -A PREROUTING -i left -j TTL --ttl-set 1"]')
+_WRONG_PORT = """
+name: wrong-port
+nodes:
+  sw: {bridges: {br0: {fdb: {"02:00:00:00:00:0b": %s}}}}
+  a: {addresses: {e: 10.0.0.1/24}, neighbours: {e: {10.0.0.2: "02:00:00:00:00:0b"}}}
+  b: {addresses: {e: 10.0.0.2/24}}
+  c: {addresses: {e: 10.0.0.3/24}}
+links: [[a:e, sw:p1@br0], [{end: b:e, mac: "02:00:00:00:00:0b"}, sw:p2@br0], [c:e, sw:p3@br0]]
+story: [ping: {from: a, to: b, timeout: 0.3}]
+"""
 _QUEUE = "-A OUTPUT -p icmp -j NFQUEUE --queue-num 3 --queue-bypass"
 
 JOURNEY_LABS = {
@@ -209,6 +219,8 @@ JOURNEY_LABS = {
     "tunnel-dropped": _TUNNEL % (42, "DROP"),
     "macvlans": _MACVLANS,
     "short-lived": _SHORT_LIVED,
+    "wrong-port": _WRONG_PORT % "p3",
+    "wrong-port-back": _WRONG_PORT % "p1",
     "isolated": _ISOLATED,
     "slow": _SLOW,
     "nft-policy": bridged(host=scripted(_BEFORE_AND_BEHIND)),

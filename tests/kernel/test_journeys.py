@@ -150,7 +150,9 @@ def test_a_queue_that_drops(records: object) -> None:
     assert found.groups[0].reason == ping.reason.sentence
 
 
-@pytest.mark.parametrize("name", ["hairpin", "unbridged", "astray"])
+@pytest.mark.parametrize(
+    "name", ["hairpin", "unbridged", "astray", "wrong-port-back", "macvlans", "short-lived"]
+)
 def test_what_is_said_to_mend_it_does(records: object, name: str) -> None:
     """The command, as it is told, and then the ping is answered."""
     spec = Lab.from_text(JOURNEY_LABS[name])

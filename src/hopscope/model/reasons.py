@@ -26,6 +26,7 @@ REASONS: Final = (
     "queue-wait",
     "port-not-forwarding",
     "isolated-ports",
+    "wrong-port",
     "macvlan-apart",
     "tunnel",
     "bridge-loop",

@@ -62,6 +62,7 @@ def _causes(scene: Scene) -> tuple[Cause, ...]:
         overlays.tunnel,
         resolution.unanswered,
         resolution.wrong_neighbour,
+        links.wrong_port,
         links.unbridged,
         firewall.device_chain,
         _seen_drop,

@@ -26,7 +26,16 @@ from hopscope.trace.causes.evidence import (
 from hopscope.trace.loops import bridge_loop
 from hopscope.trace.scene import Packet, Scene
 
-__all__ = ["carries", "not_carried", "not_sent", "ring", "storm", "too_long", "unbridged"]
+__all__ = [
+    "carries",
+    "not_carried",
+    "not_sent",
+    "ring",
+    "storm",
+    "too_long",
+    "unbridged",
+    "wrong_port",
+]
 
 _ETHERNET: Final = 14
 _FORWARD_DELAY: Final = 15.0  # seconds, as bridges have it from the start
@@ -142,6 +151,35 @@ def _blocked(ref: DevRef, link: LinkState, bridge: LinkState | None) -> Reason |
         basis=computed(f"links of {ref.node} as read"),
         mend=mend,
     )
+
+
+def wrong_port(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """A bridge's entry for its destination names a port that does not lead there.
+
+    Nothing is sent back through the port that it came in by: should_deliver(),
+    net/bridge/br_forward.c.
+    """
+    for hop in all_hops(first):
+        for step in hop.steps:
+            entry = step.entry if isinstance(step, BridgeStep) else None
+            owner = owner_of_mac(scene.before, entry.mac) if entry is not None else None
+            link = scene.before.link(owner) if owner is not None else None
+            port = scene.before.link(link.peer) if link is not None and link.peer else None
+            if entry is None or link is None or link.peer is None or port is None:
+                continue
+            if link.peer.node != hop.node or port.master != entry.bridge or port.name == entry.port:
+                continue
+            static = "static " if entry.static else ""
+            words = f"bridge fdb del {entry.mac} dev {entry.port} master"
+            return Reason(
+                code="wrong-port",
+                sentence=f"the {static}entry of {hop.node}/{entry.bridge} for {entry.mac} names "
+                f"{entry.port}, and {owner}, whose address that is, is behind {port.name}",
+                at=DevRef(hop.node, entry.port),
+                basis=computed(f"forwarding table and links of {hop.node} as read"),
+                mend=command(hop.node, words),
+            )
+    return None
 
 
 def unbridged(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
