@@ -203,6 +203,16 @@ nodes:
 links: [[a:e, sw:p1@br0], [{end: b:e, mac: "02:00:00:00:00:0b"}, sw:p2@br0], [c:e, sw:p3@br0]]
 story: [ping: {from: a, to: b, timeout: 0.3}]
 """
+_MUTE = """
+name: mute
+nodes:
+  a: {addresses: {e: 10.0.0.1/24}}
+  b:
+    addresses: {e: 10.0.0.2/24}
+    nft: "table arp f { chain o { type filter hook output priority 0; policy drop; }; }"
+links: [[a:e, b:e]]
+story: [ping: {from: a, to: b, timeout: 0.3}]
+"""
 _QUEUE = "-A OUTPUT -p icmp -j NFQUEUE --queue-num 3 --queue-bypass"
 
 JOURNEY_LABS = {
@@ -221,6 +231,7 @@ JOURNEY_LABS = {
     "short-lived": _SHORT_LIVED,
     "wrong-port": _WRONG_PORT % "p3",
     "wrong-port-back": _WRONG_PORT % "p1",
+    "mute": _MUTE,
     "isolated": _ISOLATED,
     "slow": _SLOW,
     "nft-policy": bridged(host=scripted(_BEFORE_AND_BEHIND)),
