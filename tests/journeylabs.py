@@ -67,11 +67,173 @@ nodes:
 links: [[ns1:eth0, gw:port@br0], [ns2:eth0, gw:up]]
 story: [ping: {from: ns1, to: ns2, timeout: 0.3}]
 """
+_SLOW = """
+name: slow
+nodes:
+  a: {addresses: {e: 10.0.0.1/24}}
+  b: {addresses: {e: 10.0.0.2/24}}
+links: [{ends: [{end: a:e, rate: {rate: 64kbit, latency: 1s}}, b:e]}]
+story:
+  - ping: {from: a, to: b, size: 1400, count: 4, timeout: 0.05}
+"""
+_ASTRAY = """
+name: astray
+nodes:
+  c: {addresses: {e: 192.168.1.2/24}, routes: [default via 192.168.1.1]}
+  gw:
+    addresses: {lan: 192.168.1.1/24, wan: 203.0.113.2/24}
+    sysctls: {net.ipv4.ip_forward: 1}
+    iptables: [-t nat -A POSTROUTING -o wan -j MASQUERADE, -t raw -A PREROUTING -i wan -j NOTRACK]
+  web: {addresses: {e: 203.0.113.1/24}}
+links: [[c:e, gw:lan], [gw:wan, web:e]]
+story: [ping: {from: c, to: web, timeout: 0.3}]
+"""
+_RULE = "-A OUTPUT -p icmp --icmp-type fragmentation-needed -j DROP"
+_BLACK_HOLE = f"""
+name: black-hole
+nodes:
+  c: {{addresses: {{e: 10.1.0.2/24}}, routes: [default via 10.1.0.1]}}
+  r:
+    addresses: {{left: 10.1.0.1/24, right: 10.2.0.1/24}}
+    sysctls: {{net.ipv4.ip_forward: 1}}
+    iptables: ["{_RULE}"]
+  s: {{addresses: {{e: 10.2.0.2/24}}, routes: [default via 10.2.0.1]}}
+links: [[c:e, r:left], {{ends: [r:right, s:e], mtu: 1400}}]
+story: [ping: {{from: c, to: s, size: 1472, timeout: 0.3}}]
+"""
+_HAIRPIN = """
+name: hairpin
+nodes:
+  c: {addresses: {e: 192.168.1.2/24}, routes: [default via 192.168.1.1]}
+  gw:
+    addresses: {lan: 192.168.1.1/24, wan: 203.0.113.2/24}
+    sysctls: {net.ipv4.ip_forward: 1}
+    iptables: [-t nat -A PREROUTING -d 203.0.113.2 -j DNAT --to 192.168.1.2]
+  web: {addresses: {e: 203.0.113.1/24}}
+links: [[c:e, gw:lan], [gw:wan, web:e]]
+story: [ping: {from: c, to: 203.0.113.2, timeout: 0.3}]
+"""
+_UNBRIDGED = """
+name: unbridged
+nodes:
+  host: {bridges: {br0: {}}}
+  ns1: {addresses: {e: 10.0.0.1/24}, neighbours: {e: {10.0.0.2: "02:00:00:00:00:0b"}}}
+  ns2: {addresses: {e: 10.0.0.2/24}, neighbours: {e: {10.0.0.1: "02:00:00:00:00:0a"}}}
+  ns3: {addresses: {e: 10.0.0.3/24}}
+links:
+  - [{end: ns1:e, mac: "02:00:00:00:00:0a"}, host:p1@br0]
+  - [{end: ns2:e, mac: "02:00:00:00:00:0b"}, host:p2]
+  - [ns3:e, host:p3@br0]
+story:
+  - ping: {from: ns1, to: ns2, timeout: 0.3}
+  - ping: {from: ns2, to: ns1, timeout: 0.3}
+"""
+_BRIDGES_FILTER = """
+name: bridge-filter
+nodes:
+  host:
+    bridges: {br0: {}}
+    addresses: {br0: 172.17.0.1/16, up: 192.0.2.10/24}
+    sysctls: {net.ipv4.ip_forward: 1}
+    routes: [172.17.0.2/32 via 192.0.2.1]
+  c: {addresses: {e: 172.17.0.2/16}, routes: [default via 172.17.0.1]}
+  out: {addresses: {e: 192.0.2.1/24}, routes: [172.17.0.0/16 via 192.0.2.10]}
+links: [[c:e, host:v1@br0], [host:up, out:e]]
+story:
+  - ping: {from: c, to: out, timeout: 0.3}
+  - set: {host: {net.ipv4.conf.br0.rp_filter: 1}}
+  - ping: {from: c, to: out, timeout: 0.3}
+"""
+_SIX_OFF = """
+name: six-off
+nodes:
+  a: {addresses: {e: "fd00::1/64"}}
+  b: {addresses: {e: "fd00::2/64"}}
+links: [[a:e, b:e]]
+story:
+  - ping: {from: a, to: b}
+  - set: {b: {net.ipv6.conf.e.disable_ipv6: 1}}
+  - ping: {from: a, to: "fd00::2", timeout: 0.3}
+"""
+_SIX_DROP = """
+name: six-drop
+nodes:
+  a: {addresses: {e: "fd00::1/64"}}
+  b: {addresses: {e: "fd00::2/64"}, ip6tables: [-A %s -p icmpv6 -j DROP]}
+links: [[a:e, b:e]]
+story: [ping: {from: a, to: b, timeout: 0.3}]
+"""
+_TUNNEL = """
+name: tunnel
+nodes:
+  h1:
+    bridges: {br0: {}}
+    devices: {vx0: {kind: vxlan, id: 42, local: 10.0.0.1, remote: 10.0.0.2, bridge: br0}}
+    addresses: {up: 10.0.0.1/24}
+  h2:
+    devices: {vx0: {kind: vxlan, id: %s, local: 10.0.0.2, remote: 10.0.0.1}}
+    addresses: {up: 10.0.0.2/24, vx0: 192.168.7.2/24}
+    iptables: [-A INPUT -p udp --dport 4789 -j %s]
+  n1: {addresses: {a: 192.168.7.1/24}}
+links: [[h1:up, h2:up], [n1:a, h1:p1@br0]]
+story: [ping: {from: n1, to: 192.168.7.2, timeout: 0.3}]
+"""
+_MACVLANS = """
+name: macvlans
+nodes:
+  host: {addresses: {low: 10.5.0.9/24}}
+  c1:
+    devices: {mv0: {kind: macvlan, mode: private, over: "host:low"}}
+    addresses: {mv0: 10.5.0.1/24}
+  c2: {devices: {mv0: {kind: macvlan, over: "host:low"}}, addresses: {mv0: 10.5.0.2/24}}
+  far: {addresses: {e: 10.5.0.3/24}}
+links: [[host:low, far:e]]
+story:
+  - ping: {from: c1, to: c2, timeout: 0.3}
+  - ping: {from: host, to: c2, timeout: 0.3}
+"""
+_SHORT_LIVED = routed(gw='iptables: ["-t mangle -A PREROUTING -i left -j TTL --ttl-set 1"]')
+_WRONG_PORT = """
+name: wrong-port
+nodes:
+  sw: {bridges: {br0: {fdb: {"02:00:00:00:00:0b": %s}}}}
+  a: {addresses: {e: 10.0.0.1/24}, neighbours: {e: {10.0.0.2: "02:00:00:00:00:0b"}}}
+  b: {addresses: {e: 10.0.0.2/24}}
+  c: {addresses: {e: 10.0.0.3/24}}
+links: [[a:e, sw:p1@br0], [{end: b:e, mac: "02:00:00:00:00:0b"}, sw:p2@br0], [c:e, sw:p3@br0]]
+story: [ping: {from: a, to: b, timeout: 0.3}]
+"""
+_MUTE = """
+name: mute
+nodes:
+  a: {addresses: {e: 10.0.0.1/24}}
+  b:
+    addresses: {e: 10.0.0.2/24}
+    nft: "table arp f { chain o { type filter hook output priority 0; policy drop; }; }"
+links: [[a:e, b:e]]
+story: [ping: {from: a, to: b, timeout: 0.3}]
+"""
 _QUEUE = "-A OUTPUT -p icmp -j NFQUEUE --queue-num 3 --queue-bypass"
 
 JOURNEY_LABS = {
     "carried": _CARRIED,
+    "astray": _ASTRAY,
+    "black-hole": _BLACK_HOLE,
+    "bridge-filter": _BRIDGES_FILTER,
+    "hairpin": _HAIRPIN,
+    "unbridged": _UNBRIDGED,
+    "six-off": _SIX_OFF,
+    "six-drop-question": _SIX_DROP % "INPUT",
+    "six-drop-answer": _SIX_DROP % "OUTPUT",
+    "vni": _TUNNEL % (43, "ACCEPT"),
+    "tunnel-dropped": _TUNNEL % (42, "DROP"),
+    "macvlans": _MACVLANS,
+    "short-lived": _SHORT_LIVED,
+    "wrong-port": _WRONG_PORT % "p3",
+    "wrong-port-back": _WRONG_PORT % "p1",
+    "mute": _MUTE,
     "isolated": _ISOLATED,
+    "slow": _SLOW,
     "nft-policy": bridged(host=scripted(_BEFORE_AND_BEHIND)),
     "policy-rule": routed(gw="policy: [to 10.2.0.0/24 iif left prohibit]"),
     "policy-bridge": _BRIDGES_RULE,

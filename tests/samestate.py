@@ -90,7 +90,9 @@ def _node(node: NodeState) -> dict[str, object]:
         },
         "remotes": {str(entry) for entry in node.remotes if entry.static},
         "qdiscs": {
-            str(replace(one, handle="", sent=0, dropped=0)) for one in node.qdiscs if one.options
+            str(replace(one, handle="", sent=0, dropped=0, backlog=0))
+            for one in node.qdiscs
+            if one.options
         },
         "chains": [_chain(chain) for chain in sorted(node.chains, key=_key)],
         "sysctls": {key: value for key, value in node.sysctls.items() if key != _VOLATILE},

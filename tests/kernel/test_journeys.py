@@ -9,7 +9,10 @@ import pytest
 from hopscope import CannotError, Fate, Lab, StandingLab
 from hopscope.lab.declare import built_in
 from hopscope.model.journey import HookStep, Journey, PassUpStep, hops
+from hopscope.model.lab import PingStep
+from hopscope.model.reachability import GroupKind
 from hopscope.model.record import PingResult
+from journeylabs import JOURNEY_LABS
 from strangers import STRANGERS
 
 pytestmark = pytest.mark.kernel
@@ -128,3 +131,37 @@ def test_a_reply_that_skips_nat_is_told_so(records: object) -> None:
     ]
     assert [text.split(":")[0] for text in skipped] == ["ip nat PREROUTING", "ip nat POSTROUTING"]
     assert all("only the first packet of a connection" in text for text in skipped)
+
+
+def test_a_queue_that_drops(records: object) -> None:
+    """The kernel says ENOBUFS, and the queue's own count tells why; no neighbour is blamed."""
+    lab = Lab("queue").node("a", addresses={"e": "10.0.0.1/24"})
+    lab.node("b", addresses={"e": "10.0.0.2/24"}).link("a:e", "b:e")
+    with lab.up() as running:
+        assert running.ping("a", "b").replied
+        running.run("a", ["tc", "qdisc", "replace", "dev", "e", "root", "pfifo", "limit", "0"])
+        ping = running.ping("a", "b", timeout=0.3)
+        found = running.reachability(["a"], ["b"], timeout=0.3)
+    assert ping.reason is not None
+    assert ping.reason.code == "queue-drop"
+    assert ping.reason.sentence == "the queue (pfifo) of a/e dropped it"
+    assert (ping.replies[0].error or "").startswith("a device's queue dropped it")
+    assert [group.kind for group in found.groups] == [GroupKind.BETWEEN]
+    assert found.groups[0].reason == ping.reason.sentence
+
+
+@pytest.mark.parametrize(
+    "name", ["hairpin", "unbridged", "astray", "wrong-port-back", "macvlans", "short-lived"]
+)
+def test_what_is_said_to_mend_it_does(records: object, name: str) -> None:
+    """The command, as it is told, and then the ping is answered."""
+    spec = Lab.from_text(JOURNEY_LABS[name])
+    step = spec.spec().story[0]
+    assert isinstance(step, PingStep)
+    with spec.up() as lab:
+        ping = lab.ping(step.source, step.address, timeout=0.3)
+        assert ping.reason is not None
+        _told, _, rest = ping.reason.mend.partition(f"hopscope exec {lab.name} ")
+        node, _, words = rest.partition(" -- ")
+        lab.run(node, words.split())
+        assert lab.ping(step.source, step.address).replied

@@ -75,6 +75,7 @@ def reach(
     found = resolving.probed(addresses, probe)
     pairs = tuple(_pair(ends, addresses, between, answer) for between, answer in found.items())
     resolution = resolving.told(before)
+    groups = grouped(pairs, overflowed=bool(resolution.overflows))
     left_out = [name for name in ends if name not in addressed and not all(asked)]
     return Reachability(
         lab=lab.name,
@@ -88,7 +89,7 @@ def reach(
         sources=tuple(froms),
         targets=tuple(tos),
         pairs=pairs,
-        groups=explained(lab, grouped(pairs), pairs, protocol, port, timeout),
+        groups=explained(lab, groups, pairs, protocol, port, timeout),
         resolution=resolution,
         notes=(
             *resolving.notes(resolution),

@@ -13,6 +13,7 @@ from hopscope.model.reachability import Group, GroupKind, Outcome, Pair, Protoco
 from hopscope.model.record import PingResult
 from hopscope.observe.session import Session
 from hopscope.plan.compile import HOME
+from hopscope.probe.words import FULL
 
 __all__ = ["MOST_EXPLAINED", "explained"]
 
@@ -54,7 +55,9 @@ def _words(protocol: Protocol, port: int | None) -> str:
 def _explained(
     lab: RunningLab, session: Session, group: Group, pair: Pair, service: str, timeout: float
 ) -> Group:
-    if pair.address is None or group.kind is GroupKind.OVERFLOW:
+    if group.kind is GroupKind.OVERFLOW:
+        return replace(group, reason=FULL)
+    if pair.address is None:
         return replace(group, reason=pair.error)
     step = PingStep(source=pair.source, target=pair.target, address=pair.address, timeout=timeout)
     result = ping(lab, session, step)

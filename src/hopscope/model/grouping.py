@@ -11,15 +11,19 @@ __all__ = ["grouped"]
 Ends = tuple[NodeName, NodeName]
 
 
-def grouped(pairs: Sequence[Pair]) -> tuple[Group, ...]:
-    """The failures of all *pairs* that were asked for, each in one group; the largest first."""
+def grouped(pairs: Sequence[Pair], *, overflowed: bool = False) -> tuple[Group, ...]:
+    """The failures of all *pairs* that were asked for, each in one group; the largest first.
+
+    *overflowed*: the neighbour table was full meanwhile, as the kernel counted.
+    """
     asked = [(pair.source, pair.target) for pair in pairs]
     left = dict.fromkeys((pair.source, pair.target) for pair in pairs if not pair.reached)
     if not left:
         return ()
     if len(left) == len(asked) > 1:
         return (_group(GroupKind.EVERY, list(left)),)
-    found = [*_overflowed(pairs, left), *_whole_nodes(asked, left), *_alike(left)]
+    full = _overflowed(pairs, left) if overflowed else ()
+    found = [*full, *_whole_nodes(asked, left), *_alike(left)]
     return tuple(sorted(found, key=lambda group: -group.pairs))
 
 

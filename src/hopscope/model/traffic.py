@@ -69,3 +69,4 @@ class Qdisc(Struct, frozen=True, kw_only=True):
     options: Shaping | None = None
     sent: int = 0  # packets
     dropped: int = 0
+    backlog: int = 0  # packets that wait in it

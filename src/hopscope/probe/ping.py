@@ -14,11 +14,12 @@ from typing import Final
 from msgspec import Struct
 
 from hopscope.errors import UsageError
+from hopscope.kernel.neighbours import overflows
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.record import Reply
 from hopscope.model.vocab import NodeName
 from hopscope.observe.session import Session
-from hopscope.probe.words import SENDING, queued, report_errors, words
+from hopscope.probe.words import queued, refusal, report_errors, words
 from hopscope.wire.echo import STAMP_SIZE, SWEEP
 from hopscope.wire.packet import decode_packet, echo_request
 
@@ -56,6 +57,7 @@ class Prober:
         self.socket: socket.socket
         self.socket, finder = sandbox.open_sockets([(node, family, socket.SOCK_RAW, protocol), udp])
         self.source: str | None = _chosen_source(finder, address)
+        self._overflows = overflows(six=self.six)
         self.socket.setblocking(False)
         self.late: dict[int, str] = {}  # errors that came after their request was given up
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # as ping -b
@@ -75,7 +77,8 @@ class Prober:
         try:
             self.socket.sendto(message, (self.address, 0))
         except OSError as error:
-            return Sent(seq=seq, at=at, error=words(error, SENDING))
+            counts = (self._overflows, overflows(six=self.six))
+            return Sent(seq=seq, at=at, error=refusal(error, overflows=counts))
         return Sent(seq=seq, at=at, error=None)
 
     def ping(self, session: Session, seq: int, *, timeout: float) -> Reply:

@@ -12,11 +12,14 @@ from hopscope.model.flow import Headers, Icmp, Ip
 from hopscope.wire.packet import title
 
 __all__ = [
+    "FULL",
     "IPV6_RECVERR",
     "IP_RECVERR",
+    "QUEUE",
     "SENDING",
     "QueuedError",
     "queued",
+    "refusal",
     "report_errors",
     "words",
 ]
@@ -27,6 +30,8 @@ _EXTENDED: Final = struct.Struct("=IBBBxII")
 """struct sock_extended_err of linux/errqueue.h; the offender's address follows it."""
 _ORIGINS_ICMP: Final = (2, 3)
 _UNREACHABLE_PORT: Final = {False: (3, 3), True: (1, 4)}
+QUEUE: Final = "a device's queue dropped it"
+FULL: Final = "the neighbour table, which all namespaces share, is full"
 SENDING: Final = {
     errno.ENETUNREACH: "no route to that network",
     errno.EHOSTUNREACH: "a route says that the host cannot be reached",
@@ -36,7 +41,7 @@ SENDING: Final = {
     "needs a device",
     errno.EMSGSIZE: "it is longer than the way to there allows",
     errno.EADDRNOTAVAIL: "this node has no address of that family to send from",
-    errno.ENOBUFS: "the neighbour table, which all namespaces share, is full",
+    errno.ENOBUFS: f"{QUEUE}, or {FULL}",
 }
 """What errors of sendto() mean."""
 
@@ -91,6 +96,14 @@ def _address(sockaddr: bytes, *, six: bool) -> str:
     """The address in a sockaddr_in or sockaddr_in6."""
     packed = sockaddr[8:24] if six else sockaddr[4:8]
     return str(ip_address(packed)) if len(packed) in (4, 16) else "?"
+
+
+def refusal(error: OSError, *, overflows: tuple[int | None, int | None]) -> str:
+    """What a refusal to send means; *overflows* of the neighbour table, before and now."""
+    before, now = overflows
+    if before is None or now is None:
+        return words(error, SENDING)
+    return words(error, {**SENDING, errno.ENOBUFS: FULL if now > before else QUEUE})
 
 
 def words(error: OSError, meanings: Mapping[int, str]) -> str:

@@ -6,7 +6,16 @@ with a reason or with nothing. They are asked in order, the surest evidence firs
 
 from hopscope.model.journey import DeliverStep, DropStep, HookStep, Hop, Reason
 from hopscope.model.vocab import BasisKind, Family, Fate, Hook, inferred
-from hopscope.trace.causes import firewall, isolation, links, resolution, routing
+from hopscope.trace.causes import (
+    firewall,
+    isolation,
+    links,
+    overlays,
+    queues,
+    resolution,
+    routing,
+    silent,
+)
 from hopscope.trace.causes.evidence import Cause, all_hops, last_device, leaves, main_steps
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.stitch import weave
@@ -21,7 +30,7 @@ def explain(packet: Packet, first: Hop, scene: Scene) -> tuple[Fate, Reason | No
     reasons = (cause(packet, first, scene) for cause in _causes(scene))
     reason = next((one for one in reasons if one is not None), None) or _evidence_stops(first)
     sure = reason.basis.kind is not BasisKind.INFERRED
-    held = reason.code == "unresolved"  # still in the neighbour's queue when we stopped
+    held = reason.code in ("unresolved", "queue-wait")  # still there when we stopped
     return (Fate.DROPPED if sure and not held else Fate.UNSEEN), reason
 
 
@@ -33,19 +42,28 @@ def _causes(scene: Scene) -> tuple[Cause, ...]:
 
     return (
         firewall.rule_drop,
+        firewall.discovery_drop,
         firewall.queued,
         routing.told,
         links.not_sent,
         links.not_carried,
         links.too_long,
+        queues.queued,
         resolution.unresolved(about),
+        silent.switched_off,
         routing.no_route,
         routing.reverse_path,
         routing.not_forwarding,
+        silent.martian,
+        silent.untold,
         links.ring,
         isolation.isolated,
+        overlays.apart,
+        overlays.tunnel,
         resolution.unanswered,
         resolution.wrong_neighbour,
+        links.wrong_port,
+        links.unbridged,
         firewall.device_chain,
         _seen_drop,
     )

@@ -9,6 +9,7 @@ from hopscope.model.lookup import is_local, next_hop, route_to, sysctl_int
 from hopscope.model.snapshot import NodeState
 from hopscope.model.vocab import DevRef, Fate, NodeName, computed, inferred
 from hopscope.trace.arrival import ECHO
+from hopscope.trace.astray import astray
 from hopscope.trace.causes.evidence import all_hops, sysctl_command
 from hopscope.trace.scene import Scene
 
@@ -28,7 +29,7 @@ def why_no_reply(scene: Scene, found: Sequence[Journey], source: NodeName) -> Re
         if journey.headers.stamp not in answered and journey.headers.ip is not None:
             return _no_answer(scene, journey, journey.headers.ip)
     if replies:
-        return _too_late(replies[-1])
+        return astray(scene, requests, replies[-1], source) or _too_late(replies[-1])
     failed = next((j for j in found if j.reason is not None), None)
     if failed is not None:
         return failed.reason

@@ -166,14 +166,25 @@ def neighbour_step(state: NodeState, frame: Sighting) -> Iterator[NeighbourStep]
     yield NeighbourStep(dev=dev, ip=target, mac=mac, state=known, basis=basis)
 
 
-def waiting(state: NodeState, destination: str, basis: Basis) -> Iterator[NeighbourStep]:
-    """A packet that met hooks and was then given to no device: its next hop is unresolved."""
+def waiting(
+    state: NodeState, later: NodeState, destination: str, basis: Basis
+) -> Iterator[NeighbourStep]:
+    """A packet that met hooks and that no device sent: its next hop, and whether it is resolved.
+
+    One whose next hop has a link-layer address by now (*later*) waits for none.
+    """
     way = next_hop(state, destination)
-    if way is not None and not is_local(state, destination):
-        dev, address = way
+    if way is None or is_local(state, destination):
+        return
+    dev, address = way
+    entry = neighbour(later, dev, address)
+    if entry is None or entry.mac is None or entry.state is NeighbourState.FAILED:
         yield NeighbourStep(
             dev=dev, ip=address, mac=None, state=NeighbourState.INCOMPLETE, basis=basis
         )
+    else:
+        known = computed(f"neighbours of {state.name} as read afterwards")
+        yield NeighbourStep(dev=dev, ip=address, mac=entry.mac, state=entry.state, basis=known)
 
 
 def translation(before: Headers, frame: Sighting) -> Iterator[NatStep]:

@@ -171,7 +171,7 @@ class _Weaver:
         passed = [step.hook for step in steps if isinstance(step, HookStep)]
         if ip is not None and Hook.POSTROUTING in passed and not make.dropped(steps):
             basis = computed(f"hooks of {node} saw it, no device was given it")
-            steps += make.waiting(state, ip.dst, basis)
+            steps += make.waiting(state, self.scene.after.node(node), ip.dst, basis)
         return Hop(node=node, came_in=None, came_from=None, steps=tuple(steps))
 
     def to_itself(self, node: NodeName, steps: list[Step]) -> Hop:
@@ -462,7 +462,7 @@ class _Weaver:
         if not sent:
             if goal is not None and not make.dropped(steps):
                 basis = computed(f"hooks of {node} saw it, no device was given it")
-                steps += make.waiting(state, goal.dst, basis)
+                steps += make.waiting(state, self.scene.after.node(node), goal.dst, basis)
             return []
         steps += (step for step in rewritten if step.field == "source")
         steps += make.neighbour_step(state, sent[0])

@@ -64,6 +64,7 @@ class QdiscPart(Struct, frozen=True, kw_only=True):
     options: Shaping | None
     sent: int
     dropped: int
+    backlog: int
 
 
 def add_qdisc(index: int, *, parent: str, handle: str, options: Shaping) -> list[Message]:
@@ -111,6 +112,7 @@ def qdisc(message: Message) -> QdiscPart | None:
     kind = parts.get(TCA_KIND, b"").rstrip(b"\0").decode(errors="replace")
     data = parts.get(TCA_OPTIONS, b"")
     stats = attributes(parts.get(TCA_STATS2, b""))
+    queue = stats.get(3, b"")
     options: Shaping | None = None
     if kind == "tbf":
         options = _tbf_read(attributes(data))
@@ -123,7 +125,8 @@ def qdisc(message: Message) -> QdiscPart | None:
         parent="root" if parent == TC_H_ROOT else _text(parent),
         options=options,
         sent=_field(stats.get(1, b""), "=QI", 1),
-        dropped=_field(stats.get(3, b""), "=IIIII", 2),
+        dropped=_field(queue, "=IIIII", 2),
+        backlog=_field(queue, "=IIIII", 0),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
+from hopscope.model.devices import BridgeState
 from hopscope.model.events import FrameSeen, Observation
 from hopscope.model.flow import Arp, Headers, Icmp, Ip
 from hopscope.model.journey import (
@@ -21,7 +22,7 @@ from hopscope.model.journey import (
     Step,
     TransmitStep,
 )
-from hopscope.model.snapshot import NodeState, Route, Snapshot
+from hopscope.model.snapshot import NodeState, PolicyRule, Route, Snapshot
 from hopscope.model.vocab import (
     Action,
     DevName,
@@ -133,12 +134,14 @@ def with_link(snapshot: Snapshot, ref: str, **changes: object) -> Snapshot:
     return changed(snapshot, node, links=found)
 
 
-def route(destination: str, kind: str = "unicast", dev: str | None = "a") -> Route:
-    """A route of the main table."""
+def route(
+    destination: str, kind: str = "unicast", dev: str | None = "a", *, table: int = 254
+) -> Route:
+    """A route, of the main table unless another is named."""
     return Route(
         family=Family.IP6 if ":" in destination else Family.IP,
         destination=destination,
-        table=254,
+        table=table,
         type=kind,
         dev=DevName(dev) if dev else None,
     )
@@ -243,6 +246,14 @@ class TestLinks:
             why = links.too_long(of_length(length), first, scene(snapshot))
             assert (why and why.code) == code
             assert why is None or str(why.at) == "ns2/b"
+            assert why is None or why.mend.startswith("use one MTU on all links of a bridge")
+
+    def test_an_end_of_a_link_without_a_bridge(self) -> None:
+        """No bridge is spoken of."""
+        snapshot = with_link(PAIR, "host/p1", mtu=1200)
+        why = links.too_long(of_length(1201), hop("ns1", sent("a")), scene(snapshot))
+        assert why is not None
+        assert why.mend.startswith("use one MTU on both ends of that link")
 
     @pytest.mark.parametrize("state", ["disabled", "blocking"])
     def test_a_port_that_does_not_forward(self, state: str) -> None:
@@ -251,6 +262,18 @@ class TestLinks:
         why = links.carries(snapshot, DevRef(HOST, DevName("p2")))
         assert why is not None
         assert (why.code, bool(why.mend)) == ("port-not-forwarding", state == "blocking")
+
+    @pytest.mark.parametrize(("delay", "said"), [(None, "30 s"), (2.0, "4 s")])
+    def test_a_spanning_tree_settles_by_itself(self, delay: float | None, said: str) -> None:
+        """After twice the bridge's own delay; switching it off makes no port forward."""
+        snapshot = with_link(PAIR, "host/p2", port_state="listening")
+        if delay is not None:
+            state = BridgeState(stp=True, forward_delay=delay)
+            snapshot = with_link(snapshot, "host/br0", bridge=state)
+        why = links.carries(snapshot, DevRef(HOST, DevName("p2")))
+        assert why is not None
+        assert f"a port forwards {said} after it came up" in why.mend
+        assert "stp_state" not in why.mend
 
     def test_an_unknown_device_explains_nothing(self) -> None:
         """A name that the snapshot does not have."""
@@ -270,6 +293,15 @@ class TestLinks:
             echo("10.0.0.2"), hop("host", got("p1"), drop, came_in="p1"), scene(PAIR)
         )
         assert (fate, why and why.sentence) == (Fate.DROPPED, "host/p1: it is listening")
+
+    def test_a_device_beside_the_bridge_of_another_node(self) -> None:
+        """Without a bridge in its node, or with an address, a device is as it should be."""
+        ignored = DropStep(reason="not for it", where="", basis=BASIS, expected=True)
+        alone = hop("ns2", got("b", PktType.OTHERHOST), ignored, came_in="b")
+        port = hop("host", got("p1", PktType.OTHERHOST), ignored, came_in="p1")
+        no_address = with_link(PAIR, "ns2/b", addresses=())
+        for first in (alone, port):
+            assert links.unbridged(question("10.0.0.2"), first, scene(no_address)) is None
 
 
 class TestRings:
@@ -324,6 +356,31 @@ class TestRouting:
         assert journey.reason.code == "route-forbids"
         assert f"ip route del {kind} 10.9.0.0/16" in journey.reason.mend
 
+    @pytest.mark.parametrize(("table", "said"), [(254, ""), (77, " table 77")])
+    def test_a_route_of_another_table_is_removed_there(self, table: int, said: str) -> None:
+        """Without the table's number, ip route looks into the main one."""
+        rule = PolicyRule(family=Family.IP, priority=1, table=table)
+        routes = (route("10.9.0.0/16", "blackhole", None, table=table),)
+        snapshot = changed(PAIR, "ns1", routes=routes, policy_rules=(rule,))
+        journey = unsent(scene(snapshot), NS1, echo("10.9.0.1").headers, "refused", at=Nanos(1))
+        assert journey.reason is not None
+        assert journey.reason.mend.endswith(f"-- ip route del blackhole 10.9.0.0/16{said}")
+
+    @pytest.mark.parametrize(
+        ("other", "code"), [("10.0.0.0/8", "route-forbids"), ("10.7.0.0/16", "no-route")]
+    )
+    def test_a_throw_route(self, other: str, code: str) -> None:
+        """It is the cause if the same table has another route, which it hides."""
+        kinds = {"10.9.0.0/16": "throw", "10.9.0.0/24": "throw", "10.1.0.0/16": "throw"}
+        routes = (*(route(net, kind, None) for net, kind in kinds.items()), route(other))
+        snapshot = changed(PAIR, "ns1", routes=routes)
+        journey = unsent(scene(snapshot), NS1, echo("10.9.0.1").headers, "refused", at=Nanos(1))
+        assert journey.reason is not None
+        assert journey.reason.code == code
+        throws = code == "route-forbids"
+        assert journey.reason.mend.endswith("ip route del throw 10.9.0.0/24") == throws
+        assert ("the throw route for 10.9.0.0/24 sends" in journey.reason.sentence) == throws
+
     def test_a_refusal_without_a_cause_is_told_as_it_is(self) -> None:
         """There is a route, and still the kernel refused."""
         snapshot = changed(PAIR, "ns1", routes=(route("10.9.0.0/16"),))
@@ -366,6 +423,23 @@ class TestResolution:
     """Neighbours that do not answer."""
 
     REACHED = hop("ns1", sent("a"), onward=(hop("ns2", got("b", PktType.BROADCAST), came_in="b"),))
+
+    def test_a_question_that_was_asked_before(self) -> None:
+        """Nobody saw it; the owner's port still tells why there is no answer."""
+        snapshot = with_link(PAIR, "host/p2", port_state="listening")
+        wait = NeighbourStep(
+            dev=DevName("a"),
+            ip="10.0.0.2",
+            mac=None,
+            state=NeighbourState.INCOMPLETE,
+            basis=BASIS,
+        )
+        _fate, why = explain(echo("10.0.0.2"), hop("ns1", wait), scene(snapshot))
+        assert why is not None
+        assert why.sentence == (
+            "ns1 holds it back, because nobody told it the link-layer address of 10.0.0.2: "
+            "host/p2, a port of br0, is listening, not forwarding"
+        )
 
     def test_an_owner_without_a_way_back_keeps_silent(self) -> None:
         """It has no route to the one who asks."""

@@ -149,7 +149,7 @@ def test_what_was_sent_and_dropped_is_counted() -> None:
     part = traffic.qdisc(Message(36, 0, head + attr(1, b"pfifo\0") + stats))
     assert part is not None
     assert (part.kind, part.handle, part.parent) == ("pfifo", "2:", "1:1")
-    assert (part.options, part.sent, part.dropped) == (None, 9, 3)
+    assert (part.options, part.sent, part.dropped, part.backlog) == (None, 9, 3, 1)
 
 
 @given(st.binary(max_size=120))

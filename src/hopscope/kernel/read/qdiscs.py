@@ -36,6 +36,7 @@ def qdiscs_of(kernel: Kernel, node: NodeName, links: Sequence[LinkPart]) -> tupl
             options=part.options or only.get((part.index, part.handle)),
             sent=part.sent,
             dropped=part.dropped,
+            backlog=part.backlog,
         )
         for part in parts
         if part.index in names and part.kind not in _NONE

@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from msgspec.structs import replace
+
 from hopscope.model.journey import ChainVisit, HookStep, Hop, Reason, ReceiveStep, RuleCheck
 from hopscope.model.snapshot import Chain
 from hopscope.model.vocab import DevRef, Family, Hook, PktType, Verdict, inferred
@@ -14,13 +16,15 @@ from hopscope.trace.causes.evidence import (
     main_steps,
     sends,
 )
+from hopscope.trace.hooks import hook_step, traversals
 from hopscope.trace.scene import Packet, Scene
 from hopscope.wire.packet import title
 from hopscope.wire.ruleset import IPTABLES_TABLES
 
-__all__ = ["device_chain", "queued", "rule_drop"]
+__all__ = ["deletion", "device_chain", "discovery_drop", "queued", "rule_drop"]
 
 _TOOLS: Final = {Family.IP: "iptables", Family.IP6: "ip6tables"}
+_ADVERTISEMENT: Final = 136
 _REJECTS: Final = re.compile(r"-j REJECT|\breject\b")
 
 
@@ -28,23 +32,46 @@ def rule_drop(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     """A rule, or a chain's policy, dropped or rejected it: the trace says which."""
     for hop in all_hops(first):
         for step in hop.steps:
-            if not isinstance(step, HookStep) or step.verdict is not Verdict.DROP:
-                continue
-            for visit in step.chains:
-                for rule in visit.rules:
-                    if rule.verdict is Verdict.DROP:
-                        return _by_rule(packet, hop, step, visit, rule, scene)
-            for visit in step.chains:
-                if visit.policy is Verdict.DROP:
-                    return _by_policy(hop, step, visit)
-            return Reason(
-                code="rule-drop",
-                sentence=f"netfilter dropped it in {hop.node} at hook {step.family} {step.hook}, "
-                "by a rule that is not in the ruleset read",
-                at=last_device(hop),
-                basis=step.basis,
-            )
+            if isinstance(step, HookStep) and step.verdict is Verdict.DROP:
+                return _dropped(packet, hop, step, scene)
     return None
+
+
+def discovery_drop(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """As `rule_drop`, of a question for a neighbour or its answer: a trace shows no target."""
+    ip, icmp = packet.headers.ip, packet.headers.icmp
+    if ip is None or icmp is None or icmp.target is None:
+        return None
+    itself, answer = (icmp.type, ip.src, ip.dst), (_ADVERTISEMENT, icmp.target, ip.src)
+    nodes = {hop.node: hop for hop in all_hops(first)}
+    for way in traversals(scene.observation.events):
+        seen, hop = way.headers, nodes.get(way.node)
+        if hop is None or not way.dropped or seen.ip is None or seen.icmp is None:
+            continue
+        shown = (seen.icmp.type, seen.ip.src, seen.ip.dst)
+        if shown in (itself, answer):
+            why = _dropped(packet, hop, hook_step(way, scene.node(hop.node)), scene)
+            if shown == itself:
+                return why
+            return replace(why, sentence=f"no answer came from {hop.node}: {why.sentence}")
+    return None
+
+
+def _dropped(packet: Packet, hop: Hop, step: HookStep, scene: Scene) -> Reason:
+    for visit in step.chains:
+        for rule in visit.rules:
+            if rule.verdict is Verdict.DROP:
+                return _by_rule(packet, hop, step, visit, rule, scene)
+    for visit in step.chains:
+        if visit.policy is Verdict.DROP:
+            return _by_policy(hop, step, visit)
+    return Reason(
+        code="rule-drop",
+        sentence=f"netfilter dropped it in {hop.node} at hook {step.family} {step.hook}, "
+        "by a rule that is not in the ruleset read",
+        at=last_device(hop),
+        basis=step.basis,
+    )
 
 
 def _by_rule(
@@ -62,7 +89,7 @@ def _by_rule(
         at=last_device(hop),
         basis=step.basis,
         mend="accept this packet before that rule, or delete it: "
-        + command(hop.node, _deletion(visit, rule)),
+        + command(hop.node, deletion(visit, rule)),
     )
 
 
@@ -78,7 +105,7 @@ def _by_policy(hop: Hop, step: HookStep, visit: ChainVisit) -> Reason:
     )
 
 
-def _deletion(visit: ChainVisit, rule: RuleCheck) -> str:
+def deletion(visit: ChainVisit, rule: RuleCheck) -> str:
     """The command of the tool that the rule was written for."""
     if rule.text.startswith("-A "):
         return f"{_TOOLS[visit.family]} -t {visit.table} -D {rule.text[3:]}"
@@ -107,7 +134,7 @@ def queued(_packet: Packet, first: Hop, _scene: Scene) -> Reason | None:
                     at=last_device(hop),
                     basis=inferred("nf_tables trace; no device sent it afterwards"),
                     mend="start the program that serves that queue, or delete the rule: "
-                    + command(hop.node, _deletion(visit, rule)),
+                    + command(hop.node, deletion(visit, rule)),
                 )
     return None
 

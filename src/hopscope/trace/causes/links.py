@@ -3,9 +3,18 @@
 from collections.abc import Iterator
 from typing import Final
 
-from hopscope.model.journey import BridgeStep, DropStep, HookStep, Hop, Reason, TransmitStep
+from hopscope.model.journey import (
+    BridgeStep,
+    DropStep,
+    HookStep,
+    Hop,
+    Reason,
+    ReceiveStep,
+    TransmitStep,
+)
+from hopscope.model.lookup import owner_of_mac
 from hopscope.model.snapshot import LinkState, Snapshot
-from hopscope.model.vocab import DevName, DevRef, Family, Hook, computed, seen
+from hopscope.model.vocab import DevName, DevRef, Family, Hook, PktType, computed, seen
 from hopscope.trace.causes.evidence import (
     all_hops,
     command,
@@ -17,9 +26,19 @@ from hopscope.trace.causes.evidence import (
 from hopscope.trace.loops import bridge_loop
 from hopscope.trace.scene import Packet, Scene
 
-__all__ = ["carries", "not_carried", "not_sent", "ring", "storm", "too_long"]
+__all__ = [
+    "carries",
+    "not_carried",
+    "not_sent",
+    "ring",
+    "storm",
+    "too_long",
+    "unbridged",
+    "wrong_port",
+]
 
 _ETHERNET: Final = 14
+_FORWARD_DELAY: Final = 15.0  # seconds, as bridges have it from the start
 _TAGS: Final = (b"\x81\x00", b"\x88\xa8")  # 802.1Q, 802.1ad
 
 
@@ -97,8 +116,8 @@ def carries(snapshot: Snapshot, ref: DevRef) -> Reason | None:
     down = _down(snapshot, ref)
     if down is not None or link.master is None:
         return down
-    above = _down(snapshot, DevRef(ref.node, link.master), what="the bridge ")
-    return above or _blocked(ref, link, link.master)
+    above = DevRef(ref.node, link.master)
+    return _down(snapshot, above, what="the bridge ") or _blocked(ref, link, snapshot.link(above))
 
 
 def _down(snapshot: Snapshot, ref: DevRef, *, what: str = "") -> Reason | None:
@@ -115,20 +134,82 @@ def _down(snapshot: Snapshot, ref: DevRef, *, what: str = "") -> Reason | None:
     )
 
 
-def _blocked(ref: DevRef, link: LinkState, bridge: DevName) -> Reason | None:
+def _blocked(ref: DevRef, link: LinkState, bridge: LinkState | None) -> Reason | None:
     if link.port_state in (None, "forwarding"):
         return None
     mend = ""
     if link.port_state in ("listening", "learning", "blocking"):
-        off = command(ref.node, f"ip link set {bridge} type bridge stp_state 0")
-        mend = f"wait until the spanning tree has settled (some 30 s), or switch it off: {off}"
+        delay = bridge.bridge.forward_delay if bridge and bridge.bridge else _FORWARD_DELAY
+        mend = (
+            f"wait until the spanning tree has settled: a port forwards {2 * delay:g} s after it "
+            "came up, which is twice its bridge's forward_delay, and one that closes a ring never"
+        )
     return Reason(
         code="port-not-forwarding",
-        sentence=f"{ref}, a port of {bridge}, is {link.port_state}, not forwarding",
+        sentence=f"{ref}, a port of {link.master}, is {link.port_state}, not forwarding",
         at=ref,
         basis=computed(f"links of {ref.node} as read"),
         mend=mend,
     )
+
+
+def wrong_port(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """A bridge's entry for its destination names a port that does not lead there.
+
+    Nothing is sent back through the port that it came in by: should_deliver(),
+    net/bridge/br_forward.c.
+    """
+    for hop in all_hops(first):
+        for step in hop.steps:
+            entry = step.entry if isinstance(step, BridgeStep) else None
+            owner = owner_of_mac(scene.before, entry.mac) if entry is not None else None
+            link = scene.before.link(owner) if owner is not None else None
+            port = scene.before.link(link.peer) if link is not None and link.peer else None
+            if entry is None or link is None or link.peer is None or port is None:
+                continue
+            if link.peer.node != hop.node or port.master != entry.bridge or port.name == entry.port:
+                continue
+            static = "static " if entry.static else ""
+            words = f"bridge fdb del {entry.mac} dev {entry.port} master"
+            return Reason(
+                code="wrong-port",
+                sentence=f"the {static}entry of {hop.node}/{entry.bridge} for {entry.mac} names "
+                f"{entry.port}, and {owner}, whose address that is, is behind {port.name}",
+                at=DevRef(hop.node, entry.port),
+                basis=computed(f"forwarding table and links of {hop.node} as read"),
+                mend=command(hop.node, words),
+            )
+    return None
+
+
+def unbridged(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """A device that it came in by, or should have left by, is neither a port nor has an address."""
+    mac = packet.sightings[-1].headers.dst_mac if packet.sightings else None
+    owner = owner_of_mac(scene.before, mac) if mac is not None else None
+    goal = scene.before.link(owner) if owner is not None else None
+    last = leaves(first)
+    came_in = last_device(last[0]) if len(last) == 1 and _ignored(last[0]) else None
+    for ref in (came_in, goal.peer if goal is not None else None):
+        link = scene.before.link(ref) if ref is not None else None
+        if ref is None or link is None or link.master is not None or link.addresses:
+            continue
+        bridges = [one.name for one in scene.node(ref.node).links if one.kind == "bridge"]
+        if link.kind != "bridge" and bridges:
+            return Reason(
+                code="no-layer-2-path",
+                sentence=f"{ref} is no port of a bridge, so nothing passes on what is for others",
+                at=ref,
+                basis=computed(f"links of {ref.node} as read"),
+                mend=f"make it a port: {device_command(ref, f'master {bridges[0]}')}",
+            )
+    return None
+
+
+def _ignored(hop: Hop) -> bool:
+    """Whether a hop ended because the frame was for another host's device."""
+    steps = main_steps(hop)
+    other = any(isinstance(s, ReceiveStep) and s.pkttype is PktType.OTHERHOST for s in steps)
+    return other and isinstance(steps[-1], DropStep)
 
 
 def too_long(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
@@ -143,13 +224,15 @@ def too_long(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     for hop in leaves(first):
         for ref, link in _refusing(hop, scene.before):
             if length > link.mtu:
+                bridged = any(isinstance(step, BridgeStep) for step in hop.steps)
+                where = "all links of a bridge" if bridged else "both ends of that link"
                 return Reason(
                     code="too-long",
                     sentence=f"it is {length} bytes long, {ref} takes {link.mtu} (its MTU), and "
                     "in layer 2 nobody fragments it or tells its sender",
                     at=ref,
                     basis=seen(f"no frame on {ref} after the hooks of {hop.node}; MTU as read"),
-                    mend="use one MTU on all links of a bridge, or send smaller packets",
+                    mend=f"use one MTU on {where}, or send smaller packets",
                 )
     return None
 

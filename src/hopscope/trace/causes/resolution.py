@@ -197,6 +197,7 @@ def _held(
 ) -> Reason:
     question = next((p for p in scene.packets if asked(p.headers) == address), None)
     why = explain(question) if question is not None else _nobody(address, scene)
+    why = why or _unheard(address, scene, explain)
     why = why or storm(scene.before)  # asked and answered, and the answer may have drowned
     because = f": {why.sentence.removeprefix(_NOBODY.format(address))}" if why is not None else ""
     return Reason(
@@ -209,9 +210,25 @@ def _held(
     )
 
 
-def _nobody(address: str, scene: Scene) -> Reason | None:
-    if owner_of(scene.before, address) is not None:
+def _unheard(
+    address: str, scene: Scene, explain: Callable[[Packet], Reason | None]
+) -> Reason | None:
+    """Why the ARP reply of an owner who was asked did not arrive."""
+    answers = (
+        packet
+        for packet in scene.packets
+        if (arp := packet.headers.arp) is not None and arp.op == 2 and arp.sender_ip == address
+    )
+    why = next((why for why in map(explain, answers) if why is not None), None)
+    if why is None:
         return None
+    return replace(why, sentence=f"its owner's answer did not arrive: {why.sentence}")
+
+
+def _nobody(address: str, scene: Scene) -> Reason | None:
+    owner = owner_of(scene.before, address)
+    if owner is not None:  # it was asked before anybody watched
+        return _cut_off(owner, address, scene)
     return Reason(
         code="no-such-address",
         sentence="no device in this lab has that address",

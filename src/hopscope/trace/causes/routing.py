@@ -1,24 +1,42 @@
 """Layer 3 ended the packet: no route, a router that does not forward, a limit it ran into."""
 
-from hopscope.model.journey import Hop, Reason, ReceiveStep, RouteStep
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec.structs import replace
+
+from hopscope.model.journey import (
+    ChainVisit,
+    HookStep,
+    Hop,
+    Reason,
+    ReceiveStep,
+    RouteStep,
+    RuleCheck,
+)
 from hopscope.model.lookup import in_subnet, is_local, route_to, sysctl_int
 from hopscope.model.snapshot import LinkState, NodeState, Route
-from hopscope.model.vocab import Basis, DevName, DevRef, PktType, computed, seen
+from hopscope.model.vocab import Basis, DevName, DevRef, NodeName, PktType, computed, seen
 from hopscope.trace.causes.evidence import (
     all_hops,
+    command,
     device_command,
     devices,
     routed,
     sends,
     sysctl_command,
 )
+from hopscope.trace.causes.firewall import deletion
 from hopscope.trace.scene import Packet, Scene
 from hopscope.wire.packet import title
 
 __all__ = ["no_route", "not_forwarding", "reverse_path", "told"]
 
-_FORBIDDING = ("blackhole", "unreachable", "prohibit", "throw")
+_FORBIDDING = ("blackhole", "unreachable", "prohibit")
 _TIME_EXCEEDED, _UNREACHABLE = {11, 3}, {3, 1}
+_SETS_TTL: Final = re.compile(r"-j (TTL|HL)\b(?!.*-inc)|\b(ttl|hoplimit) set\b")
+_MAIN = 254
 _PACKET_TOO_BIG = 2  # ICMPv6
 
 
@@ -53,9 +71,20 @@ def _expired(packet: Packet, first: Hop, hop: Hop, basis: Basis) -> Reason:
             basis=basis,
             mend=f"look at the routes of {' and '.join(again)}: hopscope show LAB routes",
         )
+    for node, visit, rule in _lowering(first):
+        chain = f"{visit.family} {visit.table} {visit.chain}"
+        return Reason(
+            code="time-exceeded",
+            sentence=f"{hop.node} dropped it because its time to live ran out there, which the "
+            f"rule `{rule.text}` of {chain} in {node} had set",
+            at=came,
+            basis=basis,
+            mend=f"delete that rule: {command(node, deletion(visit, rule))}",
+        )
     ip = packet.headers.ip
     ttl = ip.ttl if ip is not None else 0
     six = ip is not None and ip.version == 6
+    more = 64 if ttl < 64 else min(2 * ttl, 255)
     key = "net.ipv6.conf.all.hop_limit" if six else "net.ipv4.ip_default_ttl"
     return Reason(
         code="time-exceeded",
@@ -63,8 +92,18 @@ def _expired(packet: Packet, first: Hop, hop: Hop, basis: Basis) -> Reason:
         f"with {ttl}",
         at=came,
         basis=basis,
-        mend=f"let {packet.born_in} begin with more: {sysctl_command(packet.born_in, key, 64)}",
+        mend=f"let {packet.born_in} begin with more: {sysctl_command(packet.born_in, key, more)}",
     )
+
+
+def _lowering(first: Hop) -> Iterator[tuple[NodeName, ChainVisit, RuleCheck]]:
+    """The rules that set its time to live."""
+    for hop in all_hops(first):
+        for step in hop.steps:
+            for visit in step.chains if isinstance(step, HookStep) else ():
+                for rule in visit.rules:
+                    if rule.matched and _SETS_TTL.search(rule.text):
+                        yield hop.node, visit, rule
 
 
 def _too_big(packet: Packet, hop: Hop, scene: Scene, basis: Basis) -> Reason:
@@ -102,7 +141,9 @@ def no_route(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
             return _forbidden(hop, route)
         if step.route is not None or not _forwards(state, hop, step.destination):
             continue
-        return _missing(hop, state, step, scene, packet)
+        return _thrown(hop, state, step.destination, source, came_in) or _missing(
+            hop, state, step, scene, packet
+        )
     return None
 
 
@@ -113,7 +154,7 @@ def _layer_three(hop: Hop, scene: Scene) -> DevName | None:
 
 
 def _forbidden(hop: Hop, route: Route) -> Reason:
-    does = {"blackhole": "drops it silently", "throw": "sends the lookup on to no other table"}
+    does = {"blackhole": "drops it silently"}
     if route.table == 0:  # it stands for a policy rule
         return Reason(
             code="route-forbids",
@@ -129,7 +170,37 @@ def _forbidden(hop: Hop, route: Route) -> Reason:
         f"{does.get(route.type, 'refuses it')}",
         at=None,
         basis=computed(f"routes of {hop.node} as read"),
-        mend=f"hopscope exec LAB {hop.node} -- ip route del {route.type} {route.destination}",
+        mend=_removal(hop, route),
+    )
+
+
+def _removal(hop: Hop, route: Route) -> str:
+    table = f" table {route.table}" if route.table != _MAIN else ""
+    return command(hop.node, f"ip route del {route.type} {route.destination}{table}")
+
+
+def _thrown(
+    hop: Hop, state: NodeState, destination: str, source: str | None, came_in: DevName | None
+) -> Reason | None:
+    """A throw route ended the lookup in a table that has another route for it."""
+    rest = replace(state, routes=tuple(one for one in state.routes if one.type != "throw"))
+    other = route_to(rest, destination, source=source, came_in=came_in)
+    if other is None:
+        return None
+    throws = [
+        one
+        for one in state.routes
+        if (one.type, one.table) == ("throw", other.table)
+        and in_subnet(one.destination, destination)
+    ]
+    throw = max(throws, key=lambda one: int(one.destination.partition("/")[2]))
+    return Reason(
+        code="route-forbids",
+        sentence=f"in {hop.node}, the throw route for {throw.destination} sends the lookup on to "
+        f"the next table, and none has a route for {destination}",
+        at=None,
+        basis=computed(f"routes of {hop.node} as read"),
+        mend=_removal(hop, throw),
     )
 
 
@@ -225,7 +296,7 @@ def reverse_path(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         before = scene.node(hop.node).counters.get(counter, 0)
         after = scene.after.node(hop.node).counters.get(counter, 0)
         if after > before:
-            ref = DevRef(hop.node, devices(hop)[-1])
+            ref = DevRef(hop.node, _layer_three(hop, scene) or hop.came_in)
             return Reason(
                 code="reverse-path",
                 sentence=f"the reverse path filter of {hop.node} dropped it: the route back to "

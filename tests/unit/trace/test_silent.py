@@ -1,0 +1,143 @@
+"""Packets that layer 3 dropped without a word; recorded, and then altered."""
+
+import pytest
+from msgspec.structs import replace
+
+from hopscope.model.events import RuleHit
+from hopscope.model.journey import HookStep, Hop, NatStep, Reason
+from hopscope.model.snapshot import Snapshot
+from hopscope.model.vocab import PktType, Verdict, seen
+from hopscope.trace.causes import routing
+from hopscope.trace.causes.firewall import discovery_drop
+from hopscope.trace.causes.silent import martian, switched_off, untold
+from hopscope.trace.scene import Packet, Scene
+from hopscope.trace.stitch import weave
+from journeycases import CASES
+
+NAMED = {case.name: case for case in CASES}
+BLACK_HOLE, HAIRPIN = NAMED["black-hole-1"], NAMED["hairpin-1"]
+
+
+def request(scene: Scene) -> tuple[Packet, Hop]:
+    """The echo request, woven."""
+    packet = next(p for p in scene.packets if p.headers.icmp and p.headers.icmp.type == 8)
+    return packet, weave(packet, scene).first
+
+
+def with_mtu(scene: Scene, mtu: int) -> Scene:
+    """The router's way on takes packets of that length."""
+    nodes = tuple(
+        replace(node, links=tuple(replace(link, mtu=mtu) for link in node.links))
+        for node in scene.before.nodes
+    )
+    return replace(scene, before=replace(scene.before, nodes=nodes))
+
+
+@pytest.mark.parametrize("mtu", [1499, 1500])
+def test_what_fits_is_not_too_long(mtu: int) -> None:
+    scene = with_mtu(BLACK_HOLE.scene(), mtu)
+    assert (untold(*request(scene), scene) is None) == (mtu == 1500)
+
+
+def test_a_message_that_nobody_saw_dropped() -> None:
+    """No rule is blamed."""
+    kept = [
+        event
+        for event in BLACK_HOLE.observation.events
+        if not isinstance(event, RuleHit) or event.verdict is not Verdict.DROP
+    ]
+    scene = BLACK_HOLE.scene(kept)
+    why = untold(*request(scene), scene)
+    assert why is not None
+    assert why.sentence.endswith("must not be fragmented; no message of it told its sender")
+
+
+def test_what_may_be_cut_goes_on() -> None:
+    """A router fragments it."""
+    scene = BLACK_HOLE.scene()
+    packet, first = request(scene)
+    assert packet.headers.ip is not None
+    ip = replace(packet.headers.ip, dont_fragment=False)
+    assert untold(replace(packet, headers=replace(packet.headers, ip=ip)), first, scene) is None
+
+
+def told(*rewritten: str) -> Reason | None:
+    """What is told of the hairpin if the gateway rewrote only these fields."""
+    scene = HAIRPIN.scene()
+    packet, first = request(scene)
+
+    def altered(hop: Hop) -> Hop:
+        steps = [step for step in hop.steps if not isinstance(step, NatStep)]
+        more = [
+            NatStep(field=one, before="x", after="192.168.1.2", basis=seen("test"))
+            for one in rewritten
+        ]
+        again = tuple(map(altered, hop.onward))
+        here = (*more, *steps) if hop.node == "gw" else tuple(steps)
+        return replace(hop, steps=here, onward=again)
+
+    return martian(packet, altered(first), scene)
+
+
+@pytest.mark.parametrize(
+    ("rewritten", "mend"),
+    [
+        (("destination",), "let gw, which rewrote its destination, rewrite its source, too"),
+        (("destination", "source"), "let gw translate to an address of its own"),
+        ((), "give 192.168.1.2 to one node only"),
+    ],
+)
+def test_the_receivers_own_address(rewritten: tuple[str, ...], mend: str) -> None:
+    """Whoever gave the packet that source is told to take another."""
+    why = told(*rewritten)
+    assert why is not None
+    assert why.sentence.startswith("c dropped it because it came from outside and its source")
+    assert why.mend.startswith(mend)
+
+
+def test_a_device_that_takes_no_ipv6_met_no_hook() -> None:
+    """What a hook saw, or what was for another host, ended for another reason."""
+    scene = NAMED["six-off-2"].scene()
+    packet = next(p for p in scene.packets if p.headers.icmp and p.headers.icmp.type == 128)
+    first = weave(packet, scene).first
+    why = switched_off(packet, first, scene)
+    assert why is not None
+    assert why.sentence == "b/e received it, and takes no IPv6: net.ipv6.conf.e.disable_ipv6 = 1"
+    hook = next(step for step in first.steps if isinstance(step, HookStep))
+    (last,) = first.onward
+    for step in (hook, replace(last.steps[0], pkttype=PktType.OTHERHOST)):
+        seen_more = replace(first, onward=(replace(last, steps=(*last.steps, step)),))
+        assert switched_off(packet, seen_more, scene) is None
+
+
+def test_a_rule_that_dropped_another_question() -> None:
+    """It is named for the question from that address, and for no other."""
+    scene = NAMED["six-drop-question-1"].scene()
+    packet = next(p for p in scene.packets if p.headers.icmp and p.headers.icmp.target)
+    first = weave(packet, scene).first
+    why = discovery_drop(packet, first, scene)
+    assert why is not None
+    assert why.code == "rule-drop"
+    assert packet.headers.ip is not None
+    another = replace(packet.headers, ip=replace(packet.headers.ip, src="fd00::9"))
+    assert discovery_drop(replace(packet, headers=another), first, scene) is None
+
+
+def test_a_rule_that_set_no_time_to_live_is_not_blamed() -> None:
+    """What it began with is told then."""
+    scene = NAMED["short-lived-1"].scene()
+    nodes = (
+        replace(
+            node,
+            chains=tuple(
+                replace(chain, rules=tuple(replace(rule, text="-j LOG") for rule in chain.rules))
+                for chain in node.chains
+            ),
+        )
+        for node in scene.before.nodes
+    )
+    scene = replace(scene, before=Snapshot(nodes=tuple(nodes)))
+    why = routing.told(*request(scene), scene)
+    assert why is not None
+    assert why.sentence.endswith("ran out there: it began with 64")
+    assert "ip_default_ttl=128" in why.mend
