@@ -67,6 +67,43 @@ nodes:
 links: [[ns1:eth0, gw:port@br0], [ns2:eth0, gw:up]]
 story: [ping: {from: ns1, to: ns2, timeout: 0.3}]
 """
+_FORWARDED_PORT = "-t nat -A PREROUTING -d 10.1.0.1 -p icmp -j DNAT --to-destination {}"
+_TO_GW = "{from: ns1, to: 10.1.0.1, timeout: 0.3}"
+
+
+def _rewritten(target: str, more: str = "", *, forward: int = 1, to: str = _TO_GW) -> str:
+    """A router that rewrites pings for itself to another address."""
+    rule = _FORWARDED_PORT.format(target)
+    return routed(gw=f'iptables: ["{rule}"]\n    {more}', forward=forward, to=to)
+
+
+_MARKED = 'iptables: ["-t mangle -A PREROUTING -i left -j MARK --set-mark 9"]'
+_OTHER_TABLE = """
+    policy: [{} lookup 99]
+    routes: [{{to: default, via: 10.1.0.77, table: 99}}]"""
+_FROM_ITSELF = """
+name: from-itself
+nodes:
+  ns1:
+    addresses: {eth0: 10.1.0.2/24}
+    routes: [default via 10.1.0.1]
+    iptables: ["-t nat -A OUTPUT -d 10.9.9.9 -j DNAT --to-destination 10.1.0.77"]
+  gw: {addresses: {left: 10.1.0.1/24}}
+links: [[ns1:eth0, gw:left]]
+story: [ping: {from: ns1, to: 10.9.9.9, timeout: 0.3}]
+"""
+_NEXT_HOPS = """
+name: next-hops
+nodes:
+  ns1:
+    addresses: {eth0: 10.1.0.2/24}
+    run:
+      - command: ip route add default nexthop via 10.1.0.1 nexthop via 10.1.0.99 weight 255
+        ready: {command: [sh, -c, ip route show default | grep nexthop]}
+  gw: {addresses: {left: 10.1.0.1/24}}
+links: [[ns1:eth0, gw:left]]
+story: [ping: {from: ns1, to: 10.9.9.9, timeout: 0.3}]
+"""
 _QUEUE = "-A OUTPUT -p icmp -j NFQUEUE --queue-num 3 --queue-bypass"
 
 JOURNEY_LABS = {
@@ -79,6 +116,26 @@ JOURNEY_LABS = {
         host=firewalled(_QUEUE, more=_WRONG_NEIGHBOUR),
         ping="{from: host, to: ns2, timeout: 0.3}",
     ),
+    "dnat-too-big": routed(
+        gw=f'iptables: ["{_FORWARDED_PORT.format("10.2.0.2")}"]',
+        link="{ends: [ns2:eth0, gw:right], mtu: 1300}",
+        to="{from: ns1, to: 10.1.0.1, size: 1400, timeout: 0.3}",
+    ),
+    "dnat-not-forwarded": _rewritten("10.2.0.2", forward=0),
+    "dnat-blackhole": _rewritten("10.2.0.2", "routes: [blackhole 10.2.0.2/32]"),
+    "dnat-no-route": _rewritten("10.99.0.1"),
+    "dnat-nobody": _rewritten("10.2.0.250"),
+    "dnat-range": _rewritten("10.2.0.8-10.2.0.9", forward=0),
+    "mark-next-hop": routed(gw=_MARKED + _OTHER_TABLE.format("fwmark 9")),
+    "mark-blackhole": routed(
+        gw=_MARKED
+        + """
+    policy: [fwmark 9 lookup 99]
+    routes: [{type: blackhole, to: default, table: 99}]"""
+    ),
+    "device-next-hop": routed(gw=_OTHER_TABLE.format("iif left").lstrip()),
+    "dnat-output": _FROM_ITSELF,
+    "next-hops": _NEXT_HOPS,
     "untracked": bridged(host=firewalled("-t nat -A PREROUTING -p icmp -j LOG")),
 }
 """By name."""

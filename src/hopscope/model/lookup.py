@@ -30,6 +30,7 @@ __all__ = [
     "in_subnet",
     "is_group",
     "is_local",
+    "leads_to",
     "local_device",
     "neighbour",
     "next_hop",
@@ -41,6 +42,7 @@ __all__ = [
     "silent_nat",
     "sysctl_int",
     "uses_conntrack",
+    "without_words",
 ]
 
 _FORBIDDING: Final = ("blackhole", "unreachable", "prohibit")
@@ -110,12 +112,14 @@ def route_to(
     out: DevName | None = None,
     source: str | None = None,
     came_in: DevName | None = None,
+    mark: int | None = None,
 ) -> Route | None:
     """The route for a destination: longest prefix, lowest metric, table by table.
 
     *out* is the device that a sender chose, which decides for multicast and link-local
-    destinations: every device has such a route. Policy rules that select by *source* or by
-    the device it *came_in* by hold only when that is known.
+    destinations: every device has such a route. Policy rules that select by *source*, by
+    the device it *came_in* by (lo: the node made it) or by its *mark* hold only when that is
+    known.
 
     Mirrors fib_lookup(), include/net/ip_fib.h, and fib_rules_lookup(), net/core/fib_rules.c.
     """
@@ -130,6 +134,7 @@ def route_to(
         addresses[0],
         source=addresses[1] if len(addresses) > 1 else None,
         came_in=came_in,
+        mark=mark,
     )
     usual = [PolicyRule(family=family, priority=0, table=table) for table in _MAIN_TABLES]
     for rule in asked if node.policy_rules else usual:
@@ -171,7 +176,11 @@ def _forbidden_by(rule: PolicyRule) -> Route:
 
 def next_hop(node: NodeState, ip: str, *, source: str | None = None) -> tuple[DevName, str] | None:
     """The device and the address to resolve for a destination; None without a route."""
-    route = route_to(node, ip, source=source)
+    return leads_to(route_to(node, ip, source=source), ip)
+
+
+def leads_to(route: Route | None, ip: str) -> tuple[DevName, str] | None:
+    """The device and the address to resolve for a destination that has this route."""
     if route is None or route.dev is None or route.type not in ("unicast", "local"):
         return None
     return route.dev, route.via or ip
@@ -228,6 +237,11 @@ _CONNTRACK: Final = (  # compiled when there are rules to be searched: that take
 )
 
 
+def without_words(text: str) -> str:
+    """A rule's text without comments and log prefixes: nothing but what it does."""
+    return re.sub(_IN_WORDS, "", text)
+
+
 def uses_conntrack(node: NodeState, family: Family | None = None) -> bool:
     """Whether connections are tracked in this namespace: by a rule, or as a count shows.
 
@@ -238,7 +252,7 @@ def uses_conntrack(node: NodeState, family: Family | None = None) -> bool:
         return True
     speaking = (family, Family.INET) if family else (Family.IP, Family.IP6, Family.INET)
     return any(
-        re.search(_CONNTRACK, re.sub(_IN_WORDS, "", rule.text))
+        re.search(_CONNTRACK, without_words(rule.text))
         for chain in node.chains
         if not chain.ours and chain.family in speaking
         for rule in chain.rules

@@ -1,12 +1,12 @@
 """All journeys of one ping: which packets belong to it, and what became of each."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
 from hopscope.model.flow import Headers
-from hopscope.model.journey import Hop, Journey, PassUpStep, Reason, RouteStep
+from hopscope.model.journey import Hop, Journey, NeighbourStep, PassUpStep, Reason, RouteStep, hops
 from hopscope.model.lookup import owner_of, route_text, route_to
 from hopscope.model.vocab import DevRef, Fate, Nanos, NodeName, seen
 from hopscope.trace.causes.evidence import all_hops
@@ -27,14 +27,18 @@ def journeys(scene: Scene, *, ident: int) -> tuple[Journey, ...]:
     told: Counter[Key] = Counter()
     found: list[tuple[Key, Journey]] = []
     ours = [packet for packet in scene.packets if _stamped(packet.headers, ident)]
-    resolved = _to_resolve(ours, scene)
+    alike: dict[Key, list[Packet]] = {}
+    for packet in ours:
+        alike.setdefault(packet.key, []).append(packet)
+    known = {id(p): _journey(p, scene) for some in alike.values() for p in some[:MOST_ALIKE]}
+    resolved = _to_resolve(ours, known.values(), scene)
     for packet in scene.packets:
         mine = _stamped(packet.headers, ident)
         if not mine and not _belongs(packet.headers, scene, resolved):
             continue
         told[packet.key] += 1
         if told[packet.key] <= MOST_ALIKE:
-            found.append((packet.key, _journey(packet, scene)))
+            found.append((packet.key, known.get(id(packet)) or _journey(packet, scene)))
     return tuple(_with_untold(journey, told[key]) for key, journey in found)
 
 
@@ -108,8 +112,8 @@ def _stamped(headers: Headers, ident: int) -> bool:
     return any(stamp is not None and stamp >> 32 == ident for stamp in stamps)
 
 
-def _to_resolve(ours: Sequence[Packet], scene: Scene) -> frozenset[str]:
-    """The addresses that somebody on the way may have had to resolve: ends and gateways."""
+def _to_resolve(ours: Sequence[Packet], told: Iterable[Journey], scene: Scene) -> frozenset[str]:
+    """The addresses that somebody on the way had to resolve, or may have: ends and gateways."""
     ends = {
         ip
         for packet in ours
@@ -118,7 +122,15 @@ def _to_resolve(ours: Sequence[Packet], scene: Scene) -> frozenset[str]:
         for ip in (headers.ip.src, headers.ip.dst)
     }
     routes = (route_to(node, ip) for node in scene.before.nodes for ip in ends)
-    return frozenset(ends | {route.via for route in routes if route is not None and route.via})
+    gateways = {route.via for route in routes if route is not None and route.via}
+    nearest = {
+        step.ip
+        for journey in told
+        for hop in hops(journey)
+        for step in hop.steps
+        if isinstance(step, NeighbourStep)
+    }
+    return frozenset(ends | gateways | nearest)
 
 
 def _belongs(headers: Headers, scene: Scene, resolved: frozenset[str]) -> bool:

@@ -231,6 +231,16 @@ def test_a_rule_holds_for_what_it_names() -> None:
     marked = {"conditions": ("iif", "fwmark"), "values": {"iif": "eth0", "fwmark": "0x1"}}
     by_mark = routing(main, own, rules=(usual, rule(5, 100, **marked)))
     assert route_to(by_mark, "10.9.9.9", came_in=DevName("eth0")) == main
+    assert route_to(by_mark, "10.9.9.9", came_in=DevName("eth0"), mark=1) == own
+    assert route_to(by_mark, "10.9.9.9", came_in=DevName("eth1"), mark=1) == main
+    assert route_to(by_mark, "10.9.9.9", mark=1) == main
+    masked = {"conditions": ("fwmark",), "values": {"fwmark": "0x10/0xf0"}}
+    by_part = routing(main, own, rules=(usual, rule(5, 100, **masked)))
+    assert route_to(by_part, "10.9.9.9", mark=0x12) == own
+    assert route_to(by_part, "10.9.9.9", mark=0x22) == main
+    assert route_to(by_part, "10.9.9.9") == main
+    by_user = routing(main, own, rules=(usual, rule(5, 100, conditions=("uidrange",))))
+    assert route_to(by_user, "10.9.9.9", mark=0) == main
 
 
 def test_a_rule_may_decide_by_itself() -> None:

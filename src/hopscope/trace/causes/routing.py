@@ -1,7 +1,7 @@
 """Layer 3 ended the packet: no route, a router that does not forward, a limit it ran into."""
 
 from hopscope.model.journey import Hop, Reason, ReceiveStep, RouteStep
-from hopscope.model.lookup import in_subnet, is_local, route_to, sysctl_int
+from hopscope.model.lookup import in_subnet, is_local, sysctl_int
 from hopscope.model.snapshot import LinkState, NodeState, Route
 from hopscope.model.vocab import Basis, DevName, DevRef, PktType, computed, seen
 from hopscope.trace.causes.evidence import (
@@ -13,11 +13,13 @@ from hopscope.trace.causes.evidence import (
     sysctl_command,
 )
 from hopscope.trace.scene import Packet, Scene
+from hopscope.trace.ways import LOOPBACK, Lookup, mark_of
 from hopscope.wire.packet import title
 
 __all__ = ["no_route", "not_forwarding", "reverse_path", "told"]
 
 _FORBIDDING = ("blackhole", "unreachable", "prohibit", "throw")
+_MAIN = 254
 _TIME_EXCEEDED, _UNREACHABLE = {11, 3}, {3, 1}
 _PACKET_TOO_BIG = 2  # ICMPv6
 
@@ -69,9 +71,8 @@ def _expired(packet: Packet, first: Hop, hop: Hop, basis: Basis) -> Reason:
 
 def _too_big(packet: Packet, hop: Hop, scene: Scene, basis: Basis) -> Reason:
     ip = packet.headers.ip
-    state = scene.node(hop.node)
-    route = route_to(state, ip.dst) if ip is not None else None
-    link = state.link(route.dev) if route is not None and route.dev is not None else None
+    step = next((s for s in hop.steps if isinstance(s, RouteStep)), None)
+    link = scene.node(hop.node).link(step.dev) if step is not None and step.dev else None
     out = f"through {link.name}, whose MTU is {link.mtu}" if link is not None else "on"
     most = (
         f" (at most {link.mtu - 28 if ip and ip.version == 4 else link.mtu - 48} bytes of payload)"
@@ -95,9 +96,7 @@ def no_route(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         if step is None or sends(hop):
             continue
         state = scene.node(hop.node)
-        source = packet.headers.ip.src if packet.headers.ip is not None else None
-        came_in = _layer_three(hop, scene)
-        route = route_to(state, step.destination, source=source, came_in=came_in)
+        route = _route(packet, hop, step.destination, scene)
         if route is not None and route.type in _FORBIDDING:
             return _forbidden(hop, route)
         if step.route is not None or not _forwards(state, hop, step.destination):
@@ -112,6 +111,18 @@ def _layer_three(hop: Hop, scene: Scene) -> DevName | None:
     return link.master or link.name if link else None
 
 
+def _route(packet: Packet, hop: Hop, destination: str, scene: Scene) -> Route | None:
+    """What decided in that hop, as its node's tables were asked."""
+    came_in = _layer_three(hop, scene)
+    return Lookup(
+        state=scene.node(hop.node),
+        destination=destination,
+        source=packet.headers.ip.src if packet.headers.ip is not None else None,
+        came_in=came_in or LOOPBACK,
+        mark=mark_of(packet, hop.node, came_in),
+    ).route()
+
+
 def _forbidden(hop: Hop, route: Route) -> Reason:
     does = {"blackhole": "drops it silently", "throw": "sends the lookup on to no other table"}
     if route.table == 0:  # it stands for a policy rule
@@ -123,13 +134,15 @@ def _forbidden(hop: Hop, route: Route) -> Reason:
             basis=computed(f"policy rules of {hop.node} as read"),
             mend=f"hopscope exec LAB {hop.node} -- ip rule   (lists them; delete that one)",
         )
+    table = f" table {route.table}" if route.table != _MAIN else ""
     return Reason(
         code="route-forbids",
         sentence=f"in {hop.node}, the {route.type} route for {route.destination} "
         f"{does.get(route.type, 'refuses it')}",
         at=None,
         basis=computed(f"routes of {hop.node} as read"),
-        mend=f"hopscope exec LAB {hop.node} -- ip route del {route.type} {route.destination}",
+        mend=f"hopscope exec LAB {hop.node} -- ip route del {route.type} {route.destination}"
+        f"{table}",
     )
 
 
