@@ -104,6 +104,21 @@ nodes:
 links: [[ns1:eth0, gw:left]]
 story: [ping: {from: ns1, to: 10.9.9.9, timeout: 0.3}]
 """
+_TWICE = """
+name: twice
+nodes:
+  sw: {bridges: {br0: {}}}
+  a: {addresses: {eth0: 10.0.0.1/24}}
+  b: {addresses: {eth0: 10.0.0.2/24}, sysctls: {net.ipv4.conf.eth0.arp_ignore: 8}}
+  evil:
+    addresses: {eth0: 10.0.0.3/24}
+    iptables: [-A INPUT -p icmp -j DROP]
+    run:
+      - command: ip address add 10.0.0.2/24 dev eth0
+        ready: {command: [sh, -c, ip address show eth0 | grep 10.0.0.2]}
+links: [[a:eth0, sw:p1@br0], [b:eth0, sw:p2@br0], [evil:eth0, sw:p3@br0]]
+story: [ping: {from: a, to: 10.0.0.2, timeout: 0.3}]
+"""
 _QUEUE = "-A OUTPUT -p icmp -j NFQUEUE --queue-num 3 --queue-bypass"
 
 JOURNEY_LABS = {
@@ -136,6 +151,7 @@ JOURNEY_LABS = {
     "device-next-hop": routed(gw=_OTHER_TABLE.format("iif left").lstrip()),
     "dnat-output": _FROM_ITSELF,
     "next-hops": _NEXT_HOPS,
+    "twice": _TWICE,
     "untracked": bridged(host=firewalled("-t nat -A PREROUTING -p icmp -j LOG")),
 }
 """By name."""

@@ -18,6 +18,7 @@ from hopscope.kernel.neighbours import Near, Permanent, alone, overflows, room
 from hopscope.kernel.read.ends import read_ends
 from hopscope.kernel.state import state_home
 from hopscope.lab.running import RunningLab
+from hopscope.lab.twice import Twice
 from hopscope.lab.unreached import explained
 from hopscope.model.ends import Chooser, NodeEnds, neighbours
 from hopscope.model.grouping import grouped
@@ -71,7 +72,13 @@ def reach(
     resolving = _Resolving(lab, list(ends.values()), froms, tos, arp=arp)
     before = resolving.overflows()
     found = resolving.probed(addresses, probe)
-    pairs = tuple(_pair(ends, addresses, between, answer) for between, answer in found.items())
+    proofs = (Outcome.ANSWERED, Outcome.REFUSED)
+    answered = {between for between, answer in found.items() if answer.outcome in proofs}
+    twice = Twice(lab.sandbox, list(ends.values()), addresses, answered)
+    pairs = tuple(
+        _pair(ends, addresses, between, answer, twice.instead(between))
+        for between, answer in found.items()
+    )
     resolution = resolving.told(before)
     left_out = [name for name in ends if name not in addressed and not all(asked)]
     return Reachability(
@@ -90,6 +97,7 @@ def reach(
         resolution=resolution,
         notes=(
             *resolving.notes(resolution),
+            *twice.notes(),
             *(f"{name} has no address, and is left out" for name in left_out),
         ),
     )
@@ -132,9 +140,12 @@ def _pair(
     addresses: Mapping[Ends, str | None],
     between: Ends,
     answer: Answer,
+    instead: NodeName | None,
 ) -> Pair:
     source, target = between
-    address, error = addresses[between], answer.error
+    address, error, outcome = addresses[between], answer.error, answer.outcome
+    if instead is not None:
+        outcome, error = Outcome.FAILED, f"{instead} answered, which has {address}, too"
     if address is None:
         poor = target if not ends[target].ends or ends[source].ends else source
         error = f"{poor} has no address" if not ends[poor].ends else f"{poor} has no such address"
@@ -142,9 +153,10 @@ def _pair(
         source=source,
         target=target,
         address=address,
-        outcome=Outcome.FAILED if address is None else answer.outcome,
-        rtt=answer.rtt,
+        outcome=Outcome.FAILED if address is None else outcome,
+        rtt=answer.rtt if instead is None else None,
         error=error,
+        instead=instead,
     )
 
 

@@ -54,7 +54,7 @@ def _words(protocol: Protocol, port: int | None) -> str:
 def _explained(
     lab: RunningLab, session: Session, group: Group, pair: Pair, service: str, timeout: float
 ) -> Group:
-    if pair.address is None or group.kind is GroupKind.OVERFLOW:
+    if pair.address is None or pair.instead or group.kind is GroupKind.OVERFLOW:
         return replace(group, reason=pair.error)
     step = PingStep(source=pair.source, target=pair.target, address=pair.address, timeout=timeout)
     result = ping(lab, session, step)

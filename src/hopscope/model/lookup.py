@@ -1,6 +1,7 @@
 """Questions that a snapshot answers, by the kernel's own rules; pure, no judgement."""
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from ipaddress import (
     IPv4Address,
@@ -36,6 +37,7 @@ __all__ = [
     "next_hop",
     "owner_of",
     "owner_of_mac",
+    "owners_of",
     "ports",
     "route_text",
     "route_to",
@@ -70,10 +72,14 @@ def is_group(mac: Mac | None) -> bool:
 
 def owner_of(snapshot: Snapshot, ip: str) -> DevRef | None:
     """The device that has this address, anywhere in the lab."""
+    return next(owners_of(snapshot, ip), None)
+
+
+def owners_of(snapshot: Snapshot, ip: str) -> Iterator[DevRef]:
+    """All that have it, a device of each node; more than one by mistake, or as an anycast."""
     for node in snapshot.nodes:
         if (dev := local_device(node, ip)) is not None:
-            return DevRef(node.name, dev)
-    return None
+            yield DevRef(node.name, dev)
 
 
 def owner_of_mac(snapshot: Snapshot, mac: Mac) -> DevRef | None:

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import ip_address
 
 from msgspec.structs import replace
 
 from hopscope.model.flow import Headers
 from hopscope.model.journey import Hop, Journey, NeighbourStep, PassUpStep, Reason, RouteStep, hops
-from hopscope.model.lookup import owner_of, route_text, route_to
+from hopscope.model.lookup import owner_of, owners_of, route_text, route_to
 from hopscope.model.vocab import DevRef, Fate, Nanos, NodeName, seen
 from hopscope.trace.causes.evidence import all_hops
 from hopscope.trace.explain import explain
@@ -79,6 +80,7 @@ def _notes(packet: Packet, woven: Woven, scene: Scene) -> Iterator[str]:
     elif woven.unplaced:
         places = ", ".join(dict.fromkeys(str(one.event.dev) for one in woven.unplaced))
         yield f"it was also seen on {places}, which no step here explains"
+    yield from _shared(packet, woven.first, scene)
     only_ours = [
         ref
         for ref in _lent(woven.first)
@@ -90,6 +92,21 @@ def _notes(packet: Packet, woven: Woven, scene: Scene) -> Iterator[str]:
             f"watching changed the path: the capture made {names} promiscuous, and so the bridge "
             "passed itself a copy; --no-promiscuous avoids that"
         )
+
+
+def _shared(packet: Packet, first: Hop, scene: Scene) -> Iterator[str]:
+    """That several nodes have the address that it was for at last, and which of them got it."""
+    steps = [step for hop in all_hops(first) for step in hop.steps]
+    goals = [step.destination for step in steps if isinstance(step, RouteStep)]
+    if packet.headers.ip is None or not goals or ip_address(goals[-1]).is_loopback:
+        return
+    owners = [*owners_of(scene.before, goals[-1])]
+    if len(owners) > 1:
+        macs = [s.mac for s in steps if isinstance(s, NeighbourStep) and s.ip == goals[-1]]
+        links = {owner: scene.before.link(owner) for owner in owners}
+        took = [ref for ref, link in links.items() if link is not None and link.mac in macs]
+        told = f"; this packet was sent to {took[0]}" if len(took) == 1 else ""
+        yield f"{goals[-1]} is on {' and '.join(map(str, owners))}{told}"
 
 
 def _lent(first: Hop) -> Iterator[DevRef]:

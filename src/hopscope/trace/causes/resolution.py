@@ -6,7 +6,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from hopscope.model.journey import BridgeStep, Hop, NeighbourStep, PassUpStep, Reason
-from hopscope.model.lookup import neighbour, owner_of, route_to, sysctl_int
+from hopscope.model.lookup import neighbour, owner_of, owners_of, route_to, sysctl_int
 from hopscope.model.naming import some_of
 from hopscope.model.snapshot import NodeState
 from hopscope.model.vocab import (
@@ -220,16 +220,16 @@ def wrong_neighbour(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         if step is None or step.mac is None:
             continue
         dev, address, used = step.dev, step.ip, step.mac
-        owner = owner_of(scene.before, address)
-        link = scene.before.link(owner) if owner is not None else None
-        if link is None or owner is None or link.mac in (None, used):
+        owners = [*owners_of(scene.before, address)]
+        macs = [link.mac for owner in owners if (link := scene.before.link(owner)) is not None]
+        if not any(macs) or used in macs:
             continue
         entry = neighbour(state, dev, address)
         kind = "permanent " if entry and entry.state is NeighbourState.PERMANENT else ""
         return Reason(
             code="wrong-neighbour",
             sentence=f"{hop.node} sent it to {used}, by its {kind}neighbour entry for {address}, "
-            f"but that address lives at {owner}, which has {link.mac}",
+            f"but that address lives at {owners[0]}, which has {macs[0]}",
             at=DevRef(hop.node, dev),
             basis=seen(f"the frame on {hop.node}/{dev}, and the links as read"),
             mend=command(hop.node, f"ip neighbour del {address} dev {dev}"),
