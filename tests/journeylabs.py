@@ -151,6 +151,7 @@ JOURNEY_LABS = {
     "device-next-hop": routed(gw=_OTHER_TABLE.format("iif left").lstrip()),
     "dnat-output": _FROM_ITSELF,
     "next-hops": _NEXT_HOPS,
+    "to-all": routed(to="255.255.255.255"),
     "twice": _TWICE,
     "untracked": bridged(host=firewalled("-t nat -A PREROUTING -p icmp -j LOG")),
 }

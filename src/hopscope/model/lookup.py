@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 _FORBIDDING: Final = ("blackhole", "unreachable", "prohibit")
+_TO_ALL: Final = "255.255.255.255"
 _MAIN_TABLES: Final = (255, 254, 253)  # local, main, default: the default rules' order
 
 
@@ -148,8 +149,17 @@ def route_to(
             return _forbidden_by(rule)
         best = _best(node, family, rule.table, wanted, out)
         if best is not None and best.type != "throw":
-            return best
-    return None
+            return best if str(wanted) != _TO_ALL else _to_all(best)
+    return _to_all() if str(wanted) == _TO_ALL else None
+
+
+def _to_all(found: Route | None = None) -> Route:
+    """For 255.255.255.255 a route gives no more than its device (__mkroute_output())."""
+    if found is not None and found.type in _FORBIDDING:
+        return found
+    dev = found.dev if found is not None else None
+    destination = f"{_TO_ALL}/32"
+    return Route(family=Family.IP, destination=destination, table=255, type="broadcast", dev=dev)
 
 
 def _best(

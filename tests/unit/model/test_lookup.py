@@ -243,6 +243,21 @@ def test_a_rule_holds_for_what_it_names() -> None:
     assert route_to(by_user, "10.9.9.9", mark=0) == main
 
 
+def test_255_255_255_255_is_for_all_on_the_device_that_a_route_leads_to() -> None:
+    """Not for a gateway; and who receives it takes it, whatever its routes are."""
+    ip = "255.255.255.255"
+    found = route_to(routing(route("0.0.0.0/0", via="10.0.0.1")), ip)
+    assert found is not None
+    assert (found.type, found.dev, found.via) == ("broadcast", "eth0", None)
+    bare = routing()
+    found = route_to(bare, ip)
+    assert found is not None
+    assert (found.type, found.dev) == ("broadcast", None)
+    assert is_local(bare, ip)
+    blackhole = route("0.0.0.0/0", kind="blackhole")
+    assert route_to(routing(blackhole), ip) == blackhole
+
+
 def test_a_rule_may_decide_by_itself() -> None:
     """As a route of its kind does, whatever the tables hold."""
     forbids = rule(5, 0, action="prohibit", source="10.1.0.0/16")
@@ -265,7 +280,7 @@ def test_a_throw_route_ends_its_table_alone() -> None:
 
 
 @given(
-    addresses4,
+    addresses4.filter(lambda ip: ip != "255.255.255.255"),
     st.lists(st.tuples(addresses4, st.integers(0, 32)), max_size=6),
 )
 def test_a_route_is_the_best_of_those_that_match(ip: str, prefixes: list[tuple[str, int]]) -> None:
