@@ -119,6 +119,22 @@ nodes:
 links: [[a:eth0, sw:p1@br0], [b:eth0, sw:p2@br0], [evil:eth0, sw:p3@br0]]
 story: [ping: {from: a, to: 10.0.0.2, timeout: 0.3}]
 """
+_HAIRPIN = """
+name: hairpin
+nodes:
+  host:
+    bridges: {docker0: {}}
+    addresses: {docker0: 172.17.0.1/16, eth0: 192.0.2.10/24}
+    sysctls: {net.ipv4.ip_forward: 1, net.bridge.bridge-nf-call-iptables: 1}
+    iptables: [-t nat -A PREROUTING -d 192.0.2.10 -p icmp -j DNAT --to-destination 172.17.0.3]
+  c1: {addresses: {eth0: 172.17.0.2/16}, routes: [default via 172.17.0.1]}
+  c2: {addresses: {eth0: 172.17.0.3/16}, routes: [default via 172.17.0.1]}
+  out: {addresses: {eth0: 192.0.2.1/24}}
+links: [[c1:eth0, host:v1@docker0], [c2:eth0, host:v2@docker0], [host:eth0, out:eth0]]
+story:
+  - ping: {from: c1, to: 192.0.2.10}
+  - ping: {from: c1, to: 192.0.2.10}
+"""
 _QUEUE = "-A OUTPUT -p icmp -j NFQUEUE --queue-num 3 --queue-bypass"
 
 JOURNEY_LABS = {
@@ -151,6 +167,7 @@ JOURNEY_LABS = {
     "device-next-hop": routed(gw=_OTHER_TABLE.format("iif left").lstrip()),
     "dnat-output": _FROM_ITSELF,
     "next-hops": _NEXT_HOPS,
+    "hairpin": _HAIRPIN,
     "to-all": routed(to="255.255.255.255"),
     "twice": _TWICE,
     "untracked": bridged(host=firewalled("-t nat -A PREROUTING -p icmp -j LOG")),

@@ -7,7 +7,16 @@ from ipaddress import ip_address
 from msgspec.structs import replace
 
 from hopscope.model.flow import Headers
-from hopscope.model.journey import Hop, Journey, NeighbourStep, PassUpStep, Reason, RouteStep, hops
+from hopscope.model.journey import (
+    Hop,
+    Journey,
+    NeighbourStep,
+    PassUpStep,
+    Reason,
+    RouteStep,
+    TransmitStep,
+    hops,
+)
 from hopscope.model.lookup import owner_of, owners_of, route_text, route_to
 from hopscope.model.vocab import DevRef, Fate, Nanos, NodeName, seen
 from hopscope.trace.causes.evidence import all_hops
@@ -81,16 +90,23 @@ def _notes(packet: Packet, woven: Woven, scene: Scene) -> Iterator[str]:
         places = ", ".join(dict.fromkeys(str(one.event.dev) for one in woven.unplaced))
         yield f"it was also seen on {places}, which no step here explains"
     yield from _shared(packet, woven.first, scene)
-    only_ours = [
-        ref
-        for ref in _lent(woven.first)
+    yield from _changed(woven.first, scene)
+
+
+def _changed(first: Hop, scene: Scene) -> Iterator[str]:
+    """That the capture made a bridge pass itself a copy, which it would not have done."""
+    only_ours = {
+        ref: goes_on
+        for ref, goes_on in _lent(first)
         if (link := scene.before.link(ref)) and link.promiscuity <= 1
-    ]
+    }
     if only_ours:
-        names = ", ".join(dict.fromkeys(map(str, only_ours)))
+        names = ", ".join(map(str, only_ours))
+        again = ", which its stack sent on: so it arrives twice"
         yield (
             f"watching changed the path: the capture made {names} promiscuous, and so the bridge "
-            "passed itself a copy; --no-promiscuous avoids that"
+            f"passed itself a copy{again if True in only_ours.values() else ''}; "
+            "--no-promiscuous avoids that"
         )
 
 
@@ -109,11 +125,13 @@ def _shared(packet: Packet, first: Hop, scene: Scene) -> Iterator[str]:
         yield f"{goals[-1]} is on {' and '.join(map(str, owners))}{told}"
 
 
-def _lent(first: Hop) -> Iterator[DevRef]:
+def _lent(first: Hop) -> Iterator[tuple[DevRef, bool]]:
+    """The bridges, and whether the stack behind sent the copy on."""
     for hop in all_hops(first):
-        for step in hop.steps:
+        for number, step in enumerate(hop.steps):
             if isinstance(step, PassUpStep) and step.because == "promiscuous":
-                yield DevRef(hop.node, step.bridge)
+                sent = any(isinstance(one, TransmitStep) for one in hop.steps[number:])
+                yield DevRef(hop.node, step.bridge), sent
 
 
 def _fragments(packet: Packet, scene: Scene) -> int:

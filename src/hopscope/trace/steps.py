@@ -173,8 +173,10 @@ def translation(before: Headers, frame: Sighting) -> Iterator[NatStep]:
             yield NatStep(field=field, before=was, after=now, basis=basis)
 
 
-def pass_up_step(bridge: DevName, up: Sighting, received: Nanos | None) -> PassUpStep:
-    """The copy that went up into the stack behind the bridge device.
+def pass_up_step(
+    bridge: DevName, up: Sighting, received: Nanos | None, *, lent: bool
+) -> PassUpStep:
+    """The copy that went up into the stack behind the bridge device; *lent*: for a capture.
 
     It has a time of its own only when that is another than *received*, that of the frame on
     the port: the kernel stamps a frame once.
@@ -183,8 +185,8 @@ def pass_up_step(bridge: DevName, up: Sighting, received: Nanos | None) -> PassU
     at = up.event.at if up.event.at != received else None
     basis = seen(f"packet socket on {up.event.dev}, packet type {kind}")
     match kind:
-        case PktType.HOST:
-            because = "own-address"
+        case PktType.HOST:  # of a frame whose destination was rewritten, the capture's copy, too
+            because = "promiscuous" if lent else "own-address"
         case PktType.OTHERHOST:
             because = "promiscuous"
         case _:

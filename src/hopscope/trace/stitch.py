@@ -327,18 +327,11 @@ class _Weaver:
         """
         port = came.event.dev.dev if came is not None else None
         inside = (port, bridge)
+        decided = (Hook.FORWARD if port is not None else Hook.OUTPUT, Hook.POSTROUTING)
         if port is not None:
             early = self.before_going_up(node, port, bridge)
             steps += self.hooks(node, lambda w: w.hook is Hook.PREROUTING and id(w) in early)
-        source = frame.headers.src_mac
-        sent = [
-            out
-            for out in self.leaving(node, frame, lambda link: link.master == bridge)
-            if out.event.dev.dev != port and out.headers.src_mac == source
-        ]
-        up = self.received(DevRef(node, bridge), frame) if port is not None else None
-        if up is not None and up.headers.src_mac != source:
-            up = None
+        sent, up = self.copies(node, bridge, frame, port)
         out = self.chosen(node, bridge, port, sent)
         if not out and up is None and make.dropped(steps):
             return []
@@ -348,22 +341,53 @@ class _Weaver:
             return []
         if not out and up is None and len(steps) == 1 and self.scene.traced(node):
             return []  # not even the first hook saw it: it never came to the bridge
-        steps.append(self.decision(node, bridge, frame, came, out, up))
+        within = self.within(node, bridge, frame) if port is not None else None
+        behind = [one for one in (*sent, within, up) if one is not None]  # what the hooks left
+        translated = list(make.translation(frame.headers, behind[0])) if behind else []
+        steps += (step for step in translated if step.field == "destination")
+        ruled = behind[0] if out and behind and translated else frame
+        steps.append(self.decision(node, bridge, ruled, came, out, up))
         steps += self.hooks(
             node,
             lambda way: (
-                way.hook in (Hook.FORWARD, Hook.POSTROUTING, Hook.OUTPUT)
+                way.hook in decided
                 and (way.family is Family.BRIDGE or (bool(out) and _bridged(way, bridge)))
                 and (way.iif in inside if way.iif else way.oif in (*out, bridge))
             ),
             copies=max(len(out), 1),
         )
+        steps += (step for step in translated if step.field == "source")
         steps += [make.transmit_step(self.take(one)) for one in sent]
         if up is not None:
-            return sent + self.pass_up(node, bridge, port, self.take(up), frame, steps)
+            lent = bool(out) and not is_group(frame.headers.dst_mac)
+            way = self.pass_up(node, bridge, port, self.take(up), frame, steps, lent=lent)
+            return sent + way
         if port is not None:
             steps += self.hooks(node, lambda w: w.hook is Hook.INPUT and w.iif in inside)
         return sent
+
+    def copies(
+        self, node: NodeName, bridge: DevName, frame: Sighting, port: DevName | None
+    ) -> tuple[list[Sighting], Sighting | None]:
+        """The frames that left by ports, and the one that went up, of one that a port got."""
+        source = frame.headers.src_mac
+        sent = [
+            out
+            for out in self.leaving(node, frame, lambda link: link.master == bridge)
+            if out.event.dev.dev != port and out.headers.src_mac == source
+        ]
+        up = self.received(DevRef(node, bridge), frame) if port is not None else None
+        return sent, up if up is not None and up.headers.src_mac == source else None
+
+    def within(self, node: NodeName, bridge: DevName, frame: Sighting) -> Sighting | None:
+        """A bridged frame whose destination was rewritten may pass the bridge's own device.
+
+        There it is given the new next hop's MAC address, when that must be looked up first
+        (br_nf_pre_routing_finish_bridge(), net/bridge/br_netfilter_hooks.c).
+        """
+        own = self.leaving(node, frame, lambda link: link.name == bridge)
+        passing = next((one for one in own if one.headers.src_mac == frame.headers.src_mac), None)
+        return self.take(passing) if passing is not None else None
 
     def chosen(
         self, node: NodeName, bridge: DevName, port: DevName | None, sent: Sequence[Sighting]
@@ -422,16 +446,21 @@ class _Weaver:
         up: Sighting,
         frame: Sighting,
         steps: list[Step],
+        *,
+        lent: bool,
     ) -> list[Sighting]:
-        """The copy that went up into the stack behind the bridge device."""
-        step = make.pass_up_step(bridge, up, frame.event.at)
+        """The copy that went up into the stack behind the bridge device.
+
+        *lent*: the frame itself went on through a port, and only the capture made the copy.
+        """
+        step = make.pass_up_step(bridge, up, frame.event.at, lent=lent)
         steps.append(step)
         inside = (port, bridge)
         steps += self.hooks(
             node,
             lambda w: w.family is Family.BRIDGE and w.hook is Hook.INPUT and w.iif in inside,
         )
-        if step.because == "promiscuous":
+        if not step.taken:
             steps.append(make.for_the_capture(up))
             return []
         return self.stack(node, bridge, up.headers, up, steps)
