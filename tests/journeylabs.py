@@ -167,6 +167,11 @@ JOURNEY_LABS = {
     "device-next-hop": routed(gw=_OTHER_TABLE.format("iif left").lstrip()),
     "dnat-output": _FROM_ITSELF,
     "next-hops": _NEXT_HOPS,
+    "back-blackhole": routed(
+        back=False,
+        gw="""iptables: ["-t nat -A POSTROUTING -o right -j MASQUERADE"]
+    routes: [blackhole 10.1.0.2/32]""",
+    ),
     "hairpin": _HAIRPIN,
     "to-all": routed(to="255.255.255.255"),
     "twice": _TWICE,

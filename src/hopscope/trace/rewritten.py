@@ -11,10 +11,12 @@ from msgspec.structs import replace
 from hopscope.model.flow import Ip
 from hopscope.model.journey import HookStep, NatStep
 from hopscope.model.lookup import without_words
-from hopscope.model.vocab import computed, seen
+from hopscope.model.vocab import Direction, NodeName, computed, inferred, seen
 from hopscope.trace.hooks import Traversal
+from hopscope.trace.identify import Sighting
+from hopscope.trace.scene import Packet, Scene
 
-__all__ = ["Rewritten", "rewritten"]
+__all__ = ["Rewritten", "rewritten", "turned_back"]
 
 _TARGET: Final = re.compile(
     r"-j DNAT\b.*? --to-destination (?P<dnat>\S+)|-j NETMAP --to (?P<netmap>\S+)"
@@ -44,6 +46,33 @@ def rewritten(ip: Ip, steps: Sequence[HookStep], later: Sequence[Traversal]) -> 
         step = NatStep(field="destination", before=ip.dst, after=now.dst, basis=basis)
         return Rewritten(step=step, ip=replace(ip, dst=now.dst))
     return next((one for step in steps if (one := _by_rule(ip, step)) is not None), None)
+
+
+def turned_back(packet: Packet, scene: Scene, node: NodeName, ip: Ip) -> Rewritten | None:
+    """The destination of a reply whose request this node gave that source address.
+
+    No rule is asked for a reply. It is turned back as soon as it enters, unless it is not
+    tracked; then it is for the node itself, and comes to an input hook.
+    """
+    stamp = packet.headers.stamp
+    for request in scene.packets:
+        if stamp is None or request.headers.stamp != stamp or request is packet:
+            continue
+        here = [one for one in request.sightings if one.event.dev.node == node]
+        came, went = _sources(here, Direction.RECEIVE), _sources(here, Direction.TRANSMIT)
+        if came and ip.dst in went and ip.dst not in came:
+            basis = inferred(f"the request left {node} from {ip.dst}, and no input hook saw this")
+            step = NatStep(field="destination", before=ip.dst, after=came[0], basis=basis)
+            return Rewritten(step=step, ip=replace(ip, dst=came[0]))
+    return None
+
+
+def _sources(frames: Sequence[Sighting], direction: Direction) -> list[str]:
+    return [
+        one.headers.ip.src
+        for one in frames
+        if one.event.direction is direction and one.headers.ip is not None
+    ]
 
 
 def _by_rule(ip: Ip, step: HookStep) -> Rewritten | None:

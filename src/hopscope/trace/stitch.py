@@ -32,7 +32,7 @@ from hopscope.trace.arrival import arrival
 from hopscope.trace.carried import lies_over, ways_in
 from hopscope.trace.hooks import Traversal, hook_step
 from hopscope.trace.identify import Sighting
-from hopscope.trace.rewritten import rewritten
+from hopscope.trace.rewritten import rewritten, turned_back
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.ways import LOOPBACK, Lookup, mark_of, way_awaited, way_taken
 
@@ -490,6 +490,9 @@ class _Weaver:
         sent = [*self.leaving(node, frame, lambda link: link.master is None)][:1] if frame else []
         if sent:
             return self.forward(node, came_in, headers, through, sent[0], steps)
+        ip = headers.ip
+        if ip is not None and before and not later and not self.scene.observation.lost:
+            new = new or turned_back(self.packet, self.scene, node, ip)
         if new is not None:
             steps.append(new.step)
             if new.ip is None:
