@@ -119,8 +119,8 @@ nodes:
 links: [[a:eth0, sw:p1@br0], [b:eth0, sw:p2@br0], [evil:eth0, sw:p3@br0]]
 story: [ping: {from: a, to: 10.0.0.2, timeout: 0.3}]
 """
-_HAIRPIN = """
-name: hairpin
+_BRIDGED_DNAT = """
+name: bridged-dnat
 nodes:
   host:
     bridges: {docker0: {}}
@@ -172,7 +172,7 @@ JOURNEY_LABS = {
         gw="""iptables: ["-t nat -A POSTROUTING -o right -j MASQUERADE"]
     routes: [blackhole 10.1.0.2/32]""",
     ),
-    "hairpin": _HAIRPIN,
+    "bridged-dnat": _BRIDGED_DNAT,
     "to-all": routed(to="255.255.255.255"),
     "twice": _TWICE,
     "untracked": bridged(host=firewalled("-t nat -A PREROUTING -p icmp -j LOG")),
