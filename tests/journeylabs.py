@@ -213,6 +213,74 @@ nodes:
 links: [[a:e, b:e]]
 story: [ping: {from: a, to: b, timeout: 0.3}]
 """
+_FORWARDED_PORT = "-t nat -A PREROUTING -d 10.1.0.1 -p icmp -j DNAT --to-destination {}"
+_TO_GW = "{from: ns1, to: 10.1.0.1, timeout: 0.3}"
+
+
+def _rewritten(target: str, more: str = "", *, forward: int = 1, to: str = _TO_GW) -> str:
+    """A router that rewrites pings for itself to another address."""
+    rule = _FORWARDED_PORT.format(target)
+    return routed(gw=f'iptables: ["{rule}"]\n    {more}', forward=forward, to=to)
+
+
+_MARKED = 'iptables: ["-t mangle -A PREROUTING -i left -j MARK --set-mark 9"]'
+_OTHER_TABLE = """
+    policy: [{} lookup 99]
+    routes: [{{to: default, via: 10.1.0.77, table: 99}}]"""
+_FROM_ITSELF = """
+name: from-itself
+nodes:
+  ns1:
+    addresses: {eth0: 10.1.0.2/24}
+    routes: [default via 10.1.0.1]
+    iptables: ["-t nat -A OUTPUT -d 10.9.9.9 -j DNAT --to-destination 10.1.0.77"]
+  gw: {addresses: {left: 10.1.0.1/24}}
+links: [[ns1:eth0, gw:left]]
+story: [ping: {from: ns1, to: 10.9.9.9, timeout: 0.3}]
+"""
+_NEXT_HOPS = """
+name: next-hops
+nodes:
+  ns1:
+    addresses: {eth0: 10.1.0.2/24}
+    run:
+      - command: ip route add default nexthop via 10.1.0.1 nexthop via 10.1.0.99 weight 255
+        ready: {command: [sh, -c, ip route show default | grep nexthop]}
+  gw: {addresses: {left: 10.1.0.1/24}}
+links: [[ns1:eth0, gw:left]]
+story: [ping: {from: ns1, to: 10.9.9.9, timeout: 0.3}]
+"""
+_TWICE = """
+name: twice
+nodes:
+  sw: {bridges: {br0: {}}}
+  a: {addresses: {eth0: 10.0.0.1/24}}
+  b: {addresses: {eth0: 10.0.0.2/24}, sysctls: {net.ipv4.conf.eth0.arp_ignore: 8}}
+  evil:
+    addresses: {eth0: 10.0.0.3/24}
+    iptables: [-A INPUT -p icmp -j DROP]
+    run:
+      - command: ip address add 10.0.0.2/24 dev eth0
+        ready: {command: [sh, -c, ip address show eth0 | grep 10.0.0.2]}
+links: [[a:eth0, sw:p1@br0], [b:eth0, sw:p2@br0], [evil:eth0, sw:p3@br0]]
+story: [ping: {from: a, to: 10.0.0.2, timeout: 0.3}]
+"""
+_BRIDGED_DNAT = """
+name: bridged-dnat
+nodes:
+  host:
+    bridges: {docker0: {}}
+    addresses: {docker0: 172.17.0.1/16, eth0: 192.0.2.10/24}
+    sysctls: {net.ipv4.ip_forward: 1, net.bridge.bridge-nf-call-iptables: 1}
+    iptables: [-t nat -A PREROUTING -d 192.0.2.10 -p icmp -j DNAT --to-destination 172.17.0.3]
+  c1: {addresses: {eth0: 172.17.0.2/16}, routes: [default via 172.17.0.1]}
+  c2: {addresses: {eth0: 172.17.0.3/16}, routes: [default via 172.17.0.1]}
+  out: {addresses: {eth0: 192.0.2.1/24}}
+links: [[c1:eth0, host:v1@docker0], [c2:eth0, host:v2@docker0], [host:eth0, out:eth0]]
+story:
+  - ping: {from: c1, to: 192.0.2.10}
+  - ping: {from: c1, to: 192.0.2.10}
+"""
 _QUEUE = "-A OUTPUT -p icmp -j NFQUEUE --queue-num 3 --queue-bypass"
 
 JOURNEY_LABS = {
@@ -241,6 +309,34 @@ JOURNEY_LABS = {
         host=firewalled(_QUEUE, more=_WRONG_NEIGHBOUR),
         ping="{from: host, to: ns2, timeout: 0.3}",
     ),
+    "dnat-too-big": routed(
+        gw=f'iptables: ["{_FORWARDED_PORT.format("10.2.0.2")}"]',
+        link="{ends: [ns2:eth0, gw:right], mtu: 1300}",
+        to="{from: ns1, to: 10.1.0.1, size: 1400, timeout: 0.3}",
+    ),
+    "dnat-not-forwarded": _rewritten("10.2.0.2", forward=0),
+    "dnat-blackhole": _rewritten("10.2.0.2", "routes: [blackhole 10.2.0.2/32]"),
+    "dnat-no-route": _rewritten("10.99.0.1"),
+    "dnat-nobody": _rewritten("10.2.0.250"),
+    "dnat-range": _rewritten("10.2.0.8-10.2.0.9", forward=0),
+    "mark-next-hop": routed(gw=_MARKED + _OTHER_TABLE.format("fwmark 9")),
+    "mark-blackhole": routed(
+        gw=_MARKED
+        + """
+    policy: [fwmark 9 lookup 99]
+    routes: [{type: blackhole, to: default, table: 99}]"""
+    ),
+    "device-next-hop": routed(gw=_OTHER_TABLE.format("iif left").lstrip()),
+    "dnat-output": _FROM_ITSELF,
+    "next-hops": _NEXT_HOPS,
+    "back-blackhole": routed(
+        back=False,
+        gw="""iptables: ["-t nat -A POSTROUTING -o right -j MASQUERADE"]
+    routes: [blackhole 10.1.0.2/32]""",
+    ),
+    "bridged-dnat": _BRIDGED_DNAT,
+    "to-all": routed(to="255.255.255.255"),
+    "twice": _TWICE,
     "untracked": bridged(host=firewalled("-t nat -A PREROUTING -p icmp -j LOG")),
 }
 """By name."""

@@ -183,6 +183,36 @@ def test_a_node_that_is_down(five: StandingLab) -> None:
     assert pair(found, "p0", "p1").reached
 
 
+def test_an_answer_of_another_node_with_the_address_does_not_count(five: StandingLab) -> None:
+    """p2 has p1's address, too: it answers in the place of p1, which is down."""
+    five.run("p2", ["ip", "address", "add", "10.9.0.2/24", "dev", "eth0"])
+    five.run("p1", ["ip", "link", "set", "eth0", "down"])
+    found = reach(five, ["p0"], ["p1", "p2"], timeout=0.3)
+    gone, there = found.pairs
+    assert (gone.outcome, gone.instead, gone.rtt) == (Outcome.FAILED, "p2", None)
+    assert (there.outcome, there.instead) == (Outcome.ANSWERED, None)
+    assert found.groups[0].reason == "p2 answered, which has 10.9.0.2, too"
+    assert found.notes == ("several nodes have the same address: 10.9.0.2 on p1, p2",)
+
+
+def test_a_routers_table_tells_who_answered_behind_it() -> None:
+    """Over TCP, where a reset is an answer, too."""
+    forwards = {"net.ipv4.ip_forward": 1}
+    addresses = {"l": "10.1.0.1/24", "r": "10.2.0.1/24"}
+    lab = Lab("routed").node("gw", addresses=addresses, sysctls=forwards)
+    lab.node("a", addresses={"e": "10.1.0.2/24"}, routes=["default via 10.1.0.1"])
+    lab.node("sw", bridges=["br0"]).link("a:e", "gw:l").link("gw:r", "sw:p0@br0")
+    for number, name in enumerate(("b", "c"), 2):
+        lab.node(name, addresses={"e": f"10.2.0.{number}/24"}, routes=["default via 10.2.0.1"])
+        lab.link(f"{name}:e", f"sw:p{number}@br0")
+    with lab.up() as standing:
+        standing.run("c", ["ip", "address", "add", "10.2.0.2/24", "dev", "e"])
+        standing.run("b", ["ip", "link", "set", "e", "down"])
+        found = reach(standing, ["a"], ["b"], protocol=Protocol.TCP, port=80, timeout=0.3)
+    assert found.pairs[0].error == "c answered, which has 10.2.0.2, too"
+    assert not found.held
+
+
 def test_a_rule_that_drops(five: StandingLab) -> None:
     """It is named; pairs that it does not concern are reached."""
     five.add_rules("iptables", "p2", ["-A INPUT -s 10.9.0.1 -j DROP"])

@@ -51,7 +51,7 @@ def _bridged(hop: Hop) -> tuple[Step, ...]:
 
 
 def _goes_up(step: Step) -> bool:
-    return isinstance(step, PassUpStep) and step.because != "promiscuous"
+    return isinstance(step, PassUpStep) and step.taken
 
 
 def _bridging(ping: PingResult) -> set[NodeName]:
@@ -292,7 +292,7 @@ def _untaken(record: Record) -> Iterator[Finding]:
             continue
         if any(ping.gap(node) for node in nodes):
             continue
-        if any(step.because != "promiscuous" for step in ups):
+        if any(step.taken for step in ups):
             continue
         note = ""
         if ups:

@@ -19,6 +19,7 @@ from hopscope.kernel.neighbours import Near, Permanent, alone, forget_left, over
 from hopscope.kernel.read.ends import read_ends
 from hopscope.kernel.state import state_home
 from hopscope.lab.running import RunningLab
+from hopscope.lab.twice import Twice
 from hopscope.lab.unreached import explained
 from hopscope.model.ends import Chooser, NodeEnds, neighbours
 from hopscope.model.grouping import grouped
@@ -73,7 +74,11 @@ def reach(
     resolving = _Resolving(lab, list(ends.values()), froms, tos, arp=arp)
     before = resolving.overflows()
     found = resolving.probed(addresses, probe)
-    pairs = tuple(_pair(ends, addresses, between, answer) for between, answer in found.items())
+    twice = Twice(lab.sandbox, list(ends.values()), addresses, _reached(found))
+    pairs = tuple(
+        _pair(ends, addresses, between, answer, twice.instead(between))
+        for between, answer in found.items()
+    )
     resolution = resolving.told(before)
     groups = grouped(pairs, overflowed=bool(resolution.overflows))
     left_out = [name for name in ends if name not in addressed and not all(asked)]
@@ -93,9 +98,16 @@ def reach(
         resolution=resolution,
         notes=(
             *resolving.notes(resolution),
+            *twice.notes(),
             *(f"{name} has no address, and is left out" for name in left_out),
         ),
     )
+
+
+def _reached(found: Mapping[Ends, Answer]) -> set[Ends]:
+    """Those of which something answered."""
+    proofs = (Outcome.ANSWERED, Outcome.REFUSED)
+    return {between for between, answer in found.items() if answer.outcome in proofs}
 
 
 def _folder(lab: RunningLab) -> Path:
@@ -144,9 +156,12 @@ def _pair(
     addresses: Mapping[Ends, str | None],
     between: Ends,
     answer: Answer,
+    instead: NodeName | None,
 ) -> Pair:
     source, target = between
-    address, error = addresses[between], answer.error
+    address, error, outcome = addresses[between], answer.error, answer.outcome
+    if instead is not None:
+        outcome, error = Outcome.FAILED, f"{instead} answered, which has {address}, too"
     if address is None:
         poor = target if not ends[target].ends or ends[source].ends else source
         error = f"{poor} has no address" if not ends[poor].ends else f"{poor} has no such address"
@@ -154,9 +169,10 @@ def _pair(
         source=source,
         target=target,
         address=address,
-        outcome=Outcome.FAILED if address is None else answer.outcome,
-        rtt=answer.rtt,
+        outcome=Outcome.FAILED if address is None else outcome,
+        rtt=answer.rtt if instead is None else None,
         error=error,
+        instead=instead,
     )
 
 

@@ -57,7 +57,7 @@ def _explained(
 ) -> Group:
     if group.kind is GroupKind.OVERFLOW:
         return replace(group, reason=FULL)
-    if pair.address is None:
+    if pair.address is None or pair.instead:
         return replace(group, reason=pair.error)
     step = PingStep(source=pair.source, target=pair.target, address=pair.address, timeout=timeout)
     result = ping(lab, session, step)

@@ -86,7 +86,8 @@ class PassUpStep(Kind, frozen=True, kw_only=True, tag="pass-up"):
     """A copy went up from the bridge's ports into the stack behind the bridge device.
 
     *because* is "group" (broadcast or multicast), "own-address", or "promiscuous":
-    then only a capture on the bridge made this copy, and the stack ignores it.
+    then only a capture on the bridge made this copy, and the stack ignores it, unless
+    *pkttype* is "host": a rewritten frame is for the node itself, and goes on a second time.
     """
 
     bridge: DevName
@@ -94,6 +95,11 @@ class PassUpStep(Kind, frozen=True, kw_only=True, tag="pass-up"):
     because: Literal["group", "own-address", "promiscuous"]
     pkttype: PktType
     basis: Basis
+
+    @property
+    def taken(self) -> bool:
+        """Whether the stack took the copy, whoever made it."""
+        return self.pkttype is not PktType.OTHERHOST
 
 
 class RuleCheck(Struct, frozen=True, kw_only=True):

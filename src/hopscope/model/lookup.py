@@ -1,6 +1,7 @@
 """Questions that a snapshot answers, by the kernel's own rules; pure, no judgement."""
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from ipaddress import (
     IPv4Address,
@@ -30,20 +31,24 @@ __all__ = [
     "in_subnet",
     "is_group",
     "is_local",
+    "leads_to",
     "local_device",
     "neighbour",
     "next_hop",
     "owner_of",
     "owner_of_mac",
+    "owners_of",
     "ports",
     "route_text",
     "route_to",
     "silent_nat",
     "sysctl_int",
     "uses_conntrack",
+    "without_words",
 ]
 
 _FORBIDDING: Final = ("blackhole", "unreachable", "prohibit")
+_TO_ALL: Final = "255.255.255.255"
 _MAIN_TABLES: Final = (255, 254, 253)  # local, main, default: the default rules' order
 
 
@@ -68,10 +73,14 @@ def is_group(mac: Mac | None) -> bool:
 
 def owner_of(snapshot: Snapshot, ip: str) -> DevRef | None:
     """The device that has this address, anywhere in the lab."""
+    return next(owners_of(snapshot, ip), None)
+
+
+def owners_of(snapshot: Snapshot, ip: str) -> Iterator[DevRef]:
+    """All that have it, a device of each node; more than one by mistake, or as an anycast."""
     for node in snapshot.nodes:
         if (dev := local_device(node, ip)) is not None:
-            return DevRef(node.name, dev)
-    return None
+            yield DevRef(node.name, dev)
 
 
 def owner_of_mac(snapshot: Snapshot, mac: Mac) -> DevRef | None:
@@ -110,12 +119,14 @@ def route_to(
     out: DevName | None = None,
     source: str | None = None,
     came_in: DevName | None = None,
+    mark: int | None = None,
 ) -> Route | None:
     """The route for a destination: longest prefix, lowest metric, table by table.
 
     *out* is the device that a sender chose, which decides for multicast and link-local
-    destinations: every device has such a route. Policy rules that select by *source* or by
-    the device it *came_in* by hold only when that is known.
+    destinations: every device has such a route. Policy rules that select by *source*, by
+    the device it *came_in* by (lo: the node made it) or by its *mark* hold only when that is
+    known.
 
     Mirrors fib_lookup(), include/net/ip_fib.h, and fib_rules_lookup(), net/core/fib_rules.c.
     """
@@ -130,6 +141,7 @@ def route_to(
         addresses[0],
         source=addresses[1] if len(addresses) > 1 else None,
         came_in=came_in,
+        mark=mark,
     )
     usual = [PolicyRule(family=family, priority=0, table=table) for table in _MAIN_TABLES]
     for rule in asked if node.policy_rules else usual:
@@ -137,8 +149,17 @@ def route_to(
             return _forbidden_by(rule)
         best = _best(node, family, rule.table, wanted, out)
         if best is not None and best.type != "throw":
-            return best
-    return None
+            return best if str(wanted) != _TO_ALL else _to_all(best)
+    return _to_all() if str(wanted) == _TO_ALL else None
+
+
+def _to_all(found: Route | None = None) -> Route:
+    """For 255.255.255.255 a route gives no more than its device (__mkroute_output())."""
+    if found is not None and found.type in _FORBIDDING:
+        return found
+    dev = found.dev if found is not None else None
+    destination = f"{_TO_ALL}/32"
+    return Route(family=Family.IP, destination=destination, table=255, type="broadcast", dev=dev)
 
 
 def _best(
@@ -171,7 +192,11 @@ def _forbidden_by(rule: PolicyRule) -> Route:
 
 def next_hop(node: NodeState, ip: str, *, source: str | None = None) -> tuple[DevName, str] | None:
     """The device and the address to resolve for a destination; None without a route."""
-    route = route_to(node, ip, source=source)
+    return leads_to(route_to(node, ip, source=source), ip)
+
+
+def leads_to(route: Route | None, ip: str) -> tuple[DevName, str] | None:
+    """The device and the address to resolve for a destination that has this route."""
     if route is None or route.dev is None or route.type not in ("unicast", "local"):
         return None
     return route.dev, route.via or ip
@@ -228,6 +253,11 @@ _CONNTRACK: Final = (  # compiled when there are rules to be searched: that take
 )
 
 
+def without_words(text: str) -> str:
+    """A rule's text without comments and log prefixes: nothing but what it does."""
+    return re.sub(_IN_WORDS, "", text)
+
+
 def uses_conntrack(node: NodeState, family: Family | None = None) -> bool:
     """Whether connections are tracked in this namespace: by a rule, or as a count shows.
 
@@ -238,7 +268,7 @@ def uses_conntrack(node: NodeState, family: Family | None = None) -> bool:
         return True
     speaking = (family, Family.INET) if family else (Family.IP, Family.IP6, Family.INET)
     return any(
-        re.search(_CONNTRACK, re.sub(_IN_WORDS, "", rule.text))
+        re.search(_CONNTRACK, without_words(rule.text))
         for chain in node.chains
         if not chain.ours and chain.family in speaking
         for rule in chain.rules

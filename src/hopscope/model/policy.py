@@ -16,19 +16,17 @@ def rules_for(
     *,
     source: str | None = None,
     came_in: DevName | None = None,
+    mark: int | None = None,
 ) -> Iterator[PolicyRule]:
     """Those that hold, by priority (fib_rule_match(), net/core/fib_rules.c).
 
-    A rule that asks for what is not known here, a mark among them, is taken not to hold.
+    A rule that asks for what is not known here is taken not to hold.
     """
     for rule in sorted(rules, key=lambda rule: rule.priority):
         holds = rule.family is family and _within(destination, rule.destination)
         if rule.source is not None:
             holds = holds and source is not None and _within(source, rule.source)
-        if rule.conditions:
-            asked = came_in is not None and rule.values.get("iif") == came_in
-            holds = holds and asked and rule.conditions == ("iif",)
-        if holds:
+        if holds and all(_meets(rule, asked, came_in, mark) for asked in rule.conditions):
             yield rule
 
 
@@ -37,3 +35,13 @@ def _within(ip: str, network: str | None) -> bool:
         return True
     alone, whole = ip_address(ip), ip_network(network, strict=False)
     return alone.version == whole.version and alone in whole
+
+
+def _meets(rule: PolicyRule, asked: str, came_in: DevName | None, mark: int | None) -> bool:
+    value = rule.values.get(asked, "")
+    if asked == "iif":
+        return came_in is not None and value == came_in
+    if asked != "fwmark" or mark is None:
+        return False
+    wanted, _, mask = value.partition("/")
+    return not (int(wanted, 16) ^ mark) & int(mask or "0xffffffff", 16)

@@ -51,6 +51,7 @@ class Pair(Struct, frozen=True, kw_only=True):
     outcome: Outcome
     rtt: int | None = None
     error: str | None = None  # an ICMP error or the sender's own errno, in words
+    instead: NodeName | None = None  # another node that has the address, too, and answered
 
     @property
     def reached(self) -> bool:

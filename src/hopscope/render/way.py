@@ -151,7 +151,7 @@ class _Stay:
                     self.follow()
             case PassUpStep():
                 self.add(self.copied_up(step))
-                if step.because != "promiscuous":
+                if step.taken:
                     self.follow()
             case DeliverStep() if self.last is not None:
                 self.points[self.last] = replace(self.points[self.last], delivered=True)
@@ -209,7 +209,7 @@ def _entered(hop: Hop) -> bool:
         refused = any(isinstance(step, DropStep) and step.expected for step in hop.steps)
         return not refused or any(isinstance(step, DeliverStep) for step in hop.steps)
     return any(
-        (isinstance(step, PassUpStep) and step.because != "promiscuous")
+        (isinstance(step, PassUpStep) and step.taken)
         or (
             isinstance(step, HookStep)
             and step.family in (Family.IP, Family.IP6)

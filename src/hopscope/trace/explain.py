@@ -4,7 +4,7 @@ Each cause is a small function that looks at what was seen and at the tables, an
 with a reason or with nothing. They are asked in order, the surest evidence first.
 """
 
-from hopscope.model.journey import DeliverStep, DropStep, HookStep, Hop, Reason
+from hopscope.model.journey import DeliverStep, DropStep, HookStep, Hop, NatStep, Reason
 from hopscope.model.vocab import BasisKind, Family, Fate, Hook, inferred
 from hopscope.trace.causes import (
     firewall,
@@ -16,7 +16,7 @@ from hopscope.trace.causes import (
     routing,
     silent,
 )
-from hopscope.trace.causes.evidence import Cause, all_hops, last_device, leaves, main_steps
+from hopscope.trace.causes.evidence import LAB, Cause, all_hops, last_device, leaves, main_steps
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.stitch import weave
 
@@ -91,10 +91,18 @@ def _evidence_stops(first: Hop) -> Reason:
         after = "; it passed the input hook there, so the node's own stack had it"
     elif hooks:
         after = f"; the last hook that it passed there is {hooks[-1].family} {hooks[-1].hook}"
+    mend = ""
+    if last.steps and isinstance(step := last.steps[-1], NatStep):  # and then no route
+        after += f", where a rule rewrote its destination to {step.after}"
+        mend = (
+            f"ping each of these addresses from {last.node}: "
+            f"hopscope ping {LAB} {last.node} ADDRESS"
+        )
     place = f"in {last.node}" + (f" at {where}" if where is not None else "")
     return Reason(
         code="unseen",
         sentence=f"the evidence stops {place}{after}: no observer saw it again",
         at=where,
         basis=inferred("packet sockets and nf_tables trace"),
+        mend=mend,
     )

@@ -33,11 +33,17 @@ class Traversal(Struct, kw_only=True):
     oif: DevName | None
     headers: Headers
     hits: list[RuleHit] = field(default_factory=list)
+    came_marked: int = 0
 
     @property
     def dropped(self) -> bool:
         """Whether a rule or a policy here dropped the packet."""
         return any(hit.verdict is Verdict.DROP for hit in self.hits)
+
+    @property
+    def mark(self) -> int:
+        """The packet's mark as the hook left it."""
+        return self.hits[-1].mark if self.hits else self.came_marked
 
 
 def traversals(events: Iterable[object]) -> list[Traversal]:
@@ -81,6 +87,7 @@ def _begin(hit: RuleHit) -> Traversal:
         iif=hit.iif,
         oif=hit.oif,
         headers=headers,
+        came_marked=hit.mark,
     )
 
 

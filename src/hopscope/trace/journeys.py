@@ -1,13 +1,23 @@
 """All journeys of one ping: which packets belong to it, and what became of each."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import ip_address
 
 from msgspec.structs import replace
 
 from hopscope.model.flow import Headers
-from hopscope.model.journey import Hop, Journey, PassUpStep, Reason, RouteStep
-from hopscope.model.lookup import owner_of, route_text, route_to
+from hopscope.model.journey import (
+    Hop,
+    Journey,
+    NeighbourStep,
+    PassUpStep,
+    Reason,
+    RouteStep,
+    TransmitStep,
+    hops,
+)
+from hopscope.model.lookup import owner_of, owners_of, route_text, route_to
 from hopscope.model.vocab import DevRef, Fate, Nanos, NodeName, seen
 from hopscope.trace.causes.evidence import all_hops
 from hopscope.trace.explain import explain
@@ -27,14 +37,18 @@ def journeys(scene: Scene, *, ident: int) -> tuple[Journey, ...]:
     told: Counter[Key] = Counter()
     found: list[tuple[Key, Journey]] = []
     ours = [packet for packet in scene.packets if _stamped(packet.headers, ident)]
-    resolved = _to_resolve(ours, scene)
+    alike: dict[Key, list[Packet]] = {}
+    for packet in ours:
+        alike.setdefault(packet.key, []).append(packet)
+    known = {id(p): _journey(p, scene) for some in alike.values() for p in some[:MOST_ALIKE]}
+    resolved = _to_resolve(ours, known.values(), scene)
     for packet in scene.packets:
         mine = _stamped(packet.headers, ident)
         if not mine and not _belongs(packet.headers, scene, resolved):
             continue
         told[packet.key] += 1
         if told[packet.key] <= MOST_ALIKE:
-            found.append((packet.key, _journey(packet, scene)))
+            found.append((packet.key, known.get(id(packet)) or _journey(packet, scene)))
     return tuple(_with_untold(journey, told[key]) for key, journey in found)
 
 
@@ -75,24 +89,49 @@ def _notes(packet: Packet, woven: Woven, scene: Scene) -> Iterator[str]:
     elif woven.unplaced:
         places = ", ".join(dict.fromkeys(str(one.event.dev) for one in woven.unplaced))
         yield f"it was also seen on {places}, which no step here explains"
-    only_ours = [
-        ref
-        for ref in _lent(woven.first)
+    yield from _shared(packet, woven.first, scene)
+    yield from _changed(woven.first, scene)
+
+
+def _changed(first: Hop, scene: Scene) -> Iterator[str]:
+    """That the capture made a bridge pass itself a copy, which it would not have done."""
+    only_ours = {
+        ref: goes_on
+        for ref, goes_on in _lent(first)
         if (link := scene.before.link(ref)) and link.promiscuity <= 1
-    ]
+    }
     if only_ours:
-        names = ", ".join(dict.fromkeys(map(str, only_ours)))
+        names = ", ".join(map(str, only_ours))
+        again = ", which its stack sent on: so it arrives twice"
         yield (
             f"watching changed the path: the capture made {names} promiscuous, and so the bridge "
-            "passed itself a copy; --no-promiscuous avoids that"
+            f"passed itself a copy{again if True in only_ours.values() else ''}; "
+            "--no-promiscuous avoids that"
         )
 
 
-def _lent(first: Hop) -> Iterator[DevRef]:
+def _shared(packet: Packet, first: Hop, scene: Scene) -> Iterator[str]:
+    """That several nodes have the address that it was for at last, and which of them got it."""
+    steps = [step for hop in all_hops(first) for step in hop.steps]
+    goals = [step.destination for step in steps if isinstance(step, RouteStep)]
+    if packet.headers.ip is None or not goals or ip_address(goals[-1]).is_loopback:
+        return
+    owners = [*owners_of(scene.before, goals[-1])]
+    if len(owners) > 1:
+        macs = [s.mac for s in steps if isinstance(s, NeighbourStep) and s.ip == goals[-1]]
+        links = {owner: scene.before.link(owner) for owner in owners}
+        took = [ref for ref, link in links.items() if link is not None and link.mac in macs]
+        told = f"; this packet was sent to {took[0]}" if len(took) == 1 else ""
+        yield f"{goals[-1]} is on {' and '.join(map(str, owners))}{told}"
+
+
+def _lent(first: Hop) -> Iterator[tuple[DevRef, bool]]:
+    """The bridges, and whether the stack behind sent the copy on."""
     for hop in all_hops(first):
-        for step in hop.steps:
+        for number, step in enumerate(hop.steps):
             if isinstance(step, PassUpStep) and step.because == "promiscuous":
-                yield DevRef(hop.node, step.bridge)
+                sent = any(isinstance(one, TransmitStep) for one in hop.steps[number:])
+                yield DevRef(hop.node, step.bridge), sent
 
 
 def _fragments(packet: Packet, scene: Scene) -> int:
@@ -108,8 +147,8 @@ def _stamped(headers: Headers, ident: int) -> bool:
     return any(stamp is not None and stamp >> 32 == ident for stamp in stamps)
 
 
-def _to_resolve(ours: Sequence[Packet], scene: Scene) -> frozenset[str]:
-    """The addresses that somebody on the way may have had to resolve: ends and gateways."""
+def _to_resolve(ours: Sequence[Packet], told: Iterable[Journey], scene: Scene) -> frozenset[str]:
+    """The addresses that somebody on the way had to resolve, or may have: ends and gateways."""
     ends = {
         ip
         for packet in ours
@@ -118,7 +157,15 @@ def _to_resolve(ours: Sequence[Packet], scene: Scene) -> frozenset[str]:
         for ip in (headers.ip.src, headers.ip.dst)
     }
     routes = (route_to(node, ip) for node in scene.before.nodes for ip in ends)
-    return frozenset(ends | {route.via for route in routes if route is not None and route.via})
+    gateways = {route.via for route in routes if route is not None and route.via}
+    nearest = {
+        step.ip
+        for journey in told
+        for hop in hops(journey)
+        for step in hop.steps
+        if isinstance(step, NeighbourStep)
+    }
+    return frozenset(ends | gateways | nearest)
 
 
 def _belongs(headers: Headers, scene: Scene, resolved: frozenset[str]) -> bool:

@@ -1,8 +1,8 @@
 """Single steps of a journey, each from the frame or the tables that show it; no order, no tree."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from hopscope.model.flow import Headers, Ip
+from hopscope.model.flow import Headers
 from hopscope.model.journey import (
     DropStep,
     HookStep,
@@ -15,18 +15,9 @@ from hopscope.model.journey import (
     TransmitStep,
     UnrecognisedStep,
 )
-from hopscope.model.lookup import (
-    is_group,
-    is_local,
-    local_device,
-    neighbour,
-    next_hop,
-    route_text,
-    route_to,
-)
+from hopscope.model.lookup import is_group, is_local, local_device, neighbour, route_text
 from hopscope.model.snapshot import LinkState, NodeState
 from hopscope.model.vocab import (
-    Basis,
     DevName,
     Mac,
     Nanos,
@@ -39,9 +30,9 @@ from hopscope.model.vocab import (
     seen,
 )
 from hopscope.trace.identify import Sighting
+from hopscope.trace.ways import LOOPBACK, Lookup, Way
 
 __all__ = [
-    "LOOPBACK",
     "blocked_port",
     "dropped",
     "encapsulated",
@@ -58,10 +49,8 @@ __all__ = [
     "waiting",
 ]
 
-LOOPBACK = DevName("lo")
 
-
-def dropped(steps: list[Step]) -> bool:
+def dropped(steps: Sequence[Step]) -> bool:
     """Whether a hook among the steps dropped the packet."""
     return any(isinstance(step, HookStep) and step.verdict is Verdict.DROP for step in steps)
 
@@ -106,85 +95,80 @@ def looped(node: NodeName) -> tuple[TransmitStep, ReceiveStep]:
     )
 
 
-def route_step(
-    state: NodeState,
-    destination: str,
-    *,
-    out: DevName | None = None,
-    source: str | None = None,
-    came_in: DevName | None = None,
-) -> RouteStep:
-    """The route that the node's tables have for a destination, or none; see `route_to`.
+def route_step(lookup: Lookup, way: Way | None = None) -> RouteStep:
+    """The route that the node's tables have for a destination, or none; see `Lookup.route`.
 
-    A sender asks before it has chosen its address, and then perhaps again: of two routes,
-    the one is meant that leads to where the frame was seen.
+    *way* is the one that it took: where that is seen, and another, it stands there instead.
     """
-    local = local_device(state, destination)
-    routes = [
-        route_to(state, destination, out=out, source=source, came_in=came_in),
-        route_to(state, destination, out=out),
-    ]
-    seen_there = (one for one in routes if one is not None and one.dev == out)
-    route = next(seen_there, routes[0])
+    destination = lookup.destination
+    if way is not None and way.basis is not None:
+        via = way.ip if way.ip != destination else None
+        gateway = f"via {via} " if via else ""
+        return RouteStep(
+            destination=destination,
+            route=f"{gateway}dev {way.dev}",
+            dev=way.dev,
+            via=via,
+            basis=way.basis,
+        )
+    local = local_device(lookup.state, destination)
+    route = lookup.route()
     text = route_text(route) if route else (f"local {destination}" if local else None)
     return RouteStep(
         destination=destination,
         route=text,
         dev=route.dev if route else local,
         via=route.via if route else None,
-        basis=computed(f"routes of {state.name} as read"),
+        basis=computed(f"routes of {lookup.state.name} as read"),
     )
 
 
-def unconcerned(
-    state: NodeState, frame: Sighting | None, ip: Ip, came_in: DevName
-) -> RouteStep | DropStep:
+def unconcerned(lookup: Lookup, frame: Sighting | None) -> RouteStep | DropStep:
     """What becomes of a packet for an address that is not the node's: routed, or left alone."""
     if frame is None or frame.event.pkttype is PktType.HOST:
-        return route_step(state, ip.dst, source=ip.src, came_in=came_in)
+        return route_step(lookup)
+    name = lookup.state.name
     return DropStep(
-        reason=f"ignored: {state.name} is none of those that {ip.dst} is for",
+        reason=f"ignored: {name} is none of those that {lookup.destination} is for",
         where=str(frame.event.dev),
-        basis=computed(f"addresses and routes of {state.name} as read"),
+        basis=computed(f"addresses and routes of {name} as read"),
         expected=True,
     )
 
 
-def neighbour_step(state: NodeState, frame: Sighting) -> Iterator[NeighbourStep]:
+def neighbour_step(state: NodeState, frame: Sighting, way: Way) -> Iterator[NeighbourStep]:
     """The link-layer address that the frame was sent to is the resolution; a group has none."""
-    ip, mac, dev = frame.headers.ip, frame.headers.dst_mac, frame.event.dev.dev
-    if ip is None or is_group(mac):
+    mac = frame.headers.dst_mac
+    if frame.headers.ip is None or is_group(mac):
         return
-    hops = (next_hop(state, ip.dst, source=ip.src), next_hop(state, ip.dst))
-    hop = next((one for one in hops if one is not None and one[0] == dev), hops[0])
-    target = hop[1] if hop else ip.dst
-    entry = neighbour(state, dev, target)
+    entry = neighbour(state, way.dev, way.ip)
     known = NeighbourState.REACHABLE
     if entry is not None and entry.state is not NeighbourState.FAILED:
         known = entry.state
     basis = seen(f"destination of the frame on {frame.event.dev}")
-    yield NeighbourStep(dev=dev, ip=target, mac=mac, state=known, basis=basis)
+    yield NeighbourStep(dev=way.dev, ip=way.ip, mac=mac, state=known, basis=basis)
 
 
-def waiting(
-    state: NodeState, later: NodeState, destination: str, basis: Basis
-) -> Iterator[NeighbourStep]:
+def waiting(lookup: Lookup, later: NodeState, way: Way | None) -> Iterator[NeighbourStep]:
     """A packet that met hooks and that no device sent: its next hop, and whether it is resolved.
 
     One whose next hop has a link-layer address by now (*later*) waits for none.
     """
-    way = next_hop(state, destination)
-    if way is None or is_local(state, destination):
+    if way is None or is_local(lookup.state, lookup.destination):
         return
-    dev, address = way
-    entry = neighbour(later, dev, address)
+    entry = neighbour(later, way.dev, way.ip)
     if entry is None or entry.mac is None or entry.state is NeighbourState.FAILED:
+        basis = computed(f"hooks of {lookup.state.name} saw it, no device was given it")
         yield NeighbourStep(
-            dev=dev, ip=address, mac=None, state=NeighbourState.INCOMPLETE, basis=basis
+            dev=way.dev,
+            ip=way.ip,
+            mac=None,
+            state=NeighbourState.INCOMPLETE,
+            basis=way.basis or basis,
         )
     else:
-        known = computed(f"neighbours of {state.name} as read afterwards")
-        yield NeighbourStep(dev=dev, ip=address, mac=entry.mac, state=entry.state, basis=known)
+        known = computed(f"neighbours of {later.name} as read afterwards")
+        yield NeighbourStep(dev=way.dev, ip=way.ip, mac=entry.mac, state=entry.state, basis=known)
 
 
 def translation(before: Headers, frame: Sighting) -> Iterator[NatStep]:
@@ -198,8 +182,10 @@ def translation(before: Headers, frame: Sighting) -> Iterator[NatStep]:
             yield NatStep(field=field, before=was, after=now, basis=basis)
 
 
-def pass_up_step(bridge: DevName, up: Sighting, received: Nanos | None) -> PassUpStep:
-    """The copy that went up into the stack behind the bridge device.
+def pass_up_step(
+    bridge: DevName, up: Sighting, received: Nanos | None, *, lent: bool
+) -> PassUpStep:
+    """The copy that went up into the stack behind the bridge device; *lent*: for a capture.
 
     It has a time of its own only when that is another than *received*, that of the frame on
     the port: the kernel stamps a frame once.
@@ -208,8 +194,8 @@ def pass_up_step(bridge: DevName, up: Sighting, received: Nanos | None) -> PassU
     at = up.event.at if up.event.at != received else None
     basis = seen(f"packet socket on {up.event.dev}, packet type {kind}")
     match kind:
-        case PktType.HOST:
-            because = "own-address"
+        case PktType.HOST:  # of a frame whose destination was rewritten, the capture's copy, too
+            because = "promiscuous" if lent else "own-address"
         case PktType.OTHERHOST:
             because = "promiscuous"
         case _:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from hopscope.model.flow import Headers
+from hopscope.model.flow import Headers, Ip
 from hopscope.model.journey import BridgeStep, HookStep, Hop, Step, UnrecognisedStep
 from hopscope.model.lookup import is_group, is_local
 from hopscope.model.snapshot import LinkState
@@ -24,7 +25,6 @@ from hopscope.model.vocab import (
     Hook,
     NodeName,
     PktType,
-    computed,
     seen,
 )
 from hopscope.trace import steps as make
@@ -32,7 +32,9 @@ from hopscope.trace.arrival import arrival
 from hopscope.trace.carried import lies_over, ways_in
 from hopscope.trace.hooks import Traversal, hook_step
 from hopscope.trace.identify import Sighting
+from hopscope.trace.rewritten import rewritten, turned_back
 from hopscope.trace.scene import Packet, Scene
+from hopscope.trace.ways import LOOPBACK, Lookup, mark_of, way_awaited, way_taken
 
 __all__ = ["Woven", "weave"]
 
@@ -147,38 +149,69 @@ class _Weaver:
     def birth(self, node: NodeName, frame: Sighting | None) -> Hop:
         """A packet that this node's own stack made."""
         self.hops += 1
-        steps: list[Step] = []
-        state = self.scene.node(node)
-        ip = self.packet.headers.ip
-        if ip is not None:
-            out = frame.event.dev.dev if frame is not None else None
-            steps.append(make.route_step(state, ip.dst, out=out, source=ip.src))
-        device = frame.event.dev.dev if frame is not None else None
-        steps += self.hooks(
+        out = frame.event.dev.dev if frame is not None else None
+        last = [
+            way
+            for way in self.ways
+            if way.node == node and way.hook is Hook.POSTROUTING and way.family is not Family.BRIDGE
+        ]
+        hooks = self.hooks(
             node,
             lambda way: (
                 way.hook in (Hook.OUTPUT, Hook.POSTROUTING)
                 and way.family is not Family.BRIDGE
-                and (device is None or way.oif in (None, device))
+                and (out is None or way.oif in (None, out))
             ),
         )
         if frame is not None:
-            if ip is not None:
-                steps += make.neighbour_step(state, frame)
-            return self.hop(node, None, None, steps, self.transmit(frame, steps))
-        if any(way.node == node and way.iif == make.LOOPBACK for way in self.ways):
+            return self.sent_off(frame, hooks)
+        steps: list[Step] = []
+        ip = self.packet.headers.ip
+        new = rewritten(ip, hooks, last) if ip is not None else None
+        if new is not None:
+            steps.append(new.step)
+            ip = new.ip
+        lookup = self.lookup(node, ip, None, last[0].oif if last else None) if ip else None
+        looped = any(way.node == node and way.iif == LOOPBACK for way in self.ways)
+        held = bool(last) and not looped and not make.dropped(hooks)
+        way = way_awaited(self.scene, lookup) if lookup is not None and held else None
+        steps += [make.route_step(lookup, way)] if lookup is not None else []
+        steps += hooks
+        if looped:
             return self.to_itself(node, steps)
-        passed = [step.hook for step in steps if isinstance(step, HookStep)]
-        if ip is not None and Hook.POSTROUTING in passed and not make.dropped(steps):
-            basis = computed(f"hooks of {node} saw it, no device was given it")
-            steps += make.waiting(state, self.scene.after.node(node), ip.dst, basis)
+        if lookup is not None:
+            steps += make.waiting(lookup, self.scene.after.node(node), way)
         return Hop(node=node, came_in=None, came_from=None, steps=tuple(steps))
+
+    def sent_off(self, frame: Sighting, hooks: Sequence[HookStep]) -> Hop:
+        """A packet that this node's own stack made, and gave to a device."""
+        node, ip = frame.event.dev.node, self.packet.headers.ip
+        steps: list[Step] = [*hooks]
+        if ip is not None:
+            lookup = self.lookup(node, ip, None, frame.event.dev.dev)
+            way = way_taken(self.scene, lookup, frame)
+            steps.insert(0, make.route_step(lookup, way))
+            steps += make.neighbour_step(lookup.state, frame, way)
+        return self.hop(node, None, None, steps, self.transmit(frame, steps))
+
+    def lookup(
+        self, node: NodeName, ip: Ip, came_in: DevName | None, out: DevName | None
+    ) -> Lookup:
+        """What the node's tables are asked; *came_in* is None for what it made itself."""
+        return Lookup(
+            state=self.scene.node(node),
+            destination=ip.dst,
+            source=ip.src,
+            came_in=came_in or LOOPBACK,
+            mark=mark_of(self.packet, node, came_in),
+            out=out,
+        )
 
     def to_itself(self, node: NodeName, steps: list[Step]) -> Hop:
         """A packet for one of its maker's own addresses: out and in through lo."""
         out, back = make.looped(node)
         inner: list[Step] = [back]
-        self.stack(node, make.LOOPBACK, self.packet.headers, None, inner)
+        self.stack(node, LOOPBACK, self.packet.headers, None, inner)
         return Hop(
             node=node,
             came_in=None,
@@ -187,8 +220,8 @@ class _Weaver:
             onward=(
                 Hop(
                     node=node,
-                    came_in=make.LOOPBACK,
-                    came_from=make.LOOPBACK,
+                    came_in=LOOPBACK,
+                    came_from=LOOPBACK,
                     steps=tuple(inner),
                 ),
             ),
@@ -294,18 +327,11 @@ class _Weaver:
         """
         port = came.event.dev.dev if came is not None else None
         inside = (port, bridge)
+        decided = (Hook.FORWARD if port is not None else Hook.OUTPUT, Hook.POSTROUTING)
         if port is not None:
             early = self.before_going_up(node, port, bridge)
             steps += self.hooks(node, lambda w: w.hook is Hook.PREROUTING and id(w) in early)
-        source = frame.headers.src_mac
-        sent = [
-            out
-            for out in self.leaving(node, frame, lambda link: link.master == bridge)
-            if out.event.dev.dev != port and out.headers.src_mac == source
-        ]
-        up = self.received(DevRef(node, bridge), frame) if port is not None else None
-        if up is not None and up.headers.src_mac != source:
-            up = None
+        sent, up = self.copies(node, bridge, frame, port)
         out = self.chosen(node, bridge, port, sent)
         if not out and up is None and make.dropped(steps):
             return []
@@ -315,22 +341,53 @@ class _Weaver:
             return []
         if not out and up is None and len(steps) == 1 and self.scene.traced(node):
             return []  # not even the first hook saw it: it never came to the bridge
-        steps.append(self.decision(node, bridge, frame, came, out, up))
+        within = self.within(node, bridge, frame) if port is not None else None
+        behind = [one for one in (*sent, within, up) if one is not None]  # what the hooks left
+        translated = list(make.translation(frame.headers, behind[0])) if behind else []
+        steps += (step for step in translated if step.field == "destination")
+        ruled = behind[0] if out and behind and translated else frame
+        steps.append(self.decision(node, bridge, ruled, came, out, up))
         steps += self.hooks(
             node,
             lambda way: (
-                way.hook in (Hook.FORWARD, Hook.POSTROUTING, Hook.OUTPUT)
+                way.hook in decided
                 and (way.family is Family.BRIDGE or (bool(out) and _bridged(way, bridge)))
                 and (way.iif in inside if way.iif else way.oif in (*out, bridge))
             ),
             copies=max(len(out), 1),
         )
+        steps += (step for step in translated if step.field == "source")
         steps += [make.transmit_step(self.take(one)) for one in sent]
         if up is not None:
-            return sent + self.pass_up(node, bridge, port, self.take(up), frame, steps)
+            lent = bool(out) and not is_group(frame.headers.dst_mac)
+            way = self.pass_up(node, bridge, port, self.take(up), frame, steps, lent=lent)
+            return sent + way
         if port is not None:
             steps += self.hooks(node, lambda w: w.hook is Hook.INPUT and w.iif in inside)
         return sent
+
+    def copies(
+        self, node: NodeName, bridge: DevName, frame: Sighting, port: DevName | None
+    ) -> tuple[list[Sighting], Sighting | None]:
+        """The frames that left by ports, and the one that went up, of one that a port got."""
+        source = frame.headers.src_mac
+        sent = [
+            out
+            for out in self.leaving(node, frame, lambda link: link.master == bridge)
+            if out.event.dev.dev != port and out.headers.src_mac == source
+        ]
+        up = self.received(DevRef(node, bridge), frame) if port is not None else None
+        return sent, up if up is not None and up.headers.src_mac == source else None
+
+    def within(self, node: NodeName, bridge: DevName, frame: Sighting) -> Sighting | None:
+        """A bridged frame whose destination was rewritten may pass the bridge's own device.
+
+        There it is given the new next hop's MAC address, when that must be looked up first
+        (br_nf_pre_routing_finish_bridge(), net/bridge/br_netfilter_hooks.c).
+        """
+        own = self.leaving(node, frame, lambda link: link.name == bridge)
+        passing = next((one for one in own if one.headers.src_mac == frame.headers.src_mac), None)
+        return self.take(passing) if passing is not None else None
 
     def chosen(
         self, node: NodeName, bridge: DevName, port: DevName | None, sent: Sequence[Sighting]
@@ -389,16 +446,21 @@ class _Weaver:
         up: Sighting,
         frame: Sighting,
         steps: list[Step],
+        *,
+        lent: bool,
     ) -> list[Sighting]:
-        """The copy that went up into the stack behind the bridge device."""
-        step = make.pass_up_step(bridge, up, frame.event.at)
+        """The copy that went up into the stack behind the bridge device.
+
+        *lent*: the frame itself went on through a port, and only the capture made the copy.
+        """
+        step = make.pass_up_step(bridge, up, frame.event.at, lent=lent)
         steps.append(step)
         inside = (port, bridge)
         steps += self.hooks(
             node,
             lambda w: w.family is Family.BRIDGE and w.hook is Hook.INPUT and w.iif in inside,
         )
-        if step.because == "promiscuous":
+        if not step.taken:
             steps.append(make.for_the_capture(up))
             return []
         return self.stack(node, bridge, up.headers, up, steps)
@@ -414,18 +476,35 @@ class _Weaver:
         steps: list[Step],
     ) -> list[Sighting]:
         """Layer 3 of a node: deliver, forward, or end."""
-        state = self.scene.node(node)
-        steps += self.hooks(node, lambda w: w.hook is Hook.PREROUTING and w.iif == came_in)
+        before = self.hooks(node, lambda w: w.hook is Hook.PREROUTING and w.iif == came_in)
+        steps += before
         if make.dropped(steps):
             return []
+        later = [
+            way
+            for way in self.ways
+            if way.node == node and way.iif == came_in and way.hook in (Hook.FORWARD, Hook.INPUT)
+        ]
+        new = rewritten(headers.ip, before, later) if headers.ip is not None else None
         through = self.hooks(node, lambda w: w.hook is Hook.FORWARD and w.iif == came_in)
         sent = [*self.leaving(node, frame, lambda link: link.master is None)][:1] if frame else []
-        if sent or through:
-            return self.forward(node, headers, through, sent, steps)
-        inward = self.hooks(node, lambda w: w.hook is Hook.INPUT and w.iif == came_in)
+        if sent:
+            return self.forward(node, came_in, headers, through, sent[0], steps)
         ip = headers.ip
-        if ip is not None and not inward and not is_local(state, ip.dst):
-            steps.append(make.unconcerned(state, frame, ip, came_in))
+        if ip is not None and before and not later and not self.scene.observation.lost:
+            new = new or turned_back(self.packet, self.scene, node, ip)
+        if new is not None:
+            steps.append(new.step)
+            if new.ip is None:
+                return []  # nobody knows for whom it is now
+            headers = replace(headers, ip=new.ip)
+        ip = headers.ip
+        if ip is not None and through:
+            steps += self.withheld(node, came_in, ip, through)
+            return []
+        inward = self.hooks(node, lambda w: w.hook is Hook.INPUT and w.iif == came_in)
+        if ip is not None and not inward and not is_local(self.scene.node(node), ip.dst):
+            steps.append(make.unconcerned(self.lookup(node, ip, came_in, None), frame))
         steps += inward
         if not make.dropped(steps):
             steps += arrival(self.packet, self.scene, node, came_in, headers, hooks=inward)
@@ -434,24 +513,45 @@ class _Weaver:
     def forward(
         self,
         node: NodeName,
+        came_in: DevName,
         headers: Headers,
         through: list[HookStep],
-        sent: Sequence[Sighting],
+        sent: Sighting,
         steps: list[Step],
     ) -> list[Sighting]:
         """A router's way: route, hooks, the rewritten addresses, the neighbour, the device."""
-        state = self.scene.node(node)
-        goal = sent[0].headers.ip if sent else headers.ip
-        rewritten = list(make.translation(headers, sent[0])) if sent else []
+        translated = list(make.translation(headers, sent))
         # the destination is rewritten at PREROUTING, the source at POSTROUTING
-        steps += (step for step in rewritten if step.field == "destination")
-        out = sent[0].event.dev.dev if sent else None
-        if goal is not None:
-            came = through[0].iif if through else None
-            step = make.route_step(state, goal.dst, out=out, source=goal.src, came_in=came)
-            steps.append(step)
+        steps += (step for step in translated if step.field == "destination")
+        out = sent.event.dev.dev
+        came, goes = headers.ip, sent.headers.ip
+        way = None
+        if came is not None and goes is not None:
+            lookup = self.lookup(node, replace(came, dst=goes.dst), came_in, out)
+            way = way_taken(self.scene, lookup, sent)
+            steps.append(make.route_step(lookup, way))
         steps += through
-        steps += self.hooks(
+        steps += self.last_hooks(node, out)
+        steps += (step for step in translated if step.field == "source")
+        if way is not None:
+            steps += make.neighbour_step(self.scene.node(node), sent, way)
+        return self.transmit(self.take(sent), steps)
+
+    def withheld(
+        self, node: NodeName, came_in: DevName, ip: Ip, through: list[HookStep]
+    ) -> Iterator[Step]:
+        """A router's way that no device shows: it was dropped, or waits for its next hop."""
+        out = through[0].oif
+        last = self.last_hooks(node, out)
+        lookup = self.lookup(node, ip, came_in, out)
+        way = None if make.dropped([*through, *last]) else way_awaited(self.scene, lookup)
+        yield make.route_step(lookup, way)
+        yield from (*through, *last)
+        yield from make.waiting(lookup, self.scene.after.node(lookup.state.name), way)
+
+    def last_hooks(self, node: NodeName, out: DevName | None) -> list[HookStep]:
+        """Those behind the decision where a router sends it."""
+        return self.hooks(
             node,
             lambda w: (
                 w.hook is Hook.POSTROUTING
@@ -459,14 +559,6 @@ class _Weaver:
                 and (out is None or w.oif == out)
             ),
         )
-        if not sent:
-            if goal is not None and not make.dropped(steps):
-                basis = computed(f"hooks of {node} saw it, no device was given it")
-                steps += make.waiting(state, self.scene.after.node(node), goal.dst, basis)
-            return []
-        steps += (step for step in rewritten if step.field == "source")
-        steps += make.neighbour_step(state, sent[0])
-        return self.transmit(self.take(sent[0]), steps)
 
     def transmit(self, frame: Sighting, steps: list[Step]) -> list[Sighting]:
         """Leave through a device of layer 3; a bridge forwards from there."""

@@ -231,6 +231,31 @@ def test_a_rule_holds_for_what_it_names() -> None:
     marked = {"conditions": ("iif", "fwmark"), "values": {"iif": "eth0", "fwmark": "0x1"}}
     by_mark = routing(main, own, rules=(usual, rule(5, 100, **marked)))
     assert route_to(by_mark, "10.9.9.9", came_in=DevName("eth0")) == main
+    assert route_to(by_mark, "10.9.9.9", came_in=DevName("eth0"), mark=1) == own
+    assert route_to(by_mark, "10.9.9.9", came_in=DevName("eth1"), mark=1) == main
+    assert route_to(by_mark, "10.9.9.9", mark=1) == main
+    masked = {"conditions": ("fwmark",), "values": {"fwmark": "0x10/0xf0"}}
+    by_part = routing(main, own, rules=(usual, rule(5, 100, **masked)))
+    assert route_to(by_part, "10.9.9.9", mark=0x12) == own
+    assert route_to(by_part, "10.9.9.9", mark=0x22) == main
+    assert route_to(by_part, "10.9.9.9") == main
+    by_user = routing(main, own, rules=(usual, rule(5, 100, conditions=("uidrange",))))
+    assert route_to(by_user, "10.9.9.9", mark=0) == main
+
+
+def test_255_255_255_255_is_for_all_on_the_device_that_a_route_leads_to() -> None:
+    """Not for a gateway; and who receives it takes it, whatever its routes are."""
+    ip = "255.255.255.255"
+    found = route_to(routing(route("0.0.0.0/0", via="10.0.0.1")), ip)
+    assert found is not None
+    assert (found.type, found.dev, found.via) == ("broadcast", "eth0", None)
+    bare = routing()
+    found = route_to(bare, ip)
+    assert found is not None
+    assert (found.type, found.dev) == ("broadcast", None)
+    assert is_local(bare, ip)
+    blackhole = route("0.0.0.0/0", kind="blackhole")
+    assert route_to(routing(blackhole), ip) == blackhole
 
 
 def test_a_rule_may_decide_by_itself() -> None:
@@ -255,7 +280,7 @@ def test_a_throw_route_ends_its_table_alone() -> None:
 
 
 @given(
-    addresses4,
+    addresses4.filter(lambda ip: ip != "255.255.255.255"),
     st.lists(st.tuples(addresses4, st.integers(0, 32)), max_size=6),
 )
 def test_a_route_is_the_best_of_those_that_match(ip: str, prefixes: list[tuple[str, int]]) -> None:

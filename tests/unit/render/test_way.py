@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from hopscope.model.journey import HookStep, PassUpStep, TransmitStep
-from hopscope.model.vocab import DevName, Family, Hook, Nanos, NodeName, Verdict, seen
+from hopscope.model.vocab import DevName, Family, Hook, Nanos, NodeName, PktType, Verdict, seen
 from hopscope.render.way import Point, bridges_crossed, entered_stacks, way
 from reportcases import echo, flood
 
@@ -54,7 +54,7 @@ def test_what_the_stack_got_is_what_it_forwards() -> None:
         bridge=DevName("br0"),
         at=Nanos(journey.started + 700),
         because="own-address",
-        pkttype=host.steps[0].pkttype,  # type: ignore[union-attr]
+        pkttype=PktType.HOST,
         basis=seen("packet socket on host/br0"),
     )
     routed = replace(host, steps=(host.steps[0], up, host.steps[-1]))

@@ -524,11 +524,33 @@ class TestResolution:
         assert why is not None
         assert why.sentence.endswith("no device in this lab has that address")
 
-    def test_its_own_address_has_no_neighbour(self) -> None:
-        """A packet to the node itself is not blamed on an entry."""
-        snapshot = changed(PAIR, "ns1", routes=(route("10.0.0.0/24"),))
-        first = hop("ns1", sent("a", "02:00:00:00:00:99"))
-        assert resolution.wrong_neighbour(echo("10.0.0.1"), first, scene(snapshot)) is None
+    def test_an_address_of_two_nodes_may_be_at_either(self) -> None:
+        """Only an entry that leads to none of them is a wrong one."""
+        both = lab(
+            ["ns1/a = host/p1@br0", "ns2/b = host/p2@br0", "ns3/c = host/p3@br0"],
+            addresses={"ns2/b": "10.0.0.2/24", "ns3/c": "10.0.0.2/24"},
+        )
+
+        def wrong(mac: Mac | None) -> bool:
+            step = NeighbourStep(
+                dev=DevName("a"),
+                ip="10.0.0.2",
+                mac=mac,
+                state=NeighbourState.REACHABLE,
+                basis=BASIS,
+            )
+            first = hop("ns1", step)
+            return resolution.wrong_neighbour(echo("10.0.0.2"), first, scene(both)) is not None
+
+        here, there = (
+            both.link(DevRef(NS2, DevName("b"))),
+            both.link(DevRef(NodeName("ns3"), DevName("c"))),
+        )
+        assert here is not None
+        assert there is not None
+        assert not wrong(here.mac)
+        assert not wrong(there.mac)
+        assert wrong(Mac("02:00:00:00:00:99"))
 
 
 def test_evidence_that_stops_after_the_input_hook() -> None:

@@ -22,6 +22,7 @@ from hopscope.model.vocab import (
 from hopscope.trace.explain import explain
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.steps import waiting
+from hopscope.trace.ways import Lookup, Way
 from smalllabs import lab
 
 BASIS = seen("test")
@@ -162,5 +163,6 @@ def test_a_next_hop_that_is_resolved_by_now(state: str) -> None:
     ns1 = replace(PAIR.node("ns1"), routes=(route,))
     mac = Mac("02:00:00:00:00:02") if state in ("failed", "stale", "permanent") else None
     some = [Neighbour(dev=a, ip=goal, mac=mac, state=NeighbourState(state))] if state else []
-    (step,) = waiting(ns1, replace(ns1, neighbours=tuple(some)), goal, BASIS)
+    lookup = Lookup(state=ns1, destination=goal)
+    (step,) = waiting(lookup, replace(ns1, neighbours=tuple(some)), Way(dev=a, ip=goal))
     assert (step.mac is not None) == (state in ("stale", "permanent"))

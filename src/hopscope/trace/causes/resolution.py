@@ -5,9 +5,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from hopscope.model.flow import Headers
-from hopscope.model.journey import BridgeStep, Hop, PassUpStep, Reason, TransmitStep
-from hopscope.model.lookup import local_device, neighbour, next_hop, owner_of, route_to, sysctl_int
+from hopscope.model.journey import BridgeStep, Hop, NeighbourStep, PassUpStep, Reason
+from hopscope.model.lookup import neighbour, owner_of, owners_of, route_to, sysctl_int
 from hopscope.model.naming import some_of
 from hopscope.model.snapshot import NodeState
 from hopscope.model.vocab import (
@@ -22,26 +21,17 @@ from hopscope.trace.causes.evidence import (
     all_hops,
     command,
     device_command,
-    routed,
     sysctl_command,
     waits,
 )
 from hopscope.trace.causes.links import carries, storm
 from hopscope.trace.scene import Packet, Scene
+from hopscope.trace.ways import asked
 
 __all__ = ["asked", "unanswered", "unresolved", "wrong_neighbour"]
 
 
 _NOBODY: Final = "nobody answers for {}: "
-
-
-def asked(headers: Headers) -> str | None:
-    """The address that an ARP request or a neighbour solicitation asks for."""
-    if headers.arp is not None and headers.arp.op == 1:
-        return headers.arp.target_ip
-    if headers.icmp is not None and headers.icmp.type == 135:
-        return headers.icmp.target
-    return None
 
 
 def unanswered(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
@@ -195,7 +185,8 @@ def _held(
     scene: Scene,
     explain: Callable[[Packet], Reason | None],
 ) -> Reason:
-    question = next((p for p in scene.packets if asked(p.headers) == address), None)
+    questions = (p for p in scene.packets if asked(p.headers) == address)
+    question = next((p for p in questions if p.made_in == hop.node), None)
     why = explain(question) if question is not None else _nobody(address, scene)
     why = why or _unheard(address, scene, explain)
     why = why or storm(scene.before)  # asked and answered, and the answer may have drowned
@@ -238,30 +229,24 @@ def _nobody(address: str, scene: Scene) -> Reason | None:
     )
 
 
-def wrong_neighbour(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+def wrong_neighbour(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     """The frame carries a MAC address that is not the one of whoever has the next hop's IP."""
-    ip = packet.headers.ip
     for hop in all_hops(first):
         state = scene.node(hop.node)
-        way = next_hop(state, ip.dst) if ip is not None else None
-        if way is None or not routed(hop):
+        step = next((s for s in hop.steps if isinstance(s, NeighbourStep)), None)
+        if step is None or step.mac is None:
             continue
-        dev, address = way
-        owner = owner_of(scene.before, address)
-        link = scene.before.link(owner) if owner is not None else None
-        used = next(
-            (s.dst_mac for s in hop.steps if isinstance(s, TransmitStep) and s.dev == dev), None
-        )
-        if link is None or owner is None or used is None or link.mac in (None, used):
-            continue
-        if local_device(state, address) is not None:
+        dev, address, used = step.dev, step.ip, step.mac
+        owners = [*owners_of(scene.before, address)]
+        macs = [link.mac for owner in owners if (link := scene.before.link(owner)) is not None]
+        if not any(macs) or used in macs:
             continue
         entry = neighbour(state, dev, address)
         kind = "permanent " if entry and entry.state is NeighbourState.PERMANENT else ""
         return Reason(
             code="wrong-neighbour",
             sentence=f"{hop.node} sent it to {used}, by its {kind}neighbour entry for {address}, "
-            f"but that address lives at {owner}, which has {link.mac}",
+            f"but that address lives at {owners[0]}, which has {macs[0]}",
             at=DevRef(hop.node, dev),
             basis=seen(f"the frame on {hop.node}/{dev}, and the links as read"),
             mend=command(hop.node, f"ip neighbour del {address} dev {dev}"),

@@ -15,7 +15,7 @@ from hopscope.model.journey import (
     RouteStep,
     RuleCheck,
 )
-from hopscope.model.lookup import in_subnet, is_local, route_to, sysctl_int
+from hopscope.model.lookup import in_subnet, is_local, sysctl_int
 from hopscope.model.snapshot import LinkState, NodeState, Route
 from hopscope.model.vocab import Basis, DevName, DevRef, NodeName, PktType, computed, seen
 from hopscope.trace.causes.evidence import (
@@ -29,6 +29,7 @@ from hopscope.trace.causes.evidence import (
 )
 from hopscope.trace.causes.firewall import deletion
 from hopscope.trace.scene import Packet, Scene
+from hopscope.trace.ways import LOOPBACK, Lookup, mark_of
 from hopscope.wire.packet import title
 
 __all__ = ["no_route", "not_forwarding", "reverse_path", "told"]
@@ -108,9 +109,8 @@ def _lowering(first: Hop) -> Iterator[tuple[NodeName, ChainVisit, RuleCheck]]:
 
 def _too_big(packet: Packet, hop: Hop, scene: Scene, basis: Basis) -> Reason:
     ip = packet.headers.ip
-    state = scene.node(hop.node)
-    route = route_to(state, ip.dst) if ip is not None else None
-    link = state.link(route.dev) if route is not None and route.dev is not None else None
+    step = next((s for s in hop.steps if isinstance(s, RouteStep)), None)
+    link = scene.node(hop.node).link(step.dev) if step is not None and step.dev else None
     out = f"through {link.name}, whose MTU is {link.mtu}" if link is not None else "on"
     most = (
         f" (at most {link.mtu - 28 if ip and ip.version == 4 else link.mtu - 48} bytes of payload)"
@@ -134,16 +134,13 @@ def no_route(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         if step is None or sends(hop):
             continue
         state = scene.node(hop.node)
-        source = packet.headers.ip.src if packet.headers.ip is not None else None
-        came_in = _layer_three(hop, scene)
-        route = route_to(state, step.destination, source=source, came_in=came_in)
+        lookup = _lookup(packet, hop, step.destination, scene)
+        route = lookup.route()
         if route is not None and route.type in _FORBIDDING:
             return _forbidden(hop, route)
         if step.route is not None or not _forwards(state, hop, step.destination):
             continue
-        return _thrown(hop, state, step.destination, source, came_in) or _missing(
-            hop, state, step, scene, packet
-        )
+        return _thrown(hop, lookup) or _missing(hop, state, step, scene, packet)
     return None
 
 
@@ -151,6 +148,18 @@ def _layer_three(hop: Hop, scene: Scene) -> DevName | None:
     """The device that it came in by for layer 3: of a bridge's port, the bridge."""
     link = scene.before.link(DevRef(hop.node, hop.came_in)) if hop.came_in else None
     return link.master or link.name if link else None
+
+
+def _lookup(packet: Packet, hop: Hop, destination: str, scene: Scene) -> Lookup:
+    """As that hop's tables were asked."""
+    came_in = _layer_three(hop, scene)
+    return Lookup(
+        state=scene.node(hop.node),
+        destination=destination,
+        source=packet.headers.ip.src if packet.headers.ip is not None else None,
+        came_in=came_in or LOOPBACK,
+        mark=mark_of(packet, hop.node, came_in),
+    )
 
 
 def _forbidden(hop: Hop, route: Route) -> Reason:
@@ -179,25 +188,24 @@ def _removal(hop: Hop, route: Route) -> str:
     return command(hop.node, f"ip route del {route.type} {route.destination}{table}")
 
 
-def _thrown(
-    hop: Hop, state: NodeState, destination: str, source: str | None, came_in: DevName | None
-) -> Reason | None:
+def _thrown(hop: Hop, lookup: Lookup) -> Reason | None:
     """A throw route ended the lookup in a table that has another route for it."""
-    rest = replace(state, routes=tuple(one for one in state.routes if one.type != "throw"))
-    other = route_to(rest, destination, source=source, came_in=came_in)
+    routes = lookup.state.routes
+    rest = replace(lookup.state, routes=tuple(one for one in routes if one.type != "throw"))
+    other = replace(lookup, state=rest).route()
     if other is None:
         return None
     throws = [
         one
-        for one in state.routes
+        for one in routes
         if (one.type, one.table) == ("throw", other.table)
-        and in_subnet(one.destination, destination)
+        and in_subnet(one.destination, lookup.destination)
     ]
     throw = max(throws, key=lambda one: int(one.destination.partition("/")[2]))
     return Reason(
         code="route-forbids",
         sentence=f"in {hop.node}, the throw route for {throw.destination} sends the lookup on to "
-        f"the next table, and none has a route for {destination}",
+        f"the next table, and none has a route for {lookup.destination}",
         at=None,
         basis=computed(f"routes of {hop.node} as read"),
         mend=_removal(hop, throw),
