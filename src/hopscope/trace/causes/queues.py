@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from hopscope.model.flow import Headers
 from hopscope.model.journey import HookStep, Hop, Reason, TransmitStep
 from hopscope.model.lookup import owner_of
@@ -58,22 +60,23 @@ def _by_counters(ref: DevRef, scene: Scene) -> Reason | None:
         return None
     queue = (dropping or holding)[-1]  # of one below another, what is below
     dropped = queue.dropped - earlier.get(_which(queue), 0)
-    did, counts, of = "dropped it", f"dropped {dropped}", "queue-drop"
+    did, counts = "dropped it", f"dropped {dropped}"
     if not dropping:
-        did, counts, of = "holds it back", f"held {queue.backlog} afterwards", "queue-wait"
+        did, counts = "holds it back", f"held {queue.backlog} afterwards"
     elif holding:
         did = "dropped it, or holds it back"
         counts += f" meanwhile, and {holding[-1].backlog} waited afterwards"
     evidence = f"qdisc {queue.handle} of {ref} {counts}; no frame of it on {ref}"
     wait = "wait longer, or " if holding else ""
     look = command(ref.node, f"tc -s qdisc show dev {ref.dev}")
-    return Reason(
-        code=of,
+    reason = Reason(
+        code="queue-drop",
         sentence=f"the queue ({queue.kind}) of {ref} {did}",
         at=ref,
         basis=inferred(evidence) if holding else seen(evidence),
         mend=f"{wait}let that queue send faster or hold more: {look}   (shows it)",
     )
+    return reason if dropping else replace(reason, code="queue-wait")
 
 
 def _no_room(packet: Packet, hop: Hop, scene: Scene) -> Reason | None:
