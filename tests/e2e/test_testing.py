@@ -169,6 +169,18 @@ def test_evidence_of_what_failed(hopscope: Hopscope, labs: Path, tmp_path: Path)
     assert {folder.name for folder in out.iterdir()} == {"false", "right"}
 
 
+def test_evidence_that_cannot_be_written(hopscope: Hopscope, labs: Path) -> None:
+    """What became of the labs is told all the same."""
+    words = [str(labs / "false"), str(labs / "silent"), "--out", "/proc/nope", "--keep-all"]
+    done = hopscope("test", *words)
+    assert (done.returncode, done.stderr) == (1, "")
+    why = "no evidence is kept: cannot write /proc/nope: No such file or directory"
+    assert f"{labs}/false/false.yaml .F {why}" in done.stdout
+    assert f"{labs}/silent/silent.yaml asserts nothing, but {why}" in done.stdout
+    assert "evidence: " not in done.stdout
+    assert "1 failed, 1 passed, 1 lab without an expectation" in done.stdout
+
+
 def test_no_evidence_unasked(hopscope: Hopscope, labs: Path, tmp_path: Path) -> None:
     before = set(tmp_path.rglob("*"))
     hopscope("test", str(labs / "false"), cwd=tmp_path)

@@ -141,7 +141,7 @@ class _Told:
         for case in () if self._verbose else lab.cases:
             line.append(_MARKS[case.outcome], _STYLES[case.outcome])
         if lab.note:
-            line.append(lab.note, "yellow")
+            line.append(f" {lab.note}" if lab.cases else lab.note, "yellow")
         if not self._verbose or lab.note:
             took = duration(round(lab.seconds * 1e9))
             self._console.print(Text.assemble(line, ("  " + took, "dim")), soft_wrap=True)
