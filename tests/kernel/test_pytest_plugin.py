@@ -359,6 +359,34 @@ def test_where_the_machine_cannot_a_test_is_skipped_with_the_reason(
     assert "this machine cannot run the lab: no user namespaces here" in result.stdout.str()
 
 
+LACKING = """
+import errno
+from hopscope.errors import KernelError
+from hopscope.kernel.sandbox import Sandbox
+LAB = "{name: line, nodes: {a: {}, b: {}}, links: [{ends: [a:e, b:e], delay: 20ms}]}"
+SEND, NEWQDISC = Sandbox.send, 36
+
+def refuse(sandbox, node, messages):
+    error = KernelError(errno.ENOENT, "netem")
+    error.index = next((n for n, one in enumerate(messages) if one.type == NEWQDISC), None)
+    if error.index is None:
+        return SEND(sandbox, node, messages)
+    raise error
+
+def test_it(labs, monkeypatch):
+    monkeypatch.setattr(Sandbox, "send", refuse)
+    labs.text(LAB)
+"""
+
+
+def test_what_the_kernel_lacks_skips_a_test(pytester: pytest.Pytester) -> None:
+    """It is no mistake of the lab. Here a kernel that may have all of it plays one without."""
+    pytester.makepyfile(LACKING)
+    result = pytester.runpytest_subprocess("-rs")
+    result.assert_outcomes(skipped=1)
+    assert "this kernel has no netem" in result.stdout.str()
+
+
 def test_whoever_does_not_use_it_does_not_pay(pytester: pytest.Pytester) -> None:
     """Of hopscope, nothing is loaded but the plugin itself."""
     result = run(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from changing import become, declared, standing, struck, writes_of
 from changinglabs import changing_labs
 from essence import essence, unlike
-from hopscope.errors import KernelError, SpecError
+from hopscope.errors import CannotError, HopscopeError
 from hopscope.lab.running import RunningLab
 
 pytestmark = pytest.mark.kernel
@@ -184,7 +184,7 @@ def _struck(one: RunningLab, then: str, budget: int) -> str:
         fault = struck(one, patch, budget)
         try:
             become(one, then)
-        except (KernelError, SpecError) as error:
+        except HopscopeError as error:
             told = [str(error), str(error.__cause__), *getattr(error, "__notes__", [])]
     return "".join(told) if fault.struck else ""
 
@@ -388,7 +388,7 @@ def test_what_the_kernel_lacks_is_refused_and_nothing_is_changed(records: Path, 
         told = ""
         try:
             become(one, text)
-        except SpecError as error:
+        except CannotError as error:
             told = str(error)
         if told:
             assert re.match(r"lab.yaml:\d+:\d+: .* this kernel has no " + what, told)

@@ -1,10 +1,14 @@
-"""What to try instead, told where a call fails; loads nothing that is slow to load."""
+"""What to try instead, told where a call fails or will; loads nothing that is slow to load."""
 
 import os
+import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["built_in_labs", "not_up"]
+if TYPE_CHECKING:
+    from hopscope.model.lab import LabSpec
+
+__all__ = ["built_in_labs", "not_up", "tell_lacking"]
 
 _LABS: Final = Path(__file__).parents[1] / "labs"
 
@@ -22,3 +26,11 @@ def not_up(name: str) -> str:
     if name in built_in_labs() or Path(name).is_file():
         return f" (start it with: hopscope up {name})"
     return ""
+
+
+def tell_lacking(spec: "LabSpec") -> None:
+    """What `up` will be refused here, beside what was asked for."""
+    from hopscope.lab.lacking import lacking
+
+    for error in lacking(spec):
+        sys.stderr.write(f"note: {error}\n")
