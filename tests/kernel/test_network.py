@@ -104,6 +104,29 @@ def test_a_declared_entry_is_static(started: Started) -> None:
     ]
 
 
+MOVED = """
+name: moved
+nodes:
+  host: {bridges: {br0: {fdb: {"02:00:00:00:00:0b": p1}}}}
+  ns1: {addresses: {a: 10.0.0.1/24}}
+  ns2: {addresses: {b: 10.0.0.2/24}}
+links:
+  - [ns1:a, host:p1@br0]
+  - [{end: ns2:b, mac: "02:00:00:00:00:0b"}, host:p2@br0]
+"""
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_a_declared_entry_moves_only_where_a_port_learns(*, started: Started, learns: bool) -> None:
+    """It stays static, and diff tells of it."""
+    text = MOVED if learns else MOVED.replace("host:p2@br0", "{end: host:p2@br0, learning: false}")
+    lab = started(text)
+    lab.run("ns2", ["ping", "-c", "1", "-W", "0.1", "10.0.0.1"])
+    (now,) = [e for e in lab.snapshot().node("host").fdb if e.mac == "02:00:00:00:00:0b"]
+    assert (now.port, now.static) == ("p2" if learns else "p1", True)
+    assert [one.before for one in lab.differences().changes] == ["p2"] * learns
+
+
 VLANS = """
 name: vlans
 nodes:
