@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from hopscope.model.lab import LabSpec
 
-__all__ = ["built_in_labs", "not_up", "tell_lacking"]
+__all__ = ["built_in_labs", "not_up", "stands_again", "tell_lacking"]
 
 _LABS: Final = Path(__file__).parents[1] / "labs"
 
@@ -26,6 +26,13 @@ def not_up(name: str) -> str:
     if name in built_in_labs() or Path(name).is_file():
         return f" (start it with: hopscope up {name})"
     return ""
+
+
+def stands_again(mend: str, file: str) -> str:
+    """Of commands about a lab that has ended meanwhile, how it stands for them; else ""."""
+    if "hopscope exec " not in mend and "hopscope show " not in mend:
+        return ""
+    return f"the lab has ended; for that command, first: hopscope up {file}"
 
 
 def tell_lacking(spec: "LabSpec") -> None:

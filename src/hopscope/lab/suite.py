@@ -114,7 +114,7 @@ def _performed(given: Given, watch: "_Watch", told: Callable[[Case], None]) -> R
             if case is not None:
                 told(case)
 
-        record = perform(running, told=hear)
+        record = perform(running, told=hear, called=given.spec.name)
     return replace(record, lab=given.spec.name)
 
 
