@@ -52,13 +52,13 @@ def reachability(
             timeout=timeout,
             arp=arp,
         )
-        built = running.file.file if running.file.temporary else ""
     if json:
         sys.stdout.buffer.write(codec.dump(found, indent=2) + b"\n")
     else:
         printing.show(matrix(found))
         commands = " ".join(f"{group.mend} {group.reason}" for group in found.groups)
-        if built and (line := stands_again(commands, built)):
+        line = stands_again(commands, lab if name is None else f"{lab} --name {name}")
+        if line and found.lab not in {one.name for one in state.running()}:
             printing.show(Padding(Text(line, "dim"), (0, 0, 0, 2)))
     if picture is not None:
         _draw(found, Path(picture))
