@@ -39,7 +39,21 @@ def _node(node: NodeState, *, sysctls: bool) -> Iterator[tuple[str, Any]]:
     yield (
         "routes",
         sorted(
-            str((r.family, r.destination, r.table, r.type, r.dev, r.via, r.source, r.metric))
+            str(
+                (
+                    r.family,
+                    r.destination,
+                    r.table,
+                    r.type,
+                    r.dev,
+                    r.via,
+                    r.source,
+                    r.metric,
+                    r.tos,
+                    r.nhid,
+                    r.hops,
+                )
+            )
             for r in node.routes
             if not _follows(r)
         ),

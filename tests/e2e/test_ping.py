@@ -1,9 +1,12 @@
 """hopscope ping: one packet explained, its exit status, its JSON."""
 
 import json
+import signal
 from typing import Any
 
 import pytest
+
+from hopscope.kernel.waiting import wait_until
 
 pytestmark = pytest.mark.kernel
 
@@ -29,6 +32,20 @@ def test_no_reply_is_exit_status_1(hopscope: Any, bridge: str) -> None:
     assert (done.returncode, done.stderr) == (1, "")
     assert "✗ no reply to request 1" in done.stdout
     assert "why: " in done.stdout
+
+
+def test_ctrl_c_is_told(hopscope: Any, bridge: str) -> None:
+    """While a reply is waited for."""
+    process = hopscope.start("ping", bridge, "ns1", "10.244.1.99", "--timeout", "30")
+    wait_until(
+        lambda: "10.244.1.99" in hopscope("show", bridge, "neighbours").stdout,
+        "the request is under way",
+        within=20,
+    )
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (130, "")
+    assert err == "hopscope: interrupted, before there was an answer to tell of\n"
 
 
 def test_count_and_size(hopscope: Any, bridge: str) -> None:

@@ -93,6 +93,24 @@ def test_no_such_lab(hopscope: Any) -> None:
     assert "'nowhere' is not up" in done.stderr
 
 
+def test_a_mend_says_that_a_built_lab_has_ended(hopscope: Any, tmp_path: Path) -> None:
+    """Of one that stands it does not."""
+    file = tmp_path / "deaf.yaml"
+    file.write_text(
+        "name: deaf\nnodes:\n  a: {addresses: {eth0: 10.0.0.1/24}}\n"
+        "  b: {addresses: {eth0: 10.0.0.2/24}, iptables: [-A INPUT -j DROP]}\n"
+        "links: [[a:eth0, b:eth0]]\n"
+    )
+    words = ("--timeout", "0.2", "--from", "a", "--to", "b")
+    again = f"the lab has ended; for that command, first: hopscope up {file}"
+    built = hopscope("reachability", str(file), *words, env={"COLUMNS": "300"}).stdout
+    hopscope.up(str(file), "deaf")
+    stands = hopscope("reachability", "deaf", *words, env={"COLUMNS": "300"}).stdout
+    mend = "hopscope exec deaf b -- iptables -t filter -D INPUT -j DROP"
+    assert (mend in built, mend in stands) == (True, True)
+    assert (again in built, again in stands) == (True, False)
+
+
 def test_ctrl_c_takes_a_built_lab_down(hopscope: Any, tmp_path: Path) -> None:
     """Also while it waits for what is late."""
     file = tmp_path / "silent.yaml"

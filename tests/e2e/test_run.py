@@ -227,9 +227,9 @@ def test_colour_only_where_it_is_wanted(hopscope: Any, tmp_path: Path) -> None:
         (
             "file/out",
             3,
-            "{}/file: Not a directory\n  mend it with: hopscope run … --out DIR, where no",
+            "{}/file: Not a directory\n  mend it with: name a folder where no",
         ),
-        ("file", 3, "{}/file: Not a directory\n  mend it with: hopscope run … --out DIR, where no"),
+        ("file", 3, "{}/file: Not a directory\n  mend it with: name a folder where no"),
         ("/proc/nowhere", 3, "/proc"),
         ("", 2, "--out names no folder; name one, or leave it out for ./hopscope-out/NAME"),
     ],

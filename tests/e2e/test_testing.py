@@ -33,6 +33,11 @@ story:
   - ping: ns1 -> ns2
   - expect: {{routes: {{ns1: {{10.9.0.0/24: dev a}}}}}}
 """
+DEAF = f"""{PAIR}
+story:
+  - iptables: {{ns2: [-A INPUT -j DROP]}}
+  - ping: {{from: ns1, to: ns2, timeout: 0.1, expect: {{reply: true}}}}
+"""
 FALSE = f"""{PAIR}
 story:
   - ping: {{from: ns1, to: ns2, expect: {{reply: true}}}}
@@ -167,6 +172,28 @@ def test_evidence_of_what_failed(hopscope: Hopscope, labs: Path, tmp_path: Path)
     assert f"evidence: {out}/false" in done.stdout
     hopscope("test", *words, "--out", str(out), "--keep-all")
     assert {folder.name for folder in out.iterdir()} == {"false", "right"}
+
+
+def test_evidence_that_cannot_be_written(hopscope: Hopscope, labs: Path) -> None:
+    """What became of the labs is told all the same."""
+    words = [str(labs / "false"), str(labs / "silent"), "--out", "/proc/nope", "--keep-all"]
+    done = hopscope("test", *words)
+    assert (done.returncode, done.stderr) == (1, "")
+    why = "no evidence is kept: cannot write /proc/nope: No such file or directory"
+    assert f"{labs}/false/false.yaml .F {why}" in done.stdout
+    assert f"{labs}/silent/silent.yaml asserts nothing, but {why}" in done.stdout
+    assert "evidence: " not in done.stdout
+    assert "1 failed, 1 passed, 1 lab without an expectation" in done.stdout
+
+
+def test_a_mend_is_for_the_lab_as_it_is_called(hopscope: Hopscope, tmp_path: Path) -> None:
+    """The one that was tested had a name of its own, and has ended."""
+    file = tmp_path / "deaf.yaml"
+    file.write_text(DEAF)
+    told = hopscope("test", str(file), "--out", str(tmp_path / "out")).stdout
+    assert "hopscope exec pair ns2 -- iptables -t filter -D INPUT -j DROP" in told
+    assert f"the lab has ended; for that command, first: hopscope up {file}" in told
+    assert "exec test-" not in told + (tmp_path / "out/deaf/journeys.json").read_text()
 
 
 def test_no_evidence_unasked(hopscope: Hopscope, labs: Path, tmp_path: Path) -> None:

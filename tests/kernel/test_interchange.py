@@ -103,6 +103,29 @@ links:
 """
 
 
+NAMES = """
+name: names
+nodes:
+  host: {bridges: {type: {}}, devices: {dev: {kind: vxlan, id: 5, remote: 10.0.0.9, bridge: type}}}
+  web:
+    addresses: {up: 10.0.0.2/24, address: 10.0.1.2/24}
+    routes: [10.9.0.0/16 dev up]
+    down: [master]
+    devices: {mtu: {kind: macvlan, over: up}, link: {kind: tap}, netns: {kind: tap}}
+    bridges: {vlan: {}}
+links:
+  - {ends: [web:up, {end: host:down@type, isolated: true}], rate: 10mbit}
+  - {ends: [web:master, {end: host:name}], mtu: 1400}
+  - {ends: [web:address, web:peer@vlan]}
+"""
+
+
+def test_a_device_may_have_a_name_that_is_a_word_of_ip() -> None:
+    """The script names each as one; what it builds it also takes down."""
+    lab = parse(NAMES, "names.yaml")
+    assert by_hand(lab) == built(lab)
+
+
 def test_down_takes_down_what_is_no_link() -> None:
     """Devices of host, its policy rules, and routes that lie over no device."""
     lab = parse(EVERYTHING, "every.yaml")

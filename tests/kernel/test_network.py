@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hopscope import Lab, StandingLab
-from hopscope.errors import SpecError
+from hopscope.errors import CannotError
 from hopscope.model.devices import BridgeState, PortOptions, Vlan, Vxlan
 from hopscope.model.journey import hops
 from hopscope.model.snapshot import FdbEntry, LinkState
@@ -104,6 +104,29 @@ def test_a_declared_entry_is_static(started: Started) -> None:
     ]
 
 
+MOVED = """
+name: moved
+nodes:
+  host: {bridges: {br0: {fdb: {"02:00:00:00:00:0b": p1}}}}
+  ns1: {addresses: {a: 10.0.0.1/24}}
+  ns2: {addresses: {b: 10.0.0.2/24}}
+links:
+  - [ns1:a, host:p1@br0]
+  - [{end: ns2:b, mac: "02:00:00:00:00:0b"}, host:p2@br0]
+"""
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_a_declared_entry_moves_only_where_a_port_learns(*, started: Started, learns: bool) -> None:
+    """It stays static, and diff tells of it."""
+    text = MOVED if learns else MOVED.replace("host:p2@br0", "{end: host:p2@br0, learning: false}")
+    lab = started(text)
+    lab.run("ns2", ["ping", "-c", "1", "-W", "0.1", "10.0.0.1"])
+    (now,) = [e for e in lab.snapshot().node("host").fdb if e.mac == "02:00:00:00:00:0b"]
+    assert (now.port, now.static) == ("p2" if learns else "p1", True)
+    assert [one.before for one in lab.differences().changes] == ["p2"] * learns
+
+
 VLANS = """
 name: vlans
 nodes:
@@ -114,15 +137,18 @@ links:
 """
 
 
+def tells(error: CannotError, option: str) -> None:
+    """The line that asks for it, and the kernel's option."""
+    assert error.what.startswith("network.yaml:4:")
+    assert option in error.mend
+
+
 def test_vlans_are_as_declared(started: Started) -> None:
     """Or this kernel's lack of them is told by its option and the lab's line."""
     try:
         lab = started(VLANS)
-    except SpecError as error:
-        (problem,) = error.problems
-        assert problem.rule == "absent-in-kernel"
-        assert "CONFIG_BRIDGE_VLAN_FILTERING" in problem.hint
-        assert (problem.place.file, problem.place.line) == ("network.yaml", 4)
+    except CannotError as error:
+        tells(error, "CONFIG_BRIDGE_VLAN_FILTERING")
         pytest.skip("this kernel has no VLAN filtering of bridges")
     told = {one["ifname"]: one["vlans"] for one in said(lab, "host", "bridge -j vlan show")}
     assert told["p1"] == [{"vlan": 10}, {"vlan": 20, "flags": ["PVID", "Egress Untagged"]}]
@@ -411,11 +437,8 @@ def test_a_line_is_as_declared(started: Started) -> None:
     """Or this kernel's lack of netem is told by its option and the lab's line."""
     try:
         lab = started(LINE)
-    except SpecError as error:
-        (problem,) = error.problems
-        assert problem.rule == "absent-in-kernel"
-        assert "CONFIG_NET_SCH_NETEM" in problem.hint
-        assert (problem.place.file, problem.place.line) == ("network.yaml", 4)
+    except CannotError as error:
+        tells(error, "CONFIG_NET_SCH_NETEM")
         pytest.skip("this kernel has no netem")
     line, rate = lab.snapshot(["a"]).node("a").qdiscs
     assert line.options == Netem(delay=20_000_000, jitter=2_000_000, loss=1.0, reorder=25.0)

@@ -119,6 +119,34 @@ def test_a_failure_shows_the_journey_and_why(pytester: pytest.Pytester) -> None:
     assert [section.index(words) for words in order] == sorted(map(section.index, order))
 
 
+PAIRS = f"""
+import pytest
+@pytest.mark.lab("bridge")
+def test_pairs(lab):
+    assert lab.reachability("ns2").held
+    {DROP}
+    assert lab.reachability("ns1", timeout=0.1).held
+"""
+
+
+def test_pairs_that_are_not_reached_are_told_with_why(pytester: pytest.Pytester) -> None:
+    """In the assertion in a line; beneath it as the command prints them."""
+    result = run(pytester, PAIRS)
+    result.assert_outcomes(failed=1)
+    out = result.stdout.str()
+    (told,) = re.findall(r"E +\+  where False = (.*)\.held", out)
+    why = "in ns2, the rule `-A INPUT -p icmp -j DROP` of ip filter INPUT dropped it"
+    assert re.fullmatch(
+        f"<reachability of bridge-.*: 0 of 1 pairs reached; ns1 → ns2: {why}>", told
+    )
+    section = out.partition("hopscope: lab bridge-test_pairs-")[2]
+    assert "1 of 1 pairs reached>" in section
+    assert "0 of 1 pair reached" in section
+    assert "no answer within 0.1 s" in section
+    assert f"why: {why}" in section
+    assert "nothing was pinged" not in section
+
+
 def test_the_evidence_of_a_failure_is_kept(pytester: pytest.Pytester) -> None:
     """A folder as a run leaves it, as long as the test fails; git does not see it."""
     run(pytester, FAILING)
@@ -329,6 +357,34 @@ def test_where_the_machine_cannot_a_test_is_skipped_with_the_reason(
     result = pytester.runpytest_subprocess(*words, "--hopscope-require")
     result.assert_outcomes(errors=1)
     assert "this machine cannot run the lab: no user namespaces here" in result.stdout.str()
+
+
+LACKING = """
+import errno
+from hopscope.errors import KernelError
+from hopscope.kernel.sandbox import Sandbox
+LAB = "{name: line, nodes: {a: {}, b: {}}, links: [{ends: [a:e, b:e], delay: 20ms}]}"
+SEND, NEWQDISC = Sandbox.send, 36
+
+def refuse(sandbox, node, messages):
+    error = KernelError(errno.ENOENT, "netem")
+    error.index = next((n for n, one in enumerate(messages) if one.type == NEWQDISC), None)
+    if error.index is None:
+        return SEND(sandbox, node, messages)
+    raise error
+
+def test_it(labs, monkeypatch):
+    monkeypatch.setattr(Sandbox, "send", refuse)
+    labs.text(LAB)
+"""
+
+
+def test_what_the_kernel_lacks_skips_a_test(pytester: pytest.Pytester) -> None:
+    """It is no mistake of the lab. Here a kernel that may have all of it plays one without."""
+    pytester.makepyfile(LACKING)
+    result = pytester.runpytest_subprocess("-rs")
+    result.assert_outcomes(skipped=1)
+    assert "this kernel has no netem" in result.stdout.str()
 
 
 def test_whoever_does_not_use_it_does_not_pay(pytester: pytest.Pytester) -> None:

@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 
@@ -178,7 +179,7 @@ def test_a_node_that_is_down(five: StandingLab) -> None:
     (group,) = found.groups
     assert (group.kind, group.node, group.pairs) == (GroupKind.NODE, "p3", 8)
     assert "p3/eth0 is down" in (group.reason or "")
-    assert group.mend == "hopscope exec pods p3 -- ip link set eth0 up"
+    assert group.mend == "hopscope exec pods p3 -- ip link set dev eth0 up"
     assert pair(found, "p3", "p0").error == "no route to that network (ENETUNREACH)"
     assert pair(found, "p0", "p1").reached
 
@@ -273,8 +274,73 @@ def test_tcp(five: StandingLab) -> None:
     assert pair(found, "p1", "p4").outcome is Outcome.SILENT
     (group,) = found.groups
     assert group.reason == (
-        "pings are answered, and tcp port 80 is not: a rule drops the connection's packets"
+        "in p4, the rule `-A INPUT -p tcp -m tcp --dport 80 -j DROP` of ip filter INPUT dropped it"
     )
+    assert group.mend.endswith("p4 -- iptables -t filter -D INPUT -p tcp -m tcp --dport 80 -j DROP")
+
+
+_ICMP: Final = "iptables -A INPUT -p icmp -j DROP; "
+_POLICY: Final = (
+    "ip rule add pref 9 lookup local; ip rule add pref 5 ipproto PROTO iif eth0 blackhole; "
+    "ip rule del pref 0"
+)
+_CHAIN: Final = "add table ip t; add chain ip t c {{ type filter hook input priority 0; {} }}"
+_BY_ITSELF: Final = (
+    "a ping that was sent in its place is lost by itself (in p4, the rule "
+    "`-A INPUT -p icmp -j DROP` of ip filter INPUT dropped it); "
+    "of PROTO port 80 no rule was seen to drop it: "
+)
+LOST: Final = {
+    "a rule, and another for pings": (
+        f"{_ICMP}iptables -A INPUT -p PROTO --dport 80 -j DROP",
+        "in p4, the rule `-A INPUT -p PROTO -m PROTO --dport 80 -j DROP` of ip filter INPUT",
+        "iptables -t filter -D INPUT -p PROTO -m PROTO --dport 80 -j DROP",
+    ),
+    "a rule without a counter": (
+        f"{_ICMP}nft '{_CHAIN.format('')}; add rule ip t c PROTO dport 80 drop'",
+        "in p4, the rule `PROTO dport 80 drop` of ip t c dropped it",
+        "nft delete rule ip t c handle 2",
+    ),
+    "a policy": (
+        f"{_ICMP}nft '{_CHAIN.format('policy drop;')}'",
+        "in p4, no rule of ip t c accepted it, and the chain's policy is drop",
+        "",
+    ),
+    "no rule, and one for pings": (
+        f"{_ICMP}{_POLICY}",
+        _BY_ITSELF,
+        "",
+    ),
+    "no rule": (
+        _POLICY,
+        "pings are answered; of PROTO port 80 no rule was seen to drop it: ",
+        "",
+    ),
+    "what befalls all": (
+        "ip link set eth0 down",
+        "(so a ping shows that was sent in its place)",
+        "p4 -- ip link set dev eth0 up",
+    ),
+}
+
+
+@pytest.mark.parametrize("protocol", [Protocol.TCP, Protocol.UDP])
+@pytest.mark.parametrize("how", LOST)
+def test_what_befell_a_ping_is_not_taken_for_what_befell_another(
+    five: StandingLab, how: str, protocol: Protocol
+) -> None:
+    """The packets of the connection, or the datagram itself, say which rule ended them."""
+    command, said, mend = (one.replace("PROTO", protocol) for one in LOST[how])
+    done = five.run("p4", ["sh", "-ec", command])
+    assert done.code == 0, done.stderr
+    (group,) = reach(five, ["p1"], ["p4"], protocol=protocol, port=80, timeout=0.3).groups
+    assert said in (group.reason or "")
+    assert group.mend.endswith(mend)
+    assert bool(group.mend) == bool(mend)
+    if "no rule was seen" in said:
+        assert f"hopscope exec {five.name} p4 -- tcpdump -ni any {protocol} port 80" in (
+            group.reason or ""
+        )
 
 
 def test_a_reject_is_no_reset(five: StandingLab) -> None:

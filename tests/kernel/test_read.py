@@ -43,6 +43,9 @@ links:
 MORE = """
 ip route add blackhole 203.0.113.0/24
 ip route add unreachable 198.51.100.0/24 metric 9
+ip route add 10.8.1.0/24 via 10.244.1.5 tos 0x10
+ip nexthop add id 6 via 10.244.1.5 dev veth1a
+ip route add 10.8.2.0/24 nhid 6
 ip route add 10.8.0.0/16 nexthop via 10.244.1.5 weight 3 nexthop via 10.244.1.6
 ip route add default via 10.244.1.7 table 1000
 ip rule add from 10.244.1.2 table 1000 priority 40
@@ -150,7 +153,7 @@ def test_a_bridge_and_its_ports_have_no_address(lab: RunningLab) -> None:
 
 @nodes
 def test_routes_are_those_that_ip_shows(lab: RunningLab, node: str) -> None:
-    """In every table and both families, also blackholes and the first of several next hops."""
+    """In every table and both families, also blackholes and all of several next hops."""
     found = said(lab, node, "ip -json -details -4 route show table all")
     found += said(lab, node, "ip -json -details -6 route show table all")
     read = lab.snapshot([node]).node(node).routes
@@ -159,7 +162,8 @@ def test_routes_are_those_that_ip_shows(lab: RunningLab, node: str) -> None:
 
 def _route(one: Route) -> tuple[str, ...]:
     fields = (one.type, one.destination, one.table, one.dev, one.via, one.source, one.metric)
-    return tuple(map(str, (*fields, one.scope, one.protocol)))
+    hops = [(hop.dev, hop.via, hop.weight) for hop in one.hops]
+    return tuple(map(str, (*fields, one.scope, one.protocol, one.tos, one.nhid, hops)))
 
 
 def _route_said(one: Mapping[str, Any]) -> tuple[str, ...]:
@@ -168,7 +172,9 @@ def _route_said(one: Mapping[str, Any]) -> tuple[str, ...]:
     to = default if one["dst"] == "default" else str(ip_interface(one["dst"]))
     table = TABLES.get(one["table"]) or int(one["table"])
     fields = (one["type"], to, table, first.get("dev"), first.get("gateway"), one.get("prefsrc"))
-    return tuple(map(str, (*fields, one.get("metric", 0), one["scope"], one["protocol"])))
+    more = (one.get("metric", 0), one["scope"], one["protocol"], int(one.get("tos", "0"), 16))
+    hops = [(hop["dev"], hop.get("gateway"), hop["weight"]) for hop in one.get("nexthops", ())]
+    return tuple(map(str, (*fields, *more, one.get("nhid"), hops)))
 
 
 def test_routes_of_each_kind_are_there(lab: RunningLab) -> None:

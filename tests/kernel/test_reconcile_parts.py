@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from changing import become, declared, standing, struck, writes_of
 from changinglabs import changing_labs
 from essence import essence, unlike
-from hopscope.errors import KernelError, SpecError
+from hopscope.errors import CannotError, HopscopeError
 from hopscope.lab.running import RunningLab
 
 pytestmark = pytest.mark.kernel
@@ -188,7 +188,7 @@ def _struck(one: RunningLab, then: str, budget: int) -> str:
         fault = struck(one, patch, budget)
         try:
             become(one, then)
-        except (KernelError, SpecError) as error:
+        except HopscopeError as error:
             told = [str(error), str(error.__cause__), *getattr(error, "__notes__", [])]
     return "".join(told) if fault.struck else ""
 
@@ -246,6 +246,36 @@ DRIFT: Final = {
         "tc qdisc add dev eth0 handle ffff: ingress",
     ),
     "a device with a rate": (lab(end="rate: 10mbit"), "ns1", "ip link del eth0"),
+    "a route for a tos": (PLAIN, "ns1", "ip route add 1.1.1.0/24 via 10.0.0.2 tos 8"),
+    "a route of a nexthop": (
+        PLAIN,
+        "ns1",
+        (
+            "ip nexthop add id 6 via 10.0.0.2 dev eth0; ip route add 10.5.0.0/24 nhid 6;"
+            "ip nexthop add id 7 group 6; ip route add 10.6.0.0/24 nhid 7"
+        ),
+    ),
+    "several next hops for one": (
+        lab(ns1="routes: [default via 10.0.0.2]"),
+        "ns1",
+        "ip route replace default nexthop via 10.0.0.2 nexthop via 10.0.0.9 weight 3",
+    ),
+    "several next hops of IPv6": (
+        SIX,
+        "ns2",
+        "ip route add fd09::/64 nexthop via fd00::8 dev eth0 nexthop via fd00::9 dev eth0",
+    ),
+    "a gateway of the other family": (
+        SIX,
+        "ns2",
+        "ip route add 10.78.0.0/16 via inet6 fd00::9 dev eth0",
+    ),
+    "a route to itself": (PLAIN, "ns1", "ip route add local 10.99.0.0/16 dev lo"),
+    "a route of a narrow scope": (
+        PLAIN,
+        "ns1",
+        "ip route add 10.98.0.0/16 dev eth0 scope host",
+    ),
     "a rule": (POLICY, "ns1", "ip rule del pref 9; ip rule add pref 9 from 10.0.0.1 blackhole"),
     "a rule removed": (POLICY, "ns1", "ip rule del pref 9"),
     "a rule added": (POLICY, "ns1", "ip rule add pref 8 fwmark 0/3 lookup 7"),
@@ -333,6 +363,8 @@ def test_on_the_way_back_what_is_made_by_hand_stays(records: Path) -> None:
     by_hand = """
         ip tuntap add made mode tun && ip addr add 10.55.0.1/24 dev made && ip link set made up
         ip route add 10.56.0.0/16 dev made && ip link set eth0 mtu 1300
+        ip route add 10.57.0.0/16 nexthop via 10.0.0.2 nexthop via 10.0.0.9
+        ip route add local 10.58.0.0/16 dev lo && ip route add 10.59.0.0/16 dev eth0 tos 8
         ip rule add pref 7 tos 0x10 lookup 9 && tc qdisc add dev eth0 root pfifo limit 7
     """
     with standing(PLAIN) as one:
@@ -360,7 +392,7 @@ def test_what_the_kernel_lacks_is_refused_and_nothing_is_changed(records: Path, 
         told = ""
         try:
             become(one, text)
-        except SpecError as error:
+        except CannotError as error:
             told = str(error)
         if told:
             assert re.match(r"lab.yaml:\d+:\d+: .* this kernel has no " + what, told)

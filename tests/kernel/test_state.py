@@ -265,3 +265,35 @@ def test_a_link_to_a_folder_of_ours_will_do(
     (tmp_path / "link").symlink_to(real)
     monkeypatch.setenv("HOPSCOPE_STATE", str(tmp_path / "link"))
     assert state.state_home() == real
+
+
+def test_a_folder_of_ours_that_others_may_write_is_closed_by_what_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But never one that is everyone's, as /tmp is: there, another folder is named."""
+    place = tmp_path / "an open one"
+    place.mkdir()
+    place.chmod(0o777)
+    monkeypatch.setenv("HOPSCOPE_STATE", str(place))
+    with pytest.raises(CannotError, match="not private") as caught:
+        state.state_home()
+    subprocess.run(["sh", "-ec", caught.value.mend], check=True)
+    assert state.state_home() == place
+    place.chmod(0o1777)
+    with pytest.raises(CannotError, match="not private") as caught:
+        state.state_home()
+    where = f'{caught.value.mend}\nprintf %s "$HOPSCOPE_STATE"'
+    said = subprocess.run(["sh", "-ec", where], check=True, capture_output=True, text=True)
+    assert said.stdout == f"{os.environ['HOME']}/hopscope"
+
+
+def test_a_relative_folder_is_refused_and_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be another wherever one stands, with other labs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOPSCOPE_STATE", "labs")
+    with pytest.raises(CannotError, match="wherever one stands") as caught:
+        list(state.running())
+    assert caught.value.mend == f"export HOPSCOPE_STATE='{tmp_path}/labs'"
+    assert list(tmp_path.iterdir()) == []

@@ -24,6 +24,7 @@ _PATIENCE: Final = 1.0  # seconds that ending may take before being told again m
 _told: list[float] = []
 """When we were told to end; what a library swallowed may be said again."""
 _LEAVE_NOTHING: Final = ("run", "test", "up")
+_TELL_AT_THE_END: Final = ("ping", "reachability")
 _ODD: Final = "backslashreplace"  # what ASCII lacks is written oddly, not with a traceback
 _CANNOT: Final = 3  # as ExitCode has it
 _SIGNALLED: Final = 128  # and the signal's number: the exit status of what a signal ended
@@ -99,8 +100,11 @@ def _leave(error: KeyboardInterrupt | SystemExit) -> NoReturn:
     """Say that it was Ctrl-C."""
     interrupted = _SIGNALLED + signal.SIGINT
     status = interrupted if isinstance(error, KeyboardInterrupt) else error.code
-    if status == interrupted and sys.argv[1:2] and sys.argv[1] in _LEAVE_NOTHING:
+    command = sys.argv[1] if sys.argv[1:2] else ""
+    if status == interrupted and command in _LEAVE_NOTHING:
         sys.stderr.write("hopscope: interrupted; all is as it was before\n")
+    if status == interrupted and command in _TELL_AT_THE_END:
+        sys.stderr.write("hopscope: interrupted, before there was an answer to tell of\n")
     _finish(status)
 
 

@@ -5,6 +5,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
+from hopscope.cli.hints import tell_lacking
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -26,6 +28,8 @@ def plan(lab: str, name: str | None, *, json: bool) -> None:
     name = name or spec.name
     up = any(one.name == name for one in standing())
     found = RunningLab.attach(name).differences(spec) if up else from_nothing(spec)
+    if found.changes:
+        tell_lacking(spec)
     if json:
         _print_json(name, found.changes, up=up)
         return

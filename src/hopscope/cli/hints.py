@@ -1,10 +1,14 @@
-"""What to try instead, told where a call fails; loads nothing that is slow to load."""
+"""What to try instead, told where a call fails or will; loads nothing that is slow to load."""
 
 import os
+import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["built_in_labs", "not_up"]
+if TYPE_CHECKING:
+    from hopscope.model.lab import LabSpec
+
+__all__ = ["built_in_labs", "not_up", "stands_again", "tell_lacking"]
 
 _LABS: Final = Path(__file__).parents[1] / "labs"
 
@@ -22,3 +26,20 @@ def not_up(name: str) -> str:
     if name in built_in_labs() or Path(name).is_file():
         return f" (start it with: hopscope up {name})"
     return ""
+
+
+def stands_again(mend: str, file: str) -> str:
+    """Of commands about a lab that has ended meanwhile, how it stands for them; else ""."""
+    if "hopscope exec " not in mend and "hopscope show " not in mend:
+        return ""
+    name = file.removesuffix(".yaml")  # as a built-in one's file is called
+    called = name if name in built_in_labs() and not Path(file).is_file() else file
+    return f"the lab has ended; for that command, first: hopscope up {called}"
+
+
+def tell_lacking(spec: "LabSpec") -> None:
+    """What `up` will be refused here, beside what was asked for."""
+    from hopscope.lab.lacking import lacking
+
+    for error in lacking(spec):
+        sys.stderr.write(f"note: {error}\n")

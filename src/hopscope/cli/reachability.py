@@ -7,7 +7,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.padding import Padding
+from rich.text import Text
+
 from hopscope.cli import printing
+from hopscope.cli.hints import stands_again
 from hopscope.errors import CannotError, ExitCode, NoSuchLabError, UsageError
 from hopscope.kernel import state
 from hopscope.lab.declare import built_in, parse, source_of
@@ -52,6 +56,10 @@ def reachability(
         sys.stdout.buffer.write(codec.dump(found, indent=2) + b"\n")
     else:
         printing.show(matrix(found))
+        commands = " ".join(f"{group.mend} {group.reason}" for group in found.groups)
+        line = stands_again(commands, lab if name is None else f"{lab} --name {name}")
+        if line and found.lab not in {one.name for one in state.running()}:
+            printing.show(Padding(Text(line, "dim"), (0, 0, 0, 2)))
     if picture is not None:
         _draw(found, Path(picture))
     sys.exit(ExitCode.OK if found.held else ExitCode.EXPECTATION_FAILED)

@@ -15,11 +15,13 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from hopscope.cli import printing
+from hopscope.cli.hints import stands_again
 from hopscope.errors import ExitCode, HopscopeError
 from hopscope.lab.folder import cannot_write, folder_of
 from hopscope.lab.keywords import keywords
 from hopscope.lab.suite import Given, collected, read, wrong_file
 from hopscope.lab.workers import tried
+from hopscope.model.record import PingResult, StepResult
 from hopscope.model.tried import Case, Outcome, Tried
 from hopscope.render.words import counted
 
@@ -141,7 +143,7 @@ class _Told:
         for case in () if self._verbose else lab.cases:
             line.append(_MARKS[case.outcome], _STYLES[case.outcome])
         if lab.note:
-            line.append(lab.note, "yellow")
+            line.append(f" {lab.note}" if lab.cases else lab.note, "yellow")
         if not self._verbose or lab.note:
             took = duration(round(lab.seconds * 1e9))
             self._console.print(Text.assemble(line, ("  " + took, "dim")), soft_wrap=True)
@@ -168,10 +170,18 @@ class _Told:
         self._last.print(Text(f"━━ {case.place or lab.file}  {case.name} ━━", "red"))
         if case.result is not None:
             self._last.print(text.result(case.result), crop=False)
+            self._again(case.result, lab.file)
         else:
             self._last.print(case.message, markup=False, soft_wrap=True)
         if lab.folder is not None:
             self._last.print(f"evidence: {lab.folder}", markup=False, soft_wrap=True)
+
+    def _again(self, result: StepResult, file: str) -> None:
+        """How the lab stands again that a command is about."""
+        if isinstance(result, PingResult) and result.reason is not None:
+            line = stands_again(result.reason.mend, file)
+            if line:
+                self._last.print(line, markup=False, soft_wrap=True, style="dim")
 
 
 def _summary(labs: Sequence[Tried], seconds: float, left: int) -> str:

@@ -18,6 +18,7 @@ import contextlib
 import fcntl
 import json
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +45,7 @@ __all__ = [
 ]
 
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock
-_ELSEWHERE: Final = "export HOPSCOPE_STATE=a folder of yours, with room"
+_ELSEWHERE: Final = 'export HOPSCOPE_STATE="$HOME/hopscope"  # or any folder of yours, with room'
 _NOBODYS: Final = ".ended~"  # how a folder's other name begins, which is no lab's
 _BEING_CLEARED: Final = 1.0  # seconds; it takes a millisecond
 _BEING_CHANGED: Final = 10.0  # … and less than that; without the holder it fails at once
@@ -109,6 +110,9 @@ def state_home() -> Path:
     """
     uid = os.geteuid()
     if chosen := os.environ.get("HOPSCOPE_STATE"):
+        if not Path(chosen).is_absolute():
+            what = f"HOPSCOPE_STATE={chosen} is another folder wherever one stands"
+            raise CannotError(what, mend=f"export HOPSCOPE_STATE='{Path(chosen).resolve()}'")
         home = Path(chosen).resolve()
     elif uid == 0:
         home = Path("/run/hopscope")
@@ -121,7 +125,8 @@ def state_home() -> Path:
         status = home.lstat()
     if status.st_uid != uid or status.st_mode & 0o022:
         what = f"{home} is not private to user {uid}"
-        raise CannotError(what, mend=_ELSEWHERE)
+        ours = status.st_uid == uid and not status.st_mode & stat.S_ISVTX  # as /tmp is everyone's
+        raise CannotError(what, mend=f"chmod 700 '{home}'" if ours else _ELSEWHERE)
     return home
 
 

@@ -47,8 +47,7 @@ def folder_of(out: str | None, name: str) -> Path:
 def cannot_write(folder: Path, error: OSError) -> CannotError:
     """What is wrong with it, and what would do."""
     where = error.filename or folder
-    fits = _FITS.get(error.errno or 0, "another folder")
-    mend = f"hopscope run … --out DIR, {fits}"
+    mend = f"name a folder {_FITS.get(error.errno or 0, 'that is another')}"
     return CannotError(f"cannot write {where}: {error.strerror}", mend=mend)
 
 

@@ -14,10 +14,12 @@ from hopscope.kernel.machine.abilities import State, abilities
 from hopscope.lab.conclusion import conclude
 from hopscope.lab.outputs import write_folder
 from hopscope.lab.standing import StandingLab
+from hopscope.model.reachability import Reachability
 from hopscope.model.record import ExpectResult, PingResult, Record, StepResult
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import Nanos
 from hopscope.render.account import plain
+from hopscope.render.matrix import matrix
 from hopscope.render.text import result
 from hopscope.version import VERSION
 
@@ -37,6 +39,7 @@ class KeepingLab(StandingLab):
     """A standing lab that keeps every result of it."""
 
     results: tuple[StepResult, ...] = ()
+    probed: tuple[Reachability, ...] = ()
     _initial: Snapshot | None = None
 
     def ping(
@@ -64,6 +67,22 @@ class KeepingLab(StandingLab):
         self._initial = self._initial or found.before
         return found
 
+    def reachability(
+        self,
+        sources: str | Sequence[str] = (),
+        targets: str | Sequence[str] = (),
+        *,
+        protocol: str = "icmp",
+        port: int | None = None,
+        timeout: float = 1.0,
+    ) -> Reachability:
+        """As of any standing lab."""
+        found = super().reachability(
+            sources, targets, protocol=protocol, port=port, timeout=timeout
+        )
+        self.probed += (found,)
+        return found
+
     def perform(
         self, *, told: Callable[[StepResult], None] = lambda _: None, promiscuous: bool = True
     ) -> Record:
@@ -78,11 +97,15 @@ class KeepingLab(StandingLab):
         return record
 
     def account(self) -> str:
-        """What was measured: the last pings without a reply, or else the last one, in full."""
+        """What was measured: the last pings without a reply, or else the last one, in full.
+
+        What was probed comes last: pairs that were not reached, with why.
+        """
         checked = [r for r in self.results if isinstance(r, PingResult | ExpectResult)]
         wrong = [one for one in checked if _went_wrong(one)]
         whole = (wrong or checked)[-_MOST_TOLD if wrong else -1 :]
         lines = [plain(result(r)) if r in whole else repr(r) for r in checked]
+        lines += (repr(one) if one.held else plain(matrix(one)) for one in self.probed)
         return "\n".join(lines) or "nothing was pinged, and nothing expected"
 
     def keep(self, folder: Path) -> Path | None:

@@ -144,7 +144,7 @@ class HostSide:
         if (port := in_foreign_bridge(self._all, indexes)) is not None:
             message = (
                 f"on this host {port.name} is in the bridge {port.master}, which is not the lab's; "
-                f"take it out first: ip link set {port.name} nomaster"
+                f"take it out first: ip link set dev {port.name} nomaster"
             )
             raise UsageError(message)
         ours = our_part(self._all, indexes)

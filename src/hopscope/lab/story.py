@@ -64,10 +64,12 @@ def perform(
     told: Told = lambda _: None,
     finished: Callable[[Record], None] = lambda _: None,
     promiscuous: bool = True,
+    called: str = "",
 ) -> Record:
     """The whole story of a lab that stands; expectations are held, never raised.
 
-    *finished* gets the record before the observers are closed, which takes a while.
+    *finished* gets the record before the observers are closed, which takes a while. *called*: as
+    commands are to name the lab, where it will not be found under the name that it has now.
     """
     started = Nanos(time.time_ns())
     initial = lab.snapshot()
@@ -77,7 +79,7 @@ def perform(
     with lab.observing(watched, promiscuous=promiscuous, snapshot=initial) as session:
         tables = Tables(lab)
         for step in lab.spec.story:
-            for result in _step(lab, session, tables, step, numbers):
+            for result in _step(lab, session, tables, step, numbers, called):
                 steps.append(result)
                 told(result)
         record = conclude(_record(lab, started, initial, steps))
@@ -115,7 +117,12 @@ def _addresses(lab: RunningLab) -> list[str]:
 
 
 def _step(
-    lab: RunningLab, session: Session, tables: Tables, step: StoryStep, numbers: Iterator[int]
+    lab: RunningLab,
+    session: Session,
+    tables: Tables,
+    step: StoryStep,
+    numbers: Iterator[int],
+    called: str,
 ) -> Iterator[StepResult]:
     match step:
         case ShowStep(what=what, nodes=nodes):
@@ -126,7 +133,8 @@ def _step(
             yield ExpectResult(checks=table_checks(expect, found))
             return
         case PingStep():
-            result = ping(lab, session, step, number=next(numbers), before=tables.now())
+            now, number = tables.now(), next(numbers)
+            result = ping(lab, session, step, number=number, before=now, called=called)
             tables.are(result.after)
             yield result
             if all(reply.rtt is not None for reply in result.replies):
@@ -154,12 +162,13 @@ def ping(
     *,
     number: int = 1,
     before: Snapshot | None = None,
+    called: str = "",
 ) -> PingResult:
     """Send the requests of one step, and weave what was seen into journeys.
 
-    *before*: the tables as they are, where they were just read.
+    *before*: the tables as they are, where they were just read. *called*: see `perform`.
     """
-    before = before or lab.snapshot()
+    before, called = before or lab.snapshot(), called or lab.name
     session.take()  # what happened before belongs to no ping
     prober = Prober(lab.sandbox, step.source, step.address, size=step.size)
     started = Nanos(time.time_ns())
@@ -167,9 +176,9 @@ def ping(
     observation = session.take()
     after = lab.snapshot()
     scene = _scene(observation, before, after, replies, prober.ident)
-    found = _journeys(scene, prober, step, replies, lab=lab.name, at=started)
+    found = _journeys(scene, prober, step, replies, lab=called, at=started)
     answered = all(reply.rtt is not None for reply in replies)
-    reason = None if answered else _named(why_no_reply(scene, found, step.source), lab.name)
+    reason = None if answered else _named(why_no_reply(scene, found, step.source), called)
     log = tuple(_log_lines(observation))
     deltas = tuple(_deltas(before, after))
     return PingResult(

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from hopscope.errors import ExitCode, HopscopeError, Place
+from hopscope.errors import CannotError, ExitCode, HopscopeError, Place
 from hopscope.lab.declare import built_in, parse, source_of
 from hopscope.lab.running import RunningLab
 from hopscope.lab.story import perform
@@ -90,7 +90,10 @@ def run_lab(given: Given, told: Callable[[Case], None]) -> Tried:
         if not cases:
             note = "asserts nothing"
         if given.folder is not None and (given.keep or not record.held):
-            folder = _written(record, given.folder)
+            try:
+                folder = _written(record, given.folder)
+            except CannotError as error:
+                note = ", but ".join(filter(None, (note, f"no evidence is kept: {error.what}")))
     seconds = time.perf_counter() - begun
     return Tried(
         file=given.file,
@@ -111,7 +114,7 @@ def _performed(given: Given, watch: "_Watch", told: Callable[[Case], None]) -> R
             if case is not None:
                 told(case)
 
-        record = perform(running, told=hear)
+        record = perform(running, told=hear, called=given.spec.name)
     return replace(record, lab=given.spec.name)
 
 

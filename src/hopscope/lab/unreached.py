@@ -1,11 +1,12 @@
 """Why pairs fail: of each group one is probed again, alone, while everything is watched."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from hopscope.kernel.neighbours import forget_unresolved
+from hopscope.lab import services
 from hopscope.lab.running import RunningLab
 from hopscope.lab.story import ping
 from hopscope.model.lab import PingStep
@@ -19,6 +20,9 @@ __all__ = ["MOST_EXPLAINED", "explained"]
 
 MOST_EXPLAINED: Final = 5
 """Groups: to watch every node of a large lab takes its time."""
+_IN_THE_CROWD: Final = (
+    "probed again, alone, it is answered: a probe or its reply was lost in the crowd"
+)
 
 
 def explained(
@@ -38,45 +42,70 @@ def explained(
     addresses = {pair.address for pair in examples if pair.address}
     if not addresses:
         return (*(replace(g, reason=e.error) for g, e in zip(some, examples, strict=True)), *rest)
-    ours = [node for node in lab.nodes if not (lab.on_host and node == HOME)]
-    forget_unresolved(lab.sandbox, ours)
+    _forget(lab)
     with lab.observing(sorted(addresses)) as session:
         told = [
-            _explained(lab, session, group, pair, _words(protocol, port), timeout)
+            _explained(lab, session, group, pair, _Service(protocol, port or 0), timeout)
             for group, pair in zip(some, examples, strict=True)
         ]
     return (*told, *rest)
 
 
-def _words(protocol: Protocol, port: int | None) -> str:
-    return "" if protocol is Protocol.ICMP else f"{protocol} port {port}"
+def _forget(lab: RunningLab) -> None:
+    """What was not resolved is asked for again, so that it is seen why not."""
+    ours = [node for node in lab.nodes if not (lab.on_host and node == HOME)]
+    forget_unresolved(lab.sandbox, ours)
+
+
+class _Service(NamedTuple):
+    """What was asked for; *port* 0 with icmp, which has none."""
+
+    protocol: Protocol
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.protocol} port {self.port}"
 
 
 def _explained(
-    lab: RunningLab, session: Session, group: Group, pair: Pair, service: str, timeout: float
+    lab: RunningLab, session: Session, group: Group, pair: Pair, service: _Service, timeout: float
 ) -> Group:
     if group.kind is GroupKind.OVERFLOW:
         return replace(group, reason=FULL)
     if pair.address is None or pair.instead:
         return replace(group, reason=pair.error)
-    step = PingStep(source=pair.source, target=pair.target, address=pair.address, timeout=timeout)
-    result = ping(lab, session, step)
-    if not result.replied:
-        reason = result.reason.sentence if result.reason else _error(result) or pair.error
-        return replace(group, reason=reason, mend=result.reason.mend if result.reason else "")
-    return replace(group, reason=_answered(pair, service))
+    if service.protocol is not Protocol.ICMP:
+        sentence, mend = _lost(lab, session, pair, service, timeout)
+        return replace(group, reason=sentence, mend=mend)
+    result = _pinged(lab, session, pair, timeout)
+    if result.replied:
+        return replace(group, reason=_IN_THE_CROWD)
+    reason = result.reason.sentence if result.reason else _error(result) or pair.error
+    return replace(group, reason=reason, mend=result.reason.mend if result.reason else "")
+
+
+def _pinged(lab: RunningLab, session: Session, pair: Pair, timeout: float) -> PingResult:
+    address = pair.address or ""
+    step = PingStep(source=pair.source, target=pair.target, address=address, timeout=timeout)
+    return ping(lab, session, step)
+
+
+def _lost(
+    lab: RunningLab, session: Session, pair: Pair, service: _Service, timeout: float
+) -> services.Cause:
+    """By its own packets, which are sent again; where they do not tell, by a ping."""
+    session.take()  # what was before is of another
+    answer = services.probe(lab.sandbox, pair, service.protocol, service.port, timeout)
+    if answer.outcome in (Outcome.ANSWERED, Outcome.REFUSED):
+        return _IN_THE_CROWD, ""
+    found = services.dropped(session.take(), lab.snapshot(), service.protocol, lab.name)
+    if found is not None:
+        return found
+    _forget(lab)
+    result = _pinged(lab, session, pair, timeout)
+    known = services.of_a_ping(result.reason)
+    return known or (services.unknown(pair, str(service), result, lab.name), "")
 
 
 def _error(result: PingResult) -> str | None:
     return next((reply.error for reply in result.replies if reply.error), None)
-
-
-def _answered(pair: Pair, service: str) -> str:
-    """The pair fails, and a ping by itself does not."""
-    if not service:
-        return "probed again, alone, it is answered: a probe or its reply was lost in the crowd"
-    if pair.outcome is Outcome.FAILED:
-        return f"pings are answered, and {service} is not: {pair.error}"
-    if service.startswith("udp"):
-        return f"pings are answered; at {service} a listener keeps silent, or a rule drops"
-    return f"pings are answered, and {service} is not: a rule drops the connection's packets"

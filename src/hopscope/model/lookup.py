@@ -1,7 +1,7 @@
 """Questions that a snapshot answers, by the kernel's own rules; pure, no judgement."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from ipaddress import (
     IPv4Address,
@@ -19,6 +19,7 @@ from hopscope.model.snapshot import (
     FdbEntry,
     LinkState,
     Neighbour,
+    NextHop,
     NodeState,
     PolicyRule,
     Route,
@@ -44,6 +45,7 @@ __all__ = [
     "silent_nat",
     "sysctl_int",
     "uses_conntrack",
+    "ways_text",
     "without_words",
 ]
 
@@ -172,7 +174,10 @@ def _best(
     matching = [
         route
         for route in node.routes
-        if route.family is family and route.table == table and wanted in _network(route.destination)
+        if route.family is family
+        and route.table == table
+        and not route.tos  # as the packets that are asked about
+        and wanted in _network(route.destination)
     ]
     if out is not None and (wanted.is_multicast or wanted.is_link_local):
         matching = [route for route in matching if route.dev == out]
@@ -206,9 +211,19 @@ def route_text(route: Route) -> str:
     """As ``ip route`` writes it."""
     kind = "" if route.type == "unicast" else f"{route.type} "
     destination = "default" if route.destination in ("0.0.0.0/0", "::/0") else route.destination
-    via = f" via {route.via}" if route.via else ""
-    dev = f" dev {route.dev}" if route.dev else ""
-    return f"{kind}{destination}{via}{dev}"
+    tos = f" tos {route.tos:#04x}" if route.tos else ""
+    nhid = f" nhid {route.nhid}" if route.nhid else ""
+    return f"{kind}{destination}{tos}{nhid}{ways_text(route.dev, route.via, route.hops)}"
+
+
+def ways_text(dev: DevName | None, via: str | None, hops: Sequence[NextHop]) -> str:
+    """Where a route leads, as ``ip route`` writes it; with a blank before it."""
+    if hops:
+        told = ((ways_text(hop.dev, hop.via, ()), hop.weight) for hop in hops)
+        return "".join(
+            f" nexthop{way}{f' weight {weight}' if weight > 1 else ''}" for way, weight in told
+        )
+    return (f" via {via}" if via else "") + (f" dev {dev}" if dev else "")
 
 
 def neighbour(node: NodeState, dev: DevName, ip: str) -> Neighbour | None:

@@ -129,3 +129,11 @@ class Reachability(Struct, frozen=True, kw_only=True):
     def held(self) -> bool:
         """Whether every pair is reached."""
         return all(pair.reached for pair in self.pairs)
+
+    def __repr__(self) -> str:
+        """How many pairs were reached, and why others were not, in a line, for an assertion."""
+        told = f"{len(self.pairs) - len(self.failures)} of {len(self.pairs)} pairs reached"
+        why = (
+            f"{' → '.join(group.example)}: {group.reason}" for group in self.groups if group.reason
+        )
+        return f"<reachability of {self.lab}: {'; '.join([told, *why])}>"

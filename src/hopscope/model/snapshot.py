@@ -14,6 +14,7 @@ __all__ = [
     "FdbEntry",
     "LinkState",
     "Neighbour",
+    "NextHop",
     "NodeState",
     "PolicyRule",
     "RemoteEntry",
@@ -61,8 +62,19 @@ class LinkState(Struct, frozen=True, kw_only=True):
     counters: Mapping[str, int] = field(default_factory=dict)  # rx_packets, tx_dropped …
 
 
+class NextHop(Struct, frozen=True, kw_only=True):
+    """One of several next hops; *weight* of the weights of all packets go there."""
+
+    dev: DevName | None
+    via: str | None = None
+    weight: int = 1
+
+
 class Route(Struct, frozen=True, kw_only=True):
-    """A route; *destination* is CIDR, ``0.0.0.0/0`` for the default."""
+    """A route; *destination* is CIDR, ``0.0.0.0/0`` for the default.
+
+    Of several next hops, *dev* and *via* are of the first.
+    """
 
     family: Family
     destination: str
@@ -74,6 +86,14 @@ class Route(Struct, frozen=True, kw_only=True):
     metric: int = 0
     scope: str = ""
     protocol: str = ""
+    tos: int = 0  # only for packets that carry it; 0: for all
+    nhid: int | None = None  # the nexthop object, or group, that says where it leads
+    hops: tuple[NextHop, ...] = ()  # of a route with several
+
+    @property
+    def plain(self) -> bool:
+        """Whether destination, table, type, device, gateway, source and metric say all of it."""
+        return not (self.tos or self.nhid or self.hops)
 
 
 class PolicyRule(Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from hopscope.errors import Place
 from hopscope.model.devices import Vlan
 from hopscope.model.lab import MAIN_TABLE
 from hopscope.model.naming import some_of
+from hopscope.model.snapshot import NextHop
 from hopscope.model.vocab import DevName, Mac, NodeName
 
 __all__ = [
@@ -96,7 +97,7 @@ class RemoveAddress(Struct, frozen=True, kw_only=True):
 
 
 class RemoveRoute(Struct, frozen=True, kw_only=True):
-    """Remove a route."""
+    """Remove a route, whose parts are those of `model.snapshot.Route`."""
 
     node: NodeName
     to: str
@@ -105,6 +106,9 @@ class RemoveRoute(Struct, frozen=True, kw_only=True):
     metric: int | None
     type: str = "unicast"
     table: int = MAIN_TABLE
+    tos: int = 0
+    nhid: int | None = None
+    hops: tuple[NextHop, ...] = ()
     place: Place | None = None
 
     def __str__(self) -> str:

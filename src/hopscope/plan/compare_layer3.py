@@ -6,6 +6,7 @@ from typing import Final
 
 from hopscope.model.change import Action, Subject
 from hopscope.model.lab import MAIN_TABLE
+from hopscope.model.lookup import ways_text
 from hopscope.model.snapshot import NodeState, Route
 from hopscope.model.vocab import DevRef, NeighbourState
 from hopscope.plan.difference import Difference, natural, stays, switch, told
@@ -13,10 +14,11 @@ from hopscope.plan.ops import AddRoute, RemoveAddress, RemoveNeighbour, RemoveRo
 from hopscope.plan.wanted import Wanted, interface
 from hopscope.plan.world import World
 
-__all__ = ["addresses", "neighbours", "routes"]
+__all__ = ["addresses", "declarable_route", "neighbours", "routes"]
 
 _BY_HAND: Final = ("static", "boot")
 """The protocols of routes that someone added; all others are the kernel's own."""
+_TYPES: Final = ("unicast", "blackhole", "unreachable", "prohibit", "throw")
 _METRIC_6: Final = 1024  # IP6_RT_PRIO_USER: that of an IPv6 route for which none was given
 
 
@@ -72,6 +74,8 @@ def routes(wanted: Wanted, world: World) -> Iterator[Difference]:
         change = told(Action.CREATE, Subject.ROUTE, op.node, _words(op), place=op.place)
         yield Difference(change=change, makes=(op,))
     for name, route in there:
+        if world.only_told and not declarable_route(route):
+            continue
         gone = RemoveRoute(
             node=name,
             to=route.destination,
@@ -80,9 +84,17 @@ def routes(wanted: Wanted, world: World) -> Iterator[Difference]:
             metric=route.metric,
             type=route.type,
             table=route.table,
+            tos=route.tos,
+            nhid=route.nhid,
+            hops=route.hops,
         )
         change = told(Action.REMOVE, Subject.ROUTE, name, _words(gone))
         yield Difference(change=change, removes=(gone,))
+
+
+def declarable_route(route: Route) -> bool:
+    """Whether a lab file can ask for such a one."""
+    return route.plain and route.type in _TYPES
 
 
 def _added(route: Route) -> bool:
@@ -97,7 +109,8 @@ def _held(wanted: Wanted, world: World, node: NodeState, route: Route) -> bool:
 def _is(op: AddRoute, route: Route) -> bool:
     six = ":" in op.to
     return (
-        (op.to, op.type, op.table) == (route.destination, route.type, route.table)
+        route.plain
+        and (op.to, op.type, op.table) == (route.destination, route.type, route.table)
         and (op.source is None or _ip(op.source) == _ip(route.source))
         and _ip(op.via) == _ip(route.via)
         and (op.dev is None or op.dev == route.dev)
@@ -111,11 +124,16 @@ def _ip(text: str | None) -> str | None:
 
 def _words(op: AddRoute | RemoveRoute) -> str:
     kind = "" if op.type == "unicast" else f"{op.type} "
-    via = f" via {op.via}" if op.via else ""
-    dev = f" dev {op.dev}" if op.dev else ""
+    more, hops = ("", ()) if isinstance(op, AddRoute) else (_more(op), op.hops)
     table = f" table {op.table}" if op.table != MAIN_TABLE else ""
     metric = f" metric {op.metric}" if op.metric else ""
-    return f"{kind}{op.to}{via}{dev}{metric}{table}"
+    return f"{kind}{op.to}{more}{ways_text(op.dev, op.via, hops)}{metric}{table}"
+
+
+def _more(op: RemoveRoute) -> str:
+    """What no lab file asks of a route."""
+    tos = f" tos {op.tos:#04x}" if op.tos else ""
+    return tos + (f" nhid {op.nhid}" if op.nhid else "")
 
 
 def neighbours(wanted: Wanted, world: World) -> Iterator[Difference]:

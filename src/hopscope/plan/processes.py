@@ -73,13 +73,29 @@ def _again(key: Key, process: ProcessSpec, state: ProcessState | None) -> Change
 
 def _change(key: Key, process: ProcessSpec, before: Mapping[Key, ProcessSpec]) -> Change:
     earlier = before.get(key)
+    attribute, was, now = "", None if earlier is None else join(earlier.argv), join(process.argv)
+    if earlier is not None and was == now:
+        attribute, was, now = _beside(earlier, process)
     return Change(
         action=Action.CHANGE if earlier else Action.CREATE,
         subject=Subject.PROCESS,
         node=key[0],
         name=key[1],
-        before=join(earlier.argv) if earlier else None,
-        after=join(process.argv),
+        attribute=attribute,
+        before=was,
+        after=now,
         why="declared",
         place=process.place,
     )
+
+
+def _beside(earlier: ProcessSpec, process: ProcessSpec) -> tuple[str, str, str]:
+    """What differs of one whose command is the same: by its keys, then before, and after."""
+    was, now = _settings(earlier), _settings(process)
+    keys = [key for key in was if was[key] != now[key]]
+    return ", ".join(keys), ", ".join(was[key] for key in keys), ", ".join(now[key] for key in keys)
+
+
+def _settings(process: ProcessSpec) -> dict[str, str]:
+    env = " ".join(f"{name}={value}" for name, value in process.env.items())
+    return {"env": env or "none", "restart": process.restart, "stop": f"{process.stop:g} s"}

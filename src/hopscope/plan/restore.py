@@ -5,6 +5,7 @@ from collections.abc import Container, Iterator, Mapping
 from hopscope.model.devices import BridgeState
 from hopscope.model.snapshot import LinkState, NodeState, Snapshot
 from hopscope.model.vocab import DevRef, Mac, NeighbourState, NodeName
+from hopscope.plan.compare_layer3 import declarable_route
 from hopscope.plan.compare_policy import declarable_rules
 from hopscope.plan.compare_traffic import declarable
 from hopscope.plan.difference import natural
@@ -148,7 +149,7 @@ def _layer3(node: NodeState, told: Container[DevRef]) -> Iterator[Op]:
                 yield AddAddress(node=node.name, dev=link.name, cidr=str(address), dad=dad)
     for route in node.routes:
         held = route.dev is None or DevRef(node.name, route.dev) in told
-        if held and route.protocol in ("static", "boot"):
+        if held and route.protocol in ("static", "boot") and declarable_route(route):
             yield AddRoute(
                 node=node.name,
                 to=route.destination,

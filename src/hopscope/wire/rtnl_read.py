@@ -18,6 +18,7 @@ from hopscope.wire.rtnl_link_read import LinkPart, as_int, as_mac, as_text, link
 __all__ = [
     "AddressPart",
     "FdbPart",
+    "HopPart",
     "LinkPart",
     "NeighbourPart",
     "PolicyRulePart",
@@ -95,8 +96,16 @@ class AddressPart(Struct, frozen=True, kw_only=True):
     tentative: bool = False  # nobody may use it before duplicates were looked for
 
 
+class HopPart(Struct, frozen=True, kw_only=True):
+    """One of the several next hops of a route."""
+
+    dev: int
+    via: str | None
+    weight: int
+
+
 class RoutePart(Struct, frozen=True, kw_only=True):
-    """A route; *destination* is CIDR."""
+    """A route; *destination* is CIDR. Of several next hops, *dev* and *via* are of the first."""
 
     family: Family
     destination: str
@@ -108,6 +117,9 @@ class RoutePart(Struct, frozen=True, kw_only=True):
     metric: int
     scope: str
     protocol: str
+    tos: int = 0
+    nhid: int | None = None
+    hops: tuple[HopPart, ...] = ()
 
 
 class PolicyRulePart(Struct, frozen=True, kw_only=True):
@@ -164,44 +176,49 @@ def address(message: Message) -> AddressPart | None:
 
 
 def route(message: Message) -> RoutePart | None:
-    """A route (fib_dump_info); of several next hops, the first."""
+    """A route (fib_dump_info)."""
     if message.type != RTM_NEWROUTE or len(message.payload) < _RTMSG.size:
         return None
-    family, length, _src, _tos, table, protocol, scope, kind, _flags = _RTMSG.unpack_from(
+    family, length, _src, tos, table, protocol, scope, kind, _flags = _RTMSG.unpack_from(
         message.payload
     )
-    found = _first_hop(attributes(message.payload[_RTMSG.size :]))
+    found = attributes(message.payload[_RTMSG.size :])
     destination = _network(family, found.get(1), length)
     if destination is None:
         return None
+    hops = tuple(_hops(family, found.get(9, b"")))
     return RoutePart(
         family=_FAMILIES[family],
         destination=destination,
         table=as_int(found.get(15)) or table,
         type=_ROUTE_TYPES[kind] if kind < len(_ROUTE_TYPES) else f"type {kind}",
-        dev=as_int(found.get(4)),
-        via=_ip(family, found.get(5)) or _other_family(found.get(18)),
+        dev=hops[0].dev if hops else as_int(found.get(4)),
+        via=hops[0].via if hops else _gateway(family, found),
         source=_ip(family, found.get(7)),
         metric=as_int(found.get(6)) or 0,
         scope=_SCOPES.get(scope, str(scope)),
         protocol=_PROTOCOLS.get(protocol, str(protocol)),
+        tos=tos,
+        nhid=as_int(found.get(30)),
+        hops=hops,
     )
 
 
-def _first_hop(found: dict[int, bytes]) -> dict[int, bytes]:
-    """With the device and gateway of the first of several next hops (RTA_MULTIPATH)."""
-    hops = found.get(9, b"")
-    if len(hops) < _RTNEXTHOP.size:
-        return found
-    length, _flags, _hops, _index = _RTNEXTHOP.unpack_from(hops)
-    return found | {4: hops[4:8]} | attributes(hops[_RTNEXTHOP.size : length])
+def _hops(family: int, hops: bytes) -> Iterator[HopPart]:
+    """Several next hops (RTA_MULTIPATH); what is cut short is left out."""
+    while len(hops) >= _RTNEXTHOP.size:
+        length, _flags, weight, dev = _RTNEXTHOP.unpack_from(hops)
+        via = _gateway(family, attributes(hops[_RTNEXTHOP.size : length]))
+        yield HopPart(dev=dev, via=via, weight=weight + 1)
+        hops = hops[max(length, _RTNEXTHOP.size) :]
 
 
-def _other_family(via: bytes | None) -> str | None:
-    """RTA_VIA: an IPv4 route whose gateway has an IPv6 address."""
-    if via is None or len(via) < 2:
-        return None
-    return _ip(int.from_bytes(via[:2], sys.byteorder), via[2:])
+def _gateway(family: int, found: Mapping[int, bytes]) -> str | None:
+    """RTA_GATEWAY; or RTA_VIA, of an IPv4 route whose gateway has an IPv6 address."""
+    other = found.get(18, b"")
+    if len(other) < 2:
+        return _ip(family, found.get(5))
+    return _ip(int.from_bytes(other[:2], sys.byteorder), other[2:])
 
 
 def policy_rule(message: Message) -> PolicyRulePart | None:

@@ -4,7 +4,8 @@ Layouts are those of linux/rtnetlink.h and linux/fib_rules.h.
 """
 
 import struct
-from ipaddress import ip_address, ip_network
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from hopscope.model.lab import MAIN_TABLE, PolicySpec
@@ -22,14 +23,16 @@ __all__ = [
 AF_INET, AF_INET6 = 2, 10
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE, RTM_NEWRULE, RTM_DELRULE = 24, 25, 26, 32, 33
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 6, 7, 15
+RTA_MULTIPATH, RTA_VIA, RTA_NH_ID = 9, 18, 30
 RTPROT_STATIC: Final = 4
-RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
+RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_NOWHERE = 0, 253, 255
 RT_TABLE_UNSPEC: Final = 0
 FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_PRIORITY, FRA_FWMARK, FRA_TABLE = 1, 2, 3, 6, 10, 15
 FRA_FWMASK, FRA_OIFNAME = 16, 17
 
 ROUTE_TYPES: Final = {"unicast": 1, "blackhole": 6, "unreachable": 7, "prohibit": 8, "throw": 9}
-"""RTN_*, as ``ip route`` names them."""
+"""RTN_*, as ``ip route`` names them: those that a lab may declare."""
+_TYPES: Final = ROUTE_TYPES | {"local": 2, "broadcast": 3, "anycast": 4, "multicast": 5}
 _ACTIONS: Final = {"lookup": 1, "blackhole": 6, "unreachable": 7, "prohibit": 8}  # FR_ACT_*
 _NEW: Final = NLM_F_CREATE | NLM_F_EXCL
 
@@ -45,9 +48,14 @@ def add_route(
     table: int = MAIN_TABLE,
 ) -> Message:
     """A route; *to* is CIDR."""
-    return Message(
-        RTM_NEWROUTE, _NEW, _route(to, type, via, dev, source, metric, table, RTPROT_STATIC)
-    )
+    network = ip_network(to)
+    near = network.version == 4 and via is None and type == "unicast"
+    scope = RT_SCOPE_LINK if near else RT_SCOPE_UNIVERSE
+    body = _route(network, type, 0, table, RTPROT_STATIC, scope)
+    body += _way(network, via, dev)
+    if source is not None:
+        body += attr(RTA_PREFSRC, ip_address(source).packed)
+    return Message(RTM_NEWROUTE, _NEW, body + _number(RTA_PRIORITY, metric))
 
 
 def remove_route(
@@ -58,9 +66,19 @@ def remove_route(
     dev: int | None = None,
     metric: int | None = None,
     table: int = MAIN_TABLE,
+    tos: int = 0,
+    nhid: int | None = None,
+    hops: Sequence[tuple[int, str | None]] = (),
 ) -> Message:
-    """Remove a route, whoever added it."""
-    body = _route(to, type, via, dev, None, metric, table, 0)
+    """Remove a route, whoever added it, and of whatever scope.
+
+    *hops*: the devices and gateways of one with several next hops, device 0: whichever.
+    """
+    network = ip_network(to)
+    body = _route(network, type, tos, table, 0, RT_SCOPE_NOWHERE) + _way(network, via, dev)
+    body += _number(RTA_PRIORITY, metric) + _number(RTA_NH_ID, nhid)
+    if hops:
+        body += attr(RTA_MULTIPATH, b"".join(_hop(network, *hop) for hop in hops))
     return Message(RTM_DELROUTE, 0, body)
 
 
@@ -68,37 +86,35 @@ def get_route(ip: str) -> Message:
     """The route that a packet to this address would take."""
     address = ip_address(ip)
     family, length = (AF_INET, 32) if address.version == 4 else (AF_INET6, 128)
-    body = _header(family, length, 0, RT_TABLE_UNSPEC, 0, RT_SCOPE_UNIVERSE, 0)
+    body = _header(family, length, 0, 0, RT_TABLE_UNSPEC, 0, RT_SCOPE_UNIVERSE, 0)
     return Message(RTM_GETROUTE, 0, body + attr(RTA_DST, address.packed))
 
 
 def _route(
-    to: str,
-    kind: str,
-    via: str | None,
-    dev: int | None,
-    source: str | None,
-    metric: int | None,
-    table: int,
-    protocol: int,
+    network: IPv4Network | IPv6Network, kind: str, tos: int, table: int, protocol: int, scope: int
 ) -> bytes:
-    network = ip_network(to)
-    four = network.version == 4
-    near = four and via is None and kind == "unicast"
-    scope = RT_SCOPE_LINK if near else RT_SCOPE_UNIVERSE
-    family, length = AF_INET if four else AF_INET6, network.prefixlen
-    body = _header(family, length, 0, table, protocol, scope, ROUTE_TYPES[kind])
+    """All that every route has; a type that has no name is not asked."""
+    family, length = AF_INET if network.version == 4 else AF_INET6, network.prefixlen
+    body = _header(family, length, 0, tos, table, protocol, scope, _TYPES.get(kind, 0))
     if length:
         body += attr(RTA_DST, network.network_address.packed)
-    if via is not None:
-        body += attr(RTA_GATEWAY, ip_address(via).packed)
-    if dev is not None:
-        body += u32(RTA_OIF, dev)
-    if source is not None:
-        body += attr(RTA_PREFSRC, ip_address(source).packed)
-    if metric is not None:
-        body += u32(RTA_PRIORITY, metric)
     return body + _large(RTA_TABLE, table)
+
+
+def _way(network: IPv4Network | IPv6Network, via: str | None, dev: int | None) -> bytes:
+    """The gateway, whose address an IPv4 route may have of the other family, and the device."""
+    if via is None:
+        return _number(RTA_OIF, dev)
+    gateway = ip_address(via)
+    if gateway.version == network.version:
+        return attr(RTA_GATEWAY, gateway.packed) + _number(RTA_OIF, dev)
+    return attr(RTA_VIA, struct.pack("=H", AF_INET6) + gateway.packed) + _number(RTA_OIF, dev)
+
+
+def _hop(network: IPv4Network | IPv6Network, dev: int, via: str | None) -> bytes:
+    """A struct rtnexthop, and its gateway."""
+    gateway = _way(network, via, None)
+    return struct.pack("=HBBi", 8 + len(gateway), 0, 0, dev) + gateway
 
 
 def add_policy_rule(rule: PolicySpec) -> Message:
@@ -108,35 +124,34 @@ def add_policy_rule(rule: PolicySpec) -> Message:
     )
     to, by = (0 if one is None else one.prefixlen for one in (destination, source))
     family = AF_INET6 if rule.six else AF_INET
-    body = _header(family, to, by, rule.table, 0, 0, _ACTIONS[rule.action])
+    body = _header(family, to, by, 0, rule.table, 0, 0, _ACTIONS[rule.action])
     for kind, network in ((FRA_DST, destination), (FRA_SRC, source)):
         if network is not None:
             body += attr(kind, network.network_address.packed)
     for kind, dev in ((FRA_IIFNAME, rule.iif), (FRA_OIFNAME, rule.oif)):
         if dev is not None:
             body += text(kind, dev)
-    for kind, number in (
-        (FRA_PRIORITY, rule.priority),
-        (FRA_FWMARK, rule.fwmark),
-        (FRA_FWMASK, rule.fwmask),
-    ):
-        if number is not None:
-            body += u32(kind, number)
+    body += _number(FRA_PRIORITY, rule.priority) + _number(FRA_FWMARK, rule.fwmark)
+    body += _number(FRA_FWMASK, rule.fwmask)
     return Message(RTM_NEWRULE, _NEW, body + _large(FRA_TABLE, rule.table))
 
 
 def remove_policy_rule(priority: int, *, six: bool) -> Message:
     """Remove the first policy rule of a priority."""
-    body = _header(AF_INET6 if six else AF_INET, 0, 0, 0, 0, 0, 0)
+    body = _header(AF_INET6 if six else AF_INET, *[0] * 7)
     return Message(RTM_DELRULE, 0, body + u32(FRA_PRIORITY, priority))
 
 
 def _header(
-    family: int, to: int, source: int, table: int, protocol: int, scope: int, kind: int
+    family: int, to: int, source: int, tos: int, table: int, protocol: int, scope: int, kind: int
 ) -> bytes:
     """The struct rtmsg, and struct fib_rule_hdr, whose layout is the same."""
     table = table if table < 256 else RT_TABLE_UNSPEC
-    return struct.pack("=BBBBBBBBI", family, to, source, 0, table, protocol, scope, kind, 0)
+    return struct.pack("=BBBBBBBBI", family, to, source, tos, table, protocol, scope, kind, 0)
+
+
+def _number(kind: int, number: int | None) -> bytes:
+    return b"" if number is None else u32(kind, number)
 
 
 def _large(kind: int, table: int) -> bytes:

@@ -33,7 +33,7 @@ def test_a_file_in_the_way_is_named(tmp_path: Path, below: str) -> None:
     with pytest.raises(CannotError) as caught:
         folder_of(str(file / below), "bridge")
     assert caught.value.what == f"cannot write {file}: Not a directory"
-    assert caught.value.mend == "hopscope run … --out DIR, where no file is in the way"
+    assert caught.value.mend == "name a folder where no file is in the way"
 
 
 def test_a_link_to_nowhere_is_in_the_way_too(tmp_path: Path) -> None:
@@ -57,12 +57,12 @@ def test_a_folder_of_others_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     [
         (errno.EROFS, "where something can be written"),
         (errno.ENOSPC, "on a disk with room"),
-        (errno.EIO, "another folder"),
+        (errno.EIO, "that is another"),
     ],
 )
 def test_what_fits_is_said(code: int, fits: str) -> None:
     error = cannot_write(Path("out"), OSError(code, os.strerror(code)))
     assert str(error).splitlines() == [
         f"cannot write out: {os.strerror(code)}",
-        f"  mend it with: hopscope run … --out DIR, {fits}",
+        f"  mend it with: name a folder {fits}",
     ]

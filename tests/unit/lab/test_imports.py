@@ -97,6 +97,12 @@ def test_what_is_neither_is_told_as_what_it_is(text: str, said: str) -> None:
         import_lab(text, "made")
 
 
+def test_a_topology_that_is_no_yaml_is_told_with_its_line() -> None:
+    """Also where nothing of it says whose it is."""
+    with pytest.raises(UsageError, match=r"x.clab.yml:3: this is no YAML: "):
+        import_lab("name: x\ntopology\n  nodes: {\n", "x.clab.yml")
+
+
 def test_a_topology_without_commands_needs_no_sandbox() -> None:
     """Its lab is right, under names that fit."""
     text, notes = import_lab(

@@ -31,6 +31,7 @@ from hopscope.model.snapshot import (
     FdbEntry,
     LinkState,
     Neighbour,
+    NextHop,
     NodeState,
     PolicyRule,
     Route,
@@ -195,6 +196,15 @@ def test_of_equal_prefixes_the_lower_metric_wins() -> None:
     assert route_to(routing(near, far), "192.0.2.1") == near
 
 
+def test_a_route_for_a_tos_holds_for_packets_without_one_no_more_than_for_others() -> None:
+    """Those that are asked about carry none."""
+    usual = route("0.0.0.0/0")
+    assert (
+        route_to(routing(replace(usual, tos=8, destination="10.0.0.0/8"), usual), "10.1.2.3")
+        == usual
+    )
+
+
 def test_tables_are_asked_in_the_order_of_the_rules() -> None:
     """A table that has no route for it leaves the question to the next."""
     main, own = route("0.0.0.0/0"), route("10.0.0.0/8", table=100)
@@ -327,6 +337,11 @@ def test_next_hops(found: Route, hop: tuple[str, str] | None) -> None:
         (route("::/0", dev=None, via="fe80::1"), "default via fe80::1"),
         (route("10.0.0.0/8"), "10.0.0.0/8 dev eth0"),
         (route("10.0.0.0/8", kind="unreachable", dev=None), "unreachable 10.0.0.0/8"),
+        (replace(route("10.0.0.0/8"), tos=8, nhid=6), "10.0.0.0/8 tos 0x08 nhid 6 dev eth0"),
+        (
+            replace(route("0.0.0.0/0"), hops=(NextHop(dev=ETH0), NextHop(dev=ETH0, weight=3))),
+            "default nexthop dev eth0 nexthop dev eth0 weight 3",
+        ),
     ],
 )
 def test_routes_in_text(found: Route, text: str) -> None:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from comparing import ETH0, GUEST, HOST, P1, found, lab, snapshot, told, work, world
 from hopscope.model.change import Action
 from hopscope.model.lab import MAIN_TABLE
-from hopscope.model.snapshot import Address, Neighbour, Route, Snapshot
+from hopscope.model.snapshot import Address, Neighbour, NextHop, Route, Snapshot
 from hopscope.model.vocab import DevName, DevRef, Family, Mac, NeighbourState
 from hopscope.plan.compare import differences
 from hopscope.plan.ops import (
@@ -19,6 +19,7 @@ from hopscope.plan.ops import (
 )
 from hopscope.plan.restore import plan_of
 from hopscope.plan.wanted import wanted
+from hopscope.plan.world import World
 
 MAC, OTHER = Mac("02:00:00:00:00:98"), Mac("02:00:00:00:00:99")
 ONE = Address(ip="10.0.0.1", prefix=24)
@@ -90,6 +91,9 @@ def test_a_route_that_is_as_declared_does_not_differ(now: Route) -> None:
         replace(ROUTE, table=7),
         replace(ROUTE, type="blackhole", dev=None, via=None),
         replace(ROUTE, destination="10.8.0.0/16"),
+        replace(ROUTE, tos=8),
+        replace(ROUTE, nhid=6),
+        replace(ROUTE, hops=(NextHop(dev=ETH0, via="10.0.0.9"), NextHop(dev=ETH0, via="10.0.0.8"))),
     ],
 )
 def test_a_route_that_differs_goes_before_the_declared_one_comes(now: Route) -> None:
@@ -103,6 +107,9 @@ def test_a_route_that_differs_goes_before_the_declared_one_comes(now: Route) -> 
         metric=now.metric,
         type=now.type,
         table=now.table,
+        tos=now.tos,
+        nhid=now.nhid,
+        hops=now.hops,
     )
     ops = work(ROUTED, guest(ONE, routes=(now,)))
     assert ops == [gone, goal]
@@ -120,10 +127,31 @@ def test_a_route_is_told_in_the_words_of_ip() -> None:
     """With all that was chosen of it."""
     now = replace(ROUTE, metric=7, table=100)
     nowhere = replace(ROUTE, type="prohibit", dev=None, via=None, destination="10.7.0.0/16")
-    assert [name for _, name, *_ in told(found(ADDRESSED, guest(ONE, routes=(now, nowhere))))] == [
+    by_hand = replace(
+        ROUTE,
+        tos=8,
+        nhid=6,
+        hops=(NextHop(dev=ETH0, via="10.0.0.9"), NextHop(dev=ETH0, via="10.0.0.8", weight=3)),
+    )
+    there = guest(ONE, routes=(now, nowhere, by_hand))
+    assert [name for _, name, *_ in told(found(ADDRESSED, there))] == [
         "10.9.0.0/16 via 10.0.0.9 dev eth0 metric 7 table 100",
         "prohibit 10.7.0.0/16",
+        (
+            "10.9.0.0/16 tos 0x08 nhid 6 nexthop via 10.0.0.9 dev eth0 "
+            "nexthop via 10.0.0.8 dev eth0 weight 3"
+        ),
     ]
+
+
+def test_on_the_way_back_a_route_that_no_lab_declares_stays() -> None:
+    """None is told as another, either."""
+    by_hand = tuple(replace(ROUTE, **one) for one in ({"tos": 8}, {"nhid": 6}, {"type": "local"}))
+    there = guest(ONE, routes=by_hand)
+    plan = plan_of(there, {}, {})
+    assert not any(isinstance(op, AddRoute) for op in plan.ops)
+    before = World(there, sysctls={}, defaults={}, expected_rules={}, only_told=True)
+    assert [one for one in differences(wanted(plan), before) if one.change.subject == "route"] == []
 
 
 def test_an_ipv6_route_without_a_metric_has_the_usual_one() -> None:

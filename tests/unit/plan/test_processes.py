@@ -49,6 +49,26 @@ def test_what_differs_is_ended_and_started() -> None:
         assert [one.action for one in changes(lab(other), lab("x"))] == [Action.CHANGE]
 
 
+@pytest.mark.parametrize(
+    ("now", "before", "said"),
+    [
+        ("env: {A: 1, B: c d}", "env: {A: 2}", ("env", "A=2", "A=1 B=c d")),
+        ("env: {A: 1}", "restart: never", ("env", "none", "A=1")),
+        ("stop: 2.5", "stop: 3", ("stop", "3 s", "2.5 s")),
+        (
+            "restart: always, stop: 1",
+            "restart: never",
+            ("restart, stop", "never, 3 s", "always, 1 s"),
+        ),
+    ],
+)
+def test_what_differs_beside_the_command_is_named(
+    now: str, before: str, said: tuple[str, str, str]
+) -> None:
+    (one,) = changes(lab(f"{{command: x, {now}}}"), lab(f"{{command: x, {before}}}"))
+    assert (one.attribute, one.before, one.after) == said
+
+
 def fares(
     phase: str, code: int | None = None, *, name: str = "x", restarts: int = 0
 ) -> ProcessState:

@@ -47,7 +47,7 @@ HTB = "rate: {rate: 1mbit, kind: htb, ceil: 2mbit, burst: 4096}"
                 " mac_learning: false, mtu: 1400, queues: 2}}"
             },
             [
-                "ip -n n1 link add v address",
+                "ip -n n1 link add name v address",
                 "mtu 1400 numtxqueues 2 type vxlan id 42 local 10.0.0.1 remote 10.0.0.9",
                 "dstport 4789 nolearning",
             ],
@@ -195,7 +195,7 @@ def test_a_bridge_of_a_node_s_name_is_no_node_of_a_topology() -> None:
     text = "name: x\nnodes: {host: {bridges: {n1: {}}}, n1: {}}\nlinks: [[n1:e, 'host:p@n1']]\n"
     made = export(parse(text, "x"), "containerlab")
     assert "kind: bridge" not in made
-    assert "#   ip link add n1 type bridge" in made.splitlines()
+    assert "#   ip link add name n1 type bridge" in made.splitlines()
 
 
 def test_what_lies_over_an_end_of_a_container_s_link_is_made_behind_it() -> None:
@@ -217,8 +217,8 @@ links:
     after = next(number for number, line in enumerate(head) if "When it has" in line)
     (macvlan,) = (number for number, line in enumerate(head) if "type macvlan" in line)
     assert macvlan > after
-    assert head[-1] == "#   ip link set up0 down"
-    assert "ip link set e2 down" in made
+    assert head[-1] == "#   ip link set dev up0 down"
+    assert "ip link set dev e2 down" in made
     assert "printf %s 'table ip t { chain c { } }' | nft -f -" in made.replace("'\"'\"'", "'")
 
 

@@ -51,7 +51,7 @@ def test_a_script_quotes_what_a_shell_would_read() -> None:
     (address,) = (line for line in lines if "addr add" in line)
     assert shlex.split(address)[-1] == 'a"<&$(x)'
     (bridge,) = (line for line in lines if "type bridge" in line)
-    assert shlex.split(bridge)[:4] == ["ip", "link", "add", "br;#0"]
+    assert shlex.split(bridge)[:5] == ["ip", "link", "add", "name", "br;#0"]
 
 
 EVERYTHING = """
@@ -94,11 +94,11 @@ def test_containers_get_what_lies_over_others_from_outside() -> None:
     text = export(parse(EVERYTHING, "every"), "containerlab")
     head, _, body = text.partition("\nname:")
     assert "ip -n clab-every-far link add link eth0 name m0 netns clab-every-web" in head
-    assert "ip -n clab-every-web link set m0 up" in head
+    assert "ip -n clab-every-web link set dev m0 up" in head
     assert "m0" not in body
-    assert "- ip link set x0 up" in body
-    assert "- ip link set lo down" in body
-    assert head.index("tuntap add dev t0") < head.index("link set t0")
+    assert "- ip link set dev x0 up" in body
+    assert "- ip link set dev lo down" in body
+    assert head.index("tuntap add dev t0") < head.index("link set dev t0")
     assert "docker exec -d clab-every-web sh -c" in head
     assert "host/p0 has 3 queues" in head
 
@@ -177,15 +177,15 @@ links:
 """
     made = export(parse(text, ""), "containerlab", image="mine:1")
     head = [line for line in made.splitlines() if line.startswith("#")]
-    before = head.index("#   ip link add br0 type bridge")
+    before = head.index("#   ip link add name br0 type bridge")
     after = head.index("#   ip addr add 10.1.0.1/24 brd + dev up0")
     assert before < next(n for n, line in enumerate(head) if "When it has" in line) < after
     found = topology(made, "made")
     assert [(node, bridge) for node, bridge in found.bridges] == [("host", "br0")]
     assert [one.line for one in found.commands if one.node == "n1"] == [
-        "ip link add sw type bridge",
-        "ip link set eth2 master sw",
-        "ip link set sw up",
+        "ip link add name sw type bridge",
+        "ip link set dev eth2 master sw",
+        "ip link set dev sw up",
     ]
     assert (found.links[3].mtu, found.links[3].ends[0].mac) == (1400, "02:00:00:00:00:01")
     assert "image: mine:1" in made

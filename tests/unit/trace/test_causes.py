@@ -227,7 +227,7 @@ class TestLinks:
         why = links.not_sent(question("10.0.0.2"), hop("ns1", ASKED), scene(snapshot))
         assert why is not None
         assert why.sentence == "ns1/a is down, so nothing leaves through it"
-        assert why.mend == "hopscope exec LAB ns1 -- ip link set a up"
+        assert why.mend == "hopscope exec LAB ns1 -- ip link set dev a up"
 
     def test_an_end_that_takes_less_than_its_port_sent(self) -> None:
         """The bridge sent the frame, whose length is within the port's MTU, not the end's."""
@@ -395,7 +395,7 @@ class TestRouting:
         journey = unsent(scene(snapshot), NS1, echo("10.0.0.2").headers, "no route", at=Nanos(1))
         assert journey.reason is not None
         assert journey.reason.code == "device-down"
-        assert journey.reason.mend == "hopscope exec LAB ns1 -- ip link set a up"
+        assert journey.reason.mend == "hopscope exec LAB ns1 -- ip link set dev a up"
 
     def test_a_router_of_ipv6_that_does_not_forward(self) -> None:
         """IPv6 asks one switch for all devices."""

@@ -135,7 +135,7 @@ def test_addresses_are_read_as_ip_address_tells_them(tables: Tables) -> None:
 @recorded
 @both_families
 def test_routes_are_read_as_ip_route_tells_them(tables: Tables, suffix: str) -> None:
-    """Of several next hops, the first; and a gateway of the other family."""
+    """Each of several next hops, too; and a gateway of the other family."""
     name = f"routes{suffix}"
     read = [_route_as_ip(part, tables.names) for part in tables.read(name, rtnl_read.route)]
     assert read == [_route_said(said) for said in tables.sayings[name]]
@@ -152,6 +152,7 @@ def _route_as_ip(part: RoutePart, names: dict[int | None, str]) -> dict[str, obj
         "metric": part.metric,
         "scope": part.scope,
         "protocol": part.protocol,
+        "hops": [(names.get(hop.dev), hop.via, hop.weight) for hop in part.hops],
     }
 
 
@@ -169,6 +170,9 @@ def _route_said(said: dict[str, Any]) -> dict[str, object]:
         "metric": said.get("metric", 0),
         "scope": said["scope"],
         "protocol": said["protocol"],
+        "hops": [
+            (hop["dev"], hop.get("gateway"), hop["weight"]) for hop in said.get("nexthops", ())
+        ],
     }
 
 

@@ -12,7 +12,7 @@ from decoding import decoded
 from hopscope.model.lab import PolicySpec
 from hopscope.model.vocab import Family
 from hopscope.wire import rtnl_read, rtnl_route
-from hopscope.wire.netlink import NLM_F_CREATE, NLM_F_EXCL
+from hopscope.wire.netlink import NLM_F_CREATE, NLM_F_EXCL, Message
 from hopscope.wire.rtnl_route import ROUTE_TYPES
 from strategies import addresses4, addresses6, dev_names, u32
 
@@ -74,14 +74,36 @@ def test_a_route(
 def test_a_route_is_removed_whoever_added_it(
     *, to: str, kind: str, dev: int | None, metric: int | None, table: int
 ) -> None:
-    """RTPROT_UNSPEC, and no preferred source: the kernel compares what is said alone."""
+    """RTPROT_UNSPEC, RT_SCOPE_NOWHERE, no source: the kernel compares what is said alone."""
     message = rtnl_route.remove_route(to, type=kind, dev=dev, metric=metric, table=table)
     assert (message.type, message.flags) == (25, 0)
     read = decoded(message, rtmsg)
-    assert (read["proto"], read.get("RTA_PREFSRC")) == (0, None)
+    assert (read["proto"], read["scope"], read.get("RTA_PREFSRC")) == (0, 255, None)
     assert (read["type"], read["dst_len"]) == (ROUTE_TYPES[kind], ip_network(to).prefixlen)
     assert (read.get("RTA_OIF"), read.get("RTA_PRIORITY")) == (dev, metric)
     assert (read["table"], read.get("RTA_TABLE")) == _table(table)
+
+
+@given(
+    to=networks,
+    kind=st.sampled_from(("local", "type 99")),
+    tos=st.integers(0, 255),
+    nhid=st.none() | st.integers(1, 0xFFFFFFFF),
+    hops=st.lists(st.tuples(indexes, st.none() | addresses4 | addresses6), max_size=3),
+)
+def test_what_only_a_hand_adds_can_be_removed(
+    to: str, kind: str, tos: int, nhid: int | None, hops: list[tuple[int, str | None]]
+) -> None:
+    """A type that has no name is not asked; gateways may be of the other family."""
+    if ":" in to:
+        hops = [(dev, via if via and ":" in via else None) for dev, via in hops]
+    message = rtnl_route.remove_route(to, type=kind, tos=tos, nhid=nhid, hops=hops)
+    read = decoded(message, rtmsg)
+    assert (read["type"], read["tos"]) == (2 if kind == "local" else 0, tos)
+    part = rtnl_read.route(Message(24, 0, message.payload))
+    assert part is not None
+    assert (part.tos, part.nhid) == (tos, nhid)
+    assert [(hop.dev, hop.via, hop.weight) for hop in part.hops] == [(*hop, 1) for hop in hops]
 
 
 @given(ip=addresses4 | addresses6)

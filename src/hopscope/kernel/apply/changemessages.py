@@ -31,13 +31,8 @@ def change_messages(plan: Plan, op: Changing) -> list[Message]:
             return list(_changes(plan, op))
         case RemovePolicyRules(priority=priority, number=number, six=six):
             return [rtnl_route.remove_policy_rule(priority, six=six)] * number
-        case RemoveRoute(to=to, type=kind, via=via, metric=metric, table=table):
-            index = _index(plan, op.node, op.dev) if op.dev else None
-            return [
-                rtnl_route.remove_route(
-                    to, type=kind, via=via, dev=index, metric=metric, table=table
-                )
-            ]
+        case RemoveRoute():
+            return [_route_removal(plan, op)]
         case (
             RemoveDevice()
             | RemoveAddress()
@@ -76,6 +71,24 @@ def _changes(plan: Plan, op: ChangeDevice | ChangeBridge | ChangeVlans) -> Itera
         case ChangeVlans(joins=joins, leaves=leaves, itself=itself):
             yield from (rtnl_bridge.remove_vlan(index, vid, itself=itself) for vid in leaves)
             yield from (rtnl_bridge.add_vlan(index, vlan, itself=itself) for vlan in joins)
+
+
+def _route_removal(plan: Plan, op: RemoveRoute) -> Message:
+    """A nexthop object says where its route leads, and the kernel wants no more to be said."""
+    said = not op.hops and op.nhid is None
+    hops = op.hops if op.nhid is None else ()
+    indexes = [plan.indexes.get(DevRef(op.node, hop.dev or DevName("")), 0) for hop in hops]
+    return rtnl_route.remove_route(
+        op.to,
+        type=op.type,
+        via=op.via if said else None,
+        dev=_index(plan, op.node, op.dev) if said and op.dev else None,
+        metric=op.metric,
+        table=op.table,
+        tos=op.tos,
+        nhid=op.nhid,
+        hops=[(index, hop.via) for index, hop in zip(indexes, hops, strict=True)],
+    )
 
 
 def _removal(

@@ -4,6 +4,7 @@ import errno
 
 from msgspec import Struct
 
+from hopscope.errors import CannotError
 from hopscope.kernel.machine.mending import load, open_tun
 from hopscope.plan.ops import (
     AddBridge,
@@ -17,13 +18,12 @@ from hopscope.plan.ops import (
     SetVlans,
 )
 
-__all__ = ["Obstacle", "obstacle"]
+__all__ = ["Obstacle", "cannot", "obstacle"]
 
 
 class Obstacle(Struct, frozen=True):
     """What stands in the way, as the end of a sentence, and what removes it."""
 
-    rule: str
     what: str
     mend: str
 
@@ -47,11 +47,18 @@ def obstacle(op: Op, code: int) -> Obstacle | None:
             return _absent("tap devices", "tun", "CONFIG_TUN")
         case AddTap() if code in (errno.EACCES, errno.EPERM):
             what = "this user may not open /dev/net/tun"
-            return Obstacle("forbidden", what, open_tun())
+            return Obstacle(what, open_tun())
         case _:
             return None
 
 
+def cannot(op: Op, found: Obstacle) -> CannotError:
+    """The lab is right, and this machine cannot do what that line of it asks for."""
+    if op.place is None:
+        return CannotError(f"{op}: {found.what}", mend=found.mend)
+    return CannotError(f"{op.place}: {op}: {found.what}", mend=f"{found.mend}, or leave this out")
+
+
 def _absent(what: str, module: str, config: str) -> Obstacle:
     """A part that the kernel was built without: the module it may come in, and its option."""
-    return Obstacle("absent-in-kernel", f"this kernel has no {what}", load(module, config))
+    return Obstacle(f"this kernel has no {what}", load(module, config))

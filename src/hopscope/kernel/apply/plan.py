@@ -3,12 +3,12 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import Final, NoReturn
+from typing import Final
 
-from hopscope.errors import CannotError, KernelError, Problem, SpecError
+from hopscope.errors import KernelError, Problem, SpecError
 from hopscope.kernel.apply.firewall import add_iptables, add_nft, reset
 from hopscope.kernel.apply.messages import messages_of
-from hopscope.kernel.apply.obstacles import Obstacle, obstacle
+from hopscope.kernel.apply.obstacles import cannot, obstacle
 from hopscope.kernel.apply.operation import await_operation
 from hopscope.kernel.apply.order import soonest
 from hopscope.kernel.sandbox import Sandbox
@@ -197,7 +197,7 @@ def _blame(error: KernelError, op: Op, hint: str = "") -> None:
     """Say which line of the lab asked for it; a line in a lab file makes it that file's error."""
     doing = str(op)
     if (found := obstacle(op, error.code)) is not None:
-        _obstructed(op, found, error)
+        raise cannot(op, found) from error
     if op.place is not None:
         said = f" ({error.said})" if error.said else ""
         message = f"{doing}: the kernel says: {os.strerror(error.code)}{said}"
@@ -206,12 +206,3 @@ def _blame(error: KernelError, op: Op, hint: str = "") -> None:
         ) from error
     error.doing = doing
     error.args = (f"{doing}: {error}",)
-
-
-def _obstructed(op: Op, found: Obstacle, error: KernelError) -> NoReturn:
-    """The machine cannot do what the lab asks for: say what would mend that."""
-    what = f"{op}: {found.what}"
-    if op.place is None:
-        raise CannotError(what, mend=found.mend) from error
-    hint = f"it takes {found.mend}, or leave this out"
-    raise SpecError([Problem(place=op.place, rule=found.rule, message=what, hint=hint)]) from error

@@ -15,6 +15,7 @@ from hopscope.model.snapshot import (
     FdbEntry,
     LinkState,
     Neighbour,
+    NextHop,
     NodeState,
     PolicyRule,
     RemoteEntry,
@@ -258,6 +259,12 @@ def _routes(kernel: Kernel, node: NodeName, names: Mapping[int, DevName]) -> Ite
                     metric=part.metric,
                     scope=part.scope,
                     protocol=part.protocol,
+                    tos=part.tos,
+                    nhid=part.nhid,
+                    hops=tuple(
+                        NextHop(dev=names.get(hop.dev), via=hop.via, weight=hop.weight)
+                        for hop in part.hops
+                    ),
                 )
 
 

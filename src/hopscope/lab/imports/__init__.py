@@ -14,7 +14,7 @@ from hopscope.lab.imports.script import SECONDS, from_script
 from hopscope.lab.imports.topology import from_topology
 from hopscope.render.exports.yamltext import dumped
 from hopscope.spec import containerlab, netlab
-from hopscope.spec.foreign import Note
+from hopscope.spec.foreign import Foreign, Note
 
 __all__ = ["FORMATS", "SECONDS", "import_lab"]
 
@@ -67,6 +67,8 @@ def _form(text: str, file: str) -> str:
         raise UsageError(message)
     if re.search(r"^\s*(sudo\s+)?(ip|brctl|bridge|sysctl|iptables)\s", text, re.MULTILINE):
         return "sh"
+    if file.endswith((".yaml", ".yml")):
+        Foreign.read(text, file)  # what is no YAML is told with its line
     message = f"{file} is no topology of containerlab or netlab, and no shell script"
     raise UsageError(message)
 

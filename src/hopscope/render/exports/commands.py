@@ -131,7 +131,7 @@ def _ip(op: AddBridge | SetUp | AddAddress | AddRoute | AddNeighbour) -> Iterato
         case AddBridge():
             yield from _bridge(op)
         case SetUp(dev=dev, bridge=bridge, mac=mac, mtu=mtu, up=up):
-            yield from ("link", "set", dev)
+            yield from ("link", "set", "dev", dev)
             yield from ("address", mac) if mac else ()
             yield from ("master", bridge) if bridge else ()
             yield from ("mtu", str(mtu)) if mtu is not None else ()
@@ -156,7 +156,7 @@ def _has_broadcast(cidr: str) -> bool:
 
 
 def _bridge(op: AddBridge) -> Iterator[str]:
-    yield from ("link", "add", op.name)
+    yield from ("link", "add", "name", op.name)
     yield from ("address", op.mac) if op.mac else ()
     yield from ("mtu", str(op.mtu)) if op.mtu is not None else ()
     yield from ("type", "bridge")
@@ -186,7 +186,7 @@ def _route(op: AddRoute) -> Iterator[str]:
 def _veth(op: AddVeth) -> Iterator[str]:
     """The pair is made from the end that has no name for ``netns``, that of host, if one is."""
     here, there = (op.far, op.near) if op.far.ref.node == HOME else (op.near, op.far)
-    words = ["ip", "link", "add", *_end(here, op.mtu), "type", "veth"]
+    words = ["ip", "link", "add", "name", *_end(here, op.mtu), "type", "veth"]
     words += ["peer", "name", *_end(there, op.mtu)]
     if there.ref.node != here.ref.node:
         words += ["netns", there.ref.node]
@@ -194,7 +194,7 @@ def _veth(op: AddVeth) -> Iterator[str]:
     near = op.near
     told = [*(("master", near.bridge) if near.bridge else ()), *(("up",) if op.up else ())]
     if told:
-        yield command(inside(near.ref.node, "ip", "link", "set", near.ref.dev, *told))
+        yield command(inside(near.ref.node, "ip", "link", "set", "dev", near.ref.dev, *told))
 
 
 def _end(end: NewEnd, mtu: int | None) -> Iterator[str]:

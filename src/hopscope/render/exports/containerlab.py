@@ -226,7 +226,7 @@ def _exec(node: NodeSpec, ops: Sequence[Building]) -> Iterator[str]:
             continue
         match op:
             case AddVeth(near=near) if near.bridge:
-                yield command(["ip", "link", "set", near.ref.dev, "master", near.bridge])
+                yield command(["ip", "link", "set", "dev", near.ref.dev, "master", near.bridge])
             case AddVeth() | MakeNodes():
                 continue
             case AddRules(tool="nft", lines=lines):
@@ -236,7 +236,7 @@ def _exec(node: NodeSpec, ops: Sequence[Building]) -> Iterator[str]:
             case _:
                 yield from commands.lines_of(commands.moved(op, HOME))
     for dev in _downs(node):
-        yield command(["ip", "link", "set", dev, "down"])
+        yield command(["ip", "link", "set", "dev", dev, "down"])
 
 
 def _downs(node: NodeSpec) -> Iterator[str]:

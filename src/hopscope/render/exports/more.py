@@ -72,7 +72,7 @@ def _macvlan(op: AddMacvlan) -> Words:
 
 
 def _vxlan(op: AddVxlan) -> Words:
-    yield from ("link", "add", op.name, "address", op.mac)
+    yield from ("link", "add", "name", op.name, "address", op.mac)
     yield from ("mtu", str(op.mtu)) if op.mtu is not None else ()
     yield from ("numtxqueues", str(op.queues)) if op.queues != 1 else ()
     yield from ("type", "vxlan", "id", str(op.vxlan.id))

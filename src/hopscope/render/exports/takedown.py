@@ -31,7 +31,7 @@ def _undone(lab: LabSpec, home: NodeSpec | None) -> Iterator[str]:
     others = [node.name for node in lab.nodes if node.name != HOME]
     if home is not None:
         if devices := _devices(lab, home):
-            yield from _each("device", devices, 'ip link del "$device"')
+            yield from _each("device", devices, 'ip link del dev "$device"')
         undone = (*_rules(home), *_routing(lab))
         yield from (f"    {line} 2>/dev/null || true" for line in undone)
     if others:

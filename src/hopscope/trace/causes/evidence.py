@@ -100,7 +100,7 @@ def command(node: NodeName, words: str) -> str:
 
 def device_command(ref: DevRef, words: str) -> str:
     """A command line that changes a device, as ``up``."""
-    return command(ref.node, f"ip link set {ref.dev} {words}")
+    return command(ref.node, f"ip link set dev {ref.dev} {words}")
 
 
 def sysctl_command(node: NodeName, key: str, value: int) -> str:

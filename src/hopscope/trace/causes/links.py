@@ -97,7 +97,7 @@ def storm(snapshot: Snapshot) -> Reason | None:
         return None
     link = snapshot.link(ends[0])
     bridge = link.master if link is not None else None
-    off = command(ends[0].node, f"ip link set {bridge} type bridge stp_state 1")
+    off = command(ends[0].node, f"ip link set dev {bridge} type bridge stp_state 1")
     return Reason(
         code="bridge-loop",
         sentence=f"bridges are joined in a ring, which {ends[0]} and {ends[1]} close, and no "
