@@ -85,7 +85,7 @@ STRANGERS: dict[str, Stranger] = {
     "ns2-down": Stranger(
         text=bridged(ns2=", down: [veth2a]"),
         ends=WAITS,
-        says=("ns2/veth2a is down", "ns2 -- ip link set veth2a up"),
+        says=("ns2/veth2a is down", "ns2 -- ip link set dev veth2a up"),
     ),
     "ns1-down": Stranger(
         text=bridged(ns1=", down: [veth1a]"),
