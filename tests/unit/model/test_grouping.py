@@ -111,8 +111,8 @@ def test_a_full_table_is_a_group_of_its_own() -> None:
     assert found[GroupKind.OVERFLOW].sources == ("n1",)
     assert found[GroupKind.OVERFLOW].pairs == 6
     assert sum(group.pairs for group in grouped(some, overflowed=True)) == 8
-    lost = pairs([("n1", "n2")])
-    assert grouped(lost, overflowed=True) == grouped(lost)  # it cost these pairs nothing
+    only = pairs([("n1", "n2")])
+    assert grouped(only, overflowed=True) == grouped(only)  # it cost these pairs nothing
     assert GroupKind.OVERFLOW not in {group.kind for group in grouped(some)}  # none was counted
 
 
