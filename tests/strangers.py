@@ -107,7 +107,7 @@ STRANGERS: dict[str, Stranger] = {
     "no-port": Stranger(
         text=bridged(link="[ns2:veth2a, host:veth2b]"),
         ends=WAITS,
-        says=("no layer-2 path", "ip link set veth2b master br0"),
+        says=("no layer-2 path", "ip link set dev veth2b master br0"),
     ),
     "island": Stranger(text=ISLAND, ends=WAITS, says=("no layer-2 path",)),
     "mtu": Stranger(

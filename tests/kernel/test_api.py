@@ -300,7 +300,7 @@ def test_ending_twice_is_ending_once(pair: Lab) -> None:
     ):
         with pytest.raises(CannotError, match="this lab was taken down"):
             what()
-    with pytest.raises(CannotError, match="lab 'pair' has ended"):
+    with pytest.raises(NoSuchLabError, match="lab 'pair' is not up"):
         lab.detach()
 
 
