@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,27 @@ def test_what_goes_wrong_meanwhile_ends_it(records: Path) -> None:
     assert ends(process)
     claimed.clear()
     assert list(records.iterdir()) == []
+
+
+def test_the_holder_needs_its_parent_no_more(records: Path) -> None:
+    """Which may be killed as soon as it has forked it; it ends by itself in a moment."""
+    starter = Starter()
+    claimed = state.claim("orphan")
+    children = Path(f"/proc/{starter._pid}/task/{starter._pid}/children")
+
+    process = child(starter)
+
+    def kill() -> None:
+        while not children.read_text() and not select.select([process], [], [], 0)[0]:
+            pass
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+
+    try:
+        sandbox = Sandbox.start(claimed, starter=starter, meanwhile=kill)
+    finally:
+        os.close(process)
+        claimed.close()
+    assert Path(f"/proc/{sandbox.pid}/cmdline").read_bytes().endswith(bytes(records) + b"\0")
+    assert (Path(f"/proc/{sandbox.pid}/status").read_text().split("NSpid:")[1].split()[1]) == "1"
+    sandbox.stop()
+    state.take("orphan").clear()  # type: ignore[union-attr]  # nobody else has it

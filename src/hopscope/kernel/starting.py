@@ -86,19 +86,16 @@ class Starter:
 
 
 def _first_letters(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """What the holder and its parent tell at the start, in whichever order."""
-    told: dict[str, Any] = {}
+    """What the holder tells at the start: that it is ready, or what is forbidden."""
     lives: list[int] = []
     control.settimeout(START)
     try:
-        while not {"pid", "ready"} <= told.keys():
-            letter, fds = letters.receive(control)
-            lives += fds
-            if "error" in letter:
-                raise _forbidden(letter)
-            if not letter:
-                raise _ended()
-            told |= letter
+        told, lives = letters.receive(control)
+        if "error" in told:
+            raise _forbidden(told)
+        if not told:
+            raise _ended()
+        told["pid"] = _pid(lives[0])
     except BaseException as error:
         for fd in lives:
             os.close(fd)
@@ -110,6 +107,18 @@ def _first_letters(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
         raise
     control.settimeout(None)
     return told, lives
+
+
+def _pid(process: int) -> int:
+    """Which process a descriptor is of, as we number them: the holder knows itself as PID 1.
+
+    Its parent could tell, and could be killed before it has.
+    """
+    lines = Path(f"/proc/self/fdinfo/{process}").read_text().splitlines()
+    pid = next(int(line.split()[1]) for line in lines if line.startswith("Pid:"))
+    if pid <= 0:
+        raise _ended()
+    return pid
 
 
 def _ended() -> CannotError:

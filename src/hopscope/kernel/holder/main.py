@@ -5,7 +5,7 @@ uses nothing but the standard library and its neighbours in `kernel` that say so
 starts in a few milliseconds.
 
 Theory of operation. The first process makes a PID namespace (and, unless it is root, a
-user namespace), forks the holder into it, tells its PID, and ends; with --on-host it stays
+user namespace), forks the holder into it, and ends; with --on-host it stays
 as the `guardian`. The holder is PID 1 there: when it dies, for whatever reason, the kernel
 kills every process of the lab and frees its mounts, and with them every network namespace.
 It answers requests, one `letters` message each, on a control socket that it inherits (its
@@ -57,7 +57,7 @@ NETNS_DIR = "/run/netns"
 
 
 def main() -> None:
-    """Fork the holder proper into its namespaces, and tell its PID; end, or guard the host.
+    """Fork the holder proper into its namespaces; end, or guard the host.
 
     What to hold comes as the first letter, with the descriptors of its listening socket, its log
     and its lock, and of what else is to stay open.
@@ -75,8 +75,6 @@ def main() -> None:
     if pid == 0:
         with told(control):
             Holder(config, control).serve(guardian)
-    with contextlib.suppress(OSError):
-        letters.send(control, {"pid": pid})
     if config["on_host"]:
         sys.path.append(config["packages"])
         from hopscope.kernel.onhost import guardian as keeper  # noqa: PLC0415 - wanted by few
