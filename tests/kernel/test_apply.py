@@ -20,6 +20,7 @@ from hopscope.model.lab import LabSpec
 from hopscope.model.vocab import NodeName
 from hopscope.plan import ops
 from hopscope.plan.compile import compile_lab
+from permitted import TAPS
 
 pytestmark = pytest.mark.kernel
 
@@ -103,6 +104,7 @@ def _operations() -> list[int]:
     return [number for number, op in enumerate(made) if refused(op) is not None]
 
 
+@TAPS
 @pytest.mark.parametrize("number", _operations())
 def test_a_refusal_at_each_operation_leaves_nothing(
     records: Path, spec: LabSpec, number: int, monkeypatch: pytest.MonkeyPatch

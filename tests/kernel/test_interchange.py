@@ -1,6 +1,5 @@
 """Labs that leave as a script and come back: each way, the kernel holds the same."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from hopscope.model.snapshot import Snapshot
 from hopscope.plan.compile import HOME
 from hopscope.render.exports import export
 from hopscope.render.exports.yamltext import dumped
+from permitted import TAPS
 from randomlabs import random_labs
 from samestate import comparable, renamed, settled
 
@@ -120,12 +120,14 @@ links:
 """
 
 
+@TAPS
 def test_a_device_may_have_a_name_that_is_a_word_of_ip() -> None:
     """The script names each as one; what it builds it also takes down."""
     lab = parse(NAMES, "names.yaml")
     assert by_hand(lab) == built(lab)
 
 
+@TAPS
 def test_down_takes_down_what_is_no_link() -> None:
     """Devices of host, its policy rules, and routes that lie over no device."""
     lab = parse(EVERYTHING, "every.yaml")
@@ -215,7 +217,7 @@ ip -n left neigh add 10.0.0.2 lladdr $mac dev eth0 nud permanent
         ("ip link add x type veth peer name y; unshare -n sh -c 'ip link set y netns 1'", ""),
         ("ip netns add 'o d d'", "is called o-d-d"),
         ("ip -n left link add m0 link eth0 type macvlan mode source", "of mode source"),
-        ("ip -n left tuntap add t0 mode tun", "a device of kind tun"),
+        pytest.param("ip -n left tuntap add t0 mode tun", "a device of kind tun", marks=TAPS),
         ("ip link show nothing || true", "made.sh:9: ip link show nothing:"),
     ],
 )
@@ -294,10 +296,7 @@ ip -n a route add blackhole 10.66.0.0/16
 """
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0 and not os.access("/dev/net/tun", os.R_OK | os.W_OK),
-    reason="/dev/net/tun is root's alone here, so nobody else makes a tap",
-)
+@TAPS
 def test_devices_rates_and_options_come_in() -> None:
     """All that a lab file has a key for; and nothing needs attention."""
     text, notes = import_lab(EVERY_KIND, "made.sh")
