@@ -14,16 +14,16 @@ from hopscope.model.journey import Reason
 from hopscope.model.reachability import Outcome, Pair, Protocol
 from hopscope.model.record import PingResult
 from hopscope.model.snapshot import Chain, Rule, Snapshot
-from hopscope.model.vocab import Family, Verdict
+from hopscope.model.vocab import Verdict
 from hopscope.probe.answers import Answer, Ask
 from hopscope.probe.connections import connections
 from hopscope.probe.datagrams import datagrams
+from hopscope.trace.causes.firewall import deletion
 from hopscope.wire.packet import decode_parts
 
 __all__ = ["Cause", "dropped", "of_a_ping", "probe", "unknown"]
 
 _NUMBERS: Final = {Protocol.TCP: 6, Protocol.UDP: 17}
-_TOOLS: Final = {Family.IP: "iptables", Family.IP6: "ip6tables"}
 _REJECTS: Final = re.compile(r"-j REJECT|\breject\b")
 _OF_ANY_PACKET: Final = frozenset(
     (
@@ -80,12 +80,10 @@ def _by(hit: RuleHit, tables: Snapshot, lab: str) -> Cause:
     if rule is None:
         return f"in {hit.node}, a rule of {where} dropped it", ""
     did = "rejected it" if _REJECTS.search(rule.text) else "dropped it"
-    deletion = f"nft delete rule {where} handle {rule.handle}"
-    if rule.text.startswith("-A ") and hit.family in _TOOLS:
-        deletion = f"{_TOOLS[hit.family]} -t {hit.table} -D {rule.text[3:]}"
     return (
         f"in {hit.node}, the rule `{rule.text}` of {where} {did}",
-        f"accept it before that rule, or delete it: hopscope exec {lab} {hit.node} -- {deletion}",
+        "accept it before that rule, or delete it: "
+        f"hopscope exec {lab} {hit.node} -- {deletion(hit, rule)}",
     )
 
 

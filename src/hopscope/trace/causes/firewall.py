@@ -5,8 +5,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from hopscope.model.events import RuleHit
 from hopscope.model.journey import ChainVisit, HookStep, Hop, Reason, ReceiveStep, RuleCheck
-from hopscope.model.snapshot import Chain
+from hopscope.model.snapshot import Chain, Rule
 from hopscope.model.vocab import DevRef, Family, Hook, PktType, Verdict, inferred
 from hopscope.trace.causes.evidence import (
     all_hops,
@@ -105,7 +106,7 @@ def _by_policy(hop: Hop, step: HookStep, visit: ChainVisit) -> Reason:
     )
 
 
-def deletion(visit: ChainVisit, rule: RuleCheck) -> str:
+def deletion(visit: ChainVisit | RuleHit, rule: RuleCheck | Rule) -> str:
     """The command of the tool that the rule was written for."""
     if rule.text.startswith("-A "):
         return f"{_TOOLS[visit.family]} -t {visit.table} -D {rule.text[3:]}"

@@ -4,8 +4,8 @@ from hopscope.model.journey import BridgeStep, Hop, Reason
 from hopscope.model.lookup import owner_of, owner_of_mac
 from hopscope.model.vocab import DevName, DevRef, computed
 from hopscope.trace.causes.evidence import all_hops, command
-from hopscope.trace.causes.resolution import asked
 from hopscope.trace.scene import Packet, Scene
+from hopscope.trace.ways import asked
 
 __all__ = ["isolated"]
 

@@ -8,8 +8,8 @@ from hopscope.model.journey import Hop, NeighbourStep, Reason, TransmitStep
 from hopscope.model.lookup import owner_of
 from hopscope.model.vocab import DevRef, computed, inferred
 from hopscope.trace.causes.evidence import LAB, all_hops, command, devices
-from hopscope.trace.causes.resolution import asked
 from hopscope.trace.scene import Packet, Scene
+from hopscope.trace.ways import asked
 
 __all__ = ["apart", "tunnel"]
 

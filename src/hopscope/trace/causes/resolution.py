@@ -28,7 +28,7 @@ from hopscope.trace.causes.links import carries, storm
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.ways import asked
 
-__all__ = ["asked", "unanswered", "unresolved", "wrong_neighbour"]
+__all__ = ["unanswered", "unresolved", "wrong_neighbour"]
 
 
 _NOBODY: Final = "nobody answers for {}: "

@@ -15,6 +15,7 @@ from hopscope.model.journey import (
     RouteStep,
     RuleCheck,
 )
+from hopscope.model.lab import MAIN_TABLE
 from hopscope.model.lookup import in_subnet, is_local, sysctl_int
 from hopscope.model.snapshot import LinkState, NodeState, Route
 from hopscope.model.vocab import Basis, DevName, DevRef, NodeName, PktType, computed, seen
@@ -37,7 +38,6 @@ __all__ = ["no_route", "not_forwarding", "reverse_path", "told"]
 _FORBIDDING = ("blackhole", "unreachable", "prohibit")
 _TIME_EXCEEDED, _UNREACHABLE = {11, 3}, {3, 1}
 _SETS_TTL: Final = re.compile(r"-j (TTL|HL)\b(?!.*-inc)|\b(ttl|hoplimit) set\b")
-_MAIN = 254
 _PACKET_TOO_BIG = 2  # ICMPv6
 
 
@@ -184,7 +184,7 @@ def _forbidden(hop: Hop, route: Route) -> Reason:
 
 
 def _removal(hop: Hop, route: Route) -> str:
-    table = f" table {route.table}" if route.table != _MAIN else ""
+    table = f" table {route.table}" if route.table != MAIN_TABLE else ""
     return command(hop.node, f"ip route del {route.type} {route.destination}{table}")
 
 
