@@ -80,10 +80,10 @@ def _by(hit: RuleHit, tables: Snapshot, lab: str) -> Cause:
     if rule is None:
         return f"in {hit.node}, a rule of {where} dropped it", ""
     did = "rejected it" if _REJECTS.search(rule.text) else "dropped it"
+    delete = f"hopscope exec {lab} {hit.node} -- {deletion(hit, rule)}"
     return (
         f"in {hit.node}, the rule `{rule.text}` of {where} {did}",
-        "accept it before that rule, or delete it: "
-        f"hopscope exec {lab} {hit.node} -- {deletion(hit, rule)}",
+        f"accept it before that rule, or delete it: {delete}",
     )
 
 
