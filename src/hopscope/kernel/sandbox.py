@@ -244,10 +244,29 @@ class Sandbox(Nodes):
         reply, _fds = self._request("processes")
         return any(one["left"] for one in reply["processes"] if (one["node"], one["name"]) in keys)
 
-    def record(self, sockets: Mapping[NodeName, tuple[socket.socket, socket.socket]]) -> None:
-        """Hand each node's listener and table owner to the holder, which records LOG rules."""
+    def record(
+        self,
+        sockets: Mapping[NodeName, tuple[socket.socket, socket.socket]],
+        table: bytes,
+        watched: Collection[NodeName],
+    ) -> None:
+        """Hand each node's listener and table owner to the holder, which records LOG rules.
+
+        *table* is what the owner is to send when packets are to be watched; of those *watched* it
+        did.
+        """
         fds = [made.fileno() for pair in sockets.values() for made in pair]
-        self._request("record", fds, nodes=list(sockets))
+        self._request("record", fds, nodes=list(sockets), table=table.hex(), watched=list(watched))
+
+    def watch(self, nodes: Sequence[NodeName]) -> dict[NodeName, bytes]:
+        """Have the packets of nodes watched for LOG rules, where these are recorded.
+
+        Returns the kernel's own words, as netlink messages, where it refused.
+        """
+        if not nodes:
+            return {}
+        reply, _fds = self._request("watch", nodes=list(nodes))
+        return {NodeName(node): bytes.fromhex(said) for node, said in reply["refused"].items()}
 
     def own(self, node: NodeName, *owner: socket.socket) -> bool:
         """Let the table go by which a node's LOG rules are recorded, or keep another's *owner*.

@@ -20,7 +20,7 @@ from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.lab import LabSpec, NodeSpec, RuleLine
 from hopscope.model.snapshot import NodeState, Snapshot
 from hopscope.model.vocab import DevRef, NodeName
-from hopscope.observe.loglines import watch
+from hopscope.observe.loglines import watch_at
 from hopscope.plan.compile import HOME, LO, alias_of, compile_lab
 from hopscope.plan.onhost import in_foreign_bridge, our_part, torn
 from hopscope.plan.ops import AddRules, Mark, Plan
@@ -107,7 +107,7 @@ class HostSide:
         devices = frozenset(host.devices.values())
         if devices != self._watched:
             self._watched = devices
-            self._sandbox.notes += tuple(watch(self._sandbox, HOME, sorted(devices)))
+            self._sandbox.notes += tuple(watch_at(self._sandbox, HOME, sorted(devices)))
 
     def back(self) -> None:
         """The state before is restored, and so its record; one that says more undoes it as well."""

@@ -27,7 +27,7 @@ from hopscope.model.change import Change, Subject
 from hopscope.model.lab import LabSpec
 from hopscope.model.snapshot import Chain, Snapshot
 from hopscope.model.vocab import DevRef, NodeName
-from hopscope.observe.loglines import listen
+from hopscope.observe.loglines import listen, watch
 from hopscope.plan.compare import differences
 from hopscope.plan.compile import HOME, compile_lab
 from hopscope.plan.converge import Convergence, converge
@@ -268,8 +268,8 @@ class _Reconciliation:
         nodes, contents = work.making.parted()
         begin(nodes, self._sandbox)
         made = [name for op in nodes.ops if isinstance(op, MakeNodes) for name in op.names]
-        if made:
-            self._sandbox.notes += tuple(listen(self._sandbox, made))
+        noted = listen(self._sandbox, made) if made else []
+        self._sandbox.notes += (*noted, *watch(self._sandbox, contents.ruled()))
         apply(contents, self._sandbox)
         apply(work.letting_go, self._sandbox)
 

@@ -29,7 +29,7 @@ from hopscope.lab.recorded import recorded
 from hopscope.model.lab import LabSpec
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import DevName, NodeName
-from hopscope.observe.loglines import heard, listen
+from hopscope.observe.loglines import heard, listen, watch
 from hopscope.observe.session import Scope, Session
 from hopscope.plan.compile import HOME, compile_lab, sysctl_path
 
@@ -131,7 +131,8 @@ class RunningLab:
         namespaces, contents = plan.parted()
         begin(namespaces, self.sandbox)
         limits = {HOME: ours} if self._host else {}
-        self.sandbox.notes += tuple(listen(self.sandbox, heard(self.spec.nodes), limits))
+        noted = listen(self.sandbox, heard(self.spec.nodes), limits)
+        self.sandbox.notes += (*noted, *watch(self.sandbox, contents.ruled()))
         apply(contents, self.sandbox, progress=progress)
 
     def _keep_processes(self) -> None:
@@ -353,6 +354,7 @@ class RunningLab:
             if host is not None:
                 lines = host.own_rules(tool, lines)
                 self._keep(host)
+            self.sandbox.notes += tuple(watch(self.sandbox, [where]))
             firewall.add_iptables(self.sandbox, where, tool, lines)
 
     def zero(self, node: str) -> None:

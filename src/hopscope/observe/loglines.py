@@ -1,8 +1,10 @@
 """LOG rules that matched, as the lab's holder records them.
 
 Inside a lab the kernel prints nothing for LOG: only the machine's first network namespace
-may. So each node has a table of ours that traces what passes, within limits, and the
-holder keeps of the trace what concerns rules that log.
+may. So a node has a table of ours that traces what passes, within limits, and the holder keeps of
+the trace what concerns rules that log. A packet pays for that at each hook, so the table comes
+when a rule may: with the lab's own rules, with the first program of the user's, and else with the
+first rule that logs.
 """
 
 import os
@@ -21,13 +23,13 @@ from hopscope.model.events import Logged
 from hopscope.model.lab import NodeSpec
 from hopscope.model.vocab import DevName, Nanos, NodeName
 from hopscope.observe.capture import grow
-from hopscope.observe.nftrace import commit, join
+from hopscope.observe.nftrace import batch, check, commit, explain, join
 from hopscope.wire import nft
-from hopscope.wire.netlink import NETLINK_NETFILTER
-from hopscope.wire.nft import NFNLGRP_NFTABLES, NFNLGRP_NFTRACE, log_table
+from hopscope.wire.netlink import NETLINK_NETFILTER, ack, unpack
+from hopscope.wire.nft import NFNLGRP_NFTABLES, NFNLGRP_NFTRACE, log_table, log_table_tried
 from hopscope.wire.nftlog import LogTrace
 
-__all__ = ["LogReader", "heard", "listen", "passed_over", "watch"]
+__all__ = ["LogReader", "heard", "listen", "passed_over", "watch", "watch_at"]
 
 _MOST: Final = 100  # nodes that are heard unasked
 _AT_ONCE: Final = 100  # nodes in one request to the holder, of two descriptors each
@@ -49,8 +51,9 @@ def listen(
 ) -> list[str]:
     """Have the holder record LOG rules of *nodes* as long as the lab lives.
 
-    To be called before they get rules. Of a node in *limits* only packets at these devices
-    (indexes) are watched. Returns in words what cannot be recorded.
+    To be called before they get rules: a node is watched from `watch` on, or when the holder sees
+    that there may be rules. Of a node in *limits*, which is watched at once, only packets at these
+    devices (indexes) are. Returns in words what cannot be recorded.
     """
     kind = socket.SOCK_RAW
     wanted = [(node, socket.AF_NETLINK, kind, NETLINK_NETFILTER) for node in nodes for _ in "12"]
@@ -60,18 +63,39 @@ def listen(
         for node, (listener, owner) in pairs.items():
             grow(listener)
             join(listener, NFNLGRP_NFTABLES, NFNLGRP_NFTRACE)
-            commit(owner, log_table(limits.get(node, ())), node)
+            explain(owner)
+            if node in limits:
+                commit(owner, log_table(limits[node]), node)
+        for node in [node for node in nodes if node not in limits][:1]:
+            commit(pairs[node][1], log_table_tried(), node)
+        table = batch(log_table())
         for start in range(0, len(nodes), _AT_ONCE):
-            sandbox.record({node: pairs[node] for node in nodes[start : start + _AT_ONCE]})
+            some = nodes[start : start + _AT_ONCE]
+            watched = [node for node in some if node in limits]
+            sandbox.record({node: pairs[node] for node in some}, table, watched)
     except KernelError as error:
-        return [f"LOG rules are not recorded: {error}"]
+        return [_unrecorded(error)]
     finally:
         for one in made:
             one.close()
     return []
 
 
-def watch(sandbox: Sandbox, node: NodeName, devices: Sequence[int]) -> list[str]:
+def watch(sandbox: Sandbox, nodes: Sequence[NodeName]) -> list[str]:
+    """Have the packets watched of nodes that are to get rules, if `listen` was told of them.
+
+    Returns in words what cannot be recorded.
+    """
+    try:
+        for node, refusal in sandbox.watch(nodes).items():
+            for answer in filter(None, map(ack, unpack(refusal))):
+                check(answer, node)
+    except KernelError as error:
+        return [_unrecorded(error)]
+    return []
+
+
+def watch_at(sandbox: Sandbox, node: NodeName, devices: Sequence[int]) -> list[str]:
     """From now on watch packets at these devices (indexes) of a node that `listen` was told of.
 
     Returns in words what cannot be recorded.
@@ -82,8 +106,12 @@ def watch(sandbox: Sandbox, node: NodeName, devices: Sequence[int]) -> list[str]
                 commit(owner, log_table(devices), node)
                 sandbox.own(node, owner)
         except KernelError as error:
-            return [f"LOG rules are not recorded: {error}"]
+            return [_unrecorded(error)]
     return []
+
+
+def _unrecorded(error: KernelError) -> str:
+    return f"LOG rules are not recorded: {error}"
 
 
 def passed_over(sandbox: Sandbox, node: NodeName) -> int:

@@ -19,6 +19,7 @@ from hopscope.wire.netlink import (
     NETLINK_NETFILTER,
     NLM_F_ACK,
     NLM_F_REQUEST,
+    Ack,
     Message,
     ack,
     pack,
@@ -26,7 +27,7 @@ from hopscope.wire.netlink import (
 )
 from hopscope.wire.nft import NFNLGRP_NFTRACE, OUR_PREFIX, rule_hits, trace_table
 
-__all__ = ["NftTrace", "commit", "join"]
+__all__ = ["NftTrace", "batch", "check", "commit", "explain", "join"]
 
 SOL_NETLINK: Final = 270
 NETLINK_ADD_MEMBERSHIP: Final = 1
@@ -103,20 +104,35 @@ def commit(owner: socket.socket, messages: Sequence[Message], node: NodeName) ->
 
     Raises KernelError when the kernel refuses any of it.
     """
-    owner.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
+    explain(owner)
+    owner.send(batch(messages))
+    while True:
+        for message in unpack(owner.recv(1 << 16)):
+            answer = ack(message)
+            if answer is None:
+                continue
+            check(answer, node)
+            if answer.seq == len(messages) - 1:
+                return
+
+
+def batch(messages: Sequence[Message]) -> bytes:
+    """An nf_tables batch as it is sent: numbered from 1, its last message to be acknowledged."""
     numbered = [
         replace(message, seq=number, flags=message.flags | NLM_F_REQUEST)
         for number, message in enumerate(messages, 1)
     ]
     last = len(numbered) - 2  # the one before the batch's end
     numbered[last] = replace(numbered[last], flags=numbered[last].flags | NLM_F_ACK)
-    owner.send(b"".join(pack(message) for message in numbered))
-    while True:
-        for message in unpack(owner.recv(1 << 16)):
-            answer = ack(message)
-            if answer is None:
-                continue
-            if answer.code:
-                raise KernelError(answer.code, f"{node}: tracing with nf_tables", answer.said)
-            if answer.seq == numbered[last].seq:
-                return
+    return b"".join(pack(message) for message in numbered)
+
+
+def explain(owner: socket.socket) -> None:
+    """Have the kernel put into words what it refuses."""
+    owner.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
+
+
+def check(answer: Ack, node: NodeName) -> None:
+    """Raise KernelError when the kernel has refused a batch."""
+    if answer.code:
+        raise KernelError(answer.code, f"{node}: tracing with nf_tables", answer.said)

@@ -286,3 +286,7 @@ class Plan(Struct, frozen=True, kw_only=True):
             while at < len(self.ops) and isinstance(self.ops[at], SetSysctl):
                 at += 1
         return replace(self, ops=self.ops[:at]), replace(self, ops=self.ops[at:])
+
+    def ruled(self) -> tuple[NodeName, ...]:
+        """The nodes that get firewall rules."""
+        return tuple(dict.fromkeys(op.node for op in self.ops if isinstance(op, AddRules)))

@@ -43,6 +43,7 @@ __all__ = [
     "generation",
     "get_generation",
     "log_table",
+    "log_table_tried",
     "passed_over",
     "rule_hits",
     "trace_table",
@@ -86,7 +87,16 @@ _PRIORITY: Final = -1000
 """Before all the lab's chains, whose lowest usual priority is raw's -300."""
 
 _SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
-_NEWTABLE, _NEWCHAIN, _NEWRULE, _GETRULE, _NEWGEN, _GETGEN, _TRACE = 0, 3, 6, 7, 15, 16, 17
+_NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _GETRULE, _NEWGEN, _GETGEN, _TRACE = (
+    0,
+    2,
+    3,
+    6,
+    7,
+    15,
+    16,
+    17,
+)
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _CREATE, _APPEND, _EXCLUSIVE = 0x400, 0x800, 0x200
 _META_PROTOCOL, _META_NFTRACE, _META_NFPROTO = 1, 12, 15
@@ -152,6 +162,13 @@ def log_table(devices: Sequence[int] = ()) -> list[Message]:
                     messages.append(_rule(LOG_TABLE, family, hook, where + what))
     messages.append(Message(_BATCH_END, 0, _nfgen(0, 10)))
     return messages
+
+
+def log_table_tried() -> list[Message]:
+    """One batch that makes `LOG_TABLE` and lets it go: the kernel refuses it as it would that."""
+    *made, end = log_table()
+    gone = (_message(_DELTABLE, family, text(1, LOG_TABLE), 0) for family in _LOG_HOOKS)
+    return [*made, *gone, end]
 
 
 def dumps_passed_over() -> list[Message]:

@@ -274,6 +274,7 @@ class Holder:
 
     def do_doors(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
         """Descriptors of all that a process enters: the lab's namespaces, a node's network last."""
+        self.watch(request["node"])
         paths = [f"/proc/self/ns/{kind}" for kind in letters.DOORS]
         return {}, all_or_none(map(_open, (*paths, f"{NETNS_DIR}/{request['node']}")))
 
@@ -308,7 +309,10 @@ class Holder:
     def launch(self, request: dict[str, Any], fds: list[int]) -> int:
         """Fork a program; its PID."""
         node = request["node"]
-        own = bool(request.get("sys")) and node != self.home_node
+        users = bool(request.get("sys"))  # what is shown its devices there is the user's program
+        if users:
+            self.watch(node)
+        own = users and node != self.home_node
         pid = os.fork()
         if pid == 0:
             become(request, fds, lambda: self.inside(node), own=own, room=self.room)
@@ -332,8 +336,20 @@ class Holder:
 
     def do_record(self, _client: object, request: dict[str, Any], fds: list[int]) -> Any:
         """Record what LOG rules of these nodes do; two descriptors for each: see `Recording`."""
-        self.recording.add([self.names.index(n) for n in request["nodes"]], fds, self.poller)
+        numbers = {node: self.names.index(node) for node in request["nodes"]}
+        table = bytes.fromhex(request["table"])
+        watched = {numbers[node] for node in request["watched"]}
+        self.recording.add(list(numbers.values()), fds, table, watched, self.poller)
         return {}, []
+
+    def do_watch(self, _client: object, request: dict[str, Any], _fds: list[int]) -> Any:
+        """Have packets of these nodes watched for LOG rules; what the kernel refused."""
+        said = {node: self.watch(node) for node in request["nodes"]}
+        return {"refused": {node: words.hex() for node, words in said.items() if words}}, []
+
+    def watch(self, node: str) -> bytes:
+        """Have its packets watched, since there may be rules soon; see `Recording.watch`."""
+        return self.recording.watch(self.names.index(node)) if node in self.names else b""
 
     def do_own(self, _client: object, request: dict[str, Any], fds: list[int]) -> Any:
         """Let go of what owns a recorded node's table, and so of that; then keep another owner."""

@@ -1,14 +1,18 @@
 """What LOG rules of a lab do, recorded as the kernel tells it. Standard library, for the holder."""
 
+import contextlib
 import errno
 import os
 import select
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from hopscope.kernel.holder.logfile import LogFile
 from hopscope.kernel.holder.recorder import Recorder
 
 __all__ = ["Recording"]
+
+_DONE: Final = bytes(4)  # the errno of an acknowledgement
 
 
 class Recording:
@@ -22,13 +26,24 @@ class Recording:
         self._log = LogFile(log)
         self._read: dict[int, tuple[int, Recorder]] = {}  # descriptor → its node's number
         self._owners: dict[int, int] = {}  # node's number → descriptor
+        self._tables: dict[int, bytes] = {}  # of nodes that are not watched yet
 
     def __contains__(self, fd: int) -> bool:
         """Whether reports come there."""
         return fd in self._read
 
-    def add(self, nodes: Sequence[int], fds: Sequence[int], poller: select.epoll) -> None:
-        """Two descriptors for each node's number: reports come by the first, the second owns."""
+    def add(
+        self,
+        nodes: Sequence[int],
+        fds: Sequence[int],
+        table: bytes,
+        watched: Collection[int],
+        poller: select.epoll,
+    ) -> None:
+        """Two descriptors for each node's number: reports come by the first, the second owns.
+
+        *table* is what the second is to send, but of nodes that are *watched* already.
+        """
         pairs = list(zip(nodes, fds[::2], fds[1::2], strict=True))
         self.kept.update(fds)
         for node, fd, _owner in pairs:
@@ -36,6 +51,21 @@ class Recording:
             self._read[fd] = (node, Recorder())
             poller.register(fd, select.EPOLLIN)
         self._owners |= {node: owner for node, _fd, owner in pairs}
+        self._tables |= {node: table for node in nodes if node not in watched}
+
+    def watch(self, node: int) -> bytes:
+        """Have the kernel trace what passes a node from now on; what it said if it refuses.
+
+        Only once, and only of a node whose reports come here.
+        """
+        table, owner = self._tables.pop(node, b""), self._owners.get(node, -1)
+        if not table:
+            return b""
+        answers = _committed(owner, table)
+        refusals = [answer for answer in answers if answer[16:20] != _DONE]
+        if refusals or not answers:
+            self._log.append(node, b"")  # lines will be missing
+        return b"".join(refusals)
 
     def own(self, node: int, fds: Sequence[int]) -> bool:
         """Let a node's owner go, and its table with it; keep another. Whether it is recorded."""
@@ -67,3 +97,15 @@ class Recording:
                 continue
             for message in recorder.keep(data):
                 self._log.append(node, message)
+                self.watch(node)
+
+
+def _committed(owner: int, table: bytes) -> list[bytes]:
+    """What the kernel answers to a batch, all of it when writing returns; nothing: not taken."""
+    os.set_blocking(owner, False)
+    answers: list[bytes] = []
+    with contextlib.suppress(OSError):
+        os.write(owner, table)
+        while True:
+            answers.append(os.read(owner, 1 << 16))
+    return answers
