@@ -185,7 +185,8 @@ BAD: dict[str, list[dict[str, object]]] = {
     "tap": [{"node": NS1, "name": "t", "index": "x"}],
     "run": [{"argv": ["true"], "env": {}, "sys": True}],
     "keep": [{}, {"quit": [], "stop": [], "start": []}],
-    "record": [{"nodes": [NS1]}],
+    "record": [{"nodes": [NS1]}, {"nodes": [NS1], "table": "", "watched": []}],
+    "watch": [{}, {"nodes": 5}],
     "own": [{"node": "nobody"}],
 }
 
@@ -230,7 +231,7 @@ def test_what_is_refused_leaves_no_descriptor(sandbox: Sandbox) -> None:
         with pytest.raises(KernelError):
             sandbox._request(what, **fields)
     with Path(os.devnull).open("rb") as null, pytest.raises(KernelError):
-        sandbox._request("record", [null.fileno()], nodes=[NS1])
+        sandbox._request("record", [null.fileno()], nodes=[NS1], table="", watched=[])
     assert sandbox.run(NS1, ["true"]).code == 0
     assert len(list(folder.iterdir())) == before
 

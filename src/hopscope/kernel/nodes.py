@@ -152,7 +152,10 @@ class Nodes(Asking):
         for start in range(0, len(wanted), MOST_FDS):
             some = [list(one) for one in wanted[start : start + MOST_FDS]]
             _reply, fds = self._request("sockets", sockets=some)
-            made.extend(socket.socket(fileno=fd) for fd in fds)
+            made += [
+                socket.socket(family, kind, protocol, fd)
+                for (_node, family, kind, protocol), fd in zip(wanted[start:], fds, strict=False)
+            ]
         return made
 
     def prepare(

@@ -11,6 +11,7 @@ import struct
 import time
 from array import array
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
@@ -43,10 +44,10 @@ def echo(sandbox: Sandbox, asks: Sequence[Ask], *, timeout: float) -> list[Answe
     """
     stamp = int.from_bytes(os.urandom(8), "big")
     parts = [
-        (number, six, ask._replace(goals=goals))
+        (number, bool(six), ask._replace(goals=goals))
         for number, ask in enumerate(asks)
-        for six in (False, True)
-        if (goals := [goal for goal in ask.goals if (":" in goal[1]) is six])
+        for six, goals in enumerate(_by_family(ask.goals))
+        if goals
     ]
     wanted = [
         (ask.node, socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
@@ -56,22 +57,25 @@ def echo(sandbox: Sandbox, asks: Sequence[Ask], *, timeout: float) -> list[Answe
     ]
     requests = _Requests(stamp)
     many = len(parts) > 1 and sum(len(ask.goals) for ask in asks) >= _MANY
-    made = sandbox.open_sockets(wanted)
-    try:
+    found: list[Answers] = [{} for _ in asks]
+    with ExitStack() as stack:
+        made = [stack.enter_context(one) for one in sandbox.open_sockets(wanted)]
         nodes = [
             _Echoes(one, ask, requests, six=six)
             for one, (_number, six, ask) in zip(made, parts, strict=True)
         ]
         count = len(os.sched_getaffinity(0)) if many else 1
-        told = shared(nodes, partial(_probe, timeout=timeout), count=count)
-    finally:
-        for one in made:
-            one.close()
-    found: list[Answers] = [{} for _ in asks]
-    for (number, _six, _ask), (numbers, rtts, failed) in zip(parts, told, strict=True):
-        found[number].update(zip(numbers, rtts, strict=True))
-        found[number].update(failed)
+        told = stack.enter_context(shared(nodes, partial(_probe, timeout=timeout), count=count))
+        for (number, _six, _ask), (numbers, rtts, failed) in zip(parts, told, strict=True):
+            found[number].update(zip(numbers, rtts, strict=True))
+            found[number].update(failed)
     return found
+
+
+def _by_family(goals: Sequence[Goal]) -> tuple[Sequence[Goal], Sequence[Goal]]:
+    """Those of IPv4, and those of IPv6."""
+    sixes = [goal for goal in goals if ":" in goal[1]]
+    return (goals if not sixes else [goal for goal in goals if ":" not in goal[1]]), sixes
 
 
 def _probe(nodes: Sequence["_Echoes"], timeout: float) -> list[Told]:
@@ -114,12 +118,13 @@ class _Echoes:
     ) -> None:
         self.socket = made
         self.sent: dict[int, int] = {}  # number → when; those that have no answer yet
-        self._requests = [requests[goal] for goal in ask.goals]
+        self._goals = ask.goals
+        self._requests = requests
         self.numbers = array("H")
         self.rtts = array("q")
         self.failed: dict[int, Answer] = {}
         self._six = six
-        self._mark = self._requests[0][1][8:]
+        self._mark = requests[ask.goals[0]][1][8:]
         self._own = ask.own
         self._prepare()
 
@@ -137,8 +142,9 @@ class _Echoes:
     def send(self) -> None:
         """Each request, and what has come meanwhile: as a rule, its reply and nothing else."""
         sendto, recv, clock, sent = self.socket.sendto, self.socket.recv, time.time_ns, self.sent
-        numbers, rtts = self.numbers, self.rtts
-        for number, message, address, answer in self._requests:
+        numbers, rtts, requests = self.numbers, self.rtts, self._requests
+        for goal in self._goals:
+            number, message, address, answer = requests[goal]
             begun = clock()
             try:
                 sendto(message, address)

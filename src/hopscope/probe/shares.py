@@ -3,7 +3,8 @@
 import os
 import pickle
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO, Any, TypeVar
 
 from hopscope.errors import CannotError
@@ -14,13 +15,15 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
+@contextmanager
 def shared(
     parts: Sequence[Part], work: Callable[[Sequence[Part]], list[Result]], *, count: int
-) -> list[Result]:
+) -> Iterator[list[Result]]:
     """What *work* makes of the parts, in their order; *count* processes have a share each.
 
     *work* answers for each part that it is given; from another process, with what can be
-    pickled. An error there is raised here; CannotError when a process was killed.
+    pickled. An error there is raised here; CannotError when a process was killed. They end
+    while the results are used.
     """
     children: list[tuple[int, IO[bytes]]] = []
     results: dict[int, Result] = {}
@@ -32,12 +35,12 @@ def shared(
             if isinstance(got, BaseException):
                 raise got
             results |= zip(range(number, len(parts), count), got, strict=True)
+        yield [results[number] for number in range(len(parts))]
     finally:
         for pid, pipe in children:
             pipe.close()
             os.kill(pid, signal.SIGKILL)  # it is done, or no longer wanted
             os.waitpid(pid, 0)
-    return [results[number] for number in range(len(parts))]
 
 
 def _read(pipe: IO[bytes]) -> Any:

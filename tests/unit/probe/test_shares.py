@@ -18,12 +18,14 @@ def squares(numbers: Sequence[int]) -> list[int]:
 @given(st.lists(st.integers(), max_size=9), st.integers(1, 3))
 def test_results_come_in_the_order_of_the_parts(numbers: list[int], count: int) -> None:
     """However many share the work."""
-    assert shared(numbers, squares, count=count) == squares(numbers)
+    with shared(numbers, squares, count=count) as told:
+        assert told == squares(numbers)
 
 
 def test_each_share_has_a_process() -> None:
     """The first is done by this one."""
-    pids = shared(range(6), lambda some: [os.getpid()] * len(some), count=2)
+    with shared(range(6), lambda some: [os.getpid()] * len(some), count=2) as told:
+        pids = list(told)
     assert set(pids[::2]) == {os.getpid()}
     assert len(set(pids)) == 2
 
@@ -36,8 +38,8 @@ def test_an_error_of_another_process_is_raised() -> None:
             raise ValueError("one")
         return list(some)
 
-    with pytest.raises(ValueError, match="one"):
-        shared([0, 1], fails, count=2)
+    with pytest.raises(ValueError, match="one"), shared([0, 1], fails, count=2):
+        pass
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 
@@ -50,5 +52,5 @@ def test_a_process_that_is_killed_is_told() -> None:
             os._exit(1)
         return list(some)
 
-    with pytest.raises(CannotError, match="was ended"):
-        shared([0, 1], dies, count=2)
+    with pytest.raises(CannotError, match="was ended"), shared([0, 1], dies, count=2):
+        pass

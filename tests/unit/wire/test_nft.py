@@ -22,6 +22,7 @@ from hopscope.wire.nft import (
     WITNESSED,
     dumps_passed_over,
     log_table,
+    log_table_tried,
     passed_over,
     rule_hits,
     trace_table,
@@ -33,9 +34,14 @@ from strategies import addresses4, addresses6
 
 NODE = NodeName("host")
 SUBSYSTEM = 10 << 8
-NEW_TABLE, NEW_CHAIN, NEW_RULE, TRACE = (SUBSYSTEM | kind for kind in (0, 3, 6, 17))
+NEW_TABLE, DEL_TABLE, NEW_CHAIN, NEW_RULE, TRACE = (SUBSYSTEM | kind for kind in (0, 2, 3, 6, 17))
 NFPROTO = {1: Family.INET, 2: Family.IP, 3: Family.ARP, 7: Family.BRIDGE, 10: Family.IP6}
-FORMS = {NEW_TABLE: nft_table_msg, NEW_CHAIN: nft_chain_msg, NEW_RULE: nft_rule_msg}
+FORMS = {
+    NEW_TABLE: nft_table_msg,
+    DEL_TABLE: nft_table_msg,
+    NEW_CHAIN: nft_chain_msg,
+    NEW_RULE: nft_rule_msg,
+}
 
 PEER4, PEER6 = "10.244.1.2", "fd00::2"
 BOTH = (PEER4, PEER6)
@@ -207,6 +213,16 @@ def test_the_log_table_is_limited() -> None:
         load, store = within.get_attr("NFTA_RULE_EXPRESSIONS")
         assert load.get_attr("NFTA_EXPR_NAME") == "immediate"
         assert store.get_attr("NFTA_EXPR_DATA").get_attr("NFTA_META_KEY") == "NFT_META_NFTRACE"
+
+
+def test_what_is_tried_is_the_log_table_and_goes_again() -> None:
+    """In one batch, so that packets never meet it."""
+    tried = log_table_tried()
+    *made, end = log_table()
+    assert [*tried[: len(made)], tried[-1]] == [*made, end]
+    gone = list(oracle(tried, DEL_TABLE))
+    assert [family for family, _table in gone] == [Family.BRIDGE, Family.INET]
+    assert all(table.get_attr("NFTA_TABLE_NAME") == LOG_TABLE for _family, table in gone)
 
 
 def _sweeps(rule: Any) -> bool:

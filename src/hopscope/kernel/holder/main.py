@@ -215,11 +215,7 @@ class Holder:
 
     def inside(self, node: str) -> contextlib.ExitStack:
         """Be in *node*'s network namespace for a while."""
-        fd = _open(f"{NETNS_DIR}/{node}")
-        try:
-            setns(fd)
-        finally:
-            os.close(fd)
+        _go_into(node)
         stack = contextlib.ExitStack()
         stack.callback(setns, self.home)
         return stack
@@ -259,10 +255,13 @@ class Holder:
         """Open sockets: [[node, family, type, protocol], …]."""
 
         def opened(node: str, family: int, kind: int, protocol: int) -> int:
-            with self.inside(node):
-                return socket.socket(family, kind, protocol).detach()
+            _go_into(node)
+            return socket.socket(family, kind, protocol).detach()
 
-        return {}, all_or_none(opened(*wish) for wish in request["sockets"])
+        try:
+            return {}, all_or_none(opened(*wish) for wish in request["sockets"])
+        finally:
+            setns(self.home)
 
     def do_lives(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
         """Descriptors of the processes whose end is the lab's: ours, and the guardian."""
@@ -377,6 +376,15 @@ class Holder:
 
         together([functools.partial(os.close, fd) for fd in self.recording.kept])
         os._exit(0)
+
+
+def _go_into(node: str) -> None:
+    """Be in *node*'s network namespace."""
+    fd = _open(f"{NETNS_DIR}/{node}")
+    try:
+        setns(fd)
+    finally:
+        os.close(fd)
 
 
 def _open(path: str) -> int:
