@@ -129,3 +129,26 @@ def test_what_the_kernel_refuses_is_told(sandbox: Sandbox, records: Path) -> Non
     assert told.startswith(said)
     assert sandbox.run(NS1, ["true"], own_sys=True).code == 0
     assert entries(sandbox, log) == [0, 0]
+
+
+def test_nodes_that_go_away_are_let_go(records: Path) -> None:
+    """The sockets of their record would keep their namespaces; a node that comes again is new."""
+    text = "name: two\nnodes: {a: {}, b: {iptables: [-A OUTPUT -j LOG --log-prefix b-]}}\n"
+    with standing(text) as lab:
+        log = records / "lab" / "nflog"
+
+        def kept() -> list[str]:
+            folder = Path(f"/proc/{lab.sandbox.pid}/fd")
+            return sorted(str(fd.readlink()).split(":")[0] for fd in folder.iterdir())
+
+        before = kept()
+        for _round in range(2):
+            lab.run("b", ["ping", "-c1", "-W1", "127.0.0.1"])
+            assert become(lab, "name: two\nnodes: {a: {}}\n")
+            assert len(kept()) == len(before) - 2
+            recorded = len(entries(lab.sandbox, log))
+            assert become(lab, text)
+            assert len(kept()) == len(before)
+        assert [node for node in lab.nodes if watched(lab.sandbox, node)] == ["b"]
+        assert lab.run("b", ["ping", "-c1", "-W1", "127.0.0.1"]).code == 0
+        assert len(entries(lab.sandbox, log)) > recorded > 0

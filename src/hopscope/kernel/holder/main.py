@@ -236,6 +236,8 @@ class Holder:
         """End what runs in these namespaces, and let them go; the log goes on counting them."""
         if self.processes is not None:
             self.processes.forget(request["names"])
+        known = {self.names.index(name) for name in request["names"] if name in self.names}
+        self.recording.forget(known, self.poller)
         for name in request["names"]:
             empty(f"{NETNS_DIR}/{name}")
         return {}, []

@@ -67,11 +67,26 @@ class Recording:
             self._log.append(node, b"")  # lines will be missing
         return b"".join(refusals)
 
+    def forget(self, nodes: Collection[int], poller: select.epoll) -> None:
+        """Let go of nodes that go away, once what has arrived is recorded: sockets keep them."""
+        for fd in [fd for fd, (node, _recorder) in self._read.items() if node in nodes]:
+            self.drain(fd)
+            poller.unregister(fd)
+            self._close(fd)
+            del self._read[fd]
+        for node in nodes:
+            self._tables.pop(node, None)
+            if (owner := self._owners.pop(node, -1)) >= 0:
+                self._close(owner)
+
+    def _close(self, fd: int) -> None:
+        self.kept.discard(fd)
+        os.close(fd)
+
     def own(self, node: int, fds: Sequence[int]) -> bool:
         """Let a node's owner go, and its table with it; keep another. Whether it is recorded."""
         if (old := self._owners.pop(node, -1)) >= 0:
-            self.kept.discard(old)
-            os.close(old)
+            self._close(old)
         self.kept.update(fds)
         self._owners.update((node, fd) for fd in fds)
         return any(one == node for one, _recorder in self._read.values())
