@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import Final
 
 import pytest
 
+from changing import become, standing
 from command import Hopscope
 from hopscope.errors import NotReadyError
 from hopscope.kernel.waiting import wait_until
+from hopscope.lab.running import RunningLab
 from hoststate import look, settled
 from leftovers import adopted
 from proofsizes import Tell, size
@@ -23,6 +26,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.slow, pytest.mark.timeout(size(120
 
 CYCLES: Final = {"as-we-are": size(20, 1_000), "ordinary": size(5, 200)}
 LIBRARY: Final = size(20, 100)
+CHANGES: Final = size(10, 300)
 WARM: Final = 20
 """Cycles before the first look: what is made once and kept is made by then."""
 
@@ -92,6 +96,57 @@ def test_the_command(hopscope: Hopscope, request: pytest.FixtureRequest, tell: T
     assert list(hopscope.state.iterdir()) == []
     now = held()
     tell(f"{cycles} cycles: " + ", ".join(f"{k} {now[k] - before[k]:+d}" for k in before))
+
+
+LARGE: Final = """
+name: changing
+nodes:
+  host: {bridges: {br0: {}}, iptables: ["-A FORWARD -j LOG --log-prefix fwd-"]}
+  pod: {count: 3, addresses: {eth0: {pool: 10.9.0.0/24}}, run: [sleep 1000]}
+  far: {addresses: {eth0: 10.9.1.1/24}, nft: "table ip t { chain c { counter accept; }; }"}
+links:
+  - [pod:eth0, host:p@br0]
+  - [far:eth0, host:f]
+"""
+SMALL: Final = """
+name: changing
+nodes:
+  host: {bridges: {br1: {stp: true}}}
+  pod: {count: 1, addresses: {eth0: {pool: 10.9.0.0/24}}}
+links:
+  - [pod:eth0, host:p@br1]
+"""
+
+
+def holder_of(lab: RunningLab) -> dict[str, int]:
+    """What a lab's holder has open, by kind, and the bytes that it has written to."""
+    folder = Path(f"/proc/{lab.sandbox.pid}")
+    kinds = Counter(str(fd.readlink()).split(":")[0] for fd in (folder / "fd").iterdir())
+    status = (folder / "status").read_text()
+    return {**kinds, "anonymous": int(status.split("RssAnon:")[1].split()[0]) << 10}
+
+
+def test_a_lab_that_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tell: Tell) -> None:
+    """Its holder, and the kernel, hold what they held; nodes that are gone are held by nobody."""
+    monkeypatch.setenv("HOPSCOPE_STATE", str(tmp_path / "state"))
+
+    def change(lab: RunningLab, times: int) -> None:
+        for _ in range(times):
+            assert become(lab, SMALL)
+            assert become(lab, LARGE)
+
+    with standing(LARGE) as lab:
+        change(lab, WARM // 4)
+        before, ours = holder_of(lab), held()
+        change(lab, CHANGES)
+        with suppress(NotReadyError):
+            wait_until(lambda: not growth(ours), "the kernel to hold no more", within=60)
+        assert growth(ours) == {}, f"after {CHANGES} changes"
+        grown = Counter(holder_of(lab))
+        grown.subtract(before)
+        assert grown.pop("anonymous") <= GROWTH["anonymous"]
+        assert {kind: more for kind, more in grown.items() if more} == {}
+    tell(f"{2 * CHANGES} changes")
 
 
 PROGRAM: Final = """
