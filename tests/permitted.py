@@ -4,10 +4,13 @@ import os
 
 import pytest
 
-__all__ = ["TAPS"]
+__all__ = ["MAY_TAP", "ROOT", "TAPS"]
+
+ROOT = os.geteuid() == 0
+MAY_TAP = ROOT or os.access("/dev/net/tun", os.R_OK | os.W_OK)
 
 TAPS = pytest.mark.skipif(
-    os.geteuid() != 0 and not os.access("/dev/net/tun", os.R_OK | os.W_OK),
+    not MAY_TAP,
     reason="/dev/net/tun is root's alone here, so nobody else makes a tap",
 )
 """For what makes a tap outside hopscope, or wants another error than that."""

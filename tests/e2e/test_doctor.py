@@ -1,12 +1,15 @@
 """hopscope doctor: on this machine, and on ones that lack something."""
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
+
+from hopscope.kernel.tools import tool_path
 
 pytestmark = pytest.mark.kernel
 
@@ -54,7 +57,12 @@ def test_the_exit_status_says_whether_the_reference_lab_can_run(hopscope: Any) -
 )
 def test_it_agrees_with_the_tools(hopscope: Any, what: str, made: str) -> None:
     """What ip and tc can make in a namespace of their own is ok, and nothing else."""
-    tried = subprocess.run([*OWN_NETWORK, *made.split()], capture_output=True, check=False)
+    tried = subprocess.run(
+        [*OWN_NETWORK, *made.split()],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PATH": tool_path()},
+    )
     found = examined(hopscope("doctor", "--json"))[what]["state"]
     assert (found == "ok") == (tried.returncode == 0), tried.stderr
 
@@ -64,11 +72,12 @@ def test_it_changes_nothing(hopscope: Any) -> None:
     look = "{ ip -s -d link; tc qdisc; nft list ruleset; grep -r . /proc/sys/net/bridge; }"
     script = f'{look} > "$0/before"; "$@" >/dev/null; {look} > "$0/after"'
     folder = hopscope.state.parent
-    done = hopscope("doctor", before=[*OWN_NETWORK, "sh", "-c", script, str(folder)])
+    before = [*OWN_NETWORK, "sh", "-c", script, str(folder)]
+    done = hopscope("doctor", before=before, env={"PATH": tool_path()})
     assert done.stderr == ""
-    before = (folder / "before").read_text()
-    assert "lo:" in before
-    assert before == (folder / "after").read_text()
+    was = (folder / "before").read_text()
+    assert "lo:" in was
+    assert was == (folder / "after").read_text()
 
 
 def test_text_fits_eighty_columns_and_says_each_state_in_words(hopscope: Any) -> None:

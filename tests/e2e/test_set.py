@@ -32,9 +32,9 @@ def test_a_key_may_be_a_path(hopscope: Any, fresh: str, key: str) -> None:
 
 def test_a_value_may_hold_an_equals_sign_or_blanks(hopscope: Any, fresh: str) -> None:
     """Only the first sign parts; several numbers are one value."""
-    done = hopscope("set", fresh, "ns1", "net.ipv4.ping_group_range=0 7")
+    done = hopscope("set", fresh, "ns1", "net.ipv4.ping_group_range=0 0")
     assert done.returncode == 0
-    assert value(hopscope, fresh, "ns1", "net.ipv4.ping_group_range").split() == ["0", "7"]
+    assert value(hopscope, fresh, "ns1", "net.ipv4.ping_group_range").split() == ["0", "0"]
 
 
 @pytest.mark.parametrize(
