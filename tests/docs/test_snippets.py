@@ -36,6 +36,7 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
         "COLUMNS": "100",
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
+        "SHELL": "/bin/bash",  # which reads no further than a line, as a terminal would have it
     }
     yield made
     if (tmp_path / "state").exists():

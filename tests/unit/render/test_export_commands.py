@@ -227,3 +227,10 @@ def test_where_nothing_is_taken_down_the_script_is_one_still(node: str) -> None:
     """A shell refuses a function without a command; a comment is none."""
     lines = export(parse(f"name: x\nnodes: {{host: {node}}}\n", "x"), "sh").splitlines()
     assert lines[lines.index("down() {") + 1].strip() == ":"
+
+
+def test_tools_are_found_where_a_users_path_does_not_lead() -> None:
+    """Debian's has no sbin, where sysctl, tc and nft are."""
+    stop, path, *_commands = script()
+    assert stop == "set -eu"
+    assert path.startswith("PATH=$PATH:/usr/sbin:/sbin ")

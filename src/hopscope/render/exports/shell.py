@@ -39,6 +39,7 @@ from hopscope.render.exports.words import comment
 
 __all__ = ["script"]
 
+_BEGIN: Final = "set -eu\nPATH=$PATH:/usr/sbin:/sbin  # which an ordinary user's may lack"
 _USAGE: Final = """
 
 case ${1:-up} in
@@ -55,7 +56,7 @@ _PROMPT: Final = "An IPv6 address is usable at once, without asking whether anot
 def script(lab: LabSpec) -> str:
     """The script: what it is, how to take it down, how to build it, what to do in it."""
     ops = commands.building(lab)
-    parts = ["\n".join(_head(lab)), "set -eu", "\n".join(take_down(lab)) + _USAGE.rstrip()]
+    parts = ["\n".join(_head(lab)), _BEGIN, "\n".join(take_down(lab)) + _USAGE.rstrip()]
     quiet = _PROMPT if uses_ipv6(lab) else _SILENT
     for title, group in groupby(ops, lambda op: _title(op, quiet)):
         lines = list(_lines(list(group)))
