@@ -281,6 +281,55 @@ story:
   - ping: {from: c1, to: 192.0.2.10}
   - ping: {from: c1, to: 192.0.2.10}
 """
+_LED_BACK = """
+name: led-back
+nodes:
+  c: {addresses: {e: 10.1.0.2/24}, routes: [default via 10.1.0.1]}
+  r1:
+    addresses: {left: 10.1.0.1/24, right: 10.9.0.1/30}
+    sysctls: {net.ipv4.ip_forward: 1}
+    routes: [10.2.0.0/24 via 10.1.0.2]
+  r2:
+    addresses: {left: 10.9.0.2/30, right: 10.2.0.1/24}
+    sysctls: {net.ipv4.ip_forward: 1}
+    routes: [10.1.0.0/24 via 10.9.0.1]
+  s: {addresses: {e: 10.2.0.2/24}, routes: [default via 10.2.0.1]}
+links: [[c:e, r1:left], [r1:right, r2:left], [r2:right, s:e]]
+story:
+  - ping: {from: c, to: s, timeout: 0.3}
+  - set: {c: {net.ipv4.ip_forward: 1}}
+  - ping: {from: c, to: s, timeout: 0.3}
+"""
+_BY_ANOTHER_TABLE = """
+name: by-another-table
+nodes:
+  c: {addresses: {e: 10.1.0.2/24}}
+  r:
+    addresses: {lan: 10.1.0.1/24, wan: 10.9.0.1/30}
+    sysctls: {net.ipv4.ip_forward: 1, net.ipv4.conf.all.rp_filter: %s}
+    routes: [default via 10.9.0.2 table 100]
+    policy: [from 10.1.0.0/25 lookup 100]
+  i:
+    addresses: {r: 10.9.0.2/30}
+    sysctls: {net.ipv4.ip_forward: 1}
+    routes: [10.1.0.0/24 via 10.9.0.1]
+links: [[c:e, r:lan], [r:wan, i:r]]
+story:
+  - ping: {from: c, to: r, timeout: 0.3}
+  - set: {r: {net.ipv4.conf.all.rp_filter: 1}}
+  - ping: {from: c, to: r, timeout: 0.3}
+"""
+_RULE_BACK = """
+name: rule-back
+nodes:
+  a: {addresses: {e: 10.0.0.1/24}}
+  b:
+    addresses: {e: 10.0.0.2/24}
+    routes: [{type: blackhole, to: 10.0.0.1/32, table: 99}]
+    policy: [from 10.0.0.0/24 lookup 99]
+links: [[a:e, b:e]]
+story: [ping: {from: a, to: b, timeout: 0.3}]
+"""
 _QUEUE = "-A OUTPUT -p icmp -j NFQUEUE --queue-num 3 --queue-bypass"
 
 JOURNEY_LABS = {
@@ -334,6 +383,10 @@ JOURNEY_LABS = {
         gw="""iptables: ["-t nat -A POSTROUTING -o right -j MASQUERADE"]
     routes: [blackhole 10.1.0.2/32]""",
     ),
+    "led-back": _LED_BACK,
+    "by-another-table": _BY_ANOTHER_TABLE % 0,
+    "filtered-by-table": (_BY_ANOTHER_TABLE % 1).partition("  - set")[0],
+    "rule-back": _RULE_BACK,
     "bridged-dnat": _BRIDGED_DNAT,
     "to-all": routed(to="255.255.255.255"),
     "twice": _TWICE,

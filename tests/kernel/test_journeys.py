@@ -151,7 +151,11 @@ def test_a_queue_that_drops(records: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["hairpin", "unbridged", "astray", "wrong-port-back", "macvlans", "short-lived"]
+    "name",
+    [
+        *("hairpin", "unbridged", "astray", "wrong-port-back", "macvlans", "short-lived"),
+        *("led-back", "by-another-table", "rule-back"),
+    ],
 )
 def test_what_is_said_to_mend_it_does(records: object, name: str) -> None:
     """The command, as it is told, and then the ping is answered."""

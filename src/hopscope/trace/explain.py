@@ -13,6 +13,7 @@ from hopscope.trace.causes import (
     overlays,
     queues,
     resolution,
+    returning,
     routing,
     silent,
 )
@@ -52,6 +53,7 @@ def _causes(scene: Scene) -> tuple[Cause, ...]:
         resolution.unresolved(about),
         silent.switched_off,
         routing.no_route,
+        returning.came_back,
         routing.reverse_path,
         routing.not_forwarding,
         silent.martian,
