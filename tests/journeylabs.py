@@ -330,6 +330,10 @@ nodes:
 links: [[a:e, b:e]]
 story: [ping: {from: a, to: b, timeout: 0.3}]
 """
+_ROUTE_MTU = """{}run:
+      - command: ip route replace 10.2.0.0/24 dev right src 10.2.0.1 mtu lock 600
+        ready: {{command: [sh, -c, ip route show 10.2.0.0/24 | grep mtu]}}"""
+_LARGE = "{from: ns1, to: ns2, size: 1000, timeout: 0.3}"
 _QUEUE = "-A OUTPUT -p icmp -j NFQUEUE --queue-num 3 --queue-bypass"
 
 JOURNEY_LABS = {
@@ -387,6 +391,11 @@ JOURNEY_LABS = {
     "by-another-table": _BY_ANOTHER_TABLE % 0,
     "filtered-by-table": (_BY_ANOTHER_TABLE % 1).partition("  - set")[0],
     "rule-back": _RULE_BACK,
+    "route-mtu": routed(gw=_ROUTE_MTU.format(""), to=_LARGE),
+    "route-mtu-untold": routed(
+        gw=_ROUTE_MTU.format(f'iptables: ["{_RULE}"]\n    '),
+        to=_LARGE,
+    ),
     "bridged-dnat": _BRIDGED_DNAT,
     "to-all": routed(to="255.255.255.255"),
     "twice": _TWICE,

@@ -261,6 +261,7 @@ def _routes(kernel: Kernel, node: NodeName, names: Mapping[int, DevName]) -> Ite
                     protocol=part.protocol,
                     tos=part.tos,
                     nhid=part.nhid,
+                    mtu=part.mtu,
                     hops=tuple(
                         NextHop(dev=names.get(hop.dev), via=hop.via, weight=hop.weight)
                         for hop in part.hops

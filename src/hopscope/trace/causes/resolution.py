@@ -25,7 +25,7 @@ from hopscope.trace.causes.evidence import (
     waits,
 )
 from hopscope.trace.causes.links import carries, storm
-from hopscope.trace.causes.tables import table_text
+from hopscope.trace.causes.tables import devices_of, table_text
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.ways import LOOPBACK, asked
 
@@ -108,9 +108,8 @@ def _silent_owner(
 def _filtered(state: NodeState, came_in: DevName, sender: str, back: Route | None) -> Reason | None:
     """The reverse path filter keeps ARP silent, too (arp_process asks ip_route_input)."""
     keys = [f"net.ipv4.conf.{scope}.rp_filter" for scope in (came_in, "all")]
-    ways = {back.dev, *(hop.dev for hop in back.hops)} if back is not None else ()
     strict = max(sysctl_int(state, key) or 0 for key in keys) == 1
-    if not strict or came_in in ways:
+    if not strict or came_in in devices_of(back):
         return None
     key = keys[0] if sysctl_int(state, keys[0]) else keys[1]
     told = f", {table_text(back)}," if back is not None else ""

@@ -29,7 +29,7 @@ from hopscope.trace.causes.evidence import (
 )
 from hopscope.trace.causes.firewall import deletion
 from hopscope.trace.causes.returning import better_way, look_at_routes
-from hopscope.trace.causes.tables import in_table, layer_three, lookup_in, removal
+from hopscope.trace.causes.tables import in_table, layer_three, limit_of, lookup_in, removal
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.ways import LOOPBACK, Lookup
 from hopscope.wire.packet import title
@@ -55,7 +55,7 @@ def told(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         if icmp.type == (3 if six else 11) and icmp.code == 0:
             return _expired(packet, first, hop, scene, basis)
         if (six and icmp.type == _PACKET_TOO_BIG) or (not six and (icmp.type, icmp.code) == (3, 4)):
-            return _too_big(packet, hop, scene, basis)
+            return _too_big(packet, hop, icmp.mtu, scene, basis)
     return None
 
 
@@ -110,23 +110,26 @@ def _lowering(first: Hop) -> Iterator[tuple[NodeName, ChainVisit, RuleCheck]]:
                         yield hop.node, visit, rule
 
 
-def _too_big(packet: Packet, hop: Hop, scene: Scene, basis: Basis) -> Reason:
+def _too_big(packet: Packet, hop: Hop, told: int | None, scene: Scene, basis: Basis) -> Reason:
     ip = packet.headers.ip
-    step = next((s for s in hop.steps if isinstance(s, RouteStep)), None)
-    link = scene.node(hop.node).link(step.dev) if step is not None and step.dev else None
-    out = f"through {link.name}, whose MTU is {link.mtu}" if link is not None else "on"
+    limit = limit_of(packet, hop, scene)
+    mtu = told or (limit.mtu if limit is not None else 0)
+    out = limit.sentence if limit is not None else "on"
+    if limit is not None and told and told < limit.mtu:
+        out = f"further: {told} is the MTU that it has learnt of the way"
     most = (
-        f" (at most {link.mtu - 28 if ip and ip.version == 4 else link.mtu - 48} bytes of payload)"
-        if link
+        f" (at most {mtu - 28 if ip and ip.version == 4 else mtu - 48} bytes of payload)"
+        if mtu
         else ""
     )
+    more = limit.mend if limit is not None else "raise the MTU of both ends"
     return Reason(
         code="too-big",
         sentence=f"{hop.node} cannot send it {out}: it is {ip.length if ip else 0} bytes long and "
         "must not be fragmented",
-        at=DevRef(hop.node, link.name) if link is not None else None,
+        at=limit.at if limit is not None else None,
         basis=basis,
-        mend=f"send it again, smaller: its sender knows now{most}; or raise the MTU of both ends",
+        mend=f"send it again, smaller: its sender knows now{most}; or {more}",
     )
 
 

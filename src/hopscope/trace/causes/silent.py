@@ -8,7 +8,6 @@ from hopscope.model.journey import (
     PassUpStep,
     Reason,
     ReceiveStep,
-    RouteStep,
     RuleCheck,
 )
 from hopscope.model.lookup import local_device, sysctl_int
@@ -25,6 +24,7 @@ from hopscope.model.vocab import (
 )
 from hopscope.trace.causes.evidence import all_hops, command, leaves, sends, sysctl_command
 from hopscope.trace.causes.firewall import deletion
+from hopscope.trace.causes.tables import limit_of
 from hopscope.trace.hooks import hook_step, traversals
 from hopscope.trace.scene import Packet, Scene
 
@@ -127,15 +127,14 @@ def untold(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     if ip is None or (ip.version == 4 and not ip.dont_fragment):
         return None
     for hop in leaves(first):
-        step = next((s for s in hop.steps if isinstance(s, RouteStep)), None)
-        link = scene.node(hop.node).link(step.dev) if step is not None and step.dev else None
-        if hop.came_in is None or link is None or not _ends_at_routing(hop):
+        limit = limit_of(packet, hop, scene)
+        if hop.came_in is None or limit is None or not _ends_at_routing(hop):
             continue
-        if ip.length <= link.mtu:
+        if ip.length <= limit.mtu:
             continue
         family = Family.IP6 if ip.version == 6 else Family.IP
         rule = _kept_in(hop.node, family, scene)
-        then, mend = "no message of it told its sender", "send smaller packets, or raise that MTU"
+        then, mend = "no message of it told its sender", f"send smaller packets, or {limit.mend}"
         if rule is not None:
             visit, text = rule[0], rule[1].text
             chain = f"{visit.family} {visit.table} {visit.chain}"
@@ -145,9 +144,9 @@ def untold(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
             )
         return Reason(
             code="too-big",
-            sentence=f"{hop.node} cannot send it through {link.name}, whose MTU is {link.mtu}: it "
-            f"is {ip.length} bytes long and must not be fragmented; {then}",
-            at=DevRef(hop.node, link.name),
+            sentence=f"{hop.node} cannot send it {limit.sentence}: it is {ip.length} bytes long "
+            f"and must not be fragmented; {then}",
+            at=limit.at,
             basis=computed(f"routes and MTU of {hop.node} as read; nothing left it"),
             mend=mend,
         )

@@ -1,6 +1,8 @@
 """How a hop's routes were asked, and how its routes are named and removed; decides nothing."""
 
-from hopscope.model.journey import Hop
+from msgspec import Struct
+
+from hopscope.model.journey import Hop, RouteStep
 from hopscope.model.lab import MAIN_TABLE
 from hopscope.model.lookup import route_text
 from hopscope.model.snapshot import Route
@@ -9,7 +11,16 @@ from hopscope.trace.causes.evidence import command
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.ways import LOOPBACK, Lookup, mark_of
 
-__all__ = ["in_table", "layer_three", "lookup_in", "removal", "table_text"]
+__all__ = [
+    "Limit",
+    "devices_of",
+    "in_table",
+    "layer_three",
+    "limit_of",
+    "lookup_in",
+    "removal",
+    "table_text",
+]
 
 _OWN_TABLES = (255, MAIN_TABLE)  # which nobody names
 
@@ -30,6 +41,42 @@ def lookup_in(packet: Packet, hop: Hop, destination: str, scene: Scene) -> Looku
         came_in=came_in or LOOPBACK,
         mark=mark_of(packet, hop.node, came_in),
     )
+
+
+class Limit(Struct, frozen=True, kw_only=True):
+    """The longest packet that a hop's way takes, what says so, and what would change it."""
+
+    mtu: int
+    at: DevRef
+    sentence: str
+    mend: str
+
+
+def limit_of(packet: Packet, hop: Hop, scene: Scene) -> Limit | None:
+    """The MTU of the route, or else of the device (ip_dst_mtu_maybe_forward)."""
+    step = next((s for s in hop.steps if isinstance(s, RouteStep)), None)
+    link = scene.node(hop.node).link(step.dev) if step is not None and step.dev else None
+    if step is None or link is None:
+        return None
+    route = lookup_in(packet, hop, step.destination, scene).route()
+    at = DevRef(hop.node, link.name)
+    if route is None or not route.mtu or link.name not in devices_of(route):
+        out = f"through {link.name}, whose MTU is {link.mtu}"
+        return Limit(mtu=link.mtu, at=at, sentence=out, mend="raise the MTU of both ends")
+    words = f"ip route replace {table_text(route)}"
+    words += f" src {route.source}" if route.source else ""
+    words += f" metric {route.metric}" if route.metric else ""
+    return Limit(
+        mtu=route.mtu,
+        at=at,
+        sentence=f"by its route `{table_text(route)}`, whose MTU is {route.mtu}",
+        mend=f"take that MTU from the route: {command(hop.node, words)}",
+    )
+
+
+def devices_of(route: Route | None) -> set[DevName | None]:
+    """The devices that a route may lead to."""
+    return {route.dev, *(hop.dev for hop in route.hops)} if route is not None else set()
 
 
 def in_table(route: Route) -> str:
