@@ -178,6 +178,36 @@ nodes:
 links: [[h1:up, h2:up], [n1:a, h1:p1@br0]]
 story: [ping: {from: n1, to: 192.168.7.2, timeout: 0.3}]
 """
+_OVERLAY = """
+name: overlay
+nodes:
+  sw: {bridges: {br0: {}}}
+  a:
+    addresses: {eth0: 192.0.2.1/24, vx0: 10.0.0.1/24}
+    devices: {vx0: {kind: vxlan, id: 5, local: 192.0.2.1, mac_learning: false, fdb: FDB}}
+    MORE
+  b:
+    addresses: {eth0: 192.0.2.2/24, vx0: 10.0.0.2/24}
+    devices:
+      vx0:
+        {kind: vxlan, id: ID, local: 192.0.2.2, mac: "02:00:00:00:00:0b", fdb: {ALL: 192.0.2.1}}
+    iptables: [-A INPUT -p udp --dport 4789 -j RULE]
+  c:
+    addresses: {eth0: 192.0.2.3/24, vx0: 10.0.0.3/24}
+    devices: {vx0: {kind: vxlan, id: 5, local: 192.0.2.3, fdb: {ALL: 192.0.2.1}}}
+links: [[a:eth0, sw:a@br0], [b:eth0, sw:b@br0], [c:eth0, sw:c@br0]]
+story: [ping: {from: a, to: 10.0.0.2, timeout: 0.3}]
+"""
+
+
+def _overlay(fdb: str, more: str = "", *, net: int = 5, rule: str = "ACCEPT") -> str:
+    """Three nodes of one vxlan, of which the first has these forwarding entries."""
+    text = _OVERLAY.replace("FDB", fdb).replace("MORE", more).replace("RULE", rule)
+    return text.replace("ALL", '"00:00:00:00:00:00"').replace("id: ID", f"id: {net}")
+
+
+_KNOWN = 'neighbours: {vx0: {10.0.0.2: "02:00:00:00:00:0b"}}'
+_BOTH = "{ALL: [192.0.2.2, 192.0.2.3]}"
 _MACVLANS = """
 name: macvlans
 nodes:
@@ -347,6 +377,15 @@ JOURNEY_LABS = {
     "six-drop-question": _SIX_DROP % "INPUT",
     "six-drop-answer": _SIX_DROP % "OUTPUT",
     "vni": _TUNNEL % (43, "ACCEPT"),
+    "vxlan-no-entry": _overlay('{"02:00:00:00:00:0c": 192.0.2.3}', _KNOWN),
+    "vxlan-wrong-remote": _overlay('{"02:00:00:00:00:0b": 192.0.2.3}', _KNOWN),
+    "vxlan-no-remote": _overlay("{ALL: 192.0.2.3}"),
+    "vxlan-nowhere": _overlay("{}"),
+    "vxlan-dropped": _overlay(_BOTH, rule="DROP"),
+    "vxlan-id": _overlay(_BOTH, net=6),
+    "vxlan-below-down": _overlay(_BOTH, "down: [eth0]"),
+    "vxlan-output": _overlay(_BOTH, "iptables: [-A OUTPUT -p udp --dport 4789 -j DROP]"),
+    "vxlan-nobody": _overlay('{"02:00:00:00:00:0b": 192.0.2.9}', _KNOWN),
     "tunnel-dropped": _TUNNEL % (42, "DROP"),
     "macvlans": _MACVLANS,
     "short-lived": _SHORT_LIVED,

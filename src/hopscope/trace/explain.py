@@ -16,6 +16,7 @@ from hopscope.trace.causes import (
     returning,
     routing,
     silent,
+    tunnels,
 )
 from hopscope.trace.causes.evidence import LAB, Cause, all_hops, last_device, leaves, main_steps
 from hopscope.trace.scene import Packet, Scene
@@ -61,7 +62,7 @@ def _causes(scene: Scene) -> tuple[Cause, ...]:
         links.ring,
         isolation.isolated,
         overlays.apart,
-        overlays.tunnel,
+        tunnels.tunnel(about),
         resolution.unanswered,
         resolution.wrong_neighbour,
         links.wrong_port,
