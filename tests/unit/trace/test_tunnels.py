@@ -168,6 +168,19 @@ def test_what_the_owner_itself_sends_was_not_lost_on_the_way_to_it() -> None:
     assert tunnel(lambda _other: None)(packet, there, scene) is None
 
 
+def test_a_rule_before_any_device_had_the_packet() -> None:
+    """It is known by its length, which another's is not."""
+    dropped = "the rule `-A OUTPUT -p udp -m udp --dport 4789 -j DROP` of ip filter OUTPUT dropped"
+    assert dropped in told("vxlan-output-1")
+    scene = NAMED["vxlan-output-1"].scene()
+    packet, first = first_of(scene, question=True)
+    (frame,) = packet.sightings
+    longer = replace(frame, event=replace(frame.event, frame=frame.event.frame + b"x"))
+    found = tunnel(lambda _other: None)(replace(packet, sightings=(longer,)), first, scene)
+    assert found is not None
+    assert found.sentence.endswith("no device of a was seen to send that packet")
+
+
 def test_a_remote_that_nobody_has() -> None:
     """No node there can be asked what it has."""
     nowhere = remotes(rest="192.0.2.9")

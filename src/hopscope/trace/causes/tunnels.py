@@ -22,6 +22,7 @@ from hopscope.trace.ways import asked
 __all__ = ["tunnel"]
 
 _ALL: Final = Mac("00:00:00:00:00:00")
+_ETHERNET: Final = 14
 _HEADERS: Final = (50, 70)  # what is before the frame in a vxlan packet over IPv4, over IPv6
 
 Explain = Callable[[Packet], Reason | None]
@@ -236,13 +237,16 @@ def _no_way(sent: _Sent, remote: str, scene: Scene) -> Reason | None:
 
 
 def _carrier(packet: Packet, sent: _Sent, remote: str, scene: Scene) -> Packet | None:
-    """The UDP packet that the frame travelled in."""
+    """The UDP packet that the frame travelled in; of one that no device sent, its length tells."""
     frames = [one.event.frame for one in packet.sightings if one.event.dev == sent.ref]
     for other in scene.packets:
         ip, ports = other.headers.ip, other.headers.ports
         if ip is None or ports is None or (ip.dst, ports.dport) != (remote, sent.vxlan.port):
             continue
         if any(one.event.frame[at:] in frames for one in other.sightings for at in _HEADERS):
+            return other
+        inside = [ip.length + _ETHERNET - at for at in _HEADERS]
+        if not other.sightings and any(len(frame) in inside for frame in frames):
             return other
     return None
 
