@@ -16,6 +16,7 @@ from hopscope.kernel.apply import firewall
 from hopscope.kernel.apply.plan import apply, begin
 from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.neighbours import agreed
+from hopscope.kernel.read.nftables import read_objects
 from hopscope.kernel.read.rules import read_chains
 from hopscope.kernel.read.snapshot import read
 from hopscope.kernel.sandbox import Sandbox
@@ -36,7 +37,7 @@ from hopscope.plan.ops import AddRules, MakeNodes, Plan
 from hopscope.plan.processes import changes
 from hopscope.plan.restore import plan_of
 from hopscope.plan.wanted import Wanted, wanted
-from hopscope.plan.world import Marked, World, default_path
+from hopscope.plan.world import Marked, Objects, World, default_path
 from hopscope.wire.netlink import NETLINK_NETFILTER, NETLINK_ROUTE
 
 __all__ = ["compare", "from_nothing", "reconcile"]
@@ -111,6 +112,7 @@ class _Before(Struct, frozen=True):
     snapshot: Snapshot
     again: Again
     chains: Mapping[NodeName, tuple[Chain, ...]]
+    objects: Objects
     marked: Marked | None
     strangers: frozenset[DevRef]
 
@@ -129,6 +131,7 @@ class _Reconciliation:
         self._paths = _paths((self._plan, compiled(earlier)))
         self._defaults: Mapping[str, str | None] = {}
         self._rules: Mapping[NodeName, tuple[Chain, ...]] = {}
+        self._objects: Objects = {}
         self._look_at_fresh(self._wanted)
 
     def _aim(self, plan: Plan) -> Wanted:
@@ -153,14 +156,18 @@ class _Reconciliation:
         with self._sandbox.fresh_node() as fresh:
             texts = self._sandbox.read_files(fresh, [f"/proc/sys/{path}" for path in left])
             self._defaults = {path: _value(texts[f"/proc/sys/{path}"]) for path in left}
-            self._rules = {node: self._listed(fresh, tuple(ops)) for node, ops in rules.items()}
+            listed = {node: self._listed(fresh, tuple(ops)) for node, ops in rules.items()}
+            self._rules = {node: chains for node, (chains, _objects) in listed.items()}
+            self._objects = {node: objects for node, (_chains, objects) in listed.items()}
             if self._host is not None and real is not None:
                 self._host.try_rules(fresh, real)
 
     def _is_real(self, node: NodeName) -> bool:
         return self._host is not None and node == HOME
 
-    def _listed(self, fresh: NodeName, ops: Sequence[AddRules]) -> tuple[Chain, ...]:
+    def _listed(
+        self, fresh: NodeName, ops: Sequence[AddRules]
+    ) -> tuple[tuple[Chain, ...], tuple[str, ...]]:
         for op in ops:
             add = firewall.add_nft if op.tool == "nft" else None
             if add is not None:
@@ -170,8 +177,9 @@ class _Reconciliation:
         chains, unread = read_chains(self._sandbox, fresh)
         if unread:
             raise CannotError(unread[0].replace(fresh, "the firewall"), mend="hopscope doctor")
+        objects = read_objects(self._sandbox, fresh)
         firewall.reset(self._sandbox, fresh)
-        return chains
+        return chains, objects
 
     def world(self, strangers: frozenset[DevRef] | None = None) -> World:
         """What there is now; with *strangers*, of what a plan can tell and of no such devices."""
@@ -190,6 +198,10 @@ class _Reconciliation:
             usual={HOME: usual} if self._host is not None else {},
             following=self._host.following(paths) if self._host is not None and not told else {},
             marked=self._host.rules() if self._host is not None else None,
+            objects={
+                node: read_objects(self._sandbox, node) for node in nodes if not self._is_real(node)
+            },
+            expected_objects=self._objects,
         )
 
     def _snapshot(self) -> Snapshot:
@@ -295,7 +307,8 @@ class _Reconciliation:
         strangers = frozenset(world.links.keys() - wanted(plan).devices.keys())
         chains = {name: node.chains for name, node in world.nodes.items()}
         again = self._keep(world, disturbed(work, world), strangers)
-        return _Before(plan, world.snapshot, again, chains, world.marked, strangers)
+        objects = world.objects
+        return _Before(plan, world.snapshot, again, chains, objects, world.marked, strangers)
 
     def _keep(self, world: World, nodes: Collection[NodeName], but: Collection[DevRef]) -> Again:
         devices = {
@@ -309,7 +322,7 @@ class _Reconciliation:
     def _go_back(self, before: _Before, because: BaseException) -> None:
         """What cannot be restored is told with the error that made it necessary."""
         self._plan, self._wanted = before.plan, self._aim(before.plan)
-        self._rules = before.chains
+        self._rules, self._objects = before.chains, before.objects
         if self._host is not None:
             self._host.lead_back(before.marked)
         try:

@@ -14,6 +14,7 @@ __all__ = [
     "ChangeDevice",
     "ChangeVlans",
     "Changing",
+    "OpenPort",
     "RemoveAddress",
     "RemoveDevice",
     "RemoveFdb",
@@ -61,6 +62,17 @@ class ChangeBridge(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"changing the bridge {self.node}/{self.dev}"
+
+
+class OpenPort(Struct, frozen=True, kw_only=True):
+    """Let a port of a bridge without a spanning tree forward at once."""
+
+    node: NodeName
+    dev: DevName
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"letting the port {self.node}/{self.dev} forward"
 
 
 class RemoveNodes(Struct, frozen=True, kw_only=True):
@@ -216,6 +228,7 @@ Changing = (
     ChangeDevice
     | ChangeBridge
     | ChangeVlans
+    | OpenPort
     | RemoveNodes
     | RemoveDevice
     | RemoveAddress

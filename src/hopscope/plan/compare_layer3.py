@@ -1,7 +1,7 @@
 """Addresses, routes and neighbours that are declared against those that there are."""
 
-from collections.abc import Iterator
-from ipaddress import ip_address
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import ip_address, ip_interface
 from typing import Final
 
 from hopscope.model.change import Action, Subject
@@ -49,13 +49,53 @@ def addresses(wanted: Wanted, world: World) -> Iterator[Difference]:
             )
             gone = RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr)
             yield Difference(change=change, removes=(gone,), makes=(op,))
-    undeclared = [key for key in reversed(there) if key not in wanted.addresses]
-    for ref, cidr in sorted(undeclared, key=lambda key: key[0]):  # a first one takes others along
-        if not natural(cidr, ref.dev):
-            yield Difference(
-                change=told(Action.REMOVE, Subject.ADDRESS, ref.node, f"{cidr} on {ref.dev}"),
-                removes=(RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr),),
+    places = _displaced(wanted, list(there))
+    latest = list(reversed(there))  # a first one takes others along
+    for ref, cidr in sorted(latest, key=lambda key: key[0]):
+        name, gone = f"{cidr} on {ref.dev}", RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr)
+        if (ref, cidr) in places:
+            before, after = places[ref, cidr]
+            op = wanted.addresses[ref, cidr]
+            change = told(
+                Action.CHANGE,
+                Subject.ADDRESS,
+                ref.node,
+                name,
+                attribute="place",
+                before=str(before),
+                after=str(after),
+                place=op.place,
             )
+            yield Difference(change=change, removes=(gone,), makes=(op,))
+        elif (ref, cidr) not in wanted.addresses and not natural(cidr, ref.dev):
+            change = told(Action.REMOVE, Subject.ADDRESS, ref.node, name)
+            yield Difference(change=change, removes=(gone,))
+
+
+_Key = tuple[DevRef, str]
+
+
+def _displaced(wanted: Wanted, there: Sequence[_Key]) -> dict[_Key, tuple[int, int]]:
+    """IPv4 addresses of a subnet whose first is to be another: place now, and place to be.
+
+    The first of a subnet is primary, which packets are sent from; others come after it as they do.
+    """
+    now, goal = _by_subnet(there), _by_subnet(wanted.addresses)
+    found: dict[_Key, tuple[int, int]] = {}
+    for subnet, keys in now.items():
+        to_be = goal.get(subnet, [])
+        kept = [key for key in keys if key in to_be]
+        if kept and kept[0] != to_be[0]:
+            found |= {key: (keys.index(key) + 1, to_be.index(key) + 1) for key in kept}
+    return found
+
+
+def _by_subnet(keys: Iterable[_Key]) -> dict[tuple[DevRef, str], list[_Key]]:
+    found: dict[tuple[DevRef, str], list[_Key]] = {}
+    for ref, cidr in keys:
+        if ":" not in cidr:
+            found.setdefault((ref, str(ip_interface(cidr).network)), []).append((ref, cidr))
+    return found
 
 
 def routes(wanted: Wanted, world: World) -> Iterator[Difference]:
@@ -111,7 +151,7 @@ def _is(op: AddRoute, route: Route) -> bool:
     return (
         route.plain
         and (op.to, op.type, op.table) == (route.destination, route.type, route.table)
-        and (op.source is None or _ip(op.source) == _ip(route.source))
+        and _ip(op.source) == _ip(route.source)
         and _ip(op.via) == _ip(route.via)
         and (op.dev is None or op.dev == route.dev)
         and (op.metric or (_METRIC_6 if six else 0)) == route.metric

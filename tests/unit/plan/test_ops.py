@@ -30,6 +30,7 @@ from hopscope.plan.ops import (
     Mark,
     NewEnd,
     Op,
+    OpenPort,
     Plan,
     RemoveAddress,
     RemoveDevice,
@@ -116,6 +117,7 @@ VETH = AddVeth(near=NEAR, far=FAR, up=True)
         (ChangeDevice(node=A, dev=DEV, up=True), "changing a/eth0"),
         (ChangeBridge(node=A, dev=DEV), "changing the bridge a/eth0"),
         (ChangeVlans(node=A, dev=DEV), "changing the VLANs of a/eth0"),
+        (OpenPort(node=A, dev=DEV), "letting the port a/eth0 forward"),
         (RemoveNodes(names=(A, B)), "removing the namespaces a, b"),
         (RemoveDevice(node=A, dev=DEV), "removing a/eth0"),
         (

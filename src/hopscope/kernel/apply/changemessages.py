@@ -8,6 +8,7 @@ from hopscope.plan.ops import (
     ChangeDevice,
     ChangeVlans,
     Changing,
+    OpenPort,
     Plan,
     RemoveAddress,
     RemoveDevice,
@@ -27,6 +28,8 @@ __all__ = ["change_messages"]
 def change_messages(plan: Plan, op: Changing) -> list[Message]:
     """The messages, in order; they are for the socket of the operation's node."""
     match op:
+        case OpenPort():
+            return [rtnl_bridge.open_port(_index(plan, op.node, op.dev))]
         case ChangeDevice() | ChangeBridge() | ChangeVlans():
             return list(_changes(plan, op))
         case RemovePolicyRules(priority=priority, number=number, six=six):
