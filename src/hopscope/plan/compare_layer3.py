@@ -22,6 +22,9 @@ _TYPES: Final = ("unicast", "blackhole", "unreachable", "prohibit", "throw")
 _METRIC_6: Final = 1024  # IP6_RT_PRIO_USER: that of an IPv6 route for which none was given
 
 
+_Key = tuple[DevRef, str]
+
+
 def addresses(wanted: Wanted, world: World) -> Iterator[Difference]:
     """Of devices that stay; those of a device that is removed go with it."""
     there = {
@@ -49,8 +52,13 @@ def addresses(wanted: Wanted, world: World) -> Iterator[Difference]:
             )
             gone = RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr)
             yield Difference(change=change, removes=(gone,), makes=(op,))
-    places = _displaced(wanted, list(there))
-    latest = list(reversed(there))  # a first one takes others along
+    yield from _leaving(wanted, list(there))
+
+
+def _leaving(wanted: Wanted, there: Sequence[_Key]) -> Iterator[Difference]:
+    """Those that go, the last first: the first of a subnet takes others along."""
+    places = _displaced(wanted, there)
+    latest = list(reversed(there))
     for ref, cidr in sorted(latest, key=lambda key: key[0]):
         name, gone = f"{cidr} on {ref.dev}", RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr)
         if (ref, cidr) in places:
@@ -70,9 +78,6 @@ def addresses(wanted: Wanted, world: World) -> Iterator[Difference]:
         elif (ref, cidr) not in wanted.addresses and not natural(cidr, ref.dev):
             change = told(Action.REMOVE, Subject.ADDRESS, ref.node, name)
             yield Difference(change=change, removes=(gone,))
-
-
-_Key = tuple[DevRef, str]
 
 
 def _displaced(wanted: Wanted, there: Sequence[_Key]) -> dict[_Key, tuple[int, int]]:
