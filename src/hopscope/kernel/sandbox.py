@@ -23,15 +23,7 @@ from hopscope.kernel.making import refused
 from hopscope.kernel.nodes import Nodes
 from hopscope.kernel.protocol import Completed
 from hopscope.kernel.starting import START, Starter, listen
-from hopscope.kernel.state import (
-    Claim,
-    LabFile,
-    await_end,
-    find,
-    privileged,
-    running,
-    state_home,
-)
+from hopscope.kernel.state import Claim, LabFile, find, privileged, running, state_home
 from hopscope.kernel.tools import tool_path
 from hopscope.model.process import ProcessState
 from hopscope.model.vocab import NodeName
@@ -119,8 +111,6 @@ class Sandbox(Nodes):
             sandbox._patience = START
         except (OSError, CannotError) as error:
             control.close()
-            if isinstance(error, ConnectionError) or isinstance(error.__cause__, ConnectionError):
-                await_end(lab)
             find(lab.name)  # raises NoSuchLabError when it ended meanwhile
             what = f"lab {lab.name!r} does not answer: {error}"
             raise CannotError(what, mend=f"kill -9 {lab.pid}   (its holder)") from error

@@ -68,10 +68,12 @@ class RunningLab:
     ) -> Self:
         """Build the lab; on any failure, nothing of it stays.
 
-        *starter*, *meanwhile*: see `Sandbox.start`; *progress*: see `kernel.apply.plan`.
+        An earlier lab of that name which is just ending is waited for. *starter*, *meanwhile*: see
+        `Sandbox.start`; *progress*: see `kernel.apply.plan`.
         Raises LabExistsError, SpecError, UsageError, CannotError, KernelError.
         """
         spec = replace(spec, name=asked.lab_name(name)) if name else spec
+        state.await_end(spec.name)
         if on_host and any(lab.name == spec.name for lab in state.running()):
             raise LabExistsError(spec.name)  # it may be the one lab on this host itself
         with ExitStack() as stack:

@@ -34,6 +34,7 @@ from hopscope.kernel.holder.emptying import empty
 from hopscope.kernel.holder.procfiles import ProcFiles
 from hopscope.kernel.holder.recording import Recording
 from hopscope.kernel.holder.settle import called, isolate, settle, told
+from hopscope.kernel.holding import hold_to_the_end
 from hopscope.kernel.syscalls import (
     CLONE_NEWNET,
     CLONE_NEWNS,
@@ -94,6 +95,7 @@ class Holder:
         self.control: Client = Client(control, self.poller)
         self.listener: socket.socket = socket.socket(fileno=config["listen"])
         self.recording: Recording = Recording(config["log"])
+        self.lock: int = config["lock"]
         self.names: list[str] = []
         self.home_node: str | None = None
         self.clients: dict[int, Client] = {control.fileno(): self.control}
@@ -365,6 +367,7 @@ class Holder:
 
     def do_stop(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
         """End, once the processes have that are kept; at the latest after the seconds told."""
+        hold_to_the_end(self.lock)
         seconds = self.processes.end() if self.processes is not None else 0.0
         if not seconds:
             self.finish()
