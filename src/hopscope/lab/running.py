@@ -68,8 +68,7 @@ class RunningLab:
     ) -> Self:
         """Build the lab; on any failure, nothing of it stays.
 
-        An earlier lab of that name which is just ending is waited for. *starter*, *meanwhile*: see
-        `Sandbox.start`; *progress*: see `kernel.apply.plan`.
+        *starter*, *meanwhile*: see `Sandbox.start`; *progress*: see `kernel.apply.plan`.
         Raises LabExistsError, SpecError, UsageError, CannotError, KernelError.
         """
         spec = replace(spec, name=asked.lab_name(name)) if name else spec
@@ -225,8 +224,9 @@ class RunningLab:
                 on_record()
 
             with kept:
-                before = self.spec
-                changes = reconcile(self.sandbox, spec, before, self.file, record=record, host=side)
+                changes = reconcile(
+                    self.sandbox, spec, self.spec, leave=kept.leave, record=record, host=side
+                )
         return (*changes, *kept.changes)
 
     def differences(self, spec: LabSpec | None = None) -> "Convergence":
