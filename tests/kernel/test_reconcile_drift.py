@@ -8,8 +8,10 @@ from typing import Final
 
 import pytest
 
-from changing import declared, standing, told_when_struck, writes_of
+from changing import become, declared, standing, told_when_struck, writes_of
 from essence import essence, unlike
+from hopscope.lab.running import RunningLab
+from hopscope.model.change import Subject
 from partlabs import ANY, MAC, PLAIN, X, lab, vxlan
 from permitted import TAPS
 
@@ -180,6 +182,57 @@ def test_what_was_changed_by_hand_is_seen_and_mended(records: Path, drift: str) 
         assert one.change(declared(text), text) == seen
         assert unlike(essence(one.snapshot()), before) == []
         assert writes_of(one, text) == []
+
+
+OBJECTS: Final = """
+    ip nexthop add id 6 via 10.0.0.2 dev eth0
+    ip nexthop add id 3 dev eth0
+    ip nexthop add id 9 via 10.9.9.9 dev eth0 onlink protocol static
+    ip nexthop add id 7 group 6/9
+    ip nexthop add id 8 blackhole
+    ip nexthop add id 2 group 6/9 type resilient buckets 4 idle_timer 5
+    ip nexthop add id 11 via 10.0.0.7 dev eth0 protocol zebra
+    ip route add 10.5.0.0/24 nhid 7 && ip route add 10.6.0.0/24 nhid 8
+"""
+
+
+def objects(one: RunningLab) -> str:
+    """And the routes that lead there."""
+    done = one.run("ns1", ["sh", "-c", "ip -d nexthop show; ip route show"])
+    return done.stdout.decode()
+
+
+def test_nexthop_objects_are_seen_and_removed(records: Path) -> None:
+    """But for those of a daemon."""
+    with standing(PLAIN) as one:
+        assert one.run("ns1", ["sh", "-ec", OBJECTS]).code == 0
+        seen = [c for c in one.differences().changes if c.subject is Subject.NEXTHOP]
+        assert [c.name for c in seen] == [
+            "2 group 6,9",
+            "7 group 6,9",
+            "3 dev eth0",
+            "6 via 10.0.0.2 dev eth0",
+            "8 blackhole",
+            "9 via 10.9.9.9 dev eth0",
+        ]
+        become(one, PLAIN)
+        assert one.run("ns1", ["ip", "nexthop", "show"]).stdout.startswith(b"id 11 ")
+        assert len(one.run("ns1", ["ip", "nexthop", "show"]).stdout.splitlines()) == 1
+        assert writes_of(one, PLAIN) == []
+
+
+def test_nexthop_objects_are_given_back(records: Path) -> None:
+    """After any step that fails."""
+    with standing(PLAIN) as one:
+        assert one.run("ns1", ["sh", "-ec", OBJECTS]).code == 0
+        before = objects(one)
+        for budget in range(100):
+            told = told_when_struck(one, PLAIN, budget)
+            if not told:
+                break
+            assert "restored" not in told
+            assert objects(one) == before
+        assert budget > 0
 
 
 def test_on_the_way_back_what_is_made_by_hand_stays(records: Path) -> None:

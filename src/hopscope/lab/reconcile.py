@@ -37,6 +37,7 @@ from hopscope.plan.restore import plan_of
 from hopscope.plan.wanted import Wanted, wanted
 from hopscope.plan.world import Marked, World, default_path
 from hopscope.wire.netlink import NETLINK_NETFILTER, NETLINK_ROUTE
+from hopscope.wire.rtnl_nexthop import NextHopObject, dump_nexthops, nexthop
 
 __all__ = ["compare", "from_nothing", "reconcile"]
 
@@ -189,7 +190,16 @@ class _Reconciliation:
             usual={HOME: usual} if self._host is not None else {},
             following=self._host.following(paths) if self._host is not None and not told else {},
             marked=self._host.rules() if self._host is not None else None,
+            nexthops={} if told else self._nexthops(),
         )
+
+    def _nexthops(self) -> dict[NodeName, list[NextHopObject]]:
+        """No lab file can declare one, and those of the real host are not ours."""
+        nodes = [node for node in self._sandbox.nodes if not self._is_real(node)]
+        return {
+            node: [one for one in map(nexthop, self._sandbox.ask(node, dump_nexthops())) if one]
+            for node in nodes
+        }
 
     def _snapshot(self) -> Snapshot:
         """Of the real host's rules only ours are read, and by themselves."""
