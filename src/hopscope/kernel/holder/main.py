@@ -65,7 +65,7 @@ def main() -> None:
     """
     control = socket.socket(fileno=int(sys.argv[1]))
     settle(control.fileno())
-    config, (config["listen"], config["log"], config["lock"], *_kept) = called(control)
+    config, (config["listen"], config["log"], config["lock"], *kept) = called(control)
     if config["on_host"] and os.fork():
         os._exit(0)
     guardian = os.pidfd_open(os.getpid()) if config["on_host"] else -1
@@ -77,13 +77,13 @@ def main() -> None:
         with told(control):
             Holder(config, control).serve(guardian)
     if config["on_host"]:
+        for fd in (control.fileno(), config["listen"], config["log"]):  # or the holder seems alive
+            os.close(fd)
         sys.path.append(config["packages"])
         from hopscope.kernel.onhost import guardian as keeper  # noqa: PLC0415 - wanted by few
 
-        for fd in (control.fileno(), config["listen"], config["log"]):
-            os.close(fd)
         setns(home, CLONE_NEWPID)  # a PID namespace that is dead can have no more processes
-        keeper.guard(pid, config["folder"], config["lock"])
+        keeper.guard(pid, config["folder"], config["lock"], kept)
     os._exit(0)
 
 
