@@ -20,7 +20,6 @@ from hopscope.kernel.read.nftables import read_objects
 from hopscope.kernel.read.rules import read_chains
 from hopscope.kernel.read.snapshot import read
 from hopscope.kernel.sandbox import Sandbox
-from hopscope.kernel.state import LabFile
 from hopscope.lab.again import Again, disturbed
 from hopscope.lab.onhost import HostSide, insertions
 from hopscope.lab.processes import difference
@@ -39,6 +38,7 @@ from hopscope.plan.restore import plan_of
 from hopscope.plan.wanted import Wanted, wanted
 from hopscope.plan.world import Marked, Objects, World, default_path
 from hopscope.wire.netlink import NETLINK_NETFILTER, NETLINK_ROUTE
+from hopscope.wire.rtnl_nexthop import NextHopObject, dump_nexthops, nexthop
 
 __all__ = ["compare", "from_nothing", "reconcile"]
 
@@ -73,27 +73,27 @@ def reconcile(
     sandbox: Sandbox,
     spec: LabSpec,
     earlier: LabSpec,
-    file: LabFile,
     *,
+    leave: Callable[[], None],
     record: Callable[[], None],
     host: HostSide | None = None,
 ) -> tuple[Change, ...]:
     """Make the lab what *spec* declares; returns what was changed, () when it was so already.
 
-    *record* is called when it is so; when that fails, the lab is led back as well. *host*: see
-    `compare`.
+    *leave* is called before anything is changed, *record* when it is so; when that fails, the lab
+    is led back as well. *host*: see `compare`.
 
     Raises as `kernel.apply.plan` does, after the state before is restored; UsageError when the
     lab cannot become that.
     """
-    left_out = HOME in file.nodes and HOME not in {node.name for node in spec.nodes}
-    if left_out and sandbox.home == HOME:  # one that was added later is a node as any
+    before, after = ({node.name for node in one.nodes} for one in (earlier, spec))
+    if HOME in before - after and sandbox.home == HOME:  # one that was added later is a node as any
         message = (
-            f"the node {HOME!r} cannot be removed while lab {file.name!r} stands, which began "
-            f"with it: it is the sandbox's own namespace; hopscope down {file.name}, and up again"
+            f"the node {HOME!r} cannot be removed while lab {spec.name!r} stands, which began "
+            f"with it: it is the sandbox's own namespace; hopscope down {spec.name}, and up again"
         )
         raise UsageError(message)
-    return _Reconciliation(sandbox, spec, earlier, host).perform(record)
+    return _Reconciliation(sandbox, spec, earlier, host).perform(leave, record)
 
 
 def _paths(plans: Sequence[Plan]) -> Paths:
@@ -202,7 +202,16 @@ class _Reconciliation:
                 node: read_objects(self._sandbox, node) for node in nodes if not self._is_real(node)
             },
             expected_objects=self._objects,
+            nexthops={} if told else self._nexthops(),
         )
+
+    def _nexthops(self) -> dict[NodeName, list[NextHopObject]]:
+        """No lab file can declare one, and those of the real host are not ours."""
+        nodes = [node for node in self._sandbox.nodes if not self._is_real(node)]
+        return {
+            node: [one for one in map(nexthop, self._sandbox.ask(node, dump_nexthops())) if one]
+            for node in nodes
+        }
 
     def _snapshot(self) -> Snapshot:
         """Of the real host's rules only ours are read, and by themselves."""
@@ -245,7 +254,7 @@ class _Reconciliation:
     def _between(self, world: World) -> Convergence:
         return converge(self._plan, differences(self._wanted, world), world)
 
-    def perform(self, record: Callable[[], None]) -> tuple[Change, ...]:
+    def perform(self, leave: Callable[[], None], record: Callable[[], None]) -> tuple[Change, ...]:
         """Round by round; on any failure, back to what there was."""
         world, first = self._look()
         if not first.changes:
@@ -257,6 +266,7 @@ class _Reconciliation:
         try:
             if self._host is not None:
                 self._host.begin()
+            leave()
             self._rounds(first)
             record()
         except BaseException as error:

@@ -72,6 +72,7 @@ class RunningLab:
         Raises LabExistsError, SpecError, UsageError, CannotError, KernelError.
         """
         spec = replace(spec, name=asked.lab_name(name)) if name else spec
+        state.await_end(spec.name)
         if on_host and any(lab.name == spec.name for lab in state.running()):
             raise LabExistsError(spec.name)  # it may be the one lab on this host itself
         with ExitStack() as stack:
@@ -223,8 +224,9 @@ class RunningLab:
                 on_record()
 
             with kept:
-                before = self.spec
-                changes = reconcile(self.sandbox, spec, before, self.file, record=record, host=side)
+                changes = reconcile(
+                    self.sandbox, spec, self.spec, leave=kept.leave, record=record, host=side
+                )
         return (*changes, *kept.changes)
 
     def differences(self, spec: LabSpec | None = None) -> "Convergence":

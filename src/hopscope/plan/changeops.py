@@ -19,6 +19,7 @@ __all__ = [
     "RemoveDevice",
     "RemoveFdb",
     "RemoveNeighbour",
+    "RemoveNexthop",
     "RemoveNodes",
     "RemovePolicyRules",
     "RemoveQdisc",
@@ -127,6 +128,17 @@ class RemoveRoute(Struct, frozen=True, kw_only=True):
         return f"{self.node}: removing the route to {self.to}"
 
 
+class RemoveNexthop(Struct, frozen=True, kw_only=True):
+    """Remove a nexthop object, and with it the routes that lead there."""
+
+    node: NodeName
+    id: int
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"{self.node}: removing the nexthop {self.id}"
+
+
 class RemoveNeighbour(Struct, frozen=True, kw_only=True):
     """Remove a neighbour entry."""
 
@@ -233,6 +245,7 @@ Changing = (
     | RemoveDevice
     | RemoveAddress
     | RemoveRoute
+    | RemoveNexthop
     | RemoveNeighbour
     | RemoveFdb
     | RemoveRemote

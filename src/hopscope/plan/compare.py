@@ -12,7 +12,7 @@ from hopscope.model.change import Action, Subject
 from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.plan.compare_devices import devices
 from hopscope.plan.compare_forwarding import fdb, remotes
-from hopscope.plan.compare_layer3 import addresses, neighbours, routes
+from hopscope.plan.compare_layer3 import addresses, neighbours, nexthops, routes
 from hopscope.plan.compare_marked import marked
 from hopscope.plan.compare_policy import policy
 from hopscope.plan.compare_ports import ports
@@ -56,6 +56,7 @@ def differences(wanted: Wanted, world: World) -> list[Difference]:
         *qdiscs(wanted, world),
         *addresses(wanted, world),
         *routes(wanted, world),
+        *nexthops(wanted, world),
         *policy(wanted, world),
         *neighbours(wanted, world),
         *_rules(wanted, world),

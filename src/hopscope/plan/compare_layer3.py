@@ -10,11 +10,11 @@ from hopscope.model.lookup import ways_text
 from hopscope.model.snapshot import NodeState, Route
 from hopscope.model.vocab import DevRef, NeighbourState
 from hopscope.plan.difference import Difference, natural, stays, switch, told
-from hopscope.plan.ops import AddRoute, RemoveAddress, RemoveNeighbour, RemoveRoute
+from hopscope.plan.ops import AddRoute, RemoveAddress, RemoveNeighbour, RemoveNexthop, RemoveRoute
 from hopscope.plan.wanted import Wanted, interface
 from hopscope.plan.world import World
 
-__all__ = ["addresses", "declarable_route", "neighbours", "routes"]
+__all__ = ["addresses", "declarable_route", "neighbours", "nexthops", "routes"]
 
 _BY_HAND: Final = ("static", "boot")
 """The protocols of routes that someone added; all others are the kernel's own."""
@@ -135,6 +135,22 @@ def routes(wanted: Wanted, world: World) -> Iterator[Difference]:
         )
         change = told(Action.REMOVE, Subject.ROUTE, name, _words(gone))
         yield Difference(change=change, removes=(gone,))
+
+
+def nexthops(wanted: Wanted, world: World) -> Iterator[Difference]:
+    """Objects that someone added; no lab declares any. A group goes before what is in it."""
+    for name, objects in world.nexthops.items():
+        if name not in wanted.nodes:
+            continue
+        names = {link.index: link.name for link in world.nodes[name].links}
+        for one in sorted(objects, key=lambda one: not one.group):
+            if one.by_hand:
+                dev = f"dev {names[one.dev]}" if one.dev in names else ""
+                words = " ".join(filter(None, (str(one.id), one.words, dev)))
+                yield Difference(
+                    change=told(Action.REMOVE, Subject.NEXTHOP, name, words),
+                    removes=(RemoveNexthop(node=name, id=one.id),),
+                )
 
 
 def declarable_route(route: Route) -> bool:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from hopscope.model.snapshot import Chain, LinkState, NodeState, Snapshot
 from hopscope.model.vocab import DevRef, NodeName
+from hopscope.wire.rtnl_nexthop import NextHopObject
 
 __all__ = [
     "Marked",
@@ -84,13 +85,15 @@ class World:
         marked: Marked | None = None,
         objects: Objects = _NONE,
         expected_objects: Objects = _NONE,
+        nexthops: Mapping[NodeName, Sequence[NextHopObject]] = _NONE,
     ) -> None:
         """*snapshot* with the rules of the nodes that have any, or should.
 
         *defaults* (by path) are of a namespace in which nothing was done yet;
         *expected_rules* is what the declared rules would be listed as, and *objects* and
         *expected_objects* are the same of nft's tables as a whole; devices of *ignored*
-        are left as they are, and with *only_told* all that no lab file can declare.
+        are left as they are, and with *only_told* all that no lab file can declare. *nexthops*
+        are the objects that are to go unless somebody else's.
 
         Of a node that was there before the lab: *usual* are its sysctls of then, and *following*
         those that the kernel sets along with one; *marked* are its rules.
@@ -105,6 +108,7 @@ class World:
         self.marked = marked
         self.objects = objects
         self.expected_objects = expected_objects
+        self.nexthops = nexthops
         self._ignored = ignored
 
     @cached_property

@@ -9,7 +9,7 @@ from comparing import ETH0, GUEST, HOST, P1, found, lab, snapshot, told, work, w
 from hopscope.model.change import Action
 from hopscope.model.lab import MAIN_TABLE
 from hopscope.model.snapshot import Address, Neighbour, NextHop, Route, Snapshot
-from hopscope.model.vocab import DevName, DevRef, Family, Mac, NeighbourState
+from hopscope.model.vocab import DevName, DevRef, Family, Mac, NeighbourState, NodeName
 from hopscope.plan.compare import differences
 from hopscope.plan.ops import (
     AddAddress,
@@ -17,11 +17,13 @@ from hopscope.plan.ops import (
     AddRoute,
     RemoveAddress,
     RemoveNeighbour,
+    RemoveNexthop,
     RemoveRoute,
 )
 from hopscope.plan.restore import plan_of
 from hopscope.plan.wanted import wanted
 from hopscope.plan.world import World
+from hopscope.wire.rtnl_nexthop import NextHopObject
 
 MAC, OTHER = Mac("02:00:00:00:00:98"), Mac("02:00:00:00:00:99")
 ONE = Address(ip="10.0.0.1", prefix=24)
@@ -122,6 +124,24 @@ def test_routes_that_nobody_added_are_left_alone() -> None:
     assert told(found(ADDRESSED, guest(ONE, routes=(kernel,)))) == []
     gone = replace(ROUTE, dev=DevName("away"))
     assert told(found(ADDRESSED, guest(ONE, routes=(gone,)))) == []
+
+
+def test_objects_that_someone_added_go_and_groups_before_their_members() -> None:
+    """Not what a daemon made, nor those of a node that goes."""
+    objects = [
+        NextHopObject(id=3, words="", dev=2),
+        NextHopObject(id=6, words="via 10.0.0.9", dev=99),
+        NextHopObject(id=7, words="group 6", group=True),
+        NextHopObject(id=8, words="via 10.0.0.8", by_hand=False),
+    ]
+    left = found(ADDRESSED, guest(ONE), nexthops={GUEST: objects, NodeName("away"): objects})
+    assert told(left) == [
+        (Action.REMOVE, name, "", None, None)
+        for name in ("7 group 6", "3 dev eth0", "6 via 10.0.0.9")
+    ]
+    assert [one.removes for one in left] == [
+        (RemoveNexthop(node=GUEST, id=number),) for number in (7, 3, 6)
+    ]
 
 
 def test_a_route_is_told_in_the_words_of_ip() -> None:

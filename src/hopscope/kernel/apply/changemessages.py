@@ -14,12 +14,13 @@ from hopscope.plan.ops import (
     RemoveDevice,
     RemoveFdb,
     RemoveNeighbour,
+    RemoveNexthop,
     RemovePolicyRules,
     RemoveQdisc,
     RemoveRemote,
     RemoveRoute,
 )
-from hopscope.wire import rtnl, rtnl_bridge, rtnl_links, rtnl_route, traffic
+from hopscope.wire import rtnl, rtnl_bridge, rtnl_links, rtnl_nexthop, rtnl_route, traffic
 from hopscope.wire.netlink import Message
 
 __all__ = ["change_messages"]
@@ -36,6 +37,8 @@ def change_messages(plan: Plan, op: Changing) -> list[Message]:
             return [rtnl_route.remove_policy_rule(priority, six=six)] * number
         case RemoveRoute():
             return [_route_removal(plan, op)]
+        case RemoveNexthop(id=number):
+            return [rtnl_nexthop.remove_nexthop(number)]
         case (
             RemoveDevice()
             | RemoveAddress()
@@ -77,13 +80,16 @@ def _changes(plan: Plan, op: ChangeDevice | ChangeBridge | ChangeVlans) -> Itera
 
 
 def _route_removal(plan: Plan, op: RemoveRoute) -> Message:
-    """A nexthop object says where its route leads, and the kernel wants no more to be said."""
+    """A nexthop object says where its route leads, and the kernel wants no more to be said.
+
+    Not the type either: of a route to a blackhole, the kernel tells another than it has.
+    """
     said = not op.hops and op.nhid is None
     hops = op.hops if op.nhid is None else ()
     indexes = [plan.indexes.get(DevRef(op.node, hop.dev or DevName("")), 0) for hop in hops]
     return rtnl_route.remove_route(
         op.to,
-        type=op.type,
+        type=op.type if op.nhid is None else "",
         via=op.via if said else None,
         dev=_index(plan, op.node, op.dev) if said and op.dev else None,
         metric=op.metric,
