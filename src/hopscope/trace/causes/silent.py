@@ -1,5 +1,6 @@
 """Layer 3 dropped the packet and told nobody: switched off, a source of its own, an MTU untold."""
 
+from hopscope.model.flow import Ip
 from hopscope.model.journey import (
     ChainVisit,
     HookStep,
@@ -28,7 +29,7 @@ from hopscope.trace.causes.firewall import deletion
 from hopscope.trace.hooks import hook_step, traversals
 from hopscope.trace.scene import Packet, Scene
 
-__all__ = ["martian", "switched_off", "untold"]
+__all__ = ["kept_in", "martian", "switched_off", "untold"]
 
 _TOO_BIG = {Family.IP: (3, 4), Family.IP6: (2, 0)}
 """The ICMP message of a router, type and code."""
@@ -70,9 +71,10 @@ def martian(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     Mirrors __fib_validate_source(), net/ipv4/fib_frontend.c; IPv6 asks nothing of the kind.
     """
     for hop in leaves(first):
-        source = _source(packet, hop)
-        if source is None or not _ends_at_routing(hop):
+        came = _came(packet, hop)
+        if came is None or came.version == 6 or not _ends_at_routing(hop):
             continue
+        source = came.src
         if local_device(scene.node(hop.node), source) is None:
             continue
         return Reason(
@@ -86,13 +88,13 @@ def martian(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     return None
 
 
-def _source(packet: Packet, hop: Hop) -> str | None:
-    """Its IPv4 source as it came into a hop from outside."""
+def _came(packet: Packet, hop: Hop) -> Ip | None:
+    """Its header as it came into a hop from outside."""
     for sighting in packet.sightings:
         event, ip = sighting.event, sighting.headers.ip
         here = event.dev == DevRef(hop.node, hop.came_in) if hop.came_in else False
-        if here and event.direction is Direction.RECEIVE and ip is not None and ip.version == 4:
-            return ip.src
+        if here and event.direction is Direction.RECEIVE:
+            return ip
     return None
 
 
@@ -134,7 +136,8 @@ def untold(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         if ip.length <= link.mtu:
             continue
         family = Family.IP6 if ip.version == 6 else Family.IP
-        rule = _kept_in(hop.node, family, scene)
+        came = _came(packet, hop) or ip
+        rule = kept_in(hop.node, _TOO_BIG[family], came.src, scene)
         then, mend = "no message of it told its sender", "send smaller packets, or raise that MTU"
         if rule is not None:
             visit, text = rule[0], rule[1].text
@@ -154,14 +157,18 @@ def untold(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     return None
 
 
-def _kept_in(node: NodeName, family: Family, scene: Scene) -> tuple[ChainVisit, RuleCheck] | None:
-    """The rule that dropped a message about the MTU on its way out."""
+def kept_in(
+    node: NodeName, kind: tuple[int, int], to: str, scene: Scene
+) -> tuple[ChainVisit, RuleCheck] | None:
+    """The rule that dropped an ICMP message, of that type and code, that the node made."""
     dropped = (
         way
         for way in traversals(scene.observation.events)
         if (way.node, way.iif, way.dropped) == (node, None, True)
         and (icmp := way.headers.icmp) is not None
-        and (icmp.type, icmp.code) == _TOO_BIG[family]
+        and (icmp.type, icmp.code) == kind
+        and (ip := way.headers.ip) is not None
+        and ip.dst == to
     )
     rules = (
         (visit, rule)
