@@ -12,10 +12,10 @@ from hopscope.model.vocab import Family, Hook, NodeName, inferred, seen
 from hopscope.trace.astray import astray, rewritings
 from hopscope.trace.causes.evidence import command
 from hopscope.trace.causes.firewall import deletion
-from hopscope.trace.causes.silent import kept_in
 from hopscope.trace.journeys import journey_of
 from hopscope.trace.replies import no_way_back
 from hopscope.trace.scene import Packet, Scene
+from hopscope.trace.unheard import kept
 from hopscope.wire.checksum import TCP, UDP
 from hopscope.wire.packet import title
 
@@ -164,7 +164,7 @@ def _refused(scene: Scene, request: _Arrived, refusal: Packet) -> Reason:
 
 def _refused_within(scene: Scene, request: _Arrived) -> Reason | None:
     """A rule dropped that message before any device was given it."""
-    rule = kept_in(request.node, _NO_PORT[request.ip.version], request.ip.src, scene)
+    rule = kept(request.node, {request.ip.src}, scene, _NO_PORT[request.ip.version])
     if rule is None:
         return None
     visit, check = rule

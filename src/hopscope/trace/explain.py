@@ -4,6 +4,8 @@ Each cause is a small function that looks at what was seen and at the tables, an
 with a reason or with nothing. They are asked in order, the surest evidence first.
 """
 
+from collections.abc import Callable
+
 from hopscope.model.journey import DeliverStep, DropStep, HookStep, Hop, NatStep, Reason
 from hopscope.model.vocab import BasisKind, Family, Fate, Hook, inferred
 from hopscope.trace.causes import (
@@ -19,6 +21,7 @@ from hopscope.trace.causes import (
 from hopscope.trace.causes.evidence import LAB, Cause, all_hops, last_device, leaves, main_steps
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.stitch import weave
+from hopscope.trace.unheard import with_message
 
 __all__ = ["explain"]
 
@@ -27,19 +30,20 @@ def explain(packet: Packet, first: Hop, scene: Scene) -> tuple[Fate, Reason | No
     """The fate of a woven packet, and the reason when it was not delivered."""
     if any(isinstance(step, DeliverStep) for hop in all_hops(first) for step in hop.steps):
         return Fate.DELIVERED, None
-    reasons = (cause(packet, first, scene) for cause in _causes(scene))
+
+    def about(other: Packet) -> Reason | None:
+        return explain(other, weave(other, scene).first, scene)[1]
+
+    reasons = (cause(packet, first, scene) for cause in _causes(about))
     reason = next((one for one in reasons if one is not None), None) or _evidence_stops(first)
+    reason = with_message(reason, packet, first, scene, about)
     sure = reason.basis.kind is not BasisKind.INFERRED
     held = reason.code in ("unresolved", "queue-wait")  # still there when we stopped
     return (Fate.DROPPED if sure and not held else Fate.UNSEEN), reason
 
 
-def _causes(scene: Scene) -> tuple[Cause, ...]:
+def _causes(about: Callable[[Packet], Reason | None]) -> tuple[Cause, ...]:
     """Asked in this order."""
-
-    def about(question: Packet) -> Reason | None:
-        return explain(question, weave(question, scene).first, scene)[1]
-
     return (
         firewall.rule_drop,
         firewall.discovery_drop,
@@ -55,7 +59,9 @@ def _causes(scene: Scene) -> tuple[Cause, ...]:
         routing.reverse_path,
         routing.not_forwarding,
         silent.martian,
+        silent.localnet,
         silent.untold,
+        silent.expired,
         links.ring,
         isolation.isolated,
         overlays.apart,

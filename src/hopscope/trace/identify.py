@@ -19,11 +19,11 @@ from hopscope.model.flow import Headers
 from hopscope.model.vocab import Direction
 from hopscope.wire.packet import decode
 
-__all__ = ["Key", "Sighting", "key_of", "likest", "packets", "sightings"]
+__all__ = ["ERRORS", "Key", "Sighting", "key_of", "likest", "packets", "sightings"]
 
 Key = tuple[object, ...]
 
-_ERRORS: Final = {4: (3, 4, 5, 11, 12), 6: (1, 2, 3, 4)}
+ERRORS: Final = {4: (3, 4, 5, 11, 12), 6: (1, 2, 3, 4)}
 """ICMP types that quote another packet, by the version of IP."""
 
 
@@ -62,7 +62,7 @@ def key_of(headers: Headers) -> Key | None:
         if ports.seq is not None:
             return ("segment", ports.seq, ports.flags)
         return ("ports", ip.proto, ports.sport, ports.dport, ports.flags, ip.id)
-    if headers.inner is not None or icmp.type in _ERRORS[ip.version]:
+    if headers.inner is not None or icmp.type in ERRORS[ip.version]:
         maker = ip.id or ip.src  # whose address a router may translate, as the quoted one's
         return ("error", icmp.type, icmp.code, maker)  # a trace is too short for more
     if headers.stamp is not None:

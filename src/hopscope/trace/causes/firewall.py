@@ -19,7 +19,6 @@ from hopscope.trace.causes.evidence import (
 )
 from hopscope.trace.hooks import hook_step, traversals
 from hopscope.trace.scene import Packet, Scene
-from hopscope.wire.packet import title
 from hopscope.wire.ruleset import IPTABLES_TABLES
 
 __all__ = ["deletion", "device_chain", "discovery_drop", "queued", "rule_drop"]
@@ -29,12 +28,12 @@ _ADVERTISEMENT: Final = 136
 _REJECTS: Final = re.compile(r"-j REJECT|\breject\b")
 
 
-def rule_drop(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+def rule_drop(_packet: Packet, first: Hop, _scene: Scene) -> Reason | None:
     """A rule, or a chain's policy, dropped or rejected it: the trace says which."""
     for hop in all_hops(first):
         for step in hop.steps:
             if isinstance(step, HookStep) and step.verdict is Verdict.DROP:
-                return _dropped(packet, hop, step, scene)
+                return _dropped(hop, step)
     return None
 
 
@@ -51,18 +50,18 @@ def discovery_drop(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
             continue
         shown = (seen.icmp.type, seen.ip.src, seen.ip.dst)
         if shown in (itself, answer):
-            why = _dropped(packet, hop, hook_step(way, scene.node(hop.node)), scene)
+            why = _dropped(hop, hook_step(way, scene.node(hop.node)))
             if shown == itself:
                 return why
             return replace(why, sentence=f"no answer came from {hop.node}: {why.sentence}")
     return None
 
 
-def _dropped(packet: Packet, hop: Hop, step: HookStep, scene: Scene) -> Reason:
+def _dropped(hop: Hop, step: HookStep) -> Reason:
     for visit in step.chains:
         for rule in visit.rules:
             if rule.verdict is Verdict.DROP:
-                return _by_rule(packet, hop, step, visit, rule, scene)
+                return _by_rule(hop, step, visit, rule)
     for visit in step.chains:
         if visit.policy is Verdict.DROP:
             return _by_policy(hop, step, visit)
@@ -75,15 +74,10 @@ def _dropped(packet: Packet, hop: Hop, step: HookStep, scene: Scene) -> Reason:
     )
 
 
-def _by_rule(
-    packet: Packet, hop: Hop, step: HookStep, visit: ChainVisit, rule: RuleCheck, scene: Scene
-) -> Reason:
+def _by_rule(hop: Hop, step: HookStep, visit: ChainVisit, rule: RuleCheck) -> Reason:
     chain = f"{visit.family} {visit.table} {visit.chain}"
     rejects = _REJECTS.search(rule.text) is not None
-    told = scene.errors_about(packet)
     did = "rejected it" if rejects else "dropped it"
-    if rejects and told:
-        did += f", and told its sender: {title(told[0].headers)}"
     return Reason(
         code="rule-reject" if rejects else "rule-drop",
         sentence=f"in {hop.node}, the rule `{rule.text}` of {chain} {did}",
