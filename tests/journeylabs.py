@@ -309,6 +309,20 @@ nodes:
 links: [[ns1:eth0, r1:left], [r1:right, r2:left], [r2:right, ns2:eth0]]
 story: [ping: {from: ns1, to: ns2, timeout: 0.3}]
 """
+_OF_A_DEVICE = "table netdev g {{ chain c {{ type filter hook {} device {} priority 0; {}; }}; }}"
+_ARP_FILTER = """
+name: arp-filter
+nodes:
+  sw: {bridges: {br0: {}}}
+  a: {addresses: {e: 10.0.0.1/24}, routes: [10.7.0.0/24 dev e]}
+  b:
+    addresses: {f: 10.7.0.2/24}
+    routes: [10.0.0.0/24 dev f]
+    sysctls: {net.ipv4.conf.all.arp_filter: 1}
+  x: {addresses: {e: 10.7.0.9/24}}
+links: [[a:e, sw:p1@br0], [b:e, sw:p2@br0], [b:f, x:e]]
+story: [ping: {from: a, to: 10.7.0.2, timeout: 0.3}]
+"""
 _QUEUE = "-A OUTPUT -p icmp -j NFQUEUE --queue-num 3 --queue-bypass"
 
 JOURNEY_LABS = {
@@ -363,6 +377,20 @@ JOURNEY_LABS = {
     routes: [blackhole 10.1.0.2/32]""",
     ),
     "bridged-dnat": _BRIDGED_DNAT,
+    "ingress-counted": bridged(
+        ns2=scripted(_OF_A_DEVICE.format("ingress", "veth2a", "ip protocol icmp counter drop"))
+    ),
+    "ingress-question": bridged(
+        host=scripted(_OF_A_DEVICE.format("ingress", "veth1b", "ether type arp drop"))
+    ),
+    "egress-question": bridged(
+        ns1=scripted(_OF_A_DEVICE.format("egress", "veth1a", "ether type arp drop"))
+    ),
+    "egress-flood": bridged(
+        host=scripted(_OF_A_DEVICE.format("egress", "veth2b", "ether type arp drop"))
+    ),
+    "arp-filter": _ARP_FILTER,
+    "policy-back": routed(ns2=", policy: [to 10.1.0.0/24 prohibit]"),
     "dnat-loopback": _rewritten("127.0.0.1"),
     "expired-unheard": _unheard(_TTL, ns1=_NO_ERRORS.format("INPUT", "time-exceeded")),
     "expired-kept": _unheard(_TTL, gw=_NO_ERRORS.format("OUTPUT", "time-exceeded")),

@@ -10,7 +10,7 @@ from hopscope.model.snapshot import NodeState
 from hopscope.model.vocab import DevRef, Fate, NodeName, computed, inferred
 from hopscope.trace.arrival import ECHO
 from hopscope.trace.astray import astray
-from hopscope.trace.causes.evidence import all_hops, sysctl_command
+from hopscope.trace.causes.evidence import all_hops, command, sysctl_command
 from hopscope.trace.scene import Scene
 
 __all__ = ["no_way_back", "why_no_reply"]
@@ -112,6 +112,15 @@ def no_way_back(states: States, source: str, goal: str) -> Reason | None:
     if next_hop(state, source) is not None or is_local(state, source):
         return None
     route = route_to(state, source)
+    if route is not None and route.table == 0:  # it stands for a policy rule
+        return Reason(
+            code="no-route-back",
+            sentence=f"the request reached {state.name}, where a policy rule ({route.type}) "
+            f"forbids the way back to {source}",
+            at=None,
+            basis=computed(f"policy rules of {state.name} as read"),
+            mend=f"{command(state.name, 'ip rule')}   (lists them; delete that one)",
+        )
     has = f"has only the {route.type} route {route.destination}" if route else "has no route"
     return Reason(
         code="no-route-back",
