@@ -27,7 +27,7 @@ from hopscope.model.change import Change, Subject
 from hopscope.model.lab import LabSpec
 from hopscope.model.snapshot import Chain, Snapshot
 from hopscope.model.vocab import DevRef, NodeName
-from hopscope.observe.loglines import listen, watch
+from hopscope.observe.loglines import heard, listen, watch
 from hopscope.plan.compare import differences
 from hopscope.plan.compile import HOME, compile_lab
 from hopscope.plan.converge import Convergence, converge
@@ -132,6 +132,8 @@ class _Reconciliation:
         self._defaults: Mapping[str, str | None] = {}
         self._rules: Mapping[NodeName, tuple[Chain, ...]] = {}
         self._objects: Objects = {}
+        self._heard = set(heard(earlier.nodes))
+        self._may_be_heard = {*heard(spec.nodes), *self._heard} - ({HOME} if host else set())
         self._look_at_fresh(self._wanted)
 
     def _aim(self, plan: Plan) -> Wanted:
@@ -290,7 +292,13 @@ class _Reconciliation:
         nodes, contents = work.making.parted()
         begin(nodes, self._sandbox)
         made = [name for op in nodes.ops if isinstance(op, MakeNodes) for name in op.names]
-        noted = listen(self._sandbox, made) if made else []
+        news = [
+            node
+            for node in dict.fromkeys((*made, *contents.ruled()))
+            if node in self._may_be_heard and (node in made or node not in self._heard)
+        ]
+        self._heard |= set(news)
+        noted = listen(self._sandbox, news) if news else []
         self._sandbox.notes += (*noted, *watch(self._sandbox, contents.ruled()))
         apply(contents, self._sandbox)
         apply(work.letting_go, self._sandbox)
