@@ -1,6 +1,7 @@
 """Journeys of real packets, where several look alike or the observers change what they watch."""
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -157,6 +158,7 @@ def test_a_queue_that_drops(records: object) -> None:
         *("led-back", "by-another-table", "rule-back"),
         *("vxlan-no-entry", "vxlan-wrong-remote", "vxlan-no-remote", "vxlan-dropped"),
         "vxlan-output",
+        *("dnat-loopback", "expired-unheard", "expired-kept"),
     ],
 )
 def test_what_is_said_to_mend_it_does(records: object, name: str) -> None:
@@ -167,7 +169,10 @@ def test_what_is_said_to_mend_it_does(records: object, name: str) -> None:
     with spec.up() as lab:
         ping = lab.ping(step.source, step.address, timeout=0.3)
         assert ping.reason is not None
-        _told, _, rest = ping.reason.mend.partition(f"hopscope exec {lab.name} ")
-        node, _, words = rest.partition(" -- ")
-        lab.run(node, words.split())
+        told = re.search(rf"hopscope \w+ {lab.name} (\S+) (-- )?(.*)", ping.reason.mend)
+        assert told is not None
+        if told[2]:
+            lab.run(told[1], told[3].split())
+        else:
+            lab.set_sysctl(told[1], *told[3].split("="))
         assert lab.ping(step.source, step.address).replied

@@ -17,7 +17,7 @@ from hopscope.trace.causes.tables import in_table, removal
 from hopscope.trace.scene import Scene
 from hopscope.trace.ways import LOOPBACK
 
-__all__ = ["why_no_reply"]
+__all__ = ["no_way_back", "why_no_reply"]
 
 
 def why_no_reply(scene: Scene, found: Sequence[Journey], source: NodeName) -> Reason | None:
@@ -33,7 +33,9 @@ def why_no_reply(scene: Scene, found: Sequence[Journey], source: NodeName) -> Re
         if journey.headers.stamp not in answered and journey.headers.ip is not None:
             return _no_answer(scene, journey, journey.headers.ip)
     if replies:
-        return astray(scene, requests, replies[-1], source) or _too_late(replies[-1])
+        reply = replies[-1]
+        asked = [one for one in requests if one.headers.stamp == reply.headers.stamp]
+        return astray(scene, asked, reply, source) or _too_late(reply)
     failed = next((j for j in found if j.reason is not None), None)
     if failed is not None:
         return failed.reason
@@ -107,21 +109,28 @@ def _silent(states: States, key: str) -> Reason:
     )
 
 
-def _no_way_back(states: States, source: str, goal: str) -> Reason | None:
+def no_way_back(states: States, source: str, goal: str) -> Reason | None:
+    """The first of these nodes, which the request reached, has no route to its source."""
     state = states[0]
     route = route_to(state, source, source=goal, came_in=LOOPBACK)
     if leads_to(route, source) is not None or is_local(state, source):
         return None
+    if route is not None and route.table == 0:  # it stands for a policy rule
+        return Reason(
+            code="no-route-back",
+            sentence=f"the request reached {state.name}, where a policy rule ({route.type}) "
+            f"forbids the way back to {source}",
+            at=None,
+            basis=computed(f"policy rules of {state.name} as read"),
+            mend=removal(state.name, route),
+        )
     mend = f"add a route to {source} in {state.name}"
     has = "has no route"
     if route is not None:
         has = f"has only the {route.type} route {route.destination}{in_table(route)}"
-        if route.table == 0:  # it stands for a policy rule
-            has = f"has a policy rule that refuses it ({route.type})"
         rest = replace(state, routes=tuple(one for one in state.routes if one != route))
         other = leads_to(route_to(rest, source, source=goal, came_in=LOOPBACK), source)
-        more = f", and {mend}" if other is None and route.table else ""
-        mend = removal(state.name, route) + more
+        mend = removal(state.name, route) + (f", and {mend}" if other is None else "")
     return Reason(
         code="no-route-back",
         sentence=f"the request reached {state.name}, which {has} back to {source}",
@@ -134,5 +143,5 @@ def _no_way_back(states: States, source: str, goal: str) -> Reason | None:
 _KEEPS_SILENT: tuple[Callable[[States, str, str], Reason | None], ...] = (
     _ignored,
     _ignored_broadcast,
-    _no_way_back,
+    no_way_back,
 )

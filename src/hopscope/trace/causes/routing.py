@@ -34,7 +34,14 @@ from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.ways import LOOPBACK, Lookup
 from hopscope.wire.packet import title
 
-__all__ = ["no_route", "not_forwarding", "reverse_path", "told"]
+__all__ = [
+    "lowering",
+    "no_route",
+    "not_forwarding",
+    "reverse_path",
+    "time_exceeded",
+    "told",
+]
 
 _FORBIDDING = ("blackhole", "unreachable", "prohibit")
 _TIME_EXCEEDED, _UNREACHABLE = {11, 3}, {3, 1}
@@ -53,13 +60,14 @@ def told(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         basis = seen(f"{router} sent its maker: {title(error.headers)}")
         six = error.headers.ip is not None and error.headers.ip.version == 6
         if icmp.type == (3 if six else 11) and icmp.code == 0:
-            return _expired(packet, first, hop, scene, basis)
+            return time_exceeded(packet, first, hop, scene, basis)
         if (six and icmp.type == _PACKET_TOO_BIG) or (not six and (icmp.type, icmp.code) == (3, 4)):
             return _too_big(packet, hop, icmp.mtu, scene, basis)
     return None
 
 
-def _expired(packet: Packet, first: Hop, hop: Hop, scene: Scene, basis: Basis) -> Reason:
+def time_exceeded(packet: Packet, first: Hop, hop: Hop, scene: Scene, basis: Basis) -> Reason:
+    """Its time to live ran out in *hop*: in a loop, by a rule, or as it began with too little."""
     came = DevRef(hop.node, hop.came_in) if hop.came_in else None
     nodes = [h.node for h in all_hops(first)]
     again = sorted({node for node in nodes if nodes.count(node) > 2})
@@ -75,7 +83,7 @@ def _expired(packet: Packet, first: Hop, hop: Hop, scene: Scene, basis: Basis) -
             basis=basis,
             mend=better.mend if better else look_at_routes(names),
         )
-    for node, visit, rule in _lowering(first):
+    for node, visit, rule in lowering(first):
         chain = f"{visit.family} {visit.table} {visit.chain}"
         return Reason(
             code="time-exceeded",
@@ -100,7 +108,7 @@ def _expired(packet: Packet, first: Hop, hop: Hop, scene: Scene, basis: Basis) -
     )
 
 
-def _lowering(first: Hop) -> Iterator[tuple[NodeName, ChainVisit, RuleCheck]]:
+def lowering(first: Hop) -> Iterator[tuple[NodeName, ChainVisit, RuleCheck]]:
     """The rules that set its time to live."""
     for hop in all_hops(first):
         for step in hop.steps:
