@@ -24,9 +24,11 @@ from hopscope.trace.causes.evidence import (
     sysctl_command,
     waits,
 )
+from hopscope.trace.causes.firewall import question_drop
 from hopscope.trace.causes.links import carries, storm
+from hopscope.trace.causes.lost import lost_address
 from hopscope.trace.scene import Packet, Scene
-from hopscope.trace.ways import asked
+from hopscope.trace.ways import answered, asked
 
 __all__ = ["unanswered", "unresolved", "wrong_neighbour"]
 
@@ -41,13 +43,8 @@ def unanswered(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         return None
     owner = owner_of(scene.before, target)
     if owner is None:
-        return Reason(
-            code="no-such-address",
-            sentence=f"{_NOBODY.format(target)}no device in this lab has that address",
-            at=None,
-            basis=computed("addresses of all nodes as read"),
-            mend=f"give {target} to a device, or ping an address that exists",
-        )
+        why = _ownerless(target, scene)
+        return replace(why, sentence=f"{_NOBODY.format(target)}{why.sentence}")
     for hop in all_hops(first):
         if hop.node == owner.node and (came_in := _stack_device(hop, scene)) is not None:
             return _silent_owner(packet, owner, target, came_in, scene)
@@ -168,26 +165,30 @@ def _elsewhere(first: Hop, owner: DevRef, target: str, scene: Scene) -> Reason:
 def unresolved(explain: Callable[[Packet], Reason | None]) -> Callable[..., Reason | None]:
     """The cause of a packet that waits in its own node; *explain* tells about another packet."""
 
-    def cause(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    def cause(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         for hop in all_hops(first):
             step = waits(hop)
             if step is not None:
-                return _held(hop, step.dev, step.ip, scene, explain)
+                return _held(packet, hop, step, scene, explain)
         return None
 
     return cause
 
 
 def _held(
+    packet: Packet,
     hop: Hop,
-    dev: DevName,
-    address: str,
+    step: NeighbourStep,
     scene: Scene,
     explain: Callable[[Packet], Reason | None],
 ) -> Reason:
+    dev, address = step.dev, step.ip
     questions = (p for p in scene.packets if asked(p.headers) == address)
     question = next((p for p in questions if p.made_in == hop.node), None)
-    why = explain(question) if question is not None else _nobody(address, scene)
+    if question is not None:
+        why = explain(question)
+    else:
+        why = question_drop(packet, hop, step, scene) or _nobody(address, scene)
     why = why or _unheard(address, scene, explain)
     why = why or storm(scene.before)  # asked and answered, and the answer may have drowned
     because = f": {why.sentence.removeprefix(_NOBODY.format(address))}" if why is not None else ""
@@ -204,12 +205,8 @@ def _held(
 def _unheard(
     address: str, scene: Scene, explain: Callable[[Packet], Reason | None]
 ) -> Reason | None:
-    """Why the ARP reply of an owner who was asked did not arrive."""
-    answers = (
-        packet
-        for packet in scene.packets
-        if (arp := packet.headers.arp) is not None and arp.op == 2 and arp.sender_ip == address
-    )
+    """Why the answer of an owner who was asked did not arrive."""
+    answers = (packet for packet in scene.packets if answered(packet.headers) == address)
     why = next((why for why in map(explain, answers) if why is not None), None)
     if why is None:
         return None
@@ -220,12 +217,17 @@ def _nobody(address: str, scene: Scene) -> Reason | None:
     owner = owner_of(scene.before, address)
     if owner is not None:  # it was asked before anybody watched
         return _cut_off(owner, address, scene)
-    return Reason(
+    return _ownerless(address, scene)
+
+
+def _ownerless(address: str, scene: Scene) -> Reason:
+    """Why no device has an address: it lost it, or nothing ever gave it to one."""
+    return lost_address(scene, address) or Reason(
         code="no-such-address",
         sentence="no device in this lab has that address",
         at=None,
         basis=computed("addresses of all nodes as read"),
-        mend=f"give {address} to a device",
+        mend=f"give {address} to a device, or ping an address that exists",
     )
 
 
