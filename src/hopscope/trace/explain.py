@@ -14,6 +14,7 @@ from hopscope.trace.causes import (
     queues,
     resolution,
     routing,
+    samemac,
     silent,
 )
 from hopscope.trace.causes.evidence import LAB, Cause, all_hops, last_device, leaves, main_steps
@@ -50,6 +51,7 @@ def _causes(scene: Scene) -> tuple[Cause, ...]:
         links.too_long,
         queues.queued,
         resolution.unresolved(about),
+        samemac.same_mac,
         silent.switched_off,
         routing.no_route,
         routing.reverse_path,
@@ -58,6 +60,7 @@ def _causes(scene: Scene) -> tuple[Cause, ...]:
         silent.untold,
         links.ring,
         isolation.isolated,
+        isolation.not_flooded,
         overlays.apart,
         overlays.tunnel,
         resolution.unanswered,

@@ -34,6 +34,7 @@ __all__ = ["unanswered", "unresolved", "wrong_neighbour"]
 
 
 _NOBODY: Final = "nobody answers for {}: "
+_NOBODY_BEHIND: Final = ("dummy", "ifb")
 
 
 def unanswered(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
@@ -67,6 +68,12 @@ def _silent_owner(
 ) -> Reason:
     """The question reached the node that has the address, and it kept silent."""
     state = scene.node(owner.node)
+    link = state.link(came_in)
+    if packet.headers.arp is not None and link is not None and link.noarp:
+        ref = DevRef(owner.node, came_in)
+        return _no_arp(
+            ref, f"the ARP request reached {ref}, which takes no part in ARP (NOARP)", scene
+        )
     keys = [f"net.ipv4.conf.{scope}.arp_ignore" for scope in (came_in, "all")]
     least = 1 if came_in != owner.dev else 2  # 1 keeps silent on other devices only
     switched = [key for key in keys if (sysctl_int(state, key) or 0) >= least]
@@ -97,6 +104,20 @@ def _silent_owner(
         sentence=f"the question for {target} reached {owner}, and no answer left {owner.node}",
         at=owner,
         basis=inferred(f"packet socket on {owner}"),
+    )
+
+
+def _no_arp(ref: DevRef, sentence: str, scene: Scene) -> Reason:
+    link = scene.before.link(ref)
+    alone = link is not None and link.kind in _NOBODY_BEHIND
+    return Reason(
+        code="no-arp",
+        sentence=sentence,
+        at=ref,
+        basis=computed(f"links of {ref.node} as read"),
+        mend=f"nobody is behind {ref}: let the route lead through another device"
+        if alone
+        else device_command(ref, "arp on"),
     )
 
 
@@ -243,6 +264,11 @@ def wrong_neighbour(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         macs = [link.mac for owner in owners if (link := scene.before.link(owner)) is not None]
         if not any(macs) or used in macs:
             continue
+        own = state.link(dev)
+        if own is not None and own.noarp and own.mac == used:
+            ref = DevRef(hop.node, dev)
+            why = f"{ref} asks for no link-layer address (NOARP), so {hop.node} sent it to that"
+            return _no_arp(ref, f"{why} device's own, {used}, and not to {owners[0]}", scene)
         entry = neighbour(state, dev, address)
         kind = "permanent " if entry and entry.state is NeighbourState.PERMANENT else ""
         return Reason(
