@@ -25,6 +25,7 @@ from hopscope.trace.causes import (
     queues,
     resolution,
     routing,
+    samemac,
     silent,
 )
 from hopscope.trace.causes.evidence import (
@@ -77,6 +78,7 @@ def _causes(about: Callable[[Packet], Reason | None]) -> tuple[Cause, ...]:
         links.too_long,
         queues.queued,
         resolution.unresolved(about),
+        samemac.same_mac,
         silent.switched_off,
         routing.no_route,
         routing.reverse_path,
@@ -87,6 +89,7 @@ def _causes(about: Callable[[Packet], Reason | None]) -> tuple[Cause, ...]:
         silent.expired,
         links.ring,
         isolation.isolated,
+        isolation.not_flooded,
         overlays.apart,
         overlays.tunnel,
         resolution.unanswered,

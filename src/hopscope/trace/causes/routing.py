@@ -29,6 +29,7 @@ from hopscope.trace.causes.evidence import (
     sysctl_command,
 )
 from hopscope.trace.causes.firewall import deletion
+from hopscope.trace.causes.lost import lost_route
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.ways import LOOPBACK, Lookup, mark_of
 from hopscope.wire.packet import title
@@ -235,6 +236,9 @@ def _missing(hop: Hop, state: NodeState, step: RouteStep, scene: Scene, packet: 
             basis=basis,
             mend=device_command(ref, "up"),
         )
+    lost = lost_route(scene, hop.node, step.destination)
+    if lost is not None:
+        return lost
     six = ":" in step.destination
     own = [
         str(address)
