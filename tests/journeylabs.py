@@ -46,6 +46,30 @@ story:
   - ping: {from: ns1, to: ns2, timeout: 0.3}
 """
 
+_SIX_BRIDGED = """
+name: six-bridged
+nodes:
+  sw: {{bridges: [br0]}}
+  ns1: {{addresses: {{e: 'fd00::1/64'}}{}}}
+  ns2: {{addresses: {{e: 'fd00::2/64'}}}}
+links: [[ns1:e, {{end: sw:p1@br0{}}}], [ns2:e, {{end: sw:p2@br0{}}}]]
+story:
+  - ping: {{from: ns1, to: ns2, timeout: 0.3}}
+"""
+_DROPPED = ", ip6tables: [-A %s -p icmpv6 --icmpv6-type %d -j DROP]"
+_UNFLOODED = """
+name: unflooded
+nodes:
+  sw: {bridges: [br0]}
+  ns1: {addresses: {e: 10.0.0.1/24}, neighbours: {e: {10.0.0.2: '02:00:00:00:00:0b'}}}
+  ns2: {addresses: {e: 10.0.0.2/24}}
+links:
+  - [ns1:e, sw:p1@br0]
+  - {ends: [ns2:e, {end: sw:p2@br0, flood: false}], mac: {ns2:e: '02:00:00:00:00:0b'}}
+story:
+  - ping: {from: ns1, to: ns2, timeout: 0.3}
+"""
+
 _BEFORE_AND_BEHIND = (
     "table ip g { chain early { type filter hook forward priority -10; policy drop; }; "
     "chain late { type filter hook forward priority 10; counter; }; }"
@@ -435,6 +459,10 @@ JOURNEY_LABS = {
     "wrong-port-back": _WRONG_PORT % "p1",
     "mute": _MUTE,
     "isolated": _ISOLATED,
+    "six-isolated": _SIX_BRIDGED.format("", *[", isolated: true"] * 2),
+    "six-drop-asked": _SIX_BRIDGED.format(_DROPPED % ("OUTPUT", 135), "", ""),
+    "six-drop-heard": _SIX_BRIDGED.format(_DROPPED % ("INPUT", 136), "", ""),
+    "unflooded": _UNFLOODED,
     "slow": _SLOW,
     "nft-policy": bridged(host=scripted(_BEFORE_AND_BEHIND)),
     "policy-rule": routed(gw="policy: [to 10.2.0.0/24 iif left prohibit]"),

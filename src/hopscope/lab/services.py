@@ -22,7 +22,7 @@ _OF_ANY_PACKET: Final = frozenset(
         *("time-exceeded", "no-such-address", "device-down", "port-not-forwarding"),
         *("isolated-ports", "bridge-loop", "no-layer-2-path", "arp-ignore", "silent"),
         *("unresolved", "wrong-neighbour", "no-route-back", "ipv6-off", "martian-source"),
-        *("wrong-port", "macvlan-apart", "tunnel"),
+        *("wrong-port", "macvlan-apart", "tunnel", "not-flooded", "same-mac", "no-arp"),
     )
 )
 """The codes of those reasons that ask nothing of a packet but where it goes."""

@@ -138,6 +138,9 @@ class StandingLab(RunningLab):
             for address in link.addresses
             if not ip_address(address.ip).is_link_local
         ]
+        if not found:  # declared, and lost with its device: a ping tells so
+            node = self.spec.node(target)
+            found = [one.cidr.partition("/")[0] for one in node.addresses if one.dev != "lo"]
         if not found:
             message = (
                 f"{target} has no address to ping; give it one: "

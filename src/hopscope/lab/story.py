@@ -176,7 +176,7 @@ def ping(
     replies = _replies(prober, session, step)
     observation = session.take()
     after = lab.snapshot()
-    scene = _scene(observation, before, after, replies, prober.ident)
+    scene = _scene(lab, observation, (before, after), replies, prober.ident)
     found = _journeys(scene, prober, step, replies, lab=called, at=started)
     answered = all(reply.rtt is not None for reply in replies)
     reason = None if answered else named(why_no_reply(scene, found, step.source), called)
@@ -246,19 +246,19 @@ def _journeys(
 
 
 def _scene(
+    lab: RunningLab,
     observation: Observation,
-    before: Snapshot,
-    after: Snapshot,
+    tables: tuple[Snapshot, Snapshot],
     replies: Sequence[Reply],
     ident: int,
 ) -> Scene:
     stamps = {reply.seq: ident << 32 | reply.seq for reply in replies}
     return scene_of(
         observation,
-        before,
-        after,
+        *tables,
         replied=frozenset(stamps[r.seq] for r in replies if r.rtt is not None),
         errors={stamps[r.seq]: r.error for r in replies if r.error},
+        declared=lab.spec.nodes,
     )
 
 

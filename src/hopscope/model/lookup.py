@@ -44,6 +44,7 @@ __all__ = [
     "route_text",
     "route_to",
     "silent_nat",
+    "solicited_group",
     "sysctl_int",
     "uses_conntrack",
     "ways_text",
@@ -72,6 +73,14 @@ def _network(cidr: str) -> IPv4Network | IPv6Network:
 def is_group(mac: Mac | None) -> bool:
     """Whether it is a broadcast or multicast address (is_multicast_ether_addr)."""
     return mac is not None and bool(int(mac[:2], 16) & 1)
+
+
+def solicited_group(ip: str) -> str | None:
+    """The group where neighbour solicitations for an IPv6 address go (RFC 4291); of no other."""
+    address = _parsed(ip)
+    if address is None or address.version == 4:
+        return None
+    return str(IPv6Address(int(IPv6Address("ff02::1:ff00:0")) | int(address) & 0xFFFFFF))
 
 
 def owner_of(snapshot: Snapshot, ip: str) -> DevRef | None:

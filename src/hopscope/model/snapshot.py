@@ -57,6 +57,9 @@ class LinkState(Struct, frozen=True, kw_only=True):
     macvlan: str | None = None  # of a macvlan: its mode
     vxlan: Vxlan | None = None
     vlans: tuple[Vlan, ...] = ()  # of a port or bridge, where the bridge filters VLANs
+    bcast_flood: bool = True  # of a bridge port: whether broadcasts leave there
+    mcast_flood: bool = True  # … and frames for groups that nobody is known to have joined
+    noarp: bool = False  # it asks for no link-layer address, and answers no question for its own
     nf_call: bool = False  # a bridge's own nf_call_iptables
     nf_call6: bool = False  # … and nf_call_ip6tables
     counters: Mapping[str, int] = field(default_factory=dict)  # rx_packets, tx_dropped …

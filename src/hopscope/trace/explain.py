@@ -26,6 +26,7 @@ from hopscope.trace.causes import (
     resolution,
     returning,
     routing,
+    samemac,
     silent,
     tunnels,
 )
@@ -79,6 +80,7 @@ def _causes(about: Callable[[Packet], Reason | None]) -> tuple[Cause, ...]:
         links.too_long,
         queues.queued,
         resolution.unresolved(about),
+        samemac.same_mac,
         silent.switched_off,
         routing.no_route,
         returning.came_back,
@@ -90,6 +92,7 @@ def _causes(about: Callable[[Packet], Reason | None]) -> tuple[Cause, ...]:
         silent.expired,
         links.ring,
         isolation.isolated,
+        isolation.not_flooded,
         overlays.apart,
         tunnels.tunnel(about),
         resolution.unanswered,

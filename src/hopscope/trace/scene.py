@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from hopscope.model.events import FdbChanged, NeighbourChanged, Observation
 from hopscope.model.flow import Headers
+from hopscope.model.lab import NodeSpec
 from hopscope.model.lookup import fdb_entry, local_device
 from hopscope.model.snapshot import FdbEntry, NodeState, Snapshot
 from hopscope.model.vocab import DevName, DevRef, Direction, Hook, Mac, Nanos, NodeName
@@ -68,6 +69,8 @@ class Scene(Struct, frozen=True, kw_only=True):
     """The notification that a node learnt a neighbour's address meanwhile."""
     fragments: Mapping[tuple[DevRef, str, int], int] = field(default_factory=dict)
     """How many fragments, beside the first, a device sent of a packet, by source and IP id."""
+    declared: tuple[NodeSpec, ...] = ()
+    """What the lab file gives the nodes."""
 
     def node(self, name: NodeName) -> NodeState:
         """The node's tables before the packet."""
@@ -114,6 +117,7 @@ def scene_of(
     *,
     replied: frozenset[int],
     errors: Mapping[int, str] | None = None,
+    declared: tuple[NodeSpec, ...] = (),
 ) -> Scene:
     """Sort an observation into packets."""
     seen = list(sightings(observation.events))
@@ -142,6 +146,7 @@ def scene_of(
         teachers=_teachers(seen, before),
         learnt=learnt,
         neighbours=neighbours,
+        declared=declared,
         fragments=Counter(
             (one.event.dev, ip.src, ip.id)
             for one in seen

@@ -15,7 +15,7 @@ from hopscope.model.vocab import Basis, DevName, Hook, Mac, NodeName, inferred, 
 from hopscope.trace.identify import Sighting
 from hopscope.trace.scene import Packet, Scene
 
-__all__ = ["LOOPBACK", "Lookup", "Way", "asked", "mark_of", "way_awaited", "way_taken"]
+__all__ = ["LOOPBACK", "Lookup", "Way", "answered", "asked", "mark_of", "way_awaited", "way_taken"]
 
 LOOPBACK = DevName("lo")
 
@@ -84,6 +84,15 @@ def asked(headers: Headers) -> str | None:
     if headers.arp is not None and headers.arp.op == 1:
         return headers.arp.target_ip
     if headers.icmp is not None and headers.icmp.type == 135:
+        return headers.icmp.target
+    return None
+
+
+def answered(headers: Headers) -> str | None:
+    """The address that an ARP reply or a neighbour advertisement is about."""
+    if headers.arp is not None and headers.arp.op == 2:
+        return headers.arp.sender_ip
+    if headers.icmp is not None and headers.icmp.type == 136:
         return headers.icmp.target
     return None
 

@@ -17,7 +17,7 @@ from hopscope.wire.rtnl_options import bridge_state, macvlan_mode, port_options,
 __all__ = ["LinkPart", "as_int", "as_mac", "as_text", "link", "not_yet_running"]
 
 RTM_NEWLINK: Final = 16
-IFF_UP, IFF_RUNNING, IFF_LOWER_UP = 0x1, 0x40, 0x10000
+IFF_UP, IFF_RUNNING, IFF_NOARP, IFF_LOWER_UP = 0x1, 0x40, 0x80, 0x10000
 ARPHRD_LOOPBACK: Final = 772
 _IFF_TAP: Final = 2
 
@@ -52,6 +52,9 @@ class LinkPart(Struct, frozen=True, kw_only=True):
     nf_call: bool
     nf_call6: bool
     queues: int = 1
+    bcast_flood: bool = True
+    mcast_flood: bool = True
+    noarp: bool = False
     qdisc: str = ""  # the kind of the one at the root
     bridge: BridgeState | None = None
     port: PortOptions | None = None
@@ -103,6 +106,9 @@ def link(message: Message) -> LinkPart | None:
         qdisc=as_text(found.get(6)),
         bridge=bridge_state(data) if kind == "bridge" else None,
         port=port_options(port) if port else None,
+        bcast_flood=as_int(port.get(30)) != 0,
+        mcast_flood=as_int(port.get(27)) != 0,
+        noarp=bool(flags & IFF_NOARP),
         macvlan=macvlan_mode(data) if kind == "macvlan" else None,
         vxlan=vxlan(data) if kind == "vxlan" else None,
         counters=_counters(found.get(23, b"")),

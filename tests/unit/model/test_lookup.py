@@ -22,6 +22,7 @@ from hopscope.model.lookup import (
     route_text,
     route_to,
     silent_nat,
+    solicited_group,
     sysctl_int,
     uses_conntrack,
 )
@@ -480,3 +481,16 @@ def test_silent_nat() -> None:
 def test_subnets(cidr: str, ip: str, inside: bool) -> None:  # noqa: FBT001 - a column of the table
     """Of an interface's address."""
     assert in_subnet(cidr, ip) is inside
+
+
+@pytest.mark.parametrize(
+    ("ip", "group"),
+    [
+        ("2001:db8::12:3456", "ff02::1:ff12:3456"),
+        ("fe80::ab:cdef:1", "ff02::1:ffef:1"),
+        ("10.0.0.1", None),
+        ("nobody", None),
+    ],
+)
+def test_the_group_where_an_address_is_asked_for(ip: str, group: str | None) -> None:
+    assert solicited_group(ip) == group

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from hopscope.model.events import Observation
 from hopscope.model.flow import Arp, Headers, Icmp, Ip
 from hopscope.model.journey import HookStep, Hop, TransmitStep
-from hopscope.model.snapshot import Neighbour, Route, Snapshot
+from hopscope.model.snapshot import Address, LinkState, Neighbour, Route, Snapshot
 from hopscope.model.traffic import Qdisc
 from hopscope.model.vocab import (
     DevName,
@@ -145,6 +145,32 @@ def test_the_copy_of_a_flood_that_is_missed(port: str, code: str) -> None:
     _fate, why = explain(question(), first, scene(with_queue("host", port, dropped=1)))
     assert why is not None
     assert why.code == code
+
+
+@pytest.mark.parametrize(("port", "code"), [("p2", "queue-drop"), ("p3", "no-layer-2-path")])
+def test_the_copy_of_a_solicitation_that_is_missed(port: str, code: str) -> None:
+    """Its goal is the one that it asks for, not the group that it is sent to."""
+    first = hop("host", out(port, family=Family.BRIDGE), came_in="p1", onward=1)
+    tables = [
+        Snapshot(nodes=tuple(replace(n, links=tuple(map(with_six, n.links))) for n in one.nodes))
+        for one in (with_queue("host", port, dropped=1), PAIR)
+    ]
+    _fate, why = explain(solicitation(), first, scene(tables[0], before=tables[1]))
+    assert why is not None
+    assert why.code == code
+
+
+def with_six(link: LinkState) -> LinkState:
+    """ns2/b has an address of IPv6, too."""
+    six = (Address(ip="fd00::2", prefix=64),) if link.name == "b" else ()
+    return replace(link, addresses=(*link.addresses, *six))
+
+
+def solicitation() -> Packet:
+    """A neighbour solicitation of which nothing was seen."""
+    ip = Ip(version=6, src="fd00::1", dst="ff02::1:ff00:2", proto=58, ttl=255, length=72)
+    headers = Headers(ip=ip, icmp=Icmp(type=135, code=0, target="fd00::2"))
+    return Packet(key=("nd",), headers=headers, sightings=(), traversals=())
 
 
 def test_no_room_for_it() -> None:

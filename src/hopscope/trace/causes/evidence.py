@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
+from hopscope.model.flow import Headers
 from hopscope.model.journey import (
+    BridgeStep,
     HookStep,
     Hop,
     NeighbourStep,
@@ -19,6 +21,7 @@ __all__ = [
     "LAB",
     "Cause",
     "all_hops",
+    "bridged",
     "command",
     "device_command",
     "devices",
@@ -87,6 +90,13 @@ def routed(hop: Hop) -> bool:
     )
     neighbours = any(isinstance(step, NeighbourStep) for step in hop.steps)
     return hop.came_in is None or forwarded or neighbours
+
+
+def bridged(packet: Packet, hop: Hop, step: BridgeStep) -> Headers:
+    """Its headers as a bridge got it: a router before gave it other MAC addresses."""
+    ref = DevRef(hop.node, step.came_in or step.bridge)
+    frames = (one.headers for one in packet.sightings if one.event.dev == ref)
+    return next(frames, packet.headers)
 
 
 def waits(hop: Hop) -> NeighbourStep | None:

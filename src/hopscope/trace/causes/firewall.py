@@ -7,8 +7,16 @@ from typing import Final
 from msgspec.structs import replace
 
 from hopscope.model.events import RuleHit
-from hopscope.model.journey import ChainVisit, HookStep, Hop, Reason, ReceiveStep, RuleCheck
-from hopscope.model.lookup import without_words
+from hopscope.model.journey import (
+    ChainVisit,
+    HookStep,
+    Hop,
+    NeighbourStep,
+    Reason,
+    ReceiveStep,
+    RuleCheck,
+)
+from hopscope.model.lookup import solicited_group, without_words
 from hopscope.model.snapshot import Chain, Rule
 from hopscope.model.vocab import DevRef, Family, Hook, NodeName, PktType, Verdict, inferred, seen
 from hopscope.trace.causes.evidence import (
@@ -23,10 +31,10 @@ from hopscope.trace.hooks import hook_step, traversals
 from hopscope.trace.scene import Packet, Scene
 from hopscope.wire.ruleset import IPTABLES_TABLES
 
-__all__ = ["deletion", "device_chain", "discovery_drop", "queued", "rule_drop"]
+__all__ = ["deletion", "device_chain", "discovery_drop", "question_drop", "queued", "rule_drop"]
 
 _TOOLS: Final = {Family.IP: "iptables", Family.IP6: "ip6tables"}
-_ADVERTISEMENT: Final = 136
+_SOLICITATION, _ADVERTISEMENT = 135, 136
 _DROPS: Final = re.compile(r"\bdrop\b")
 _REJECTS: Final = re.compile(r"-j REJECT|\breject\b")
 
@@ -57,6 +65,19 @@ def discovery_drop(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
             if shown == itself:
                 return why
             return replace(why, sentence=f"no answer came from {hop.node}: {why.sentence}")
+    return None
+
+
+def question_drop(hop: Hop, waits: NeighbourStep, scene: Scene) -> Reason | None:
+    """What dropped the neighbour solicitation for which a packet waits, before a device had it."""
+    for way in traversals(scene.observation.events):
+        ip, icmp = way.headers.ip, way.headers.icmp
+        mine = (way.node, way.iif, way.oif) == (hop.node, None, waits.dev) and way.dropped
+        if not mine or ip is None or icmp is None or icmp.type != _SOLICITATION:
+            continue
+        if ip.dst in (waits.ip, solicited_group(waits.ip)):
+            why = _dropped(hop, hook_step(way, scene.node(hop.node)))
+            return replace(why, at=DevRef(hop.node, waits.dev))
     return None
 
 

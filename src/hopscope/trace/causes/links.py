@@ -138,7 +138,9 @@ def _blocked(ref: DevRef, link: LinkState, bridge: LinkState | None) -> Reason |
     if link.port_state in (None, "forwarding"):
         return None
     mend = ""
-    if link.port_state in ("listening", "learning", "blocking"):
+    if bridge is not None and bridge.bridge is not None and not bridge.bridge.stp and link.carrier:
+        mend = command(ref.node, f"bridge link set dev {ref.dev} state 3")
+    elif link.port_state in ("listening", "learning", "blocking"):
         delay = bridge.bridge.forward_delay if bridge and bridge.bridge else _FORWARD_DELAY
         mend = (
             f"wait until the spanning tree has settled: a port forwards {2 * delay:g} s after it "

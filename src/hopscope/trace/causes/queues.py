@@ -11,6 +11,7 @@ from hopscope.model.traffic import Qdisc
 from hopscope.model.vocab import DevName, DevRef, Family, Hook, inferred, seen
 from hopscope.trace.causes.evidence import all_hops, command
 from hopscope.trace.scene import Packet, Scene
+from hopscope.trace.ways import asked
 
 __all__ = ["queued"]
 
@@ -46,6 +47,7 @@ def _leads(port: DevRef, headers: Headers, scene: Scene) -> bool:
     """Whether the device that the packet is for is the other end of this port's link."""
     goal = headers.arp.target_ip if headers.arp is not None else None
     goal = headers.ip.dst if headers.ip is not None else goal
+    goal = asked(headers) or goal
     link = scene.before.link(port)
     owner = owner_of(scene.before, goal) if goal is not None else None
     return owner is not None and link is not None and link.peer == owner

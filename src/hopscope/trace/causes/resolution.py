@@ -28,16 +28,18 @@ from hopscope.trace.causes.evidence import (
     sysctl_command,
     waits,
 )
-from hopscope.trace.causes.firewall import device_chain
+from hopscope.trace.causes.firewall import device_chain, question_drop
 from hopscope.trace.causes.links import carries, storm
+from hopscope.trace.causes.lost import lost_address
 from hopscope.trace.causes.tables import devices_of, table_text
 from hopscope.trace.scene import Packet, Scene
-from hopscope.trace.ways import LOOPBACK, asked
+from hopscope.trace.ways import LOOPBACK, answered, asked
 
 __all__ = ["unanswered", "unresolved", "wrong_neighbour"]
 
 
 _NOBODY: Final = "nobody answers for {}: "
+_NOBODY_BEHIND: Final = ("dummy", "ifb")
 
 
 def unanswered(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
@@ -47,13 +49,8 @@ def unanswered(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         return None
     owner = owner_of(scene.before, target)
     if owner is None:
-        return Reason(
-            code="no-such-address",
-            sentence=f"{_NOBODY.format(target)}no device in this lab has that address",
-            at=None,
-            basis=computed("addresses of all nodes as read"),
-            mend=f"give {target} to a device, or ping an address that exists",
-        )
+        why = _ownerless(target, scene)
+        return replace(why, sentence=f"{_NOBODY.format(target)}{why.sentence}")
     filtering = device_chain(packet, first, scene)
     if filtering is not None and _on_the_way(filtering, owner, first, scene):
         return replace(filtering, sentence=f"{_NOBODY.format(target)}{filtering.sentence}")
@@ -87,6 +84,10 @@ def _silent_owner(
     """The question reached the node that has the address, and it kept silent."""
     state = scene.node(owner.node)
     asked_at = DevRef(owner.node, came_in)
+    link = state.link(came_in)
+    if packet.headers.arp is not None and link is not None and link.noarp:
+        told = f"the ARP request reached {asked_at}, which takes no part in ARP (NOARP)"
+        return _no_arp(asked_at, told, scene)
     arp = packet.headers.arp
     back = route_to(state, arp.sender_ip, source=target, came_in=LOOPBACK) if arp else None
     if arp is not None:
@@ -155,6 +156,20 @@ def _answering_elsewhere(
         at=asked_at,
         basis=computed(f"routes and sysctls of {state.name} as read"),
         mend=sysctl_command(state.name, key, 0),
+    )
+
+
+def _no_arp(ref: DevRef, sentence: str, scene: Scene) -> Reason:
+    link = scene.before.link(ref)
+    alone = link is not None and link.kind in _NOBODY_BEHIND
+    return Reason(
+        code="no-arp",
+        sentence=sentence,
+        at=ref,
+        basis=computed(f"links of {ref.node} as read"),
+        mend=f"nobody is behind {ref}: let the route lead through another device"
+        if alone
+        else device_command(ref, "arp on"),
     )
 
 
@@ -238,7 +253,7 @@ def unresolved(explain: Callable[[Packet], Reason | None]) -> Callable[..., Reas
         for hop in all_hops(first):
             step = waits(hop)
             if step is not None:
-                return _held(hop, step.dev, step.ip, scene, explain)
+                return _held(hop, step, scene, explain)
         return None
 
     return cause
@@ -246,14 +261,17 @@ def unresolved(explain: Callable[[Packet], Reason | None]) -> Callable[..., Reas
 
 def _held(
     hop: Hop,
-    dev: DevName,
-    address: str,
+    step: NeighbourStep,
     scene: Scene,
     explain: Callable[[Packet], Reason | None],
 ) -> Reason:
+    dev, address = step.dev, step.ip
     questions = (p for p in scene.packets if asked(p.headers) == address)
     question = next((p for p in questions if p.made_in == hop.node), None)
-    why = explain(question) if question is not None else _nobody(address, scene)
+    if question is not None:
+        why = explain(question)
+    else:
+        why = question_drop(hop, step, scene) or _nobody(address, scene)
     why = why or _unheard(address, scene, explain)
     why = why or storm(scene.before)  # asked and answered, and the answer may have drowned
     because = f": {why.sentence.removeprefix(_NOBODY.format(address))}" if why is not None else ""
@@ -270,12 +288,8 @@ def _held(
 def _unheard(
     address: str, scene: Scene, explain: Callable[[Packet], Reason | None]
 ) -> Reason | None:
-    """Why the ARP reply of an owner who was asked did not arrive."""
-    answers = (
-        packet
-        for packet in scene.packets
-        if (arp := packet.headers.arp) is not None and arp.op == 2 and arp.sender_ip == address
-    )
+    """Why the answer of an owner who was asked did not arrive."""
+    answers = (packet for packet in scene.packets if answered(packet.headers) == address)
     why = next((why for why in map(explain, answers) if why is not None), None)
     if why is None:
         return None
@@ -286,12 +300,17 @@ def _nobody(address: str, scene: Scene) -> Reason | None:
     owner = owner_of(scene.before, address)
     if owner is not None:  # it was asked before anybody watched
         return _cut_off(owner, address, scene)
-    return Reason(
+    return _ownerless(address, scene)
+
+
+def _ownerless(address: str, scene: Scene) -> Reason:
+    """Why no device has an address: it lost it, or nothing ever gave it to one."""
+    return lost_address(scene, address) or Reason(
         code="no-such-address",
         sentence="no device in this lab has that address",
         at=None,
         basis=computed("addresses of all nodes as read"),
-        mend=f"give {address} to a device",
+        mend=f"give {address} to a device, or ping an address that exists",
     )
 
 
@@ -307,6 +326,11 @@ def wrong_neighbour(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         macs = [link.mac for owner in owners if (link := scene.before.link(owner)) is not None]
         if not any(macs) or used in macs:
             continue
+        own = state.link(dev)
+        if own is not None and own.noarp and own.mac == used:
+            ref = DevRef(hop.node, dev)
+            why = f"{ref} asks for no link-layer address (NOARP), so {hop.node} sent it to that"
+            return _no_arp(ref, f"{why} device's own, {used}, and not to {owners[0]}", scene)
         entry = neighbour(state, dev, address)
         kind = "permanent " if entry and entry.state is NeighbourState.PERMANENT else ""
         return Reason(

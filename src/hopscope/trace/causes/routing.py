@@ -28,6 +28,7 @@ from hopscope.trace.causes.evidence import (
     sysctl_command,
 )
 from hopscope.trace.causes.firewall import deletion
+from hopscope.trace.causes.lost import lost_route
 from hopscope.trace.causes.returning import better_way, look_at_routes
 from hopscope.trace.causes.tables import in_table, layer_three, limit_of, lookup_in, removal
 from hopscope.trace.scene import Packet, Scene
@@ -217,6 +218,9 @@ def _missing(hop: Hop, state: NodeState, step: RouteStep, scene: Scene, packet: 
             basis=basis,
             mend=device_command(ref, "up"),
         )
+    lost = lost_route(scene, hop.node, step.destination)
+    if lost is not None:
+        return lost
     six = ":" in step.destination
     own = [
         str(address)

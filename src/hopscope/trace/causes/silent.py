@@ -13,7 +13,7 @@ from hopscope.model.journey import (
     Reason,
     ReceiveStep,
 )
-from hopscope.model.lookup import in_subnet, local_device, sysctl_int
+from hopscope.model.lookup import in_subnet, is_group, local_device, owner_of, sysctl_int
 from hopscope.model.vocab import (
     DevName,
     DevRef,
@@ -25,9 +25,11 @@ from hopscope.model.vocab import (
     seen,
 )
 from hopscope.trace.causes.evidence import all_hops, command, leaves, sends, sysctl_command
+from hopscope.trace.causes.lost import declared_owner
 from hopscope.trace.causes.routing import lowering, time_exceeded
 from hopscope.trace.causes.tables import layer_three, limit_of
 from hopscope.trace.scene import Packet, Scene
+from hopscope.trace.ways import asked
 
 __all__ = ["expired", "localnet", "martian", "switched_off", "untold"]
 
@@ -41,6 +43,8 @@ def switched_off(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     dev = _taker(hop, scene)
     key = f"net.ipv6.conf.{dev}.disable_ipv6"
     if dev is None or not sysctl_int(scene.node(hop.node), key):
+        return None
+    if not _meant(packet, DevRef(hop.node, dev), scene, bridged=dev != hop.came_in):
         return None
     return Reason(
         code="ipv6-off",
@@ -60,6 +64,15 @@ def _taker(hop: Hop, scene: Scene) -> DevName | None:
     link = scene.before.link(DevRef(hop.node, hop.came_in))
     ups = [step.bridge for step in hop.steps if isinstance(step, PassUpStep)]
     return hop.came_in if link is None or link.master is None else next(iter(ups), None)
+
+
+def _meant(packet: Packet, ref: DevRef, scene: Scene, *, bridged: bool) -> bool:
+    """Whether it is for this device, or may be: a bridge's stack has a copy of what it floods."""
+    if not is_group(packet.headers.dst_mac):
+        return True
+    target = asked(packet.headers) or ""
+    owner = owner_of(scene.before, target) or declared_owner(scene, target)
+    return owner == ref if owner is not None else not bridged
 
 
 def martian(packet: Packet, first: Hop, scene: Scene) -> Reason | None:

@@ -1,0 +1,142 @@
+"""Addresses and routes that the lab file gives, and that went with a device."""
+
+import pytest
+from msgspec.structs import replace
+
+from hopscope.model.events import Observation
+from hopscope.model.flow import Headers, Ip
+from hopscope.model.journey import Hop, NeighbourStep, Reason, RouteStep
+from hopscope.model.lab import AddressSpec, NodeSpec, RouteSpec
+from hopscope.model.snapshot import LinkState, Snapshot
+from hopscope.model.vocab import DevName, DevRef, NeighbourState, NodeName, seen
+from hopscope.trace.causes.lost import declared_owner, lost_address, lost_route
+from hopscope.trace.explain import explain
+from hopscope.trace.scene import Packet, Scene
+from smalllabs import lab
+
+NS1, EMPTY = NodeName("ns1"), Observation(events=(), lost=0)
+A, B = DevName("a"), DevName("b")
+ROUTES = (
+    RouteSpec(to="0.0.0.0/0", via="10.0.0.9"),
+    RouteSpec(to="10.9.0.0/16", type="blackhole"),
+    RouteSpec(to="10.9.0.0/16", via="10.0.0.9", table=7),
+    RouteSpec(to="10.8.0.0/16", via="10.0.0.9", dev=A),
+    RouteSpec(to="::/0", via="fd00::9"),
+)
+DECLARED = (
+    NodeSpec(
+        name=NS1,
+        addresses=(
+            AddressSpec(dev=A, cidr="10.0.0.1/24"),
+            AddressSpec(dev=A, cidr="fd00::1/64"),
+            AddressSpec(dev=DevName("gone"), cidr="10.5.0.1/24"),
+        ),
+        routes=ROUTES,
+    ),
+)
+PAIR = lab(["ns1/a = ns2/b"])
+
+
+def scene(**changes: object) -> Scene:
+    """A scene in which nothing was seen; ns1/a is as changed, and has no address."""
+
+    def one(link: LinkState) -> LinkState:
+        return replace(link, **changes) if link.name == "a" else link
+
+    nodes = tuple(replace(node, links=tuple(map(one, node.links))) for node in PAIR.nodes)
+    return Scene(
+        before=Snapshot(nodes=nodes),
+        after=PAIR,
+        observation=EMPTY,
+        packets=(),
+        replied=frozenset(),
+        declared=DECLARED,
+    )
+
+
+def switched_off() -> Scene:
+    """ns1/a takes no IPv6."""
+    found = scene()
+    node = replace(found.node(NS1), sysctls={"net.ipv6.conf.a.disable_ipv6": "1"})
+    return replace(found, before=Snapshot(nodes=(node, *found.before.nodes[1:])))
+
+
+def echo(dst: str) -> Packet:
+    """A request of which nothing was seen."""
+    ip = Ip(version=6 if ":" in dst else 4, src="10.0.0.1", dst=dst, proto=1, ttl=64, length=84)
+    return Packet(key=("stamp",), headers=Headers(ip=ip), sightings=(), traversals=())
+
+
+def said(reason: Reason | None) -> tuple[str, str]:
+    """Its code and its sentence."""
+    assert reason is not None
+    return reason.code, reason.sentence
+
+
+def test_who_has_an_address_by_the_lab_file() -> None:
+    assert declared_owner(scene(), "fd00::1") == DevRef(NS1, A)
+    assert declared_owner(scene(), "10.0.0.2") is None
+
+
+def test_an_address_that_its_device_lost() -> None:
+    """It is down, or takes no IPv6; otherwise only the loss is told."""
+    given = "ns1/a, which the lab file gives fd00::1, "
+    assert said(lost_address(scene(up=False), "fd00::1")) == ("device-down", f"{given}is down")
+    assert said(lost_address(switched_off(), "fd00::1")) == (
+        "ipv6-off",
+        f"{given}takes no IPv6: net.ipv6.conf.a.disable_ipv6 = 1",
+    )
+    assert said(lost_address(scene(mtu=1279), "fd00::1")) == (
+        "ipv6-off",
+        f"{given}takes no IPv6: its MTU is 1279, and IPv6 needs 1280",
+    )
+    for found, ip in ((scene(mtu=1280), "fd00::1"), (scene(mtu=1279), "10.0.0.1")):
+        why = f"ns1/a, which the lab file gives {ip}, no longer has it"
+        assert said(lost_address(found, ip)) == ("no-such-address", why)
+
+
+def test_an_address_that_nothing_can_have_lost() -> None:
+    """Nobody declared it, or there is no such device."""
+    assert lost_address(scene(up=False), "10.0.0.2") is None
+    assert lost_address(scene(up=False), "10.5.0.1") is None
+
+
+@pytest.mark.parametrize(
+    ("goal", "way"),
+    [
+        ("10.0.0.7", "that of its subnet"),
+        ("10.8.0.1", "the one that the lab file gives it, 10.8.0.0/16 via 10.0.0.9 dev a,"),
+        ("10.9.0.1", "the one that the lab file gives it, default via 10.0.0.9,"),
+        ("fd07::1", "the one that the lab file gives it, default via fd00::9,"),
+    ],
+)
+def test_a_route_that_went_with_its_device(goal: str, way: str) -> None:
+    """Also one whose gateway, and nothing else, says by which device it leads."""
+    why = f"ns1 has no route to {goal}: {way} is gone, because ns1/a is down"
+    assert said(lost_route(scene(up=False), NS1, goal)) == ("device-down", why)
+
+
+def test_a_route_that_no_device_took() -> None:
+    """Its device is up, or nothing is declared for the node."""
+    assert lost_route(scene(), NS1, "10.0.0.7") is None
+    assert lost_route(scene(up=False), NodeName("ns2"), "10.0.0.7") is None
+
+
+def test_what_was_lost_explains_a_packet() -> None:
+    """No route, where one was declared; an address that nobody answers for."""
+    step = RouteStep(destination="10.8.0.1", route=None, dev=None, via=None, basis=seen("test"))
+    first = Hop(node=NS1, came_in=None, came_from=None, steps=(step,))
+    _fate, why = explain(echo("10.8.0.1"), first, scene(up=False))
+    assert said(why)[0] == "device-down"
+    wait = NeighbourStep(
+        dev=B, ip="fd00::1", mac=None, state=NeighbourState.INCOMPLETE, basis=seen("test")
+    )
+    first = Hop(node=NodeName("ns2"), came_in=None, came_from=None, steps=(wait,))
+    _fate, why = explain(echo("fd00::1"), first, scene(up=False))
+    assert said(why) == (
+        "unresolved",
+        (
+            "ns2 holds it back, because nobody told it the link-layer address of fd00::1: ns1/a, "
+            "which the lab file gives fd00::1, is down"
+        ),
+    )
