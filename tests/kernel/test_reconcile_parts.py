@@ -58,6 +58,17 @@ PLAIN: Final = lab()
 MAC, ANY = '"02:00:00:00:00:99"', '"00:00:00:00:00:00"'
 X: Final = ", routes: [10.7.0.0/16 dev x, 10.8.0.0/16 via 10.0.0.2]"
 CHANGES: Final = {
+    "several next hops": (
+        PLAIN,
+        lab(
+            ns1="routes: [10.9.0.0/16 nexthop via 10.0.0.2 weight 7 nexthop via 10.3.0.9 dev eth0"
+            " onlink, 'fd09::/64 nexthop via fe80::8 dev eth0 nexthop via fe80::9 dev eth0']"
+        ),
+    ),
+    "a gateway that is on the link": (
+        lab(ns1="routes: [10.9.0.0/16 via 10.0.0.2, 10.8.0.0/16 via 10.0.0.2 dev eth0 onlink]"),
+        lab(ns1="routes: [10.9.0.0/16 via 10.5.0.2 dev eth0 onlink, 10.8.0.0/16 via 10.0.0.2]"),
+    ),
     "two addresses of one network": (
         PLAIN.replace("10.0.0.1/24", "[10.3.0.1/24, 10.3.0.2/24, 10.3.0.3/24]"),
         PLAIN,
@@ -202,6 +213,16 @@ TAP: Final = lab(host="devices: {tap0: {kind: tap, bridge: br0, cost: 3}}")
 TUNNEL: Final = lab(ns1="devices: {x: {kind: vxlan, id: 4, remote: 192.0.2.2, over: eth0}}")
 SIX: Final = PLAIN.replace("10.0.0.2/24", "'fd00::2/64'")
 DRIFT: Final = {
+    "the weight of a next hop": (
+        lab(ns1="routes: [10.9.0.0/16 nexthop via 10.0.0.2 nexthop via 10.0.0.9 weight 2]"),
+        "ns1",
+        "ip route replace 10.9.0.0/16 nexthop via 10.0.0.2 nexthop via 10.0.0.9 weight 3",
+    ),
+    "a gateway that is no longer on the link": (
+        lab(ns1="routes: [10.9.0.0/16 via 10.0.0.2 dev eth0 onlink]"),
+        "ns1",
+        "ip route replace 10.9.0.0/16 via 10.0.0.2 dev eth0",
+    ),
     "ageing": (lab("ageing: 60"), "host", "ip link set br0 type bridge ageing_time 700"),
     "usual ageing": (PLAIN, "host", "ip link set br0 type bridge ageing_time 700"),
     "delay": (PLAIN, "host", "ip link set br0 type bridge forward_delay 500"),

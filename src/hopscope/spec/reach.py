@@ -22,7 +22,7 @@ class Reach:
         for address in node.addresses:
             self._add(ip_interface(address.cidr).network, address.dev)
         for route in node.routes:
-            if route.via is None and network_of(route.to) is None:
+            if route.via is None and not route.hops and network_of(route.to) is None:
                 self._add(ip_network(route.to), route.dev)
 
     def _add(self, network: IpNetwork, dev: str | None) -> None:
