@@ -166,6 +166,21 @@ def test_what_was_changed_inside_is_seen_and_mended(records: Path, drift: str) -
         assert unlike(essence(lab.snapshot()), before) == []
 
 
+def test_the_rules_that_differ_are_named(records: Path) -> None:
+    """By what their own tools say of them: one in another chain, a policy, another table."""
+    with standing(OLD) as lab:
+        drift = "iptables -I FORWARD -p udp -j DROP; iptables -P INPUT DROP"
+        drift += "; nft 'add table ip own; add chain ip own c; add rule ip own c counter accept'"
+        assert lab.run("host", ["sh", "-c", drift]).code == 0
+        (change,) = lab.differences().changes
+        assert change.lines == (
+            "- iptables -A FORWARD -p udp -j DROP",
+            "- ip filter INPUT hook input priority 0 policy drop",
+            "- ip own c",
+            "- ip own c counter accept",
+        )
+
+
 def test_processes_of_nodes_that_stay_go_on(records: Path) -> None:
     """And those of a node that is removed are ended."""
     with standing(OLD) as lab:
