@@ -302,6 +302,19 @@ def test_a_rule_that_is_refused_touches_nothing(records: Path) -> None:
         assert indexes(after) == indexes(before)
 
 
+def test_the_refused_rules_of_all_nodes_are_told_at_once(records: Path) -> None:
+    """By a change, and where nothing stands yet."""
+    wrong = NEW.replace("-A FORWARD -j DROP", "-A FORWARD -j NOSUCH").replace(
+        "-p ipv6-icmp", "-p no"
+    )
+    wrong = wrong.replace("type filter hook", "type filter hok")
+    told = r"(?s)NOSUCH.*nft refuses this.*protocol \"no\""
+    with standing(OLD) as lab, pytest.raises(SpecError, match=told):
+        lab.change(declared(wrong), wrong)
+    with pytest.raises(SpecError, match=told):
+        RunningLab.start(declared(wrong), wrong)
+
+
 def test_the_labs_own_namespace_stays(records: Path) -> None:
     with standing(OLD) as lab:
         alone = "name: lab\nnodes:\n  ns1: {}\n"

@@ -171,6 +171,9 @@ def _way(
     """Faults of where a route, or one of its next hops, leads."""
     if hop.dev is not None and (fault := scope.device_fault(node.name, hop.dev)) is not None:
         yield fault, ("dev",), hop.dev
+    elif hop.dev in reach.down:
+        yield _asleep(node, hop.dev, hop.dev), ("dev",), hop.dev
+        return
     if (fault := limit_fault("the weight of a next hop", hop.weight, WEIGHT)) is not None:
         yield fault, ("weight",), str(hop.weight)
     if hop.onlink and (hop.via is None or hop.dev is None):
@@ -227,9 +230,18 @@ def _gateway(
     unsure = node.name in scope.believed or reach.unsure
     if unsure or hop.onlink or reach.holds(gateway, dev):
         return None
+    if (asleep := reach.asleep(gateway)) is not None:
+        return _asleep(node, asleep, via)
     through = f" of {dev}" if dev else ""
     message = f"the gateway {via} is in no subnet{through} of {node.name}"
     return fault(message, "the kernel refuses such a route: name a neighbour, or add an address")
+
+
+def _asleep(node: NodeSpec, dev: str, text: str) -> Fault:
+    message = f"{dev} of {node.name} stays down, and the kernel takes no route through it then"
+    hint = f"let it come up, and take it down later: hopscope exec LAB {node.name} -- "
+    hint += f"ip link set {dev} down"
+    return Fault(rule="bad-route", message=message, text=text, hint=hint)
 
 
 def _neighbours(scope: Scope, node: NodeSpec) -> Iterator[Problem]:

@@ -172,6 +172,34 @@ def test_a_route_that_cannot_be(route: str, rule: str, message: str, hint: str) 
     assert hint in found.hint
 
 
+DOWN = [
+    ("down: [veth1a]", "default via ▸10.244.1.1"),
+    ("down: [veth1a]", "10.9.0.0/16 dev ▸veth1a"),
+    ("down: [veth1a]", "default via 10.9.9.9 dev ▸veth1a onlink"),
+    ("down: [veth1a]", "default nexthop dev lo nexthop dev ▸veth1a"),
+    ("lo: false", "10.9.0.0/16 dev ▸lo"),
+    ("bridges: {br9: {up: false}}", "10.9.0.0/16 dev ▸br9"),
+]
+
+
+@pytest.mark.parametrize(("down", "route"), DOWN)
+def test_no_route_leads_through_a_device_that_stays_down(down: str, route: str) -> None:
+    """The kernel refuses it, or says that its gateway is not reached."""
+    (found,) = wrong(routed(route).replace(NS1, f"{NS1}    {down}\n"), "bad-route")
+    assert "stays down, and the kernel takes no route" in found.message
+    assert "-- ip link set" in found.hint
+
+
+def test_a_route_leads_through_another_device_than_the_one_that_is_down() -> None:
+    two = "{veth1a: 10.244.1.2/24, lo: 10.244.1.9/24}\n    lo: false\n"
+    assert (
+        problems(routed("default via 10.244.1.1").replace("{veth1a: 10.244.1.2/24}\n", two)) == ()
+    )
+    assert (
+        problems(changed(NS1, f"{NS1}    down: [veth1a]\n    routes: [blackhole default]\n")) == ()
+    )
+
+
 def test_a_route_in_its_long_form_is_judged_alike() -> None:
     wrong(routed("{to: default, via: ▸10.9.9.9}"), "bad-route")
     wrong(
