@@ -52,6 +52,7 @@ def _node(node: NodeState, *, sysctls: bool) -> Iterator[tuple[str, Any]]:
                     r.tos,
                     r.nhid,
                     r.hops,
+                    r.onlink,
                 )
             )
             for r in node.routes

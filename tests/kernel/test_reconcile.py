@@ -166,6 +166,21 @@ def test_what_was_changed_inside_is_seen_and_mended(records: Path, drift: str) -
         assert unlike(essence(lab.snapshot()), before) == []
 
 
+def test_the_rules_that_differ_are_named(records: Path) -> None:
+    """By what their own tools say of them: one in another chain, a policy, another table."""
+    with standing(OLD) as lab:
+        drift = "iptables -I FORWARD -p udp -j DROP; iptables -P INPUT DROP"
+        drift += "; nft 'add table ip own; add chain ip own c; add rule ip own c counter accept'"
+        assert lab.run("host", ["sh", "-c", drift]).code == 0
+        (change,) = lab.differences().changes
+        assert change.lines == (
+            "- iptables -A FORWARD -p udp -j DROP",
+            "- ip filter INPUT hook input priority 0 policy drop",
+            "- ip own c",
+            "- ip own c counter accept",
+        )
+
+
 def test_processes_of_nodes_that_stay_go_on(records: Path) -> None:
     """And those of a node that is removed are ended."""
     with standing(OLD) as lab:
@@ -285,6 +300,19 @@ def test_a_rule_that_is_refused_touches_nothing(records: Path) -> None:
         after = lab.snapshot()
         assert essence(after) == essence(before)
         assert indexes(after) == indexes(before)
+
+
+def test_the_refused_rules_of_all_nodes_are_told_at_once(records: Path) -> None:
+    """By a change, and where nothing stands yet."""
+    wrong = NEW.replace("-A FORWARD -j DROP", "-A FORWARD -j NOSUCH").replace(
+        "-p ipv6-icmp", "-p no"
+    )
+    wrong = wrong.replace("type filter hook", "type filter hok")
+    told = r"(?s)NOSUCH.*nft refuses this.*protocol \"no\""
+    with standing(OLD) as lab, pytest.raises(SpecError, match=told):
+        lab.change(declared(wrong), wrong)
+    with pytest.raises(SpecError, match=told):
+        RunningLab.start(declared(wrong), wrong)
 
 
 def test_the_labs_own_namespace_stays(records: Path) -> None:

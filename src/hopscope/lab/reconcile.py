@@ -11,9 +11,9 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from hopscope.errors import CannotError, HopscopeError, UsageError
+from hopscope.errors import CannotError, HopscopeError, Problem, SpecError, UsageError
 from hopscope.kernel.apply import firewall
-from hopscope.kernel.apply.plan import apply, begin
+from hopscope.kernel.apply.plan import add_rules, apply, begin
 from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.neighbours import agreed
 from hopscope.kernel.read.nftables import read_objects
@@ -142,7 +142,7 @@ class _Reconciliation:
     def _look_at_fresh(self, goal: Wanted) -> None:
         """What a namespace is like at first, and what the declared rules are listed as.
 
-        A rule that its tool refuses is told here, before anything is touched.
+        Rules that their tools refuse are told here, before anything is touched.
         """
         asked = {
             (node, path)
@@ -158,24 +158,25 @@ class _Reconciliation:
         with self._sandbox.fresh_node() as fresh:
             texts = self._sandbox.read_files(fresh, [f"/proc/sys/{path}" for path in left])
             self._defaults = {path: _value(texts[f"/proc/sys/{path}"]) for path in left}
-            listed = {node: self._listed(fresh, tuple(ops)) for node, ops in rules.items()}
+            refused: list[Problem] = []
+            listed = {node: self._listed(fresh, ops, refused) for node, ops in rules.items()}
             self._rules = {node: chains for node, (chains, _objects) in listed.items()}
             self._objects = {node: objects for node, (_chains, objects) in listed.items()}
             if self._host is not None and real is not None:
-                self._host.try_rules(fresh, real)
+                with firewall.gathered(refused):
+                    self._host.try_rules(fresh, real)
+            if refused:
+                raise SpecError(refused)
 
     def _is_real(self, node: NodeName) -> bool:
         return self._host is not None and node == HOME
 
     def _listed(
-        self, fresh: NodeName, ops: Sequence[AddRules]
+        self, fresh: NodeName, ops: Sequence[AddRules], refused: list[Problem]
     ) -> tuple[tuple[Chain, ...], tuple[str, ...]]:
         for op in ops:
-            add = firewall.add_nft if op.tool == "nft" else None
-            if add is not None:
-                add(self._sandbox, fresh, op.lines[0], op.place)
-            else:
-                firewall.add_iptables(self._sandbox, fresh, op.tool, op.lines, op.places)
+            with firewall.gathered(refused):
+                add_rules(op, self._sandbox, fresh)
         chains, unread = read_chains(self._sandbox, fresh)
         if unread:
             raise CannotError(unread[0].replace(fresh, "the firewall"), mend="hopscope doctor")

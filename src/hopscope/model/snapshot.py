@@ -71,6 +71,7 @@ class NextHop(Struct, frozen=True, kw_only=True):
     dev: DevName | None
     via: str | None = None
     weight: int = 1
+    onlink: bool = False  # the gateway is a neighbour there, whatever the subnets say
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -92,11 +93,12 @@ class Route(Struct, frozen=True, kw_only=True):
     tos: int = 0  # only for packets that carry it; 0: for all
     nhid: int | None = None  # the nexthop object, or group, that says where it leads
     hops: tuple[NextHop, ...] = ()  # of a route with several
+    onlink: bool = False  # as that of a next hop; of one with several, each says it
 
     @property
     def plain(self) -> bool:
-        """Whether destination, table, type, device, gateway, source and metric say all of it."""
-        return not (self.tos or self.nhid or self.hops)
+        """Whether a lab file can say all of it."""
+        return not (self.tos or self.nhid)
 
 
 class PolicyRule(Struct, frozen=True, kw_only=True):

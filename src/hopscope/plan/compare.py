@@ -98,7 +98,13 @@ def _sysctls(wanted: Wanted, world: World) -> Iterator[Difference]:
             others = world.following.get((node, path), ())
             also: list[Op] = [SetSysctl(node=node, path=one, value=value) for one, value in others]
             also += _on_devices(wanted, world, op)
-            yield _sysctl(op, now, why=NOT_DECLARED, also=also)
+            yield _sysctl(op, now, why=_why(wanted, path), also=also)
+
+
+def _why(wanted: Wanted, path: str) -> str:
+    """Why nobody declares it any longer: a lab without IPv6 has that off by itself."""
+    six = path.endswith("/disable_ipv6") and any(":" in cidr for _ref, cidr in wanted.addresses)
+    return "an address of IPv6 is declared" if six else NOT_DECLARED
 
 
 def _lasts(wanted: Wanted, world: World, node: NodeName, path: str) -> bool:
@@ -162,15 +168,20 @@ def _rules(wanted: Wanted, world: World) -> Iterator[Difference]:
     for name in wanted.nodes:
         ops: Sequence[Op] = wanted.rules.get(name, ())
         node = world.nodes.get(name)
-        now = (*rules_text(node.chains), *world.objects.get(name, ())) if node is not None else ()
-        expected = world.expected_rules.get(name, ()), world.expected_objects.get(name, ())
-        same = now == (*rules_text(expected[0]), *expected[1])
+        chains = node.chains if node is not None else ()
+        goal = world.expected_rules.get(name, ())
+        objects = world.objects.get(name, ()), world.expected_objects.get(name, ())
+        now = (*rules_text(chains), *objects[0])
+        same = now == (*rules_text(goal), *objects[1])
         if same and (node is not None or not ops):
             continue
         action = Action.CREATE if not now else Action.CHANGE if ops else Action.REMOVE
         place = next((op.place for op in ops), None)
+        from hopscope.plan.rulelines import chain_lines, rule_lines  # noqa: PLC0415 - seldom wanted
+
+        lines = chain_lines(chains, goal) or rule_lines(*objects)
         yield Difference(
-            change=told(action, Subject.RULES, name, "firewall rules", place=place),
+            change=told(action, Subject.RULES, name, "firewall rules", place=place, lines=lines),
             removes=(ResetRules(node=name),) if now else (),
             makes=tuple(ops),
         )

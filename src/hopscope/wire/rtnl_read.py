@@ -60,6 +60,7 @@ _IFADDR: Final = struct.Struct("=BBBBI")
 _RTMSG: Final = struct.Struct("=BBBBBBBBI")  # struct fib_rule_hdr has the same layout
 _NDMSG: Final = struct.Struct("=B3xiHBB")
 _RTNEXTHOP: Final = struct.Struct("=HBBi")
+_ONLINK: Final = 0x4  # RTNH_F_ONLINK
 _CONDITIONS: Final = {
     3: "iif",
     10: "fwmark",
@@ -102,6 +103,7 @@ class HopPart(Struct, frozen=True, kw_only=True):
     dev: int
     via: str | None
     weight: int
+    onlink: bool = False
 
 
 class RoutePart(Struct, frozen=True, kw_only=True):
@@ -120,6 +122,7 @@ class RoutePart(Struct, frozen=True, kw_only=True):
     tos: int = 0
     nhid: int | None = None
     hops: tuple[HopPart, ...] = ()
+    onlink: bool = False
 
 
 class PolicyRulePart(Struct, frozen=True, kw_only=True):
@@ -179,7 +182,7 @@ def route(message: Message) -> RoutePart | None:
     """A route (fib_dump_info)."""
     if message.type != RTM_NEWROUTE or len(message.payload) < _RTMSG.size:
         return None
-    family, length, _src, tos, table, protocol, scope, kind, _flags = _RTMSG.unpack_from(
+    family, length, _src, tos, table, protocol, scope, kind, flags = _RTMSG.unpack_from(
         message.payload
     )
     found = attributes(message.payload[_RTMSG.size :])
@@ -201,15 +204,16 @@ def route(message: Message) -> RoutePart | None:
         tos=tos,
         nhid=as_int(found.get(30)),
         hops=hops,
+        onlink=bool(flags & _ONLINK),
     )
 
 
 def _hops(family: int, hops: bytes) -> Iterator[HopPart]:
     """Several next hops (RTA_MULTIPATH); what is cut short is left out."""
     while len(hops) >= _RTNEXTHOP.size:
-        length, _flags, weight, dev = _RTNEXTHOP.unpack_from(hops)
+        length, flags, weight, dev = _RTNEXTHOP.unpack_from(hops)
         via = _gateway(family, attributes(hops[_RTNEXTHOP.size : length]))
-        yield HopPart(dev=dev, via=via, weight=weight + 1)
+        yield HopPart(dev=dev, via=via, weight=weight + 1, onlink=bool(flags & _ONLINK))
         hops = hops[max(length, _RTNEXTHOP.size) :]
 
 

@@ -101,6 +101,18 @@ class TestSysctls:
         assert differ(lab(), snapshot(), sysctls=there) == []
         assert differ(lab(), snapshot(), sysctls=there, defaults={FORWARD: "1"}) == []
 
+    def test_ipv6_comes_on_because_an_address_of_it_is_declared(self) -> None:
+        """Nobody declares that it is on."""
+        path = "net/ipv6/conf/all/disable_ipv6"
+        found = differ(
+            lab(guest="addresses: {eth0: 'fd00::1/64'}"),
+            snapshot(),
+            sysctls={(GUEST, path): "1"},
+            defaults={path: "0"},
+        )
+        why = {one.change.name: one.change.why for one in found}
+        assert why["net.ipv6.conf.all.disable_ipv6"] == "an address of IPv6 is declared"
+
     def test_one_of_a_device_takes_after_the_default(self) -> None:
         """Of its node, where that is declared; it goes with its device."""
         path, default = "net/ipv4/conf/eth0/rp_filter", "net/ipv4/conf/default/rp_filter"
@@ -170,6 +182,10 @@ class TestRules:
         assert one.change.action is Action.CHANGE
         assert one.removes == (ResetRules(node=GUEST),)
         assert isinstance(one.makes[0], AddRules)
+        assert one.change.lines == (
+            "- ip filter INPUT hook input priority 0 policy drop",
+            "+ ip filter INPUT hook input priority 0 policy accept",
+        )
 
     def test_they_go(self) -> None:
         """Where none are declared."""

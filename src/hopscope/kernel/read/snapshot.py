@@ -265,9 +265,15 @@ def _routes(kernel: Kernel, node: NodeName, names: Mapping[int, DevName]) -> Ite
                     tos=part.tos,
                     nhid=part.nhid,
                     hops=tuple(
-                        NextHop(dev=names.get(hop.dev), via=hop.via, weight=hop.weight)
+                        NextHop(
+                            dev=names.get(hop.dev),
+                            via=hop.via,
+                            weight=hop.weight,
+                            onlink=hop.onlink,
+                        )
                         for hop in part.hops
                     ),
+                    onlink=part.onlink,
                 )
 
 
