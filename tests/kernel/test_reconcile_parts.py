@@ -272,6 +272,16 @@ DRIFT: Final = {
         "ip route add 10.78.0.0/16 via inet6 fd00::9 dev eth0",
     ),
     "a route to itself": (PLAIN, "ns1", "ip route add local 10.99.0.0/16 dev lo"),
+    "another MTU of a route": (
+        lab(ns1="routes: [default via 10.0.0.2]"),
+        "ns1",
+        "ip route change default via 10.0.0.2 mtu lock 600 advmss 500",
+    ),
+    "another MTU of an IPv6 route": (
+        lab(ns2="routes: ['fd09::/64 via fd00::9']").replace("10.0.0.2/24", "'fd00::2/64'"),
+        "ns2",
+        "ip route replace fd09::/64 via fd00::9 hoplimit 9 mtu 1300",
+    ),
     "a route of a narrow scope": (
         PLAIN,
         "ns1",

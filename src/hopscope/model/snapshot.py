@@ -85,6 +85,7 @@ class Route(Struct, frozen=True, kw_only=True):
     source: str | None = None
     metric: int = 0
     scope: str = ""
+    metrics: tuple[str, ...] = ()  # what it says of its packets, as ip route does: "mtu 600"
     protocol: str = ""
     tos: int = 0  # only for packets that carry it; 0: for all
     nhid: int | None = None  # the nexthop object, or group, that says where it leads
@@ -93,7 +94,7 @@ class Route(Struct, frozen=True, kw_only=True):
     @property
     def plain(self) -> bool:
         """Whether destination, table, type, device, gateway, source and metric say all of it."""
-        return not (self.tos or self.nhid or self.hops)
+        return not (self.tos or self.nhid or self.hops or self.metrics)
 
 
 class PolicyRule(Struct, frozen=True, kw_only=True):

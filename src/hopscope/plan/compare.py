@@ -6,7 +6,6 @@ on it with it.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from hopscope.model.change import Action, Subject
 from hopscope.model.vocab import DevName, DevRef, NodeName
@@ -26,14 +25,11 @@ from hopscope.plan.ops import (
     ResetRules,
     SetSysctl,
 )
+from hopscope.plan.setbefore import TWINS
 from hopscope.plan.wanted import Wanted
 from hopscope.plan.world import World, default_path, rules_text
 
 __all__ = ["differences"]
-
-_FORWARDING: Final = ("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding")
-_TWINS: Final = dict([_FORWARDING, _FORWARDING[::-1]])
-"""One sysctl by two names."""
 
 
 def differences(wanted: Wanted, world: World) -> list[Difference]:
@@ -75,14 +71,14 @@ def _nodes(wanted: Wanted, world: World) -> Iterator[Difference]:
 
 
 def _sysctls(wanted: Wanted, world: World) -> Iterator[Difference]:
-    """Those declared, and those of *world* that were declared before: back to what is usual."""
+    """Those declared, and those of *world* that were declared before, or set: back as usual."""
     for (node, path), op in wanted.sysctls.items():
         now = world.sysctls.get((node, path))
         if node not in world.nodes or now is None or now.split() != op.value.split():
             yield _sysctl(op, now, also=_on_devices(wanted, world, op))
     for (node, path), now in world.sysctls.items():
         usual = _usual(wanted, world, node, path)
-        names = (path, _TWINS.get(path, path))
+        names = (path, TWINS.get(path, path))
         declared = any((node, name) in wanted.sysctls for name in names)
         left = not declared and _lasts(wanted, world, node, path)
         if left and now is not None and usual is not None and now != usual:
@@ -106,6 +102,8 @@ def _usual(wanted: Wanted, world: World, node: NodeName, path: str) -> str | Non
     op = wanted.sysctls.get((node, default)) if default is not None else None
     if op is not None:
         return op.value
+    if (node, path) in world.was:
+        return world.was[node, path]
     return world.usual.get(node, world.defaults).get(default or path)
 
 

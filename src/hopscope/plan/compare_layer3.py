@@ -88,7 +88,8 @@ def routes(wanted: Wanted, world: World) -> Iterator[Difference]:
             nhid=route.nhid,
             hops=route.hops,
         )
-        change = told(Action.REMOVE, Subject.ROUTE, name, _words(gone))
+        words = " ".join((_words(gone), *route.metrics))
+        change = told(Action.REMOVE, Subject.ROUTE, name, words)
         yield Difference(change=change, removes=(gone,))
 
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from hopscope.model.snapshot import Chain, LinkState, NodeState, Snapshot
 from hopscope.model.vocab import DevRef, NodeName
+from hopscope.plan.setbefore import Was
 
 __all__ = ["Marked", "MarkedRule", "Sysctls", "World", "default_path", "rules_text"]
 
@@ -71,12 +72,14 @@ class World:
         usual: Mapping[NodeName, Mapping[str, str | None]] = _NONE,
         following: Mapping[tuple[NodeName, str], Sequence[tuple[str, str]]] = _NONE,
         marked: Marked | None = None,
+        was: Was = _NONE,
     ) -> None:
         """*snapshot* with the rules of the nodes that have any, or should.
 
         *defaults* (by path) are of a namespace in which nothing was done yet;
         *expected_rules* is what the declared rules would be listed as; devices of *ignored*
-        are left as they are, and with *only_told* all that no lab file can declare.
+        are left as they are, and with *only_told* all that no lab file can declare; *was*: the
+        sysctls that `set` changed, which are to be again what they were.
 
         Of a node that was there before the lab: *usual* are its sysctls of then, and *following*
         those that the kernel sets along with one; *marked* are its rules.
@@ -89,6 +92,7 @@ class World:
         self.usual = usual
         self.following = following
         self.marked = marked
+        self.was = was
         self._ignored = ignored
 
     @cached_property
