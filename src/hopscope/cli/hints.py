@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from hopscope.model.lab import LabSpec
 
-__all__ = ["built_in_labs", "not_up", "stands_again", "tell_lacking"]
+__all__ = ["built_in_labs", "not_up", "stands_again", "tell_notes"]
 
 _LABS: Final = Path(__file__).parents[1] / "labs"
 
@@ -59,9 +59,12 @@ def stands_again(mend: str, file: str, name: str | None = None) -> str:
     return f"the lab has ended; for that command, first: {shlex.join(words)}"
 
 
-def tell_lacking(spec: "LabSpec") -> None:
-    """What `up` will be refused here, beside what was asked for."""
+def tell_notes(spec: "LabSpec") -> None:
+    """What is hardly meant, and what `up` will be refused here, beside what was asked for."""
     from hopscope.lab.lacking import lacking
+    from hopscope.plan.odd import odd
 
+    for said in odd(spec):
+        sys.stderr.write(f"note: {said}\n")
     for error in lacking(spec):
         sys.stderr.write(f"note: {error}\n")
