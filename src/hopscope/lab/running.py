@@ -257,6 +257,7 @@ class RunningLab:
             from hopscope.lab.onhost import check_here  # noqa: PLC0415 - few labs stand there
 
             check_here(self.sandbox)
+        self.sandbox.look_again()  # one that was taken down here says so
         with state.alone(self.file) as self._made.file:
             yield HostChanges.load(self.file.undo) if real else None
 
