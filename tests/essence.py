@@ -49,6 +49,7 @@ def _node(node: NodeState, *, sysctls: bool) -> Iterator[tuple[str, Any]]:
                     r.via,
                     r.source,
                     r.metric,
+                    r.metrics,
                     r.tos,
                     r.nhid,
                     r.hops,

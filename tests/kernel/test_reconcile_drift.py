@@ -110,6 +110,16 @@ DRIFT: Final = {
         "ns1",
         "ip route add 10.98.0.0/16 dev eth0 scope host",
     ),
+    "another MTU of a route": (
+        lab(ns1="routes: [default via 10.0.0.2]"),
+        "ns1",
+        "ip route change default via 10.0.0.2 mtu lock 600 advmss 500",
+    ),
+    "another MTU of an IPv6 route": (
+        lab(ns2="routes: ['fd09::/64 via fd00::9']").replace("10.0.0.2/24", "'fd00::2/64'"),
+        "ns2",
+        "ip route replace fd09::/64 via fd00::9 hoplimit 9 mtu 1300",
+    ),
     "a rule": (POLICY, "ns1", "ip rule del pref 9; ip rule add pref 9 from 10.0.0.1 blackhole"),
     "a rule removed": (POLICY, "ns1", "ip rule del pref 9"),
     "a rule added": (POLICY, "ns1", "ip rule add pref 8 fwmark 0/3 lookup 7"),

@@ -89,6 +89,7 @@ class Route(Struct, frozen=True, kw_only=True):
     source: str | None = None
     metric: int = 0
     scope: str = ""
+    metrics: tuple[str, ...] = ()  # what it says of its packets, as ip route does: "mtu 600"
     protocol: str = ""
     tos: int = 0  # only for packets that carry it; 0: for all
     nhid: int | None = None  # the nexthop object, or group, that says where it leads
@@ -98,7 +99,7 @@ class Route(Struct, frozen=True, kw_only=True):
     @property
     def plain(self) -> bool:
         """Whether a lab file can say all of it."""
-        return not (self.tos or self.nhid)
+        return not (self.tos or self.nhid or self.metrics)
 
 
 class PolicyRule(Struct, frozen=True, kw_only=True):

@@ -26,17 +26,14 @@ from hopscope.plan.ops import (
     ResetRules,
     SetSysctl,
 )
+from hopscope.plan.setbefore import TWINS
 from hopscope.plan.wanted import Wanted
 from hopscope.plan.world import World, default_path, mtu_of_ipv6, rules_text
 
 __all__ = ["differences"]
 
-_FORWARDING: Final = ("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding")
-_TWINS: Final = dict([_FORWARDING, _FORWARDING[::-1]])
-"""One sysctl by two names."""
-
 _FOR_ALL: Final = {
-    "net/ipv4/conf/default/forwarding": _FORWARDING,
+    "net/ipv4/conf/default/forwarding": tuple(TWINS),
     "net/ipv6/conf/default/forwarding": ("net/ipv6/conf/all/forwarding",),
     "net/ipv6/conf/default/disable_ipv6": ("net/ipv6/conf/all/disable_ipv6",),
 }
@@ -83,14 +80,14 @@ def _nodes(wanted: Wanted, world: World) -> Iterator[Difference]:
 
 
 def _sysctls(wanted: Wanted, world: World) -> Iterator[Difference]:
-    """Those declared, and those of *world* that were declared before: back to what is usual."""
+    """Those declared, and those of *world* that were declared before, or set: back as usual."""
     for (node, path), op in wanted.sysctls.items():
         now = world.sysctls.get((node, path))
         if node not in world.nodes or now is None or now.split() != op.value.split():
             yield _sysctl(op, now, also=_on_devices(wanted, world, op))
     for (node, path), now in world.sysctls.items():
         usual = _usual(wanted, world, node, path)
-        names = (path, _TWINS.get(path, path))
+        names = (path, TWINS.get(path, path))
         declared = any((node, name) in wanted.sysctls for name in names)
         left = not declared and _lasts(wanted, world, node, path)
         if left and now is not None and usual is not None and now != usual:
@@ -124,6 +121,8 @@ def _usual(wanted: Wanted, world: World, node: NodeName, path: str) -> str | Non
         op = wanted.sysctls.get((node, name)) if name is not None else None
         if op is not None:
             return op.value
+    if (node, path) in world.was:
+        return world.was[node, path]
     if default is not None and mtu_of_ipv6(path):
         device = wanted.devices.get(DevRef(node, DevName(path.split("/")[3])))
         return str(device.mtu) if device is not None else None

@@ -134,7 +134,8 @@ def routes(wanted: Wanted, world: World) -> Iterator[Difference]:
             hops=route.hops,
             onlink=route.onlink,
         )
-        change = told(Action.REMOVE, Subject.ROUTE, name, _words(gone))
+        words = " ".join((_words(gone), *route.metrics))
+        change = told(Action.REMOVE, Subject.ROUTE, name, words)
         yield Difference(change=change, removes=(gone,))
 
 

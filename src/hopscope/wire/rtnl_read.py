@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from hopscope.model.vocab import Family, Mac, NeighbourState
 from hopscope.wire.netlink import Message, attributes
 from hopscope.wire.rtnl_link_read import LinkPart, as_int, as_mac, as_text, link, not_yet_running
+from hopscope.wire.rtnl_metrics import metrics
 
 __all__ = [
     "AddressPart",
@@ -118,6 +119,7 @@ class RoutePart(Struct, frozen=True, kw_only=True):
     source: str | None
     metric: int
     scope: str
+    metrics: tuple[str, ...] = ()
     protocol: str
     tos: int = 0
     nhid: int | None = None
@@ -200,6 +202,7 @@ def route(message: Message) -> RoutePart | None:
         source=_ip(family, found.get(7)),
         metric=as_int(found.get(6)) or 0,
         scope=_SCOPES.get(scope, str(scope)),
+        metrics=metrics(found.get(8, b"")),
         protocol=_PROTOCOLS.get(protocol, str(protocol)),
         tos=tos,
         nhid=as_int(found.get(30)),

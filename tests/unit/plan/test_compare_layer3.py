@@ -96,6 +96,7 @@ def test_a_route_that_is_as_declared_does_not_differ(now: Route) -> None:
         replace(ROUTE, tos=8),
         replace(ROUTE, source="10.0.0.1"),
         replace(ROUTE, nhid=6),
+        replace(ROUTE, metrics=("mtu 600",)),
         replace(ROUTE, hops=(NextHop(dev=ETH0, via="10.0.0.9"), NextHop(dev=ETH0, via="10.0.0.8"))),
     ],
 )
@@ -201,7 +202,8 @@ def test_a_route_is_told_in_the_words_of_ip() -> None:
         nhid=6,
         hops=(NextHop(dev=ETH0, via="10.0.0.9"), NextHop(dev=ETH0, via="10.0.0.8", weight=3)),
     )
-    there = guest(ONE, routes=(now, nowhere, by_hand))
+    small = replace(ROUTE, metrics=("mtu lock 600", "advmss 560"))
+    there = guest(ONE, routes=(now, nowhere, by_hand, small))
     assert [name for _, name, *_ in told(found(ADDRESSED, there))] == [
         "10.9.0.0/16 via 10.0.0.9 dev eth0 metric 7 table 100",
         "prohibit 10.7.0.0/16",
@@ -209,12 +211,14 @@ def test_a_route_is_told_in_the_words_of_ip() -> None:
             "10.9.0.0/16 tos 0x08 nhid 6 nexthop via 10.0.0.9 dev eth0 "
             "nexthop via 10.0.0.8 dev eth0 weight 3"
         ),
+        "10.9.0.0/16 via 10.0.0.9 dev eth0 mtu lock 600 advmss 560",
     ]
 
 
 def test_on_the_way_back_a_route_that_no_lab_declares_stays() -> None:
     """None is told as another, either."""
-    by_hand = tuple(replace(ROUTE, **one) for one in ({"tos": 8}, {"nhid": 6}, {"type": "local"}))
+    theirs = ({"tos": 8}, {"nhid": 6}, {"type": "local"}, {"metrics": ("mtu 600",)})
+    by_hand = tuple(replace(ROUTE, **one) for one in theirs)
     there = guest(ONE, routes=by_hand)
     plan = plan_of(there, {}, {})
     assert not any(isinstance(op, AddRoute) for op in plan.ops)

@@ -127,6 +127,19 @@ class TestSysctls:
         gone: Sysctls = {(GUEST, "net/ipv4/conf/away/rp_filter"): "1"}
         assert differ(lab(), snapshot(), sysctls=gone, defaults=fresh) == []
 
+    def test_one_that_was_set_is_again_what_it_was(self) -> None:
+        """Which need not be what it is in a fresh namespace."""
+        there = World(
+            snapshot(),
+            sysctls={**world(snapshot()).sysctls, (GUEST, FORWARD): "0"},
+            defaults={FORWARD: "0"},
+            expected_rules={},
+            was={(GUEST, FORWARD): "1"},
+        )
+        (one,) = differences(wanted(compile_lab(parse(lab(), "lab.yaml"))), there)
+        assert makes(one) == [SetSysctl(node=GUEST, path=FORWARD, value="1")]
+        assert one.change.why == "not declared"
+
     def test_a_default_is_given_to_the_devices_that_are_there(self) -> None:
         """As if they came now; loopback, which was there first, has its own."""
         default = "net/ipv4/conf/default/rp_filter"

@@ -261,6 +261,7 @@ def _routes(kernel: Kernel, node: NodeName, names: Mapping[int, DevName]) -> Ite
                     source=part.source,
                     metric=part.metric,
                     scope=part.scope,
+                    metrics=part.metrics,
                     protocol=part.protocol,
                     tos=part.tos,
                     nhid=part.nhid,
