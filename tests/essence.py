@@ -49,9 +49,11 @@ def _node(node: NodeState, *, sysctls: bool) -> Iterator[tuple[str, Any]]:
                     r.via,
                     r.source,
                     r.metric,
+                    r.metrics,
                     r.tos,
                     r.nhid,
                     r.hops,
+                    r.onlink,
                 )
             )
             for r in node.routes

@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -37,6 +38,7 @@ _MARKER: Final = (
     "lab(lab): the fixture 'lab' is this lab, standing: a lab file, a built-in lab's name, "
     "a lab file's text, or a hopscope.Lab"
 )
+_COMMAND: Final = re.compile(r"\bhopscope (exec|set|show) ")  # in a lab that stands
 _LONGEST: Final = 100
 _LONGEST_NAME: Final = 63  # of a lab
 _numbers = itertools.count(1)  # one that stays has its name for itself
@@ -51,8 +53,13 @@ class Labs:
         self._kept: set[str] = set()
 
     def __call__(self, lab: "str | PathLike[str] | Lab") -> "StandingLab":
-        """Build a lab: a lab file (sought beside the test first), a built-in's name, a Lab."""
+        """Build a lab: a lab file (sought beside the test first), a built-in's name, a Lab.
+
+        A text of several lines is what a lab file says, as for `text`.
+        """
         __tracebackhide__ = True
+        if isinstance(lab, str) and "\n" in lab:
+            return self.text(lab)
         return self._start(self._declared(lab))
 
     def text(self, text: str) -> "StandingLab":
@@ -123,6 +130,8 @@ class Labs:
         for number, made in enumerate(self._standing):
             folder = self._folder() / made.name if number else self._folder()
             told = [made.account(), *self._evidence(made, folder), *self._stays(made)]
+            if made.name not in self._kept and _COMMAND.search(told[0]):
+                told.insert(1, "the lab has ended; for that command, first: pytest --hopscope-keep")
             _add(report, f"hopscope: lab {made.name}", "\n".join(told))
 
     def _evidence(self, made: "KeepingLab", folder: Path) -> Iterator[str]:
@@ -164,6 +173,16 @@ class Labs:
 
 
 _LABS: Final = pytest.StashKey[Labs]()
+
+
+def _end_outside(entry: TracebackType | None) -> None:
+    """Cut a traceback after the last frame that is none of hopscope's own."""
+    own, last = str(Path(__file__).parent), None
+    while entry is not None:
+        last = last if entry.tb_frame.f_code.co_filename.startswith(own) else entry
+        entry = entry.tb_next
+    if last is not None:
+        last.tb_next = None
 
 
 def _add(report: pytest.TestReport, title: str, text: str) -> None:
@@ -223,7 +242,6 @@ def labs(request: pytest.FixtureRequest) -> Iterator[Labs]:
 @pytest.fixture
 def lab(request: pytest.FixtureRequest, labs: Labs) -> Any:
     """With @pytest.mark.lab("bridge") that lab, standing; without, what `labs` is."""
-    __tracebackhide__ = True
     marker = request.node.get_closest_marker("lab")
     if marker is None:
         return labs
@@ -233,16 +251,23 @@ def lab(request: pytest.FixtureRequest, labs: Labs) -> Any:
             '@pytest.mark.lab("bridge")',
             pytrace=False,
         )
+    from hopscope.errors import SpecError, UsageError  # noqa: PLC0415
+
     (wanted,) = marker.args
-    text = isinstance(wanted, str) and "\n" in wanted
-    return labs.text(wanted) if text else labs(wanted)
+    try:
+        return labs(wanted)
+    except (SpecError, UsageError) as error:
+        why = str(error)
+    pytest.fail(why, pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Explain a failure while its labs still stand."""
+    """Explain a failure while its labs still stand; of a mistake show the test's own lines."""
+    if call.excinfo is not None and type(call.excinfo.value).__module__ == "hopscope.errors":
+        _end_outside(call.excinfo.tb)
     report = yield
     made = item.stash.get(_LABS, None)
     if made is not None and report.failed and report.when != "teardown":

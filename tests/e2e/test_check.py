@@ -35,6 +35,19 @@ def test_a_right_file_says_what_is_in_it(hopscope: Any, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, words, "")
 
 
+def test_what_is_hardly_meant_is_noted(hopscope: Any, tmp_path: Path) -> None:
+    """By check, and by plan; it is no mistake."""
+    path = tmp_path / "odd.yaml"
+    path.write_text("name: odd\nnodes: {a: {addresses: {lo: 10.0.0.255/24}}}\n")
+    for command in ("check", "plan"):
+        done = hopscope(command, str(path))
+        assert done.returncode == 0
+        assert done.stderr == (
+            f"note: {path}:2:29: 10.0.0.255/24 of a is the subnet's broadcast address, and no "
+            "host's: what is sent to it goes to all\n"
+        )
+
+
 def test_every_mistake_is_told_with_its_place(hopscope: Any, wrong: str) -> None:
     """One a line, as compilers do; exit status 2, and nothing on standard output."""
     done = hopscope("check", wrong)

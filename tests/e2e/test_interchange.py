@@ -16,7 +16,7 @@ SCRIPT = "#!/bin/sh\nip netns add a\nip netns add b\n"
         ("x.dot", "// Two namespaces"),
         ("x.svg", "<svg "),
         ("x.yml", "# bridge:"),
-        ("x.txt", "#!/bin/sh"),
+        ("x", "#!/bin/sh"),
     ],
 )
 def test_a_files_name_tells_the_format(
@@ -36,6 +36,28 @@ def test_a_format_may_be_named(hopscope: Any) -> None:
     done = hopscope("export", "bridge", "--format", "mermade")
     assert (done.returncode, done.stdout) == (2, "")
     assert "did you mean 'mermaid'?" in done.stderr
+
+
+def test_a_name_that_means_no_format_is_refused(hopscope: Any, tmp_path: Path) -> None:
+    """Before anything is written, unless the format is named."""
+    done = hopscope("export", "bridge", "--out", "x.png", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no format is meant by .png; a file ends in .sh, .mmd" in done.stderr
+    assert not list(tmp_path.iterdir())
+    named = hopscope("export", "bridge", "--format", "dot", "--out", "x.png", cwd=tmp_path)
+    assert named.returncode == 0
+
+
+@pytest.mark.kernel
+def test_a_file_that_cannot_be_written_is_status_3(hopscope: Any) -> None:
+    """With what to name instead."""
+    for words in (("export", "bridge"), ("import", "-")):
+        done = hopscope(*words, "--out", "no/such/file", stdin=SCRIPT)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert done.stderr.splitlines() == [
+            "hopscope: cannot write 'no/such/file': No such file or directory",
+            "  mend it with: --out FILE, in a folder that is there, and yours",
+        ]
 
 
 @pytest.mark.kernel
@@ -94,10 +116,7 @@ def test_what_gives_nothing_exits_with_2(hopscope: Any, text: str) -> None:
     assert done.stderr.startswith("hopscope: <stdin>")
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [("import", "none.sh"), ("export", "none"), ("export", "bridge", "--out", "no/such/file")],
-)
+@pytest.mark.parametrize("arguments", [("import", "none.sh"), ("export", "none")])
 def test_files_that_are_not_there(hopscope: Any, arguments: tuple[str, ...]) -> None:
     """Are named."""
     done = hopscope(*arguments)

@@ -1,6 +1,7 @@
 """hopscope show: every table of a running lab, as text for people and JSON for programs."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -155,3 +156,21 @@ def test_what_is_not_there_is_named(
     done = hopscope("show", *(one.format(bridge=bridge) for one in arguments))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"hopscope: {said.format(bridge=bridge)}")
+
+
+@pytest.mark.parametrize("arguments", ["show {lab} routes", "diff {lab}", "down -q {lab}"])
+def test_a_file_whose_lab_is_up_leads_to_its_name(
+    hopscope: Any, tmp_path: Path, arguments: str
+) -> None:
+    """The command that is meant can be pasted; that of a file whose lab is not up builds it."""
+    file = tmp_path / "my lab.yaml"
+    file.write_text("name: mine\nnodes: {a: {}}\n")
+    meant = hopscope(*(one.format(lab=file) for one in arguments.split()))
+    assert meant.stderr.endswith(f" (start it with: hopscope up '{file}')\n")
+    for name, options in (("mine", ()), ("other", ("--name", "other"))):
+        assert hopscope("up", str(file), *options).returncode == 0
+        meant = hopscope(*(one.format(lab=file) for one in arguments.split()))
+        command = arguments.format(lab=name)
+        assert meant.stderr.endswith(f" (its lab goes by its name: hopscope {command})\n")
+        assert meant.returncode == 2
+        hopscope("down", name)

@@ -77,6 +77,20 @@ def test_a_refused_rule_is_named_by_its_line(ns1: Sandbox, bad: int) -> None:
 
 
 @pytest.mark.kernel
+def test_each_refused_rule_is_named(ns1: Sandbox) -> None:
+    """Be it by the tool or by the kernel, in whichever table; what is right is no mistake."""
+    lines = [
+        "-t nat -N MINE",
+        "-A FORWARD -p nonsense -j ACCEPT",
+        "-t nat -A MINE -j MASQERADE",
+        "-A FORWARD -p icmp -j ACEPT",
+    ]
+    with pytest.raises(SpecError) as raised:
+        add_iptables(ns1, NS1, "iptables", lines, PLACES, every=True)
+    assert {problem.place for problem in raised.value.problems} == set(PLACES[1:4])
+
+
+@pytest.mark.kernel
 def test_a_refused_rule_without_a_place_is_the_tools_error(ns1: Sandbox) -> None:
     with pytest.raises(ToolError, match="NOSUCH"):
         add_iptables(ns1, NS1, "iptables", ["-A FORWARD -j NOSUCH"])

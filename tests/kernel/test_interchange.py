@@ -235,7 +235,6 @@ ip link add br0 type bridge forward_delay 0 mcast_snooping 0
 ip -n left link set eth0 txqueuelen 55 alias first
 ip -n left neigh add proxy 10.0.0.50 dev eth0
 ip -n left route add 10.10.0.0/16 via 10.0.0.2 mtu 1200
-ip -n left route add 10.11.0.0/16 nexthop via 10.0.0.2 nexthop via 10.0.0.3
 ip -n left nexthop add id 5 via 10.0.0.2 dev eth0
 ip -n left addr add 10.3.0.1 peer 10.3.0.2 dev eth0
 ip -n right maddr add 33:33:00:00:00:99 dev eth0
@@ -248,14 +247,13 @@ ip netns exec right tc filter add dev eth0 parent 1: protocol ip u32 match ip ds
 ip netns exec right python3 -c 'import time; time.sleep(99)' &
 """
     lab, notes = imported(PAIR + more)
-    assert [route.to for route in lab.node("left").routes] == ["10.10.0.0/16", "10.11.0.0/16"]
+    assert [route.to for route in lab.node("left").routes] == ["10.10.0.0/16"]
     told = "\n".join(notes)
     for said in (
         "host: the device br0: forward_delay is 0, in the lab 1500; mcast_snooping is 0, in",
         "left: the device eth0: ifalias is first, in the lab unset; txqlen is 55, in the lab 1000",
         "left: the proxy neighbour 10.0.0.50 of eth0 is left out",
         "left: the route to 10.10.0.0/16: mtu is 1200, in the lab unset",
-        "nexthops is via 10.0.0.2 dev eth0, via 10.0.0.3 dev eth0",
         "left: the nexthop 5 is left out",
         "left: the address 10.3.0.1/32 of eth0: peer is 10.3.0.2, in the lab unset",
         "right: the multicast address 33:33:00:00:00:99 of eth0 is left out",
@@ -293,6 +291,10 @@ ip -n a route add 10.7.0.0/16 via 10.0.0.2 table 100
 ip -n a rule add from 10.0.0.0/24 fwmark 1/3 lookup 100 priority 500
 ip -n a -6 rule add fwmark 7 blackhole priority 99
 ip -n a route add blackhole 10.66.0.0/16
+ip -n a route add 10.67.0.0/16 nexthop via 10.0.0.2 weight 2 nexthop via 10.0.0.3
+ip -n a route add 10.68.0.0/16 via 10.9.0.2 dev eth0 onlink
+ip -n b route add 10.67.0.0/16 table 7 nexthop via 10.0.0.1 nexthop via 10.9.0.2 dev eth0 onlink
+ip -n b route add fd67::/64 nexthop via fd00::7 dev eth0 nexthop via fe80::1 dev eth0
 """
 
 
@@ -324,6 +326,14 @@ def test_devices_rates_and_options_come_in() -> None:
     assert [(r.type, r.to, r.table) for r in a.routes if r.table != 254 or r.type != "unicast"] == [
         ("blackhole", "10.66.0.0/16", 254),
         ("unicast", "10.7.0.0/16", 100),
+    ]
+    assert [
+        line.strip(" -") for line in text.splitlines() if "onlink" in line or "nexth" in line
+    ] == [
+        "10.67.0.0/16 nexthop via 10.0.0.2 weight 2 nexthop via 10.0.0.3",
+        "10.68.0.0/16 via 10.9.0.2 dev eth0 onlink",
+        "10.67.0.0/16 table 7 nexthop via 10.0.0.1 nexthop via 10.9.0.2 dev eth0 onlink",
+        "fd67::/64 nexthop via fd00::7 nexthop via fe80::1 dev eth0",
     ]
     assert [(rule.priority, rule.six) for rule in a.policy] == [(500, False), (99, True)]
     assert a.down == ("t0",)

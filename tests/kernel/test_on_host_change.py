@@ -208,6 +208,21 @@ def drift_is_mended(folder: Path) -> None:
     same(before)
 
 
+def what_was_set_is_mended(folder: Path) -> None:
+    """Of the host itself, and of a device of ours there; the lab then ends as it would have."""
+    before = others_come()
+    with standing(OLD) as lab:
+        stood = plainly()
+        keys = ("net.ipv4.conf.all.log_martians", "net.ipv4.conf.hs2b.rp_filter")
+        was = {key: lab.set_sysctl("host", key, 1)[0] for key in keys}
+        assert {one.name: one.after for one in lab.differences().changes} == was
+        lab.change(declared(OLD), OLD)
+        same(stood, now=plainly)
+        assert lab.differences().changes == ()
+        lab.set_sysctl("host", keys[0], 1)
+    same(before)
+
+
 def unnumbered() -> HostState:
     """The host, without the order in which it tells devices, and the rules of a chain."""
     return {part: sorted(lines) for part, lines in plainly().items()}
@@ -441,7 +456,7 @@ CASES: Final[Mapping[str, ownhost.Case]] = {
     for case in (
         *(no_write, as_if_made_so, each_failure_leads_back, drift_is_mended, others_are_not_seen),
         *(refused_untouched, what_came_is_watched, another_hosts_lab, killed_at_each_step),
-        *(holder_killed_meanwhile, set_while_it_is_made),
+        *(holder_killed_meanwhile, set_while_it_is_made, what_was_set_is_mended),
     )
 }
 

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+import hopscope
 from hopscope.kernel import state
 from hopscope.lab.ending import end
 
@@ -343,6 +344,55 @@ def test_wrong(labs): labs.text("name: x\\nnods: {}")
     assert out.count("@pytest.mark.lab takes one lab") >= 2
     assert "did you mean 'bridge'?" in out
     assert "<test_wrong>:2:1: 'nods' is not a key of a lab file; did you mean 'nodes'?" in out
+
+
+def test_a_mistake_is_told_in_the_tests_own_lines(pytester: pytest.Pytester) -> None:
+    """Not in those of hopscope's own code; where the marker made it, in its words alone."""
+    result = run(
+        pytester,
+        """
+import pytest
+@pytest.mark.lab("name: x\\nnods: {}")
+def test_marked(lab): pass
+@pytest.fixture
+def mine(labs): return labs("brigde")
+def test_fixture(mine): pass
+@pytest.mark.lab("bridge")
+def test_expect(lab):
+    lab.ping("ns1", "ns2", expect={"replly": True})
+""",
+    )
+    result.assert_outcomes(errors=2, failed=1)
+    out = result.stdout.str()
+    assert "did you mean 'reply'?" in out
+    assert ">   def mine(labs): return labs" in out
+    assert str(Path(hopscope.__file__).parent) not in out
+    assert "traceback entries are hidden" not in out
+
+
+def test_a_command_in_a_lab_that_ended_is_told_as_such(pytester: pytest.Pytester) -> None:
+    """It is not broken into lines, so that it can be copied."""
+    test = """
+import pytest
+@pytest.mark.lab("router")
+def test_a_long_name_so_that_the_command_is_long_and_longer_than_a_line_of_the_account(lab):
+    lab.run("gw", ["sysctl", "-w", "net.ipv4.ip_forward=0"])
+    assert lab.ping("ns1", "ns2", timeout=0.1).replied
+"""
+    out = run(pytester, test).stdout.str()
+    assert re.search(
+        r"mend: hopscope set router-\S+ gw net\.ipv4\.ip_forward=1$", out, re.MULTILINE
+    )
+    assert "the lab has ended; for that command, first: pytest --hopscope-keep" in out
+
+
+def test_expectations_of_tables_are_told_in_a_line(pytester: pytest.Pytester) -> None:
+    """Beside the pings that went wrong."""
+    story = TWO + "story: [expect: {no_address: [ns1/eth0]}, ping: ns1 -> ns2, expect: {fdb: {}}]"
+    test = f"def test_it(labs): assert not labs({story!r}).perform() and 0"
+    out = run(pytester, test).stdout.str()
+    assert "ExpectResult(" not in out
+    assert "<expect: 0 of 0 expectations held>" in out
 
 
 def _unable(pytester: pytest.Pytester) -> list[str]:

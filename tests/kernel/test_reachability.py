@@ -184,6 +184,50 @@ def test_a_node_that_is_down(five: StandingLab) -> None:
     assert pair(found, "p0", "p1").reached
 
 
+def test_a_node_that_lost_its_address_is_not_reached(five: StandingLab) -> None:
+    """It takes part, since the lab gives it one; a bridge that never had one does not."""
+    five.run("p3", ["ip", "address", "flush", "dev", "eth0"])
+    found = reach(five, timeout=0.3)
+    (group,) = found.groups
+    assert (group.kind, group.node, group.pairs) == (GroupKind.NODE, "p3", 8)
+    assert group.reason == (
+        "p3 has no address, though the lab gives it 10.9.0.4/24; "
+        "what differs is told by: hopscope diff pods"
+    )
+    assert pair(found, "p3", "p0").error == group.reason
+    assert found.notes == ("host has no address, and is left out",)
+
+
+def test_no_pair_is_left_where_all_lost_their_addresses() -> None:
+    """As of IPv6, where the kernel itself removes them from a device that goes down."""
+    lab = (
+        Lab("six").node("a", addresses={"e": "fd00::1/64"}).node("b", addresses={"e": "fd00::2/64"})
+    )
+    with lab.link("a:e", "b:e").up() as running:
+        running.run("a", ["ip", "link", "set", "e", "down"])
+        running.run("b", ["ip", "link", "set", "e", "down"])
+        found = reach(running, timeout=0.3)
+    assert (len(found.pairs), found.held) == (2, False)
+
+
+def test_a_node_with_an_address_on_lo_alone() -> None:
+    """A ping takes the same address as reachability: that of lo where there is no other."""
+    lab = Lab("lo").node("a", addresses={"lo": "10.8.0.1/32", "e": "10.0.0.1/24"})
+    lab.node("b", addresses={"lo": "10.8.0.2/32"}, routes=["10.0.0.0/24 dev e"])
+    lab.link("a:e", "b:e")
+    with lab.up() as running:
+        running.run("a", ["ip", "route", "add", "10.8.0.2", "dev", "e"])
+        running.run("b", ["ip", "route", "add", "10.8.0.1", "dev", "e"])
+        for source, target, ip in (("a", "b", "10.8.0.2"), ("b", "a", "10.0.0.1")):
+            pinged = running.ping(source, target)
+            assert (pinged.address, pinged.replied) == (ip, True)
+            assert [one.first.node for one in pinged.journeys if one.headers.stamp] == [
+                source,
+                target,
+            ]
+            assert [one.address for one in reach(running, [source], [target]).pairs] == [ip]
+
+
 def test_an_answer_of_another_node_with_the_address_does_not_count(five: StandingLab) -> None:
     """p2 has p1's address, too: it answers in the place of p1, which is down."""
     five.run("p2", ["ip", "address", "add", "10.9.0.2/24", "dev", "eth0"])
@@ -192,7 +236,9 @@ def test_an_answer_of_another_node_with_the_address_does_not_count(five: Standin
     gone, there = found.pairs
     assert (gone.outcome, gone.instead, gone.rtt) == (Outcome.FAILED, "p2", None)
     assert (there.outcome, there.instead) == (Outcome.ANSWERED, None)
-    assert found.groups[0].reason == "p2 answered, which has 10.9.0.2, too"
+    assert found.groups[0].reason == (
+        "p2 answered, which has 10.9.0.2, too; p1 has no link that is up"
+    )
     assert found.notes == ("several nodes have the same address: 10.9.0.2 on p1, p2",)
 
 
@@ -210,7 +256,24 @@ def test_a_routers_table_tells_who_answered_behind_it() -> None:
         standing.run("c", ["ip", "address", "add", "10.2.0.2/24", "dev", "e"])
         standing.run("b", ["ip", "link", "set", "e", "down"])
         found = reach(standing, ["a"], ["b"], protocol=Protocol.TCP, port=80, timeout=0.3)
-    assert found.pairs[0].error == "c answered, which has 10.2.0.2, too"
+    assert found.pairs[0].error == ("c answered, which has 10.2.0.2, too; b has no link that is up")
+    assert not found.held
+
+
+def test_a_target_without_a_link_answered_nothing() -> None:
+    """Behind a router that has its address on lo, and so resolves nobody."""
+    forwards = {"net.ipv4.ip_forward": 1}
+    addresses = {"l": "10.1.0.1/24", "r": "10.2.0.1/24"}
+    lab = Lab("routed").node("gw", addresses=addresses, sysctls=forwards)
+    lab.node("a", addresses={"e": "10.1.0.2/24"}, routes=["default via 10.1.0.1"])
+    lab.node("b", addresses={"e": "10.2.0.2/24"}, routes=["default via 10.2.0.1"])
+    with lab.link("a:e", "gw:l").link("gw:r", "b:e").up() as standing:
+        standing.run("gw", ["ip", "address", "add", "10.2.0.2/32", "dev", "lo"])
+        standing.run("b", ["ip", "link", "set", "e", "down"])
+        found = reach(standing, ["a"], ["b"], timeout=0.3)
+    assert found.pairs[0].error == (
+        "gw answered, which has 10.2.0.2, too; b has no link that is up"
+    )
     assert not found.held
 
 

@@ -127,6 +127,66 @@ def test_what_a_lab_becomes_is_what_it_would_be(records: Path, first: str, then:
         assert state.find("lab").nodes == tuple(wanted)
 
 
+SET: Final = {
+    "net.ipv4.icmp_echo_ignore_all": (1, "0"),
+    "net.ipv4.conf.veth1a.rp_filter": (1, "0"),
+    "net.ipv4.conf.veth1a.forwarding": (0, "1"),
+}
+"""Sysctls that no line declares, a value for each, and before: the last by ip_forward."""
+ROUTER: Final = OLD.replace(
+    "sysctls: {net.ipv4.conf", "sysctls: {net.ipv4.ip_forward: 1, net.ipv4.conf"
+)
+
+
+def sets(lab: RunningLab) -> None:
+    """By another process, and more than once."""
+    for number in (7, 5):
+        lab.set_sysctl("ns1", "net.ipv4.igmp_max_memberships", number)
+    for key, (value, was) in SET.items():
+        assert RunningLab.attach("lab").set_sysctl("ns1", key, value) == (was, str(value))
+
+
+def test_what_was_set_is_seen_and_mended(records: Path) -> None:
+    """It is what it was before the first time, and then nothing is left of the record."""
+    with standing(ROUTER) as lab:
+        before = lab.set_sysctl("ns1", "net.ipv4.igmp_max_memberships", 20)[0]
+        sets(lab)
+        found = {one.name: one.after for one in RunningLab.attach("lab").differences().changes}
+        mended = {key: was for key, (_value, was) in SET.items()}
+        assert found == {**mended, "net.ipv4.igmp_max_memberships": before}
+        lab.change(declared(ROUTER), ROUTER)
+        assert lab.differences().changes == ()
+        assert state.find("lab").was == ()
+
+
+def test_a_change_of_the_file_takes_what_was_set_along(records: Path) -> None:
+    """The lab is what that file would have made of nothing."""
+    with standing(OLD) as lab:
+        wanted = essence(lab.snapshot())
+    with standing(ROUTER) as lab:
+        sets(lab)
+        lab.change(declared(OLD), OLD)
+        assert unlike(essence(lab.snapshot()), wanted) == []
+        assert lab.set_sysctl("ns1", "net.ipv4.conf.veth1a.forwarding", 0) == ("0", "0")
+        assert lab.set_sysctl("ns1", "net.ipv4.conf.veth1a.rp_filter", 0) == ("0", "0")
+
+
+def test_what_was_set_is_again_so_after_a_failure(
+    records: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And can still be put back."""
+    with standing(ROUTER) as lab:
+        sets(lab)
+        with monkeypatch.context() as patch:
+            patch.setattr(state, "rewrite", lambda _file: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                lab.change(declared(OLD), OLD)
+        for key, (value, _was) in SET.items():
+            path = f"/proc/sys/{key.replace('.', '/')}"
+            assert (lab.sandbox.read_files(NS1, [path])[path] or "").strip() == str(value)
+        assert len(lab.differences().changes) == len(SET) + 1
+
+
 DRIFT = {
     "a device taken down": ("ns1", "ip link set veth1a down"),
     "an address taken away": ("ns1", "ip address del 10.244.1.2/24 dev veth1a"),
@@ -164,6 +224,21 @@ def test_what_was_changed_inside_is_seen_and_mended(records: Path, drift: str) -
         assert {change.node for change in seen} <= {node, "host", "ns1", "ns2"}
         assert lab.change(declared(OLD), OLD) == seen
         assert unlike(essence(lab.snapshot()), before) == []
+
+
+def test_the_rules_that_differ_are_named(records: Path) -> None:
+    """By what their own tools say of them: one in another chain, a policy, another table."""
+    with standing(OLD) as lab:
+        drift = "iptables -I FORWARD -p udp -j DROP; iptables -P INPUT DROP"
+        drift += "; nft 'add table ip own; add chain ip own c; add rule ip own c counter accept'"
+        assert lab.run("host", ["sh", "-c", drift]).code == 0
+        (change,) = lab.differences().changes
+        assert change.lines == (
+            "- iptables -A FORWARD -p udp -j DROP",
+            "- ip filter INPUT hook input priority 0 policy drop",
+            "- ip own c",
+            "- ip own c counter accept",
+        )
 
 
 def test_processes_of_nodes_that_stay_go_on(records: Path) -> None:
@@ -285,6 +360,19 @@ def test_a_rule_that_is_refused_touches_nothing(records: Path) -> None:
         after = lab.snapshot()
         assert essence(after) == essence(before)
         assert indexes(after) == indexes(before)
+
+
+def test_the_refused_rules_of_all_nodes_are_told_at_once(records: Path) -> None:
+    """By a change, and where nothing stands yet."""
+    wrong = NEW.replace("-A FORWARD -j DROP", "-A FORWARD -j NOSUCH").replace(
+        "-p ipv6-icmp", "-p no"
+    )
+    wrong = wrong.replace("type filter hook", "type filter hok")
+    told = r"(?s)NOSUCH.*nft refuses this.*protocol \"no\""
+    with standing(OLD) as lab, pytest.raises(SpecError, match=told):
+        lab.change(declared(wrong), wrong)
+    with pytest.raises(SpecError, match=told):
+        RunningLab.start(declared(wrong), wrong)
 
 
 def test_the_labs_own_namespace_stays(records: Path) -> None:

@@ -25,6 +25,16 @@ TAP: Final = lab(host="devices: {tap0: {kind: tap, bridge: br0, cost: 3}}")
 TUNNEL: Final = lab(ns1="devices: {x: {kind: vxlan, id: 4, remote: 192.0.2.2, over: eth0}}")
 SIX: Final = PLAIN.replace("10.0.0.2/24", "'fd00::2/64'")
 DRIFT: Final = {
+    "the weight of a next hop": (
+        lab(ns1="routes: [10.9.0.0/16 nexthop via 10.0.0.2 nexthop via 10.0.0.9 weight 2]"),
+        "ns1",
+        "ip route replace 10.9.0.0/16 nexthop via 10.0.0.2 nexthop via 10.0.0.9 weight 3",
+    ),
+    "a gateway that is no longer on the link": (
+        lab(ns1="routes: [10.9.0.0/16 via 10.0.0.2 dev eth0 onlink]"),
+        "ns1",
+        "ip route replace 10.9.0.0/16 via 10.0.0.2 dev eth0",
+    ),
     "ageing": (lab("ageing: 60"), "host", "ip link set br0 type bridge ageing_time 700"),
     "usual ageing": (PLAIN, "host", "ip link set br0 type bridge ageing_time 700"),
     "delay": (PLAIN, "host", "ip link set br0 type bridge forward_delay 500"),
@@ -99,6 +109,16 @@ DRIFT: Final = {
         PLAIN,
         "ns1",
         "ip route add 10.98.0.0/16 dev eth0 scope host",
+    ),
+    "another MTU of a route": (
+        lab(ns1="routes: [default via 10.0.0.2]"),
+        "ns1",
+        "ip route change default via 10.0.0.2 mtu lock 600 advmss 500",
+    ),
+    "another MTU of an IPv6 route": (
+        lab(ns2="routes: ['fd09::/64 via fd00::9']").replace("10.0.0.2/24", "'fd00::2/64'"),
+        "ns2",
+        "ip route replace fd09::/64 via fd00::9 hoplimit 9 mtu 1300",
     ),
     "a rule": (POLICY, "ns1", "ip rule del pref 9; ip rule add pref 9 from 10.0.0.1 blackhole"),
     "a rule removed": (POLICY, "ns1", "ip rule del pref 9"),

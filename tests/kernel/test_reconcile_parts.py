@@ -21,6 +21,17 @@ pytestmark = pytest.mark.kernel
 
 
 CHANGES: Final = {
+    "several next hops": (
+        PLAIN,
+        lab(
+            ns1="routes: [10.9.0.0/16 nexthop via 10.0.0.2 weight 7 nexthop via 10.3.0.9 dev eth0"
+            " onlink, 'fd09::/64 nexthop via fe80::8 dev eth0 nexthop via fe80::9 dev eth0']"
+        ),
+    ),
+    "a gateway that is on the link": (
+        lab(ns1="routes: [10.9.0.0/16 via 10.0.0.2, 10.8.0.0/16 via 10.0.0.2 dev eth0 onlink]"),
+        lab(ns1="routes: [10.9.0.0/16 via 10.5.0.2 dev eth0 onlink, 10.8.0.0/16 via 10.0.0.2]"),
+    ),
     "two addresses of one network": (
         PLAIN.replace("10.0.0.1/24", "[10.3.0.1/24, 10.3.0.2/24, 10.3.0.3/24]"),
         PLAIN,

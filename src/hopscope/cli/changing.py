@@ -3,9 +3,10 @@
 import json as jsonlib
 import sys
 import time
+from pathlib import PurePath
 from typing import TYPE_CHECKING, NoReturn
 
-from hopscope.cli.hints import tell_lacking
+from hopscope.cli.hints import tell_notes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,12 +25,16 @@ def plan(lab: str, name: str | None, *, json: bool) -> None:
     from hopscope.lab.reconcile import from_nothing
     from hopscope.lab.running import RunningLab
 
-    spec = parse(*source_of(lab))
+    source, file = source_of(lab)
+    spec = parse(source, file)
     name = name or spec.name
     up = any(one.name == name for one in standing())
-    found = RunningLab.attach(name).differences(spec) if up else from_nothing(spec)
+    running = RunningLab.attach(name) if up else None
+    if running is not None:
+        _tell_another(running, source, file)
+    found = running.differences(spec) if running is not None else from_nothing(spec)
     if found.changes:
-        tell_lacking(spec)
+        tell_notes(spec)
     if json:
         _print_json(name, found.changes, up=up)
         return
@@ -69,6 +74,8 @@ def change(spec: "LabSpec", source: str, name: str, *, on_host: bool, quiet: boo
     running = RunningLab.attach(name)
     with running.sandbox:
         _check_mode(running, on_host=on_host)
+        if not quiet:
+            _tell_another(running, source.encode(), str(spec.file))
         try:
             done = running.change(spec, source, on_record=too_late)
         except BaseException as error:
@@ -81,6 +88,13 @@ def change(spec: "LabSpec", source: str, name: str, *, on_host: bool, quiet: boo
     _print(done)
     told = planned.summary(done, done=True)
     sys.stdout.write(f"{name} is up already; {told}" + (f" ({took:.0f} ms)\n" if done else "\n"))
+
+
+def _tell_another(lab: "RunningLab", source: bytes, file: str) -> None:
+    """That it is another file that the lab was made from: its name may be so by chance."""
+    before = lab.file
+    if PurePath(file) != PurePath(before.file) and source != before.source.encode():
+        sys.stderr.write(f"note: {lab.name} was made from {before.file}, not from {file}\n")
 
 
 def _check_mode(lab: "RunningLab", *, on_host: bool) -> None:

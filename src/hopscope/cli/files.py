@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
-from hopscope.cli.hints import tell_lacking
+from hopscope.cli.hints import tell_notes
 from hopscope.errors import ExitCode, SpecError, UsageError
 from hopscope.lab.declare import parse, source_of
 from hopscope.model import codec
@@ -48,7 +48,7 @@ def check(file: str, *, json: bool) -> None:
         parts = (("node", spec.nodes), ("link", spec.links), ("step", spec.story))
         counts = ", ".join(f"{len(some)} {what}{'s' * (len(some) != 1)}" for what, some in parts)
         sys.stdout.write(f"{name}: lab {spec.name!r} is right: {counts}\n")
-        tell_lacking(spec)
+        tell_notes(spec)
     if problems:
         sys.exit(ExitCode.USAGE)
 

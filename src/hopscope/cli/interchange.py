@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from pathlib import Path, PurePath
 
-from hopscope.errors import NoSuchLabError, UsageError
+from hopscope.errors import CannotError, NoSuchLabError, UsageError
 from hopscope.lab.declare import parse, source_of
 from hopscope.model.lab import LabSpec
 
@@ -16,9 +16,20 @@ def export(lab: str, *, form: str | None, out: str | None, image: str | None) ->
     """The lab in another form, on standard output or in a file."""
     from hopscope.render import exports
 
-    form = form or exports.SUFFIXES.get(PurePath(out or "").suffix, "sh")
+    form = form or _meant(PurePath(out or "").suffix)
     _check("write", form, exports.FORMATS)
     _put(exports.export(_declared(lab), form, image=image or exports.IMAGE), out)
+
+
+def _meant(suffix: str) -> str:
+    """The format of files that end so; a script where they end in nothing."""
+    from hopscope.render import exports
+
+    if suffix and suffix not in exports.SUFFIXES:
+        known = f"a file ends in {', '.join(exports.SUFFIXES)}"
+        message = f"no format is meant by {suffix}; {known}, or its format is named by --format"
+        raise UsageError(message)
+    return exports.SUFFIXES.get(suffix, "sh")
 
 
 def import_lab(
@@ -87,5 +98,5 @@ def _put(text: str, out: str | None) -> None:
     try:
         Path(out).write_text(text, encoding="utf-8")
     except OSError as error:
-        message = f"cannot write {out!r}: {error.strerror}"
-        raise UsageError(message) from error
+        what = f"cannot write {out!r}: {error.strerror}"
+        raise CannotError(what, mend="--out FILE, in a folder that is there, and yours") from error

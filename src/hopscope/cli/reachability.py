@@ -57,7 +57,7 @@ def reachability(
     else:
         printing.show(matrix(found))
         commands = " ".join(f"{group.mend} {group.reason}" for group in found.groups)
-        line = stands_again(commands, lab if name is None else f"{lab} --name {name}")
+        line = stands_again(commands, lab, name)
         if line and found.lab not in {one.name for one in state.running()}:
             printing.show(Padding(Text(line, "dim"), (0, 0, 0, 2)))
     if picture is not None:

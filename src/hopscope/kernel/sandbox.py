@@ -11,8 +11,9 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from threading import Timer
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -38,6 +39,7 @@ _DEATH: Final = 5.0  # seconds that the kernel may take to end a killed holder
 _RESTORING: Final = 30.0  # … and that restoring the host may take: a few programs are run
 _GRACE: Final = 1.0  # … and that those who end have in any case: a signal may be sent twice at once
 _GLANCE: Final = 0.1  # … and after which we look whether a signal came
+_FOREIGN: Final = 60.0  # … that a program of a confined sandbox may take
 _ANSWERS: Final = 5.0  # … and in which a holder that we come to answers
 
 
@@ -55,6 +57,7 @@ class Sandbox(Nodes):
         super().__init__(control, pid, nodes)
         self._lives = list(lives)
         self.notes: tuple[str, ...] = ()
+        self._confined = False
 
     @classmethod
     def start(
@@ -70,7 +73,8 @@ class Sandbox(Nodes):
         """Start a holder that lives as long as this process, until `detach`.
 
         It keeps *also*, descriptors, as long as it lives, and the claim's lock. *confined*:
-        programs that run in it can change nothing outside it, whoever we are; see `confine`.
+        programs that run in it can change nothing outside it, whoever we are; see `confine`. Nor
+        can they keep us: it is killed when one does not end, which is a CannotError.
         *starter*: its process, where that was started before; *meanwhile* is called while it gets
         ready, which takes some 30 ms, or 10 for one that has loaded.
         Raises CannotError when this machine forbids the namespaces it needs.
@@ -93,6 +97,7 @@ class Sandbox(Nodes):
             told, lives = starter.become(config, passed, meanwhile)
         sandbox = cls(starter.control, told["pid"], (), lives)
         sandbox.notes = tuple(told["notes"])
+        sandbox._confined = confined
         return sandbox
 
     @classmethod
@@ -174,16 +179,29 @@ class Sandbox(Nodes):
         return lambda: self.answer("read", number)[0]["texts"]
 
     def run(
-        self, node: NodeName, argv: Sequence[str], stdin: bytes = b"", *, own_sys: bool = False
+        self,
+        node: NodeName,
+        argv: Sequence[str],
+        stdin: bytes = b"",
+        *,
+        own_sys: bool = False,
+        within: float = _FOREIGN,
     ) -> Completed:
         """Run a program in *node* to its end; code 127 when there is no such program.
 
-        *own_sys*: it is shown the node's devices in /sys, which takes some milliseconds.
+        *own_sys*: it is shown the node's devices in /sys, which takes some milliseconds. *within*:
+        the seconds in which a confined one ends, or else the sandbox is killed.
         """
-        return self.running(node, argv, stdin, own_sys=own_sys)()
+        return self.running(node, argv, stdin, own_sys=own_sys, within=within)()
 
     def running(
-        self, node: NodeName, argv: Sequence[str], stdin: bytes = b"", *, own_sys: bool = False
+        self,
+        node: NodeName,
+        argv: Sequence[str],
+        stdin: bytes = b"",
+        *,
+        own_sys: bool = False,
+        within: float = _FOREIGN,
     ) -> Callable[[], Completed]:
         """The same begun, to be waited for by calling what is returned."""
         self.await_nodes([node])
@@ -197,11 +215,13 @@ class Sandbox(Nodes):
                 fds = [file.fileno() for file in (given, *files)]
                 number = self.ahead("run", fds, **what)
             stack.pop_all()
-        return functools.partial(self._completed, number, files)
+        return functools.partial(self._completed, number, files, within)
 
-    def _completed(self, number: int, files: Sequence[Any]) -> Completed:
+    def _completed(self, number: int, files: Sequence[Any], within: float) -> Completed:
         with contextlib.ExitStack() as stack:
             output, errors = map(stack.enter_context, files)
+            if self._confined:
+                stack.enter_context(_killing(self._lives[0], within))
             reply, _fds = self.answer("run", number)
             code = os.waitstatus_to_exitcode(reply["status"])
             for file in (output, errors):
@@ -295,8 +315,7 @@ class Sandbox(Nodes):
             within = self._ask_to_end()
             holder, *guardian = self._lives or [-1]
             if holder >= 0 and not _ended(holder, within, signals):
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(holder, signal.SIGKILL)
+                _kill(holder)
                 _ended(holder, _DEATH)
             for process in guardian:
                 _ended(process, _RESTORING)
@@ -346,6 +365,27 @@ def _ended(process: int, within: float, signals: Sequence[int] = ()) -> bool:
             return True
         if past >= (min(within, _GRACE) if signals else within):
             return False
+
+
+def _kill(process: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _killing(process: int, within: float) -> Iterator[None]:
+    """Kill the process of that descriptor when what is done meanwhile takes longer."""
+    timer = Timer(within, _kill, [process])
+    timer.start()
+    try:
+        yield
+    except CannotError as error:
+        if not timer.finished.is_set():
+            raise
+        what = f"a program in the sandbox had not ended within {within:g} s, and both were killed"
+        raise CannotError(what) from error
+    finally:
+        timer.cancel()
 
 
 def _memory_file(name: str) -> Any:

@@ -22,7 +22,7 @@ import socket
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from hopscope.errors import CannotError, LabExistsError, NoSuchLabError, NotReadyError
 from hopscope.kernel.holding import Hold, held, hold
@@ -68,11 +68,18 @@ class LabFile(NamedTuple):
     temporary: bool = False  # of a `run` or a test: ends with the process that made it
     made: tuple[str, ...] = ()  # all nodes it ever had, in that order; (): those of *nodes*
     undo: str = ""  # on-host: what to restore, as JSON
+    was: tuple[tuple[str, str, str], ...] = ()  # node, sysctl, and its value before it was set
 
     @property
     def recorded(self) -> tuple[str, ...]:
         """The nodes as the record of LOG rules counts them."""
         return self.made or self.nodes
+
+    def setting(self, node: str, path: str, value: str) -> Self:
+        """With what a sysctl is before it is set; the first value is the one that counts."""
+        if any(one[:2] == (node, path) for one in self.was):
+            return self
+        return self._replace(was=(*self.was, (node, path, value)))
 
 
 class Claim(NamedTuple):
@@ -238,7 +245,8 @@ def _alive(folder: Path) -> bool:
 def _read(folder: Path) -> LabFile | None:
     try:
         fields = json.loads((folder / "lab.json").read_text())
-        return LabFile(**{**fields, "nodes": tuple(fields["nodes"]), "made": tuple(fields["made"])})
+        names = {one: tuple(fields[one]) for one in ("nodes", "made")}
+        return LabFile(**{**fields, **names, "was": tuple(map(tuple, fields["was"]))})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

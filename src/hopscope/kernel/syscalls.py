@@ -5,6 +5,7 @@ import ctypes
 import os
 
 __all__ = [
+    "CLONE_NEWIPC",
     "CLONE_NEWNET",
     "CLONE_NEWNS",
     "CLONE_NEWPID",
@@ -22,6 +23,7 @@ __all__ = [
     "mount",
     "new_proc",
     "own_sys",
+    "set_dumpable",
     "set_host_name",
     "setns",
     "umount",
@@ -30,6 +32,7 @@ __all__ = [
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
@@ -37,7 +40,7 @@ MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 0x1000, 0x4000, 1 << 18, 1 << 20
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 
 _MNT_DETACH = 2
-_PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # include/uapi/linux/prctl.h
 _MOUNT_SETATTR = 442  # on every architecture
 _AT_RECURSIVE = 0x8000
 _FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432  # on every architecture, too
@@ -72,6 +75,15 @@ def end_with_parent(number: int) -> None:
     One that has ended before is not noticed.
     """
     _libc.prctl(_PR_SET_PDEATHSIG, number)
+
+
+def set_dumpable(*, yes: bool) -> None:
+    """Whether its owner may trace this process, and reach its files through /proc.
+
+    If not, only those may who are privileged where it was executed. What it executes is another
+    program, and may be traced.
+    """
+    _libc.prctl(_PR_SET_DUMPABLE, int(yes))
 
 
 def set_host_name(name: str) -> None:

@@ -5,8 +5,18 @@ from typing import Final
 
 from hopscope.errors import UsageError
 from hopscope.model.limits import COUNT, SIZE, TIMEOUT, Limits
+from hopscope.plan.compile import sysctl_path
 
-__all__ = ["argv", "check_ping", "check_tool", "lab_name", "no_node", "sysctl_text", "texts"]
+__all__ = [
+    "argv",
+    "check_ping",
+    "check_tool",
+    "lab_name",
+    "no_node",
+    "node_sysctl",
+    "sysctl_text",
+    "texts",
+]
 
 _PING: Final[Mapping[str, tuple[Limits, str]]] = {
     "count": (COUNT, "a whole number"),
@@ -77,6 +87,15 @@ def sysctl_text(key: str, value: object) -> str:
         message = f"{key}: the kernel reads numbers and texts, not {value!r}{hint}"
         raise UsageError(message)
     return str(value)
+
+
+def node_sysctl(key: str) -> str:
+    """The path below /proc/sys of one that belongs to a node."""
+    path = sysctl_path(key)
+    if not path.startswith("net/") or ".." in path.split("/"):
+        message = f"{key}: only sysctls below net. belong to a node; others are the machine's"
+        raise UsageError(message)
+    return path
 
 
 def lab_name(name: str) -> str:

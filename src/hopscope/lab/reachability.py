@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from hopscope.errors import UsageError
 from hopscope.kernel.neighbours import Near, Permanent, alone, forget_left, overflows, room
-from hopscope.kernel.read.ends import read_ends
+from hopscope.kernel.read.ends import leads_out, read_ends
 from hopscope.kernel.state import state_home
 from hopscope.lab.running import RunningLab
 from hopscope.lab.twice import Twice
@@ -24,6 +24,7 @@ from hopscope.lab.unreached import explained
 from hopscope.model.ends import Chooser, NodeEnds, neighbours
 from hopscope.model.grouping import grouped
 from hopscope.model.limits import TIMEOUT
+from hopscope.model.naming import some_of
 from hopscope.model.reachability import Outcome, Pair, Protocol, Reachability, Resolution
 from hopscope.model.vocab import Nanos, NodeName
 from hopscope.plan.compile import HOME
@@ -58,7 +59,7 @@ def reach(
     timeout: float = 1.0,
     arp: bool = False,
 ) -> Reachability:
-    """Probe each target from each source; without names, all nodes that have an address.
+    """Probe each target from each source; without names, all that have, or lost, an address.
 
     *arp*: nodes resolve their neighbours themselves, whatever room there is. Raises UsageError
     for a node that is not there, or a port where none belongs.
@@ -68,20 +69,21 @@ def reach(
     started = Nanos(time.time_ns())
     forget_left(_folder(lab), lab.sandbox, _ours(lab))
     ends = {one.name: one for one in read_ends(lab.sandbox, lab.nodes)}
-    addressed = [name for name, one in ends.items() if one.ends]
-    froms, tos = asked[0] or addressed, asked[1] or addressed
+    lost = _lost(lab, [name for name, one in ends.items() if not one.ends])
+    probed = [name for name, one in ends.items() if one.ends or name in lost]
+    froms, tos = asked[0] or probed, asked[1] or probed
     addresses = _addresses(ends, froms, tos)
     resolving = _Resolving(lab, list(ends.values()), froms, tos, arp=arp)
     before = resolving.overflows()
     found = resolving.probed(addresses, probe)
     twice = Twice(lab.sandbox, list(ends.values()), addresses, _reached(found))
     pairs = tuple(
-        _pair(ends, addresses, between, answer, twice.instead(between))
+        _pair(ends, lost, addresses, between, answer, twice.instead(between))
         for between, answer in found.items()
     )
     resolution = resolving.told(before)
     groups = grouped(pairs, overflowed=bool(resolution.overflows))
-    left_out = [name for name in ends if name not in addressed and not all(asked)]
+    left_out = [name for name in ends if name not in probed and not all(asked)]
     return Reachability(
         lab=lab.name,
         kernel=os.uname().release,
@@ -102,6 +104,20 @@ def reach(
             *(f"{name} has no address, and is left out" for name in left_out),
         ),
     )
+
+
+def _lost(lab: RunningLab, bare: Sequence[NodeName]) -> dict[NodeName, str]:
+    """Of nodes that have no address: what is wrong with those to which the lab gives one."""
+    given = {
+        name: [one.cidr for one in lab.spec.node(name).addresses if leads_out(one.cidr)]
+        for name in bare
+    }
+    return {
+        name: f"{name} has no address, though the lab gives it {some_of(cidrs)}; "
+        f"what differs is told by: hopscope diff {lab.name}"
+        for name, cidrs in given.items()
+        if cidrs
+    }
 
 
 def _reached(found: Mapping[Ends, Answer]) -> set[Ends]:
@@ -153,26 +169,30 @@ def _whole(answer: int | Answer) -> Answer:
 
 def _pair(
     ends: Mapping[NodeName, NodeEnds],
+    lost: Mapping[NodeName, str],
     addresses: Mapping[Ends, str | None],
     between: Ends,
     answer: Answer,
-    instead: NodeName | None,
+    instead: Sequence[NodeName],
 ) -> Pair:
     source, target = between
     address, error, outcome = addresses[between], answer.error, answer.outcome
-    if instead is not None:
-        outcome, error = Outcome.FAILED, f"{instead} answered, which has {address}, too"
+    if instead:
+        gone = "" if ends[target].linked else f"; {target} has no link that is up"
+        outcome = Outcome.FAILED
+        error = f"{' or '.join(instead)} answered, which has {address}, too{gone}"
     if address is None:
         poor = target if not ends[target].ends or ends[source].ends else source
-        error = f"{poor} has no address" if not ends[poor].ends else f"{poor} has no such address"
+        what = "no such address" if ends[poor].ends else "no address"
+        error = lost.get(poor) or f"{poor} has {what}"
     return Pair(
         source=source,
         target=target,
         address=address,
         outcome=Outcome.FAILED if address is None else outcome,
-        rtt=answer.rtt if instead is None else None,
+        rtt=None if instead else answer.rtt,
         error=error,
-        instead=instead,
+        instead=next(iter(instead), None),
     )
 
 

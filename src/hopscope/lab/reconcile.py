@@ -11,15 +11,16 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from hopscope.errors import CannotError, HopscopeError, UsageError
+from hopscope.errors import CannotError, HopscopeError, Problem, SpecError, UsageError
 from hopscope.kernel.apply import firewall
-from hopscope.kernel.apply.plan import apply, begin
+from hopscope.kernel.apply.plan import add_rules, apply, begin
 from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.neighbours import agreed
 from hopscope.kernel.read.nftables import read_objects
 from hopscope.kernel.read.rules import read_chains
 from hopscope.kernel.read.snapshot import read
 from hopscope.kernel.sandbox import Sandbox
+from hopscope.kernel.state import LabFile
 from hopscope.lab.again import Again, disturbed
 from hopscope.lab.onhost import HostSide, insertions
 from hopscope.lab.processes import difference
@@ -35,6 +36,7 @@ from hopscope.plan.lost import lost
 from hopscope.plan.ops import AddRules, MakeNodes, Plan
 from hopscope.plan.processes import changes
 from hopscope.plan.restore import plan_of
+from hopscope.plan.setbefore import coming_back
 from hopscope.plan.wanted import Wanted, wanted
 from hopscope.plan.world import Marked, Objects, World, default_path
 from hopscope.wire.netlink import NETLINK_NETFILTER, NETLINK_ROUTE
@@ -59,13 +61,18 @@ def from_nothing(spec: LabSpec) -> Convergence:
 
 
 def compare(
-    sandbox: Sandbox, spec: LabSpec, earlier: LabSpec, host: HostSide | None = None
+    sandbox: Sandbox,
+    spec: LabSpec,
+    earlier: LabSpec,
+    file: LabFile,
+    *,
+    host: HostSide | None = None,
 ) -> Convergence:
     """How what there is differs from *spec*; *earlier* is what was declared before. Reads only.
 
-    *host*: of a lab whose node ``host`` is the real one.
+    *file*: the lab's record; *host*: of a lab whose node ``host`` is the real one.
     """
-    found = _Reconciliation(sandbox, spec, earlier, host).difference()
+    found = _Reconciliation(sandbox, spec, earlier, file, host).difference()
     return replace(found, changes=(*found.changes, *difference(sandbox, spec, earlier)))
 
 
@@ -73,6 +80,7 @@ def reconcile(
     sandbox: Sandbox,
     spec: LabSpec,
     earlier: LabSpec,
+    file: LabFile,
     *,
     leave: Callable[[], None],
     record: Callable[[], None],
@@ -81,7 +89,7 @@ def reconcile(
     """Make the lab what *spec* declares; returns what was changed, () when it was so already.
 
     *leave* is called before anything is changed, *record* when it is so; when that fails, the lab
-    is led back as well. *host*: see `compare`.
+    is led back as well. *file*, *host*: see `compare`.
 
     Raises as `kernel.apply.plan` does, after the state before is restored; UsageError when the
     lab cannot become that.
@@ -93,14 +101,14 @@ def reconcile(
             f"with it: it is the sandbox's own namespace; hopscope down {spec.name}, and up again"
         )
         raise UsageError(message)
-    return _Reconciliation(sandbox, spec, earlier, host).perform(leave, record)
+    return _Reconciliation(sandbox, spec, earlier, file, host).perform(leave, record)
 
 
-def _paths(plans: Sequence[Plan]) -> Paths:
-    """The sysctls that are declared, or were."""
+def _paths(*some: Collection[tuple[NodeName, str]]) -> Paths:
+    """The sysctls that are declared, or were, or were set."""
     found: dict[NodeName, dict[str, None]] = {}
-    for plan in plans:
-        for node, path in wanted(plan).sysctls:
+    for keys in some:
+        for node, path in keys:
             found.setdefault(node, {})[path] = None
     return {node: list(paths) for node, paths in found.items()}
 
@@ -121,14 +129,23 @@ class _Reconciliation:
     """A plan, and a lab that is to become what it leads to."""
 
     def __init__(
-        self, sandbox: Sandbox, spec: LabSpec, earlier: LabSpec, host: HostSide | None
+        self,
+        sandbox: Sandbox,
+        spec: LabSpec,
+        earlier: LabSpec,
+        file: LabFile,
+        host: HostSide | None,
     ) -> None:
         compiled = compile_lab if host is None else host.compiled
         self._sandbox = sandbox
         self._host = host
         self._plan = compiled(spec if host is None else host.spec)
         self._wanted = self._aim(self._plan)
-        self._paths = _paths((self._plan, compiled(earlier)))
+        said = wanted(compiled(earlier))
+        was = {(NodeName(node), path): value for node, path, value in file.was}
+        self._was = coming_back(was, said, self._wanted)
+        self._judged = _paths(self._wanted.sysctls, said.sysctls, self._was)
+        self._paths = _paths(self._wanted.sysctls, said.sysctls, was)
         self._defaults: Mapping[str, str | None] = {}
         self._rules: Mapping[NodeName, tuple[Chain, ...]] = {}
         self._objects: Objects = {}
@@ -142,13 +159,13 @@ class _Reconciliation:
     def _look_at_fresh(self, goal: Wanted) -> None:
         """What a namespace is like at first, and what the declared rules are listed as.
 
-        A rule that its tool refuses is told here, before anything is touched.
+        Rules that their tools refuse are told here, before anything is touched.
         """
         asked = {
             (node, path)
-            for node, paths in self._paths.items()
+            for node, paths in self._judged.items()
             for path in paths
-            if not self._is_real(node)
+            if not self._is_real(node) and (node, path) not in self._was
         }
         left = sorted({default_path(path) or path for _node, path in asked - goal.sysctls.keys()})
         if not left and not goal.rules:
@@ -158,24 +175,25 @@ class _Reconciliation:
         with self._sandbox.fresh_node() as fresh:
             texts = self._sandbox.read_files(fresh, [f"/proc/sys/{path}" for path in left])
             self._defaults = {path: _value(texts[f"/proc/sys/{path}"]) for path in left}
-            listed = {node: self._listed(fresh, tuple(ops)) for node, ops in rules.items()}
+            refused: list[Problem] = []
+            listed = {node: self._listed(fresh, ops, refused) for node, ops in rules.items()}
             self._rules = {node: chains for node, (chains, _objects) in listed.items()}
             self._objects = {node: objects for node, (_chains, objects) in listed.items()}
             if self._host is not None and real is not None:
-                self._host.try_rules(fresh, real)
+                with firewall.gathered(refused):
+                    self._host.try_rules(fresh, real)
+            if refused:
+                raise SpecError(refused)
 
     def _is_real(self, node: NodeName) -> bool:
         return self._host is not None and node == HOME
 
     def _listed(
-        self, fresh: NodeName, ops: Sequence[AddRules]
+        self, fresh: NodeName, ops: Sequence[AddRules], refused: list[Problem]
     ) -> tuple[tuple[Chain, ...], tuple[str, ...]]:
         for op in ops:
-            add = firewall.add_nft if op.tool == "nft" else None
-            if add is not None:
-                add(self._sandbox, fresh, op.lines[0], op.place)
-            else:
-                firewall.add_iptables(self._sandbox, fresh, op.tool, op.lines, op.places)
+            with firewall.gathered(refused):
+                add_rules(op, self._sandbox, fresh)
         chains, unread = read_chains(self._sandbox, fresh)
         if unread:
             raise CannotError(unread[0].replace(fresh, "the firewall"), mend="hopscope doctor")
@@ -188,7 +206,7 @@ class _Reconciliation:
         nodes = self._sandbox.nodes
         self._sandbox.prepare(nodes, (NETLINK_ROUTE, NETLINK_NETFILTER))
         told = strangers is not None
-        paths = self._paths.get(HOME, ())
+        paths = self._judged.get(HOME, ())
         usual, others = self._host.sysctls(paths) if self._host is not None else ({}, [])
         return World(
             self._snapshot(),
@@ -205,6 +223,7 @@ class _Reconciliation:
             },
             expected_objects=self._objects,
             nexthops={} if told else self._nexthops(),
+            was=self._was,
         )
 
     def _nexthops(self) -> dict[NodeName, list[NextHopObject]]:

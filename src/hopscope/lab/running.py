@@ -30,7 +30,7 @@ from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import DevName, NodeName
 from hopscope.observe.loglines import heard, listen, watch
 from hopscope.observe.session import Scope, Session
-from hopscope.plan.compile import HOME, compile_lab, sysctl_path
+from hopscope.plan.compile import HOME, compile_lab
 
 if TYPE_CHECKING:
     from hopscope.lab.onhost import HostSide
@@ -216,6 +216,7 @@ class RunningLab:
                     nodes=tuple(node.name for node in spec.nodes),
                     made=self.sandbox.look_again(),
                     undo=host.dump() if host is not None else "",
+                    was=(),
                 )
                 last.enter_context(undisturbed())  # or it would be led back, and the record not
                 self._rewrite(file)
@@ -223,8 +224,9 @@ class RunningLab:
                 on_record()
 
             with kept:
+                old, file = self.spec, self.file
                 changes = reconcile(
-                    self.sandbox, spec, self.spec, leave=kept.leave, record=record, host=side
+                    self.sandbox, spec, old, file, leave=kept.leave, record=record, host=side
                 )
         return (*changes, *kept.changes)
 
@@ -234,7 +236,7 @@ class RunningLab:
 
         self.sandbox.look_again()
         goal = spec or self.spec
-        return compare(self.sandbox, goal, self.spec, self._side(goal))
+        return compare(self.sandbox, goal, self.spec, self.file, host=self._side(goal))
 
     def _side(self, spec: LabSpec) -> "HostSide | None":
         """Of a lab on the real host, that one in a change; what it keeps is written at once."""
@@ -251,15 +253,15 @@ class RunningLab:
 
     @contextmanager
     def _undoable(self, node: NodeName) -> Iterator[HostChanges | None]:
-        """On the real host what there is to undo so far, while nobody else adds to it."""
-        if self._host is None or node != HOME:
-            yield None
-            return
-        from hopscope.lab.onhost import check_here  # noqa: PLC0415 - few labs stand there
+        """While nobody else changes the record; of the real host what there is to undo so far."""
+        real = self._host is not None and node == HOME
+        if real:
+            from hopscope.lab.onhost import check_here  # noqa: PLC0415 - few labs stand there
 
-        check_here(self.sandbox)
+            check_here(self.sandbox)
+        self.sandbox.look_again()  # one that was taken down here says so
         with state.alone(self.file) as self._made.file:
-            yield HostChanges.load(self.file.undo)
+            yield HostChanges.load(self.file.undo) if real else None
 
     def __repr__(self) -> str:
         """What it is and how it is called."""
@@ -318,11 +320,8 @@ class RunningLab:
 
         Raises UsageError when this kernel has no such sysctl there, or refuses the value.
         """
-        where, path = self.check_node(node), sysctl_path(key)
-        value = asked.sysctl_text(key, value)
-        if not path.startswith("net/") or ".." in path.split("/"):
-            message = f"{key}: only sysctls below net. belong to a node; others are the machine's"
-            raise UsageError(message)
+        where, value = self.check_node(node), asked.sysctl_text(key, value)
+        path = asked.node_sysctl(key)
         full = f"/proc/sys/{path}"
         before = self.sandbox.read_files(where, [full])[full]
         if before is None:
@@ -332,6 +331,7 @@ class RunningLab:
             if host is not None:
                 host.remember_sysctl(path)
                 self._keep(host)
+            self._rewrite(self.file.setting(where, path, before.strip()))
             try:
                 self.sandbox.write_sysctls(where, {path: value})
             except KernelError as error:

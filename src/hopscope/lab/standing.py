@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Self
 
 from hopscope.errors import Place, UsageError
+from hopscope.kernel.read.ends import leads_out
 from hopscope.lab.asked import check_ping, texts
 from hopscope.lab.processes import folder
 from hopscope.lab.readiness import output
@@ -13,7 +14,7 @@ from hopscope.lab.running import RunningLab
 from hopscope.lab.story import perform
 from hopscope.lab.story import ping as ping_once
 from hopscope.model.lab import Expect, PingStep
-from hopscope.model.lookup import addresses_of, in_subnet
+from hopscope.model.lookup import in_subnet
 from hopscope.model.process import ProcessState
 from hopscope.model.record import PingResult, Record, StepResult
 from hopscope.model.snapshot import NodeState
@@ -67,7 +68,9 @@ class StandingLab(RunningLab):
             size=size,
             expect=asked,
         )
-        watched = {*addresses_of(here), address, *given_by_rules(snapshot)}
+        ips = (a.ip for link in here.links for a in link.addresses)
+        own = [ip for ip in ips if not ip_address(ip).is_loopback]
+        watched = {*own, address, *given_by_rules(snapshot)}
         with self.observing(sorted(watched), promiscuous=promiscuous, snapshot=snapshot) as session:
             return ping_once(self, session, step)
 
@@ -80,7 +83,7 @@ class StandingLab(RunningLab):
         port: int | None = None,
         timeout: float = 1.0,
     ) -> "Reachability":
-        """Probe each target from each source; without names, all nodes that have an address.
+        """Probe each target from each source; without names, all that have, or lost, an address.
 
         *protocol* is icmp, tcp or udp, these two to a *port*; *timeout* is in seconds. Failures
         are grouped and explained in the result. Raises UsageError as `ping`.
@@ -133,10 +136,9 @@ class StandingLab(RunningLab):
             there = self.snapshot([self.check_node(target)], rules=False).nodes[0]
         found = [
             address.ip
-            for link in there.links
-            if link.kind != "loopback"
+            for link in sorted(there.links, key=lambda link: link.kind == "loopback")
             for address in link.addresses
-            if not ip_address(address.ip).is_link_local
+            if leads_out(address.ip)
         ]
         if not found:  # declared, and lost with its device: a ping tells so
             node = self.spec.node(target)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.ends import NodeEnds
 from hopscope.model.naming import some_of
-from hopscope.model.twice import Resolved, answerer, holders
+from hopscope.model.twice import Resolved, answerers, holders
 from hopscope.model.vocab import NodeName
 from hopscope.wire import rtnl, rtnl_read
 
@@ -31,15 +31,15 @@ class Twice:
         nodes = {one.name: one for one in ends}
         entries = list(_entries(sandbox, ends)) if doubtful else []
         self._by = {
-            between: answerer(nodes[between[0]], ip, [nodes[name] for name in held[ip]], entries)
+            between: answerers(nodes[between[0]], ip, [nodes[name] for name in held[ip]], entries)
             for between, ip in doubtful.items()
             if between in answered
         }
 
-    def instead(self, between: Ends) -> NodeName | None:
-        """The node that answered in the target's place."""
-        by = self._by.get(between)
-        return by if by != between[1] else None
+    def instead(self, between: Ends) -> tuple[NodeName, ...]:
+        """The node that answered in the target's place; several where one of them did."""
+        by = self._by.get(between, ())
+        return by if between[1] not in by else ()
 
     def notes(self) -> Iterator[str]:
         """Which addresses are on several nodes, and that it stayed open whose answers came."""
@@ -47,7 +47,7 @@ class Twice:
             return
         places = [f"{ip} on {some_of(names)}" for ip, names in self._held.items()]
         yield f"several nodes have the same address: {some_of(places)}"
-        untold = [between for between, by in self._by.items() if by is None]
+        untold = [between for between, by in self._by.items() if len(by) > 1]
         if untold:
             pairs = some_of([f"{source} → {target}" for source, target in untold])
             yield f"whose answers came, the neighbour tables do not tell: {pairs}"

@@ -50,4 +50,5 @@ class Change(Struct, frozen=True, kw_only=True):
     before: str | None = None  # None: there was nothing
     after: str | None = None  # None: there will be nothing
     why: str = ""  # "declared", "not declared", "a link with another end takes its name"
+    lines: tuple[str, ...] = ()  # of rules: "- what goes", "+ what comes"
     place: Place | None = None  # the line of the lab that asks for it

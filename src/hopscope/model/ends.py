@@ -22,10 +22,14 @@ class End(Struct, frozen=True, kw_only=True):
 
 
 class NodeEnds(Struct, frozen=True, kw_only=True):
-    """All addresses of a node that lead to others, and the routers that its routes name."""
+    """All addresses of a node that lead to others, and the routers that its routes name.
+
+    *linked*: some device of it but lo is up, and its other end lets it work.
+    """
 
     name: NodeName
     ends: tuple[End, ...] = ()
+    linked: bool = True
     gateways: frozenset[str] = frozenset()
 
 

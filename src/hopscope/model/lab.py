@@ -13,6 +13,7 @@ from hopscope.errors import Place
 from hopscope.model.devices import PortOptions, Vlan, Vxlan
 from hopscope.model.kind import Kind
 from hopscope.model.process import Restart
+from hopscope.model.snapshot import NextHop
 from hopscope.model.traffic import Traffic
 from hopscope.model.vocab import TABLES, DevName, DevRef, Mac, NodeName
 
@@ -121,13 +122,16 @@ class DeviceSpec(Struct, frozen=True, kw_only=True):
 class RouteSpec(Struct, frozen=True, kw_only=True):
     """A route; *to* is CIDR (``0.0.0.0/0`` or ``::/0`` for ``default``).
 
-    *type* is ``unicast``, or what becomes of the packets instead: ``blackhole`` …
+    *type* is ``unicast``, or what becomes of the packets instead: ``blackhole`` … With *hops*
+    it has several next hops, and neither *via* nor *dev*.
     """
 
     to: str
     type: str = "unicast"
     via: str | None = None
     dev: DevName | None = None
+    onlink: bool = False  # the gateway is a neighbour there, whatever the subnets say
+    hops: tuple[NextHop, ...] = ()
     source: str | None = None  # the address that the node itself then sends from
     metric: int | None = None
     table: int = MAIN_TABLE

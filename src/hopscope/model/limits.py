@@ -27,6 +27,7 @@ __all__ = [
     "VID",
     "VNI",
     "WAIT",
+    "WEIGHT",
     "Limits",
 ]
 
@@ -58,6 +59,7 @@ COST: Final = Limits(low=1, high=0xFFFF)  # BR_MIN_PATH_COST, BR_MAX_PATH_COST
 VID: Final = Limits(low=1, high=4094)
 QUEUES: Final = Limits(low=1, high=64)  # the kernel takes 4096; each costs memory in each node
 TABLE: Final = Limits(low=1, high=0xFFFF_FFFF)  # of routes
+WEIGHT: Final = Limits(low=1, high=256)  # of a next hop: rtnh_hops is one byte
 RULE_PRIORITY: Final = Limits(low=0, high=0xFFFF_FFFF)  # of a policy rule
 VNI: Final = Limits(low=0, high=(1 << 24) - 1)
 UDP_PORT: Final = Limits(low=1, high=0xFFFF)

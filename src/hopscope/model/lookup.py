@@ -228,16 +228,25 @@ def route_text(route: Route) -> str:
     destination = "default" if route.destination in ("0.0.0.0/0", "::/0") else route.destination
     tos = f" tos {route.tos:#04x}" if route.tos else ""
     nhid = f" nhid {route.nhid}" if route.nhid else ""
-    return f"{kind}{destination}{tos}{nhid}{ways_text(route.dev, route.via, route.hops)}"
+    way = ways_text(route.dev, route.via, route.hops, onlink=route.onlink)
+    return f"{kind}{destination}{tos}{nhid}{way}"
 
 
-def ways_text(dev: DevName | None, via: str | None, hops: Sequence[NextHop]) -> str:
+def ways_text(
+    dev: DevName | None, via: str | None, hops: Sequence[NextHop], *, onlink: bool
+) -> str:
     """Where a route leads, as ``ip route`` writes it; with a blank before it."""
     if hops:
-        told = ((ways_text(hop.dev, hop.via, ()), hop.weight) for hop in hops)
-        return "".join(
-            f" nexthop{way}{f' weight {weight}' if weight > 1 else ''}" for way, weight in told
-        )
+        return "".join(f" nexthop{_hop_text(hop)}" for hop in hops)
+    return _way(via, dev) + (" onlink" if onlink else "")
+
+
+def _hop_text(hop: NextHop) -> str:
+    weight = f" weight {hop.weight}" if hop.weight > 1 else ""
+    return _way(hop.via, hop.dev) + weight + (" onlink" if hop.onlink else "")
+
+
+def _way(via: str | None, dev: DevName | None) -> str:
     return (f" via {via}" if via else "") + (f" dev {dev}" if dev else "")
 
 

@@ -4,7 +4,7 @@
 captures are drawn from it. Its JSON form is versioned: see `model.codec`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct, field
@@ -112,6 +112,15 @@ class ExpectResult(Kind, frozen=True, kw_only=True, tag="expect"):
     """An ``expect`` step's checks."""
 
     checks: tuple[Check, ...]
+
+    def __repr__(self) -> str:
+        """How many held, in a line; see `PingResult`."""
+        return f"<expect: {_told(self.checks)}>"
+
+
+def _told(checks: Sequence[Check]) -> str:
+    wrong = [f"expected {one.expected}, seen {one.seen}" for one in checks if not one.held]
+    return "; ".join((f"{len(checks) - len(wrong)} of {len(checks)} expectations held", *wrong))
 
 
 def gap(observation: Observation, before: Snapshot, node: NodeName) -> str:
@@ -221,6 +230,4 @@ class Record(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """How many expectations held, in a line; see `PingResult`."""
-        wrong = [f"expected {c.expected}, seen {c.seen}" for c in self.checks if not c.held]
-        told = f"{len(self.checks) - len(wrong)} of {len(self.checks)} expectations held"
-        return f"<record of {self.lab}: {'; '.join([told, *wrong])}>"
+        return f"<record of {self.lab}: {_told(self.checks)}>"

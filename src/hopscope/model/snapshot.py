@@ -71,6 +71,7 @@ class NextHop(Struct, frozen=True, kw_only=True):
     dev: DevName | None
     via: str | None = None
     weight: int = 1
+    onlink: bool = False  # the gateway is a neighbour there, whatever the subnets say
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -88,16 +89,18 @@ class Route(Struct, frozen=True, kw_only=True):
     source: str | None = None
     metric: int = 0
     scope: str = ""
+    metrics: tuple[str, ...] = ()  # what it says of its packets, as ip route does: "mtu 600"
     protocol: str = ""
     tos: int = 0  # only for packets that carry it; 0: for all
     nhid: int | None = None  # the nexthop object, or group, that says where it leads
     mtu: int = 0  # for its packets, whatever the device takes; 0: none of its own
     hops: tuple[NextHop, ...] = ()  # of a route with several
+    onlink: bool = False  # as that of a next hop; of one with several, each says it
 
     @property
     def plain(self) -> bool:
-        """Whether destination, table, type, device, gateway, source and metric say all of it."""
-        return not (self.tos or self.nhid or self.hops)
+        """Whether a lab file can say all of it."""
+        return not (self.tos or self.nhid or self.metrics)
 
 
 class PolicyRule(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from msgspec import Struct
 from hopscope.model.ends import NodeEnds
 from hopscope.model.vocab import Mac, NodeName
 
-__all__ = ["Resolved", "answerer", "holders"]
+__all__ = ["Resolved", "answerers", "holders"]
 
 
 class Resolved(Struct, frozen=True, kw_only=True):
@@ -29,21 +29,25 @@ def holders(ends: Iterable[NodeEnds]) -> Mapping[str, tuple[NodeName, ...]]:
     return {ip: tuple(names) for ip, names in found.items() if len(names) > 1}
 
 
-def answerer(
+def answerers(
     source: NodeEnds, ip: str, there: Sequence[NodeEnds], entries: Iterable[Resolved]
-) -> NodeName | None:
-    """Which of those that have the address answered; None when neighbour tables do not tell.
+) -> tuple[NodeName, ...]:
+    """Which of those that have the address may have answered; one where it is known.
 
-    A node answers itself. Where the address is in a subnet of its own, its own table says to
-    whom it sent; else whoever is nearer, if all that know the address agree.
+    A node answers itself, and none without a link answers others. Where the address is in a subnet
+    of its own, its own neighbour table says to whom it sent; else whoever is nearer, if all that
+    know the address agree.
     """
     if any(end.ip == ip for end in source.ends):
-        return source.name
+        return (source.name,)
+    linked = [one for one in there if one.linked]
     near = {end.index for end in source.ends if ip_address(ip) in end.network}
     macs = {
         entry.mac
         for entry in entries
         if entry.ip == ip and (not near or (entry.node == source.name and entry.index in near))
     }
-    whose = [one.name for one in there if macs & {end.mac for end in one.ends}]
-    return whose[0] if len(macs) == len(whose) == 1 else None
+    whose = [one.name for one in linked if macs & {end.mac for end in one.ends}]
+    if len(macs) == len(whose) == 1:
+        return (whose[0],)
+    return tuple(one.name for one in linked)

@@ -122,6 +122,7 @@ class RemoveRoute(Struct, frozen=True, kw_only=True):
     tos: int = 0
     nhid: int | None = None
     hops: tuple[NextHop, ...] = ()
+    onlink: bool = False
     place: Place | None = None
 
     def __str__(self) -> str:

@@ -26,17 +26,14 @@ from hopscope.plan.ops import (
     ResetRules,
     SetSysctl,
 )
+from hopscope.plan.setbefore import TWINS
 from hopscope.plan.wanted import Wanted
 from hopscope.plan.world import World, default_path, mtu_of_ipv6, rules_text
 
 __all__ = ["differences"]
 
-_FORWARDING: Final = ("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding")
-_TWINS: Final = dict([_FORWARDING, _FORWARDING[::-1]])
-"""One sysctl by two names."""
-
 _FOR_ALL: Final = {
-    "net/ipv4/conf/default/forwarding": _FORWARDING,
+    "net/ipv4/conf/default/forwarding": tuple(TWINS),
     "net/ipv6/conf/default/forwarding": ("net/ipv6/conf/all/forwarding",),
     "net/ipv6/conf/default/disable_ipv6": ("net/ipv6/conf/all/disable_ipv6",),
 }
@@ -83,14 +80,14 @@ def _nodes(wanted: Wanted, world: World) -> Iterator[Difference]:
 
 
 def _sysctls(wanted: Wanted, world: World) -> Iterator[Difference]:
-    """Those declared, and those of *world* that were declared before: back to what is usual."""
+    """Those declared, and those of *world* that were declared before, or set: back as usual."""
     for (node, path), op in wanted.sysctls.items():
         now = world.sysctls.get((node, path))
         if node not in world.nodes or now is None or now.split() != op.value.split():
             yield _sysctl(op, now, also=_on_devices(wanted, world, op))
     for (node, path), now in world.sysctls.items():
         usual = _usual(wanted, world, node, path)
-        names = (path, _TWINS.get(path, path))
+        names = (path, TWINS.get(path, path))
         declared = any((node, name) in wanted.sysctls for name in names)
         left = not declared and _lasts(wanted, world, node, path)
         if left and now is not None and usual is not None and now != usual:
@@ -98,7 +95,13 @@ def _sysctls(wanted: Wanted, world: World) -> Iterator[Difference]:
             others = world.following.get((node, path), ())
             also: list[Op] = [SetSysctl(node=node, path=one, value=value) for one, value in others]
             also += _on_devices(wanted, world, op)
-            yield _sysctl(op, now, why=NOT_DECLARED, also=also)
+            yield _sysctl(op, now, why=_why(wanted, path), also=also)
+
+
+def _why(wanted: Wanted, path: str) -> str:
+    """Why nobody declares it any longer: a lab without IPv6 has that off by itself."""
+    six = path.endswith("/disable_ipv6") and any(":" in cidr for _ref, cidr in wanted.addresses)
+    return "an address of IPv6 is declared" if six else NOT_DECLARED
 
 
 def _lasts(wanted: Wanted, world: World, node: NodeName, path: str) -> bool:
@@ -118,6 +121,8 @@ def _usual(wanted: Wanted, world: World, node: NodeName, path: str) -> str | Non
         op = wanted.sysctls.get((node, name)) if name is not None else None
         if op is not None:
             return op.value
+    if (node, path) in world.was:
+        return world.was[node, path]
     if default is not None and mtu_of_ipv6(path):
         device = wanted.devices.get(DevRef(node, DevName(path.split("/")[3])))
         return str(device.mtu) if device is not None else None
@@ -162,15 +167,20 @@ def _rules(wanted: Wanted, world: World) -> Iterator[Difference]:
     for name in wanted.nodes:
         ops: Sequence[Op] = wanted.rules.get(name, ())
         node = world.nodes.get(name)
-        now = (*rules_text(node.chains), *world.objects.get(name, ())) if node is not None else ()
-        expected = world.expected_rules.get(name, ()), world.expected_objects.get(name, ())
-        same = now == (*rules_text(expected[0]), *expected[1])
+        chains = node.chains if node is not None else ()
+        goal = world.expected_rules.get(name, ())
+        objects = world.objects.get(name, ()), world.expected_objects.get(name, ())
+        now = (*rules_text(chains), *objects[0])
+        same = now == (*rules_text(goal), *objects[1])
         if same and (node is not None or not ops):
             continue
         action = Action.CREATE if not now else Action.CHANGE if ops else Action.REMOVE
         place = next((op.place for op in ops), None)
+        from hopscope.plan.rulelines import chain_lines, rule_lines  # noqa: PLC0415 - seldom wanted
+
+        lines = chain_lines(chains, goal) or rule_lines(*objects)
         yield Difference(
-            change=told(action, Subject.RULES, name, "firewall rules", place=place),
+            change=told(action, Subject.RULES, name, "firewall rules", place=place, lines=lines),
             removes=(ResetRules(node=name),) if now else (),
             makes=tuple(ops),
         )

@@ -7,7 +7,7 @@ from typing import Final
 from hopscope.model.change import Action, Subject
 from hopscope.model.lab import MAIN_TABLE
 from hopscope.model.lookup import ways_text
-from hopscope.model.snapshot import NodeState, Route
+from hopscope.model.snapshot import NextHop, NodeState, Route
 from hopscope.model.vocab import DevRef, NeighbourState
 from hopscope.plan.difference import Difference, natural, stays, switch, told
 from hopscope.plan.ops import AddRoute, RemoveAddress, RemoveNeighbour, RemoveNexthop, RemoveRoute
@@ -132,8 +132,10 @@ def routes(wanted: Wanted, world: World) -> Iterator[Difference]:
             tos=route.tos,
             nhid=route.nhid,
             hops=route.hops,
+            onlink=route.onlink,
         )
-        change = told(Action.REMOVE, Subject.ROUTE, name, _words(gone))
+        words = " ".join((_words(gone), *route.metrics))
+        change = told(Action.REMOVE, Subject.ROUTE, name, words)
         yield Difference(change=change, removes=(gone,))
 
 
@@ -164,7 +166,8 @@ def _added(route: Route) -> bool:
 
 def _held(wanted: Wanted, world: World, node: NodeState, route: Route) -> bool:
     """Whether it will still be there when the devices are as declared."""
-    return route.dev is None or stays(wanted, world, DevRef(node.name, route.dev))
+    devs = [route.dev, *(hop.dev for hop in route.hops)]
+    return all(dev is None or stays(wanted, world, DevRef(node.name, dev)) for dev in devs)
 
 
 def _is(op: AddRoute, route: Route) -> bool:
@@ -173,9 +176,19 @@ def _is(op: AddRoute, route: Route) -> bool:
         route.plain
         and (op.to, op.type, op.table) == (route.destination, route.type, route.table)
         and _ip(op.source) == _ip(route.source)
-        and _ip(op.via) == _ip(route.via)
-        and (op.dev is None or op.dev == route.dev)
+        and _leads_there(op, route)
         and (op.metric or (_METRIC_6 if six else 0)) == route.metric
+    )
+
+
+def _leads_there(op: AddRoute, route: Route) -> bool:
+    """Device by device, in their order; the device is the kernel's choice where none is said."""
+    wanted = op.hops or (NextHop(dev=op.dev, via=op.via, onlink=op.onlink),)
+    found = route.hops or (NextHop(dev=route.dev, via=route.via, onlink=route.onlink),)
+    return len(wanted) == len(found) and all(
+        (_ip(one.via), one.weight, one.onlink) == (_ip(other.via), other.weight, other.onlink)
+        and one.dev in (None, other.dev)
+        for one, other in zip(wanted, found, strict=True)
     )
 
 
@@ -185,10 +198,11 @@ def _ip(text: str | None) -> str | None:
 
 def _words(op: AddRoute | RemoveRoute) -> str:
     kind = "" if op.type == "unicast" else f"{op.type} "
-    more, hops = ("", ()) if isinstance(op, AddRoute) else (_more(op), op.hops)
+    more = "" if isinstance(op, AddRoute) else _more(op)
+    way = ways_text(op.dev, op.via, op.hops, onlink=op.onlink)
     table = f" table {op.table}" if op.table != MAIN_TABLE else ""
     metric = f" metric {op.metric}" if op.metric else ""
-    return f"{kind}{op.to}{more}{ways_text(op.dev, op.via, hops)}{metric}{table}"
+    return f"{kind}{op.to}{more}{way}{metric}{table}"
 
 
 def _more(op: RemoveRoute) -> str:

@@ -18,14 +18,22 @@ def marked(wanted: Wanted, world: World) -> Iterator[Difference]:
     for tool in sorted({*rules.now, *rules.goal}):
         now, goal = rules.now.get(tool, ()), rules.goal.get(tool, ())
         ordered = tool not in rules.unordered
-        if _told(now, ordered=ordered) == _told(goal, ordered=ordered):
+        there, wished = _told(now, ordered=ordered), _told(goal, ordered=ordered)
+        if there == wished:
             continue
+        from hopscope.plan.rulelines import rule_lines  # noqa: PLC0415 - seldom wanted
+
+        lines = rule_lines(
+            *([f"{tool} -t {t} -A {c} {text}" for t, c, text in one] for one in (there, wished))
+        )
         ops = tuple(op for op in wanted.rules.get(rules.node, ()) if op.tool == tool)
         action = Action.CREATE if not now else Action.CHANGE if goal else Action.REMOVE
         place = next((op.place for op in ops), None)
         gone = tuple(rule.deletion for rule in now)
         yield Difference(
-            change=told(action, Subject.RULES, rules.node, f"{tool} rules", place=place),
+            change=told(
+                action, Subject.RULES, rules.node, f"{tool} rules", place=place, lines=lines
+            ),
             removes=(RemoveRules(node=rules.node, tool=tool, lines=gone),) if now else (),
             makes=ops,
         )

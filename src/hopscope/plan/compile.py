@@ -143,7 +143,7 @@ def uses_ipv6(spec: LabSpec) -> bool:
         node.ip6tables
         or (node.nft is not None and "ip6" in node.nft.text)
         or any(":" in address.cidr for address in node.addresses)
-        or any(":" in route.to or ":" in (route.via or "") for route in node.routes)
+        or any(":" in route.to for route in node.routes)
         or any(rule.six for rule in node.policy)
         or any(map(_tunnels_over_ipv6, node.devices))
         or any(":" in neighbour.ip for neighbour in node.neighbours)
@@ -348,6 +348,8 @@ def _layer3(node: NodeSpec) -> Iterator[Op]:
             metric=route.metric,
             type=route.type,
             source=route.source,
+            onlink=route.onlink,
+            hops=route.hops,
             table=route.table,
             place=route.place,
         )

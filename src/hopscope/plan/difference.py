@@ -41,6 +41,7 @@ def told(
     after: str | None = None,
     place: Place | None = None,
     why: str = "",
+    lines: tuple[str, ...] = (),
 ) -> Change:
     """The change, with the usual reason where none is given."""
     usual = NOT_DECLARED if action is Action.REMOVE else "declared"
@@ -54,6 +55,7 @@ def told(
         after=after,
         place=place,
         why=why or usual,
+        lines=lines,
     )
 
 

@@ -7,7 +7,9 @@ from msgspec.structs import replace
 
 from hopscope.errors import Place
 from hopscope.model.lab import MAIN_TABLE
+from hopscope.model.lookup import ways_text
 from hopscope.model.naming import some_of
+from hopscope.model.snapshot import NextHop
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
 from hopscope.plan.changeops import (
     ChangeBridge,
@@ -211,15 +213,16 @@ class AddRoute(Struct, frozen=True, kw_only=True):
     metric: int | None
     type: str = "unicast"
     source: str | None = None
+    onlink: bool = False
+    hops: tuple[NextHop, ...] = ()
     table: int = MAIN_TABLE
     place: Place | None = None
 
     def __str__(self) -> str:
         kind = "" if self.type == "unicast" else f"{self.type} "
-        via = f" via {self.via}" if self.via else ""
-        dev = f" dev {self.dev}" if self.dev else ""
+        way = ways_text(self.dev, self.via, self.hops, onlink=self.onlink)
         table = "" if self.table == MAIN_TABLE else f" in the table {self.table}"
-        return f"{self.node}: adding the {kind}route to {self.to}{via}{dev}{table}"
+        return f"{self.node}: adding the {kind}route to {self.to}{way}{table}"
 
 
 class AddNeighbour(Struct, frozen=True, kw_only=True):

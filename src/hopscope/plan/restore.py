@@ -148,16 +148,19 @@ def _layer3(node: NodeState, told: Container[DevRef]) -> Iterator[Op]:
                 dad = ":" in address.ip and not address.nodad
                 yield AddAddress(node=node.name, dev=link.name, cidr=str(address), dad=dad)
     for route in node.routes:
-        held = route.dev is None or DevRef(node.name, route.dev) in told
+        devs = (route.dev, *(hop.dev for hop in route.hops))
+        held = all(dev is None or DevRef(node.name, dev) in told for dev in devs)
         if held and route.protocol in ("static", "boot") and declarable_route(route):
             yield AddRoute(
                 node=node.name,
                 to=route.destination,
-                via=route.via,
-                dev=route.dev,
+                via=None if route.hops else route.via,
+                dev=None if route.hops else route.dev,
                 metric=route.metric or None,
                 type=route.type,
                 source=route.source,
+                onlink=route.onlink,
+                hops=route.hops,
                 table=route.table,
             )
     for rule in declarable_rules(node):

@@ -20,11 +20,13 @@ _DONE: Final = {
 
 
 def lines(changes: Sequence[Change]) -> Iterator[Text]:
-    """A line for each; the reason stands in a column of its own."""
+    """A line for each, whose reason stands in a column of its own; and the rules that differ."""
     told = [f"{_MARK[one.action]} {_what(one)}" for one in changes]
     width = min(max(map(len, told), default=0), 80)
     for one, words in zip(changes, told, strict=True):
         yield Text.assemble((f"{words:<{width}}", _STYLE[one.action]), f"  {_why(one)}")
+        for line in one.lines:
+            yield Text(f"    {line}", "green" if line.startswith("+") else "red")
 
 
 def summary(changes: Sequence[Change], *, done: bool = False) -> str:

@@ -79,7 +79,8 @@ def _ping(step: PingResult, *, verbose: bool = False) -> RenderableType:
     if step.reason is not None:
         parts.append(Text.assemble(("  why: ", "bold"), step.reason.sentence))
         if step.reason.mend:
-            parts.append(Text.assemble(("  mend: ", "bold"), step.reason.mend))
+            mend = _whole("", "").append("  mend: ", "bold")
+            parts.append(mend.append(step.reason.mend))
     shared = _shared_notes(step.journeys)
     parts.extend(
         Padding(journey(one, verbose=verbose, elsewhere=shared), (0, 0, 0, 2))

@@ -33,12 +33,14 @@ from hopscope.model.lab import (
     SysctlSpec,
     ZeroStep,
 )
+from hopscope.model.snapshot import NextHop
 from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.spec.addressing import drawn
 from hopscope.spec.buildlinks import built_bridge, built_device, built_link, written_mac
 from hopscope.spec.counts import counted
 from hopscope.spec.expected import PingExpect, TableExpect
 from hopscope.spec.names import ip_of
+from hopscope.spec.network import NextHop as Hop
 from hopscope.spec.network import Policy, Route
 from hopscope.spec.origins import Origins
 from hopscope.spec.processes import processes_of
@@ -192,15 +194,28 @@ def _led_to(to: str, via: str | None) -> str:
 
 
 def _route(route: Route, path: Path, where: Locate) -> RouteSpec:
+    hops = [_next_hop(one) for one in route.nexthops]
+    first = hops[0].via if hops else None
     return RouteSpec(
-        to=_led_to(route.to, route.via),
+        to=_led_to(route.to, route.via or first),
         type=route.type,
         via=route.via,
         dev=None if route.dev is None else DevName(route.dev),
+        onlink=route.onlink,
+        hops=tuple(hops),
         source=None if route.src is None else _ip(route.src),
         metric=route.metric,
         table=MAIN_TABLE if route.table is None else route.table,
         place=where(path),
+    )
+
+
+def _next_hop(hop: Hop) -> NextHop:
+    return NextHop(
+        via=hop.via,
+        dev=None if hop.dev is None else DevName(hop.dev),
+        weight=hop.weight,
+        onlink=hop.onlink,
     )
 
 

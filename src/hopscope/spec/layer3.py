@@ -7,7 +7,8 @@ from typing import Final
 
 from hopscope.errors import Problem
 from hopscope.model.lab import AddressSpec, NodeSpec, RouteSpec
-from hopscope.model.limits import METRIC, TABLE
+from hopscope.model.limits import METRIC, TABLE, WEIGHT
+from hopscope.model.snapshot import NextHop
 from hopscope.spec.faults import Fault, near
 from hopscope.spec.names import address_fault, ip_fault, ip_of, mac_fault, network_of
 from hopscope.spec.reach import Reach
@@ -111,7 +112,7 @@ def _routes(scope: Scope, node: NodeSpec) -> Iterator[Problem]:
         path: Path = ("nodes", node.name, "routes", number)
         wrong = list(_route(scope, node, route, reach))
         for fault, part, piece in wrong:
-            yield said(fault, scope.where((*path, part) if part else path, piece=piece))
+            yield said(fault, scope.where((*path, *part), piece=piece))
         if wrong:
             continue
         metric = route.metric or _DEFAULT_METRIC[ip_network(route.to).version]
@@ -126,31 +127,67 @@ def _routes(scope: Scope, node: NodeSpec) -> Iterator[Problem]:
 
 def _route(
     scope: Scope, node: NodeSpec, route: RouteSpec, reach: Reach
-) -> Iterator[tuple[Fault, str, str]]:
-    """Faults of one route, the key that holds each, and the word that is wrong."""
+) -> Iterator[tuple[Fault, Path, str]]:
+    """Faults of one route, where in it each is, and the word that is wrong."""
     if (fault := network_of(route.to)) is not None:
-        yield fault, "to", route.to
-    if route.dev is not None and (fault := scope.device_fault(node.name, route.dev)) is not None:
-        yield fault, "dev", route.dev
+        yield fault, ("to",), route.to
     if (fault := limit_fault("the metric of a route", route.metric, METRIC)) is not None:
-        yield fault, "metric", str(route.metric)
+        yield fault, ("metric",), str(route.metric)
     if (fault := limit_fault("the number of a table", route.table, TABLE)) is not None:
-        yield fault, "table", str(route.table)
+        yield fault, ("table",), str(route.table)
     if route.source is not None and (fault := _source(node, route.source)) is not None:
-        yield fault, "src", route.source
+        yield fault, ("src",), route.source
+    beside = [one for one in _said(route) if route.hops and one[0] in ("via", "dev", "onlink")]
     if route.type != "unicast":
-        for key, text in (("via", route.via), ("dev", route.dev), ("src", route.source)):
-            if text is not None:
-                message = f"a {route.type} route leads nowhere, and this one says {key}"
-                hint = f"write '{route.type} {_shown(route)}'"
-                yield Fault(rule="bad-route", message=message, text=text, hint=hint), key, text
-    elif route.via is None:
-        if route.dev is None:
+        for word, text in _said(route):
+            message = f"a {route.type} route leads nowhere, and this one says {word}"
+            hint = f"write '{route.type} {_shown(route)}'"
+            yield Fault(rule="bad-route", message=message, text=text, hint=hint), (word,), text
+    elif beside:
+        word, text = beside[0]
+        message = f"the route to {_shown(route)} says both nexthops and {word}"
+        hint = "make it one of the next hops"
+        yield Fault(rule="bad-route", message=message, text=text, hint=hint), (word,), text
+    elif route.hops:
+        for number, hop in enumerate(route.hops):
+            for fault, part, piece in _way(scope, node, route, hop, reach):
+                yield fault, ("nexthops", number, *part), piece
+    else:
+        hop = NextHop(via=route.via, dev=route.dev, onlink=route.onlink)
+        yield from _way(scope, node, route, hop, reach)
+
+
+def _said(route: RouteSpec) -> list[tuple[str, str]]:
+    """What the route says of where it leads: the words, and what stands there."""
+    found = [("via", route.via), ("dev", route.dev), ("src", route.source)]
+    found += [("nexthops", "nexthop" if route.hops else None)]
+    found += [("onlink", "onlink" if route.onlink else None)]
+    return [(word, text) for word, text in found if text is not None]
+
+
+def _way(
+    scope: Scope, node: NodeSpec, route: RouteSpec, hop: NextHop, reach: Reach
+) -> Iterator[tuple[Fault, Path, str]]:
+    """Faults of where a route, or one of its next hops, leads."""
+    if hop.dev is not None and (fault := scope.device_fault(node.name, hop.dev)) is not None:
+        yield fault, ("dev",), hop.dev
+    elif hop.dev in reach.down:
+        yield _asleep(node, hop.dev, hop.dev), ("dev",), hop.dev
+        return
+    if (fault := limit_fault("the weight of a next hop", hop.weight, WEIGHT)) is not None:
+        yield fault, ("weight",), str(hop.weight)
+    if hop.onlink and (hop.via is None or hop.dev is None):
+        message = "onlink says that a gateway is on a device, and this names not both"
+        hint = "write 'via 10.0.0.1 dev eth0 onlink'"
+        yield Fault(rule="bad-route", message=message, hint=hint), ("onlink",), "onlink"
+    elif hop.via is None:
+        if hop.dev is None:
             hint = "write 'via' and a gateway, or 'dev' and a device"
-            message = f"the route to {_shown(route)} says neither via nor dev"
-            yield Fault(rule="bad-route", message=message, text=route.to, hint=hint), "", ""
-    elif (fault := _gateway(scope, node, route, route.via, reach)) is not None:
-        yield fault, "via", route.via
+            what = "a next hop of the route" if route.hops else "the route"
+            message = f"{what} to {_shown(route)} says neither via nor dev"
+            yield Fault(rule="bad-route", message=message, text=route.to, hint=hint), (), ""
+    elif (fault := _gateway(scope, node, route, hop, reach)) is not None:
+        yield fault, ("via",), hop.via
 
 
 def _source(node: NodeSpec, source: str) -> Fault | None:
@@ -169,9 +206,10 @@ def _shown(route: RouteSpec) -> str:
 
 
 def _gateway(
-    scope: Scope, node: NodeSpec, route: RouteSpec, via: str, reach: Reach
+    scope: Scope, node: NodeSpec, route: RouteSpec, hop: NextHop, reach: Reach
 ) -> Fault | None:
     """Whether the kernel takes the gateway. Mirrors fib_check_nh(), net/ipv4/fib_semantics.c."""
+    via, dev = hop.via or "", hop.dev
     gateway = ip_of(via)
     if gateway is None:
         return ip_fault(via, "the gateway of a route")
@@ -188,12 +226,22 @@ def _gateway(
     if gateway.version == 6 and gateway.is_link_local:
         hint = "add 'dev' and the device"
         message = f"{via} exists on every link, so the route must say which one is meant"
-        return None if route.dev is not None else fault(message, hint)
-    if node.name in scope.believed or reach.unsure or reach.holds(gateway, route.dev):
+        return None if dev is not None else fault(message, hint)
+    unsure = node.name in scope.believed or reach.unsure
+    if unsure or hop.onlink or reach.holds(gateway, dev):
         return None
-    through = f" of {route.dev}" if route.dev else ""
+    if (asleep := reach.asleep(gateway)) is not None:
+        return _asleep(node, asleep, via)
+    through = f" of {dev}" if dev else ""
     message = f"the gateway {via} is in no subnet{through} of {node.name}"
     return fault(message, "the kernel refuses such a route: name a neighbour, or add an address")
+
+
+def _asleep(node: NodeSpec, dev: str, text: str) -> Fault:
+    message = f"{dev} of {node.name} stays down, and the kernel takes no route through it then"
+    hint = f"let it come up, and take it down later: hopscope exec LAB {node.name} -- "
+    hint += f"ip link set {dev} down"
+    return Fault(rule="bad-route", message=message, text=text, hint=hint)
 
 
 def _neighbours(scope: Scope, node: NodeSpec) -> Iterator[Problem]:

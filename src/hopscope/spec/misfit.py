@@ -51,6 +51,7 @@ _THINGS: Final = {
     "Bridge": "a bridge",
     "Vlan": "a VLAN",
     "Route": "a route",
+    "NextHop": "a next hop",
     "Policy": "a policy rule",
     "Link": "a link",
     "End": "the end of a link",

@@ -13,6 +13,7 @@ from hopscope.model.limits import (
     QUEUES,
     RULE_PRIORITY,
     VID,
+    WEIGHT,
 )
 from hopscope.spec import short
 from hopscope.spec.part import Part, within
@@ -27,6 +28,7 @@ __all__ = [
     "End",
     "EndName",
     "Link",
+    "NextHop",
     "Policy",
     "Port",
     "Route",
@@ -108,6 +110,30 @@ _TableOfRoutes = Annotated[
 ]
 
 
+class NextHop(Part):
+    """One of several next hops of a route, in its long form."""
+
+    via: str | None = Field(default=None, description="The gateway.", examples=["10.0.1.1"])
+    dev: str | None = Field(default=None, description="The device.", examples=["eth1"])
+    weight: int = Field(
+        default=1,
+        description="Its share, of the sum of all weights.",
+        json_schema_extra=within(WEIGHT),
+    )
+    onlink: bool = Field(
+        default=False, description="The gateway is a neighbour there, whatever the subnets say."
+    )
+
+
+AnyNextHop = Annotated[
+    NextHop,
+    BeforeValidator(
+        short.next_hop,
+        json_schema_input_type=Annotated[str, Field(examples=["via 10.0.1.1 weight 2"])] | NextHop,
+    ),
+]
+
+
 class Route(Part):
     """A route, in its long form."""
 
@@ -117,6 +143,14 @@ class Route(Part):
     )
     via: str | None = Field(default=None, description="The gateway.", examples=["10.244.1.1"])
     dev: str | None = Field(default=None, description="The device.", examples=["veth1a"])
+    onlink: bool = Field(
+        default=False, description="The gateway is a neighbour there, whatever the subnets say."
+    )
+    nexthops: list[AnyNextHop] = Field(
+        default=[],
+        description="Several gateways, instead of 'via' and 'dev': each takes its share of flows.",
+        examples=[["via 10.0.1.1", "via 10.0.2.1 weight 2"]],
+    )
     src: str | None = Field(
         default=None,
         description="The address that the node then sends from.",

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from hopscope.errors import Problem
 from hopscope.model.lab import NodeSpec, PolicySpec
 from hopscope.model.limits import RULE_PRIORITY, TABLE
-from hopscope.spec.faults import Fault, near
+from hopscope.spec.faults import Fault
 from hopscope.spec.names import network_of
 from hopscope.spec.scope import Scope, said
 from hopscope.spec.topology import limit_fault
@@ -72,10 +72,11 @@ def _does(node: NodeSpec, rule: PolicySpec) -> Fault | None:
         return Fault(rule="bad-policy", message=message, hint=hint)
     if (fault := limit_fault("the number of a table", rule.table, TABLE)) is not None:
         return fault
-    filled = {route.table for route in node.routes}
-    if rule.table in filled or rule.table in _STANDARD:
+    filled = {route.table for route in node.routes} | set(_STANDARD)
+    unasked = filled.difference(_STANDARD, (other.table for other in node.policy))
+    if rule.table in filled or not unasked:  # an empty table may be filled later
         return None
     message = f"{node.name} has no route in the table {rule.table}"
-    hint = near(str(rule.table), [str(table) for table in sorted(filled - set(_STANDARD))])
-    hint = hint or f"add one: routes: ['default via … table {rule.table}']"
+    message += f", and no rule that looks in the table {min(unasked)}"
+    hint = f"did you mean {min(unasked)}?"
     return Fault(rule="empty-table", message=message, text=str(rule.table), hint=hint)

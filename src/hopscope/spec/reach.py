@@ -17,12 +17,21 @@ class Reach:
         self.unsure: bool = any(address_fault(address.cidr) for address in node.addresses)
         self._lengths: dict[int, set[int]] = {4: set(), 6: set()}
         self._networks: set[tuple[str | None, int, int, int]] = set()
+        bridges = (bridge.name for bridge in node.bridges if not bridge.up)
+        lo = () if node.lo else ("lo",)
+        self.down: frozenset[str] = frozenset((*node.down, *bridges, *lo))
+        self._asleep: dict[IpNetwork, str] = {}
         if self.unsure:
             return
         for address in node.addresses:
-            self._add(ip_interface(address.cidr).network, address.dev)
+            network = ip_interface(address.cidr).network
+            if address.dev in self.down:
+                self._asleep[network] = address.dev
+            else:
+                self._add(network, address.dev)
         for route in node.routes:
-            if route.via is None and network_of(route.to) is None:
+            straight = route.via is None and not route.hops and route.dev not in self.down
+            if straight and network_of(route.to) is None:
                 self._add(ip_network(route.to), route.dev)
 
     def _add(self, network: IpNetwork, dev: str | None) -> None:
@@ -30,6 +39,10 @@ class Reach:
         start = int(network.network_address) >> (network.max_prefixlen - length)
         self._lengths[version].add(length)
         self._networks |= {(dev, version, length, start), (None, version, length, start)}
+
+    def asleep(self, gateway: IPv4Address | IPv6Address) -> str | None:
+        """The device that is down, and would lead to *gateway*."""
+        return next((dev for network, dev in self._asleep.items() if gateway in network), None)
 
     def holds(self, gateway: IPv4Address | IPv6Address, dev: str | None) -> bool:
         """Whether it leads straight to *gateway*, through *dev* if that is given."""

@@ -22,6 +22,7 @@ __all__ = [
     "link",
     "link_end",
     "mark",
+    "next_hop",
     "one_condition",
     "one_key",
     "one_or_many",
@@ -46,7 +47,8 @@ _END: Final = re.compile(r"(?P<node>[^:@/\s]+):(?P<dev>[^:@\s]+)(?:@(?P<bridge>[
 _MARK: Final = re.compile(r"(0x[0-9a-fA-F]{1,8}|[0-9]{1,9})(/(0x[0-9a-fA-F]{1,8}|[0-9]{1,9}))?")
 _OVER: Final = re.compile(r"((?P<node>[^:@/\s]+):)?(?P<dev>[^:@/\s]+)")
 _PING: Final = re.compile(r"\s*(?P<source>[^\s>]+)\s*->\s*(?P<target>[^\s>]+)\s*")
-_ROUTE_WORDS: Final = ("via", "dev", "src", "metric", "table")
+_HOP_WORDS: Final = ("via", "dev", "weight", "onlink")
+_ROUTE_WORDS: Final = ("via", "dev", "src", "metric", "table", "onlink")
 _ROUTE_TYPES: Final = ("unicast", "blackhole", "unreachable", "prohibit", "throw")
 _POLICY_WORDS: Final = {
     **{word: word for word in ("from", "to", "iif", "oif", "fwmark", "lookup", "priority")},
@@ -56,7 +58,7 @@ _POLICY_WORDS: Final = {
     "order": "priority",
 }
 _POLICY_ACTIONS: Final = ("blackhole", "unreachable", "prohibit")
-_NUMBERS: Final = ("metric", "table", "lookup", "priority", "fwmark")
+_NUMBERS: Final = ("metric", "table", "lookup", "priority", "fwmark", "weight")
 
 
 def refusal(
@@ -202,13 +204,35 @@ def route(value: Any) -> Any:
     words = value.split() or [""]
     kind = words.pop(0) if words[0] in _ROUTE_TYPES and len(words) > 1 else None
     to, *rest = words
+    starts = [at for at, word in enumerate(rest) if word == "nexthop"]
     found: dict[str, Any] = {"to": to} if kind is None else {"to": to, "type": kind}
-    for word, argument in zip(rest[::2], [*rest[1::2], ""], strict=False):
-        if word not in _ROUTE_WORDS or word in found or not argument:
+    found |= _words(value, rest[: starts[0]] if starts else rest, _ROUTE_WORDS)
+    if starts:
+        pieces = (rest[at + 1 : end] for at, end in zip(starts, [*starts[1:], None], strict=True))
+        found["nexthops"] = [_words(value, piece, _HOP_WORDS) for piece in pieces]
+    return found
+
+
+def next_hop(value: Any) -> Any:
+    """``via 10.0.0.1 weight 2`` is ``{via: 10.0.0.1, weight: 2}``."""
+    if not isinstance(value, str):
+        return _mapping_or(value, "a text like 'via 10.0.0.1'")
+    return _words(value, value.split(), _HOP_WORDS)
+
+
+def _words(route: str, words: list[str], known: tuple[str, ...]) -> dict[str, Any]:
+    """Words of a route and what each says; ``onlink`` says it alone."""
+    found: dict[str, Any] = {}
+    left = iter(words)
+    for word in left:
+        argument = True if word == "onlink" else next(left, "")
+        if word not in known or word in found or not argument:
             hint = "write 'default via 10.0.0.1' or '10.1.0.0/16 dev eth0 metric 5'"
-            message = f"{shortened(value)} is not a route: {shortened(word)} does not fit there"
-            raise refusal("bad-route", message, text=value, hint=hint)
-        found[word] = _number_or_text(word, argument)
+            if known == _HOP_WORDS:
+                hint = "write '10.1.0.0/16 metric 5 nexthop via 10.0.1.1 nexthop via 10.0.2.1'"
+            message = f"{shortened(route)} is not a route: {shortened(word)} does not fit there"
+            raise refusal("bad-route", message, text=route, hint=hint)
+        found[word] = argument if argument is True else _number_or_text(word, argument)
     return found
 
 

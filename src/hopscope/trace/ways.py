@@ -134,7 +134,9 @@ def way_taken(scene: Scene, lookup: Lookup, frame: Sighting) -> Way:
     if way is not None and mac in _macs(scene, states, dev, way[1]):
         return Way(dev=dev, ip=way[1])
     known = {entry.ip for state in states for entry in state.neighbours if entry.dev == dev}
-    others = [ip for ip in sorted(known) if mac in _macs(scene, states, dev, ip)]
+    theirs = [ip for ip in sorted(known) if mac in _macs(scene, states, dev, ip)]
+    six = ":" in lookup.destination
+    others = [ip for ip in theirs if (":" in ip) is six] or theirs
     if len(others) == 1 or (others and way is None):
         basis = seen(f"the frame on {frame.event.dev}, and the neighbours as read")
         return Way(dev=dev, ip=others[0], basis=basis)

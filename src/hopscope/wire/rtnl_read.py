@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from hopscope.model.vocab import Family, Mac, NeighbourState
 from hopscope.wire.netlink import Message, attributes
 from hopscope.wire.rtnl_link_read import LinkPart, as_int, as_mac, as_text, link, not_yet_running
+from hopscope.wire.rtnl_metrics import metrics
 
 __all__ = [
     "AddressPart",
@@ -60,6 +61,7 @@ _IFADDR: Final = struct.Struct("=BBBBI")
 _RTMSG: Final = struct.Struct("=BBBBBBBBI")  # struct fib_rule_hdr has the same layout
 _NDMSG: Final = struct.Struct("=B3xiHBB")
 _RTNEXTHOP: Final = struct.Struct("=HBBi")
+_ONLINK: Final = 0x4  # RTNH_F_ONLINK
 _CONDITIONS: Final = {
     3: "iif",
     10: "fwmark",
@@ -102,6 +104,7 @@ class HopPart(Struct, frozen=True, kw_only=True):
     dev: int
     via: str | None
     weight: int
+    onlink: bool = False
 
 
 class RoutePart(Struct, frozen=True, kw_only=True):
@@ -116,11 +119,13 @@ class RoutePart(Struct, frozen=True, kw_only=True):
     source: str | None
     metric: int
     scope: str
+    metrics: tuple[str, ...] = ()
     protocol: str
     tos: int = 0
     nhid: int | None = None
     mtu: int = 0
     hops: tuple[HopPart, ...] = ()
+    onlink: bool = False
 
 
 class PolicyRulePart(Struct, frozen=True, kw_only=True):
@@ -180,7 +185,7 @@ def route(message: Message) -> RoutePart | None:
     """A route (fib_dump_info)."""
     if message.type != RTM_NEWROUTE or len(message.payload) < _RTMSG.size:
         return None
-    family, length, _src, tos, table, protocol, scope, kind, _flags = _RTMSG.unpack_from(
+    family, length, _src, tos, table, protocol, scope, kind, flags = _RTMSG.unpack_from(
         message.payload
     )
     found = attributes(message.payload[_RTMSG.size :])
@@ -198,20 +203,22 @@ def route(message: Message) -> RoutePart | None:
         source=_ip(family, found.get(7)),
         metric=as_int(found.get(6)) or 0,
         scope=_SCOPES.get(scope, str(scope)),
+        metrics=metrics(found.get(8, b"")),
         protocol=_PROTOCOLS.get(protocol, str(protocol)),
         tos=tos,
         nhid=as_int(found.get(30)),
         mtu=as_int(attributes(found.get(8, b"")).get(2)) or 0,  # RTA_METRICS, RTAX_MTU
         hops=hops,
+        onlink=bool(flags & _ONLINK),
     )
 
 
 def _hops(family: int, hops: bytes) -> Iterator[HopPart]:
     """Several next hops (RTA_MULTIPATH); what is cut short is left out."""
     while len(hops) >= _RTNEXTHOP.size:
-        length, _flags, weight, dev = _RTNEXTHOP.unpack_from(hops)
+        length, flags, weight, dev = _RTNEXTHOP.unpack_from(hops)
         via = _gateway(family, attributes(hops[_RTNEXTHOP.size : length]))
-        yield HopPart(dev=dev, via=via, weight=weight + 1)
+        yield HopPart(dev=dev, via=via, weight=weight + 1, onlink=bool(flags & _ONLINK))
         hops = hops[max(length, _RTNEXTHOP.size) :]
 
 

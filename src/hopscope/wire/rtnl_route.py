@@ -10,6 +10,7 @@ from typing import Final
 
 from hopscope.model.lab import MAIN_TABLE, PolicySpec
 from hopscope.wire.netlink import NLM_F_CREATE, NLM_F_EXCL, Message, attr, text, u32
+from hopscope.wire.rtnl_read import HopPart
 
 __all__ = [
     "ROUTE_TYPES",
@@ -27,6 +28,7 @@ RTA_MULTIPATH, RTA_VIA, RTA_NH_ID = 9, 18, 30
 RTPROT_STATIC: Final = 4
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_NOWHERE = 0, 253, 255
 RT_TABLE_UNSPEC: Final = 0
+RTNH_F_ONLINK: Final = 4
 FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_PRIORITY, FRA_FWMARK, FRA_TABLE = 1, 2, 3, 6, 10, 15
 FRA_FWMASK, FRA_OIFNAME = 16, 17
 
@@ -43,16 +45,18 @@ def add_route(
     type: str = "unicast",  # noqa: A002 - ip route's word
     via: str | None = None,
     dev: int | None = None,
+    onlink: bool = False,
+    hops: Sequence[HopPart] = (),
     source: str | None = None,
     metric: int | None = None,
     table: int = MAIN_TABLE,
 ) -> Message:
-    """A route; *to* is CIDR."""
+    """A route; *to* is CIDR. The device 0 of one of several *hops* is whichever leads there."""
     network = ip_network(to)
-    near = network.version == 4 and via is None and type == "unicast"
+    near = network.version == 4 and via is None and not hops and type == "unicast"
     scope = RT_SCOPE_LINK if near else RT_SCOPE_UNIVERSE
-    body = _route(network, type, 0, table, RTPROT_STATIC, scope)
-    body += _way(network, via, dev)
+    body = _route(network, type, 0, table, RTPROT_STATIC, scope, onlink=onlink)
+    body += _way(network, via, dev) + _hops(network, hops)
     if source is not None:
         body += attr(RTA_PREFSRC, ip_address(source).packed)
     return Message(RTM_NEWROUTE, _NEW, body + _number(RTA_PRIORITY, metric))
@@ -68,18 +72,13 @@ def remove_route(
     table: int = MAIN_TABLE,
     tos: int = 0,
     nhid: int | None = None,
-    hops: Sequence[tuple[int, str | None]] = (),
+    hops: Sequence[HopPart] = (),
 ) -> Message:
-    """Remove a route, whoever added it, and of whatever scope.
-
-    *hops*: the devices and gateways of one with several next hops, device 0: whichever.
-    """
+    """Remove a route, whoever added it, and of whatever scope."""
     network = ip_network(to)
     body = _route(network, type, tos, table, 0, RT_SCOPE_NOWHERE) + _way(network, via, dev)
     body += _number(RTA_PRIORITY, metric) + _number(RTA_NH_ID, nhid)
-    if hops:
-        body += attr(RTA_MULTIPATH, b"".join(_hop(network, *hop) for hop in hops))
-    return Message(RTM_DELROUTE, 0, body)
+    return Message(RTM_DELROUTE, 0, body + _hops(network, hops))
 
 
 def get_route(ip: str) -> Message:
@@ -91,11 +90,19 @@ def get_route(ip: str) -> Message:
 
 
 def _route(
-    network: IPv4Network | IPv6Network, kind: str, tos: int, table: int, protocol: int, scope: int
+    network: IPv4Network | IPv6Network,
+    kind: str,
+    tos: int,
+    table: int,
+    protocol: int,
+    scope: int,
+    *,
+    onlink: bool = False,
 ) -> bytes:
     """All that every route has; a type that has no name is not asked."""
     family, length = AF_INET if network.version == 4 else AF_INET6, network.prefixlen
-    body = _header(family, length, 0, tos, table, protocol, scope, _TYPES.get(kind, 0))
+    flags = RTNH_F_ONLINK if onlink else 0
+    body = _header(family, length, 0, tos, table, protocol, scope, _TYPES.get(kind, 0), flags)
     if length:
         body += attr(RTA_DST, network.network_address.packed)
     return body + _large(RTA_TABLE, table)
@@ -111,10 +118,13 @@ def _way(network: IPv4Network | IPv6Network, via: str | None, dev: int | None) -
     return attr(RTA_VIA, struct.pack("=H", AF_INET6) + gateway.packed) + _number(RTA_OIF, dev)
 
 
-def _hop(network: IPv4Network | IPv6Network, dev: int, via: str | None) -> bytes:
-    """A struct rtnexthop, and its gateway."""
-    gateway = _way(network, via, None)
-    return struct.pack("=HBBi", 8 + len(gateway), 0, 0, dev) + gateway
+def _hops(network: IPv4Network | IPv6Network, hops: Sequence[HopPart]) -> bytes:
+    """Each a struct rtnexthop, and its gateway."""
+    told = b""
+    for hop in hops:
+        gateway, flags = _way(network, hop.via, None), RTNH_F_ONLINK if hop.onlink else 0
+        told += struct.pack("=HBBi", 8 + len(gateway), flags, hop.weight - 1, hop.dev) + gateway
+    return attr(RTA_MULTIPATH, told) if hops else b""
 
 
 def add_policy_rule(rule: PolicySpec) -> Message:
@@ -143,11 +153,19 @@ def remove_policy_rule(priority: int, *, six: bool) -> Message:
 
 
 def _header(
-    family: int, to: int, source: int, tos: int, table: int, protocol: int, scope: int, kind: int
+    family: int,
+    to: int,
+    source: int,
+    tos: int,
+    table: int,
+    protocol: int,
+    scope: int,
+    kind: int,
+    flags: int = 0,
 ) -> bytes:
     """The struct rtmsg, and struct fib_rule_hdr, whose layout is the same."""
     table = table if table < 256 else RT_TABLE_UNSPEC
-    return struct.pack("=BBBBBBBBI", family, to, source, tos, table, protocol, scope, kind, 0)
+    return struct.pack("=BBBBBBBBI", family, to, source, tos, table, protocol, scope, kind, flags)
 
 
 def _number(kind: int, number: int | None) -> bytes:

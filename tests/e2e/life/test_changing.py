@@ -80,6 +80,19 @@ def test_up_again_changes_what_differs(hopscope: Hopscope, files: tuple[str, str
     assert "ns3" in hopscope("ls").stdout
 
 
+def test_another_file_of_that_name_is_told(hopscope: Hopscope, files: tuple[str, str]) -> None:
+    """By plan and by up: a name may be so by chance. A file that was edited is no other."""
+    old, new = files
+    assert hopscope("up", old).returncode == 0
+    told = f"note: lab was made from {old}, not from {new}\n"
+    assert hopscope("plan", new).stderr == told
+    Path(old).write_text(Path(old).read_text().replace("10.9.0.2", "10.9.0.7"))
+    assert hopscope("plan", old).stderr == ""
+    assert hopscope("up", "--quiet", old).stderr == ""
+    assert hopscope("up", new).stderr == told
+    hopscope("down", "lab")
+
+
 def test_diff_tells_by_its_exit_status(hopscope: Hopscope, files: tuple[str, str]) -> None:
     """0 when all is as declared, 1 when not; JSON says what."""
     hopscope("up", files[0])

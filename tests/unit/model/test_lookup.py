@@ -343,6 +343,14 @@ def test_next_hops(found: Route, hop: tuple[str, str] | None) -> None:
             replace(route("0.0.0.0/0"), hops=(NextHop(dev=ETH0), NextHop(dev=ETH0, weight=3))),
             "default nexthop dev eth0 nexthop dev eth0 weight 3",
         ),
+        (
+            replace(route("0.0.0.0/0"), hops=(NextHop(dev=ETH0, via="10.0.0.9", onlink=True),)),
+            "default nexthop via 10.0.0.9 dev eth0 onlink",
+        ),
+        (
+            replace(route("0.0.0.0/0", via="10.0.0.9"), onlink=True),
+            "default via 10.0.0.9 dev eth0 onlink",
+        ),
     ],
 )
 def test_routes_in_text(found: Route, text: str) -> None:

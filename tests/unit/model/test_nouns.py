@@ -237,6 +237,13 @@ def test_a_ping_in_a_line() -> None:
     assert repr(replace(silent, checks=(HELD, BROKEN))) == told + "expected x, seen y>"
 
 
+def test_expectations_in_a_line() -> None:
+    """Of an ``expect`` step."""
+    assert repr(ExpectResult(checks=(HELD,))) == "<expect: 1 of 1 expectations held>"
+    told = "<expect: 1 of 2 expectations held; expected x, seen y>"
+    assert repr(ExpectResult(checks=(HELD, BROKEN))) == told
+
+
 def test_a_run_in_a_line() -> None:
     """How many expectations held, and those that did not."""
     assert repr(record()) == "<record of x: 0 of 0 expectations held>"

@@ -2,8 +2,10 @@
 
 from ipaddress import ip_interface
 
+from msgspec.structs import replace
+
 from hopscope.model.ends import End, NodeEnds
-from hopscope.model.twice import Resolved, answerer, holders
+from hopscope.model.twice import Resolved, answerers, holders
 from hopscope.model.vocab import Mac, NodeName
 
 B, EVIL = Mac("02:00:00:00:00:0b"), Mac("02:00:00:00:00:0e")
@@ -18,6 +20,7 @@ def node(name: str, cidr: str, mac: Mac | None = None) -> NodeEnds:
 
 A = node("a", "10.0.0.1/24")
 BOTH = (node("b", "10.0.0.2/24", B), node("evil", "10.0.0.2/24", EVIL))
+EITHER = ("b", "evil")
 
 
 def entry(mac: Mac, *, at: str = "a", index: int = 2, ip: str = "10.0.0.2") -> Resolved:
@@ -31,26 +34,34 @@ def test_addresses_of_several_nodes() -> None:
 
 
 def test_the_sources_own_table_tells() -> None:
-    assert answerer(A, "10.0.0.2", BOTH, [entry(EVIL)]) == "evil"
-    assert answerer(A, "10.0.0.2", BOTH, [entry(B), entry(EVIL, at="c")]) == "b"
-    assert answerer(A, "10.0.0.2", BOTH, [entry(EVIL, index=3)]) is None
-    assert answerer(A, "10.0.0.2", BOTH, [entry(EVIL, ip="10.0.0.3")]) is None
+    assert answerers(A, "10.0.0.2", BOTH, [entry(EVIL)]) == ("evil",)
+    assert answerers(A, "10.0.0.2", BOTH, [entry(B), entry(EVIL, at="c")]) == ("b",)
+    assert answerers(A, "10.0.0.2", BOTH, [entry(EVIL, index=3)]) == EITHER
+    assert answerers(A, "10.0.0.2", BOTH, [entry(EVIL, ip="10.0.0.3")]) == EITHER
 
 
 def test_far_away_all_who_know_the_address_must_agree() -> None:
     far = node("far", "10.7.0.1/24")
-    assert answerer(far, "10.0.0.2", BOTH, [entry(EVIL, at="gw")]) == "evil"
+    assert answerers(far, "10.0.0.2", BOTH, [entry(EVIL, at="gw")]) == ("evil",)
     both = [entry(EVIL, at="gw"), entry(B, at="a")]
-    assert answerer(far, "10.0.0.2", BOTH, both) is None
-    assert answerer(far, "10.0.0.2", BOTH, []) is None
+    assert answerers(far, "10.0.0.2", BOTH, both) == EITHER
+    assert answerers(far, "10.0.0.2", BOTH, []) == EITHER
 
 
 def test_a_mac_of_neither_or_of_both_tells_nothing() -> None:
     """As of a router that answers for others, or of a device that was given the same."""
-    assert answerer(A, "10.0.0.2", BOTH, [entry(Mac("02:00:00:00:00:99"))]) is None
+    assert answerers(A, "10.0.0.2", BOTH, [entry(Mac("02:00:00:00:00:99"))]) == EITHER
     same = (node("b", "10.0.0.2/24", B), node("evil", "10.0.0.2/24", B))
-    assert answerer(A, "10.0.0.2", same, [entry(B)]) is None
+    assert answerers(A, "10.0.0.2", same, [entry(B)]) == EITHER
 
 
 def test_a_node_that_has_the_address_answers_itself() -> None:
-    assert answerer(BOTH[1], "10.0.0.2", BOTH, [entry(B, at="evil")]) == "evil"
+    assert answerers(BOTH[1], "10.0.0.2", BOTH, [entry(B, at="evil")]) == ("evil",)
+
+
+def test_a_node_without_a_link_answered_nobody() -> None:
+    """Whatever tables still hold of it; itself it answers."""
+    there = (replace(BOTH[0], linked=False), BOTH[1])
+    assert answerers(A, "10.0.0.2", there, []) == ("evil",)
+    assert answerers(A, "10.0.0.2", there, [entry(B)]) == ("evil",)
+    assert answerers(there[0], "10.0.0.2", there, []) == ("b",)

@@ -96,6 +96,7 @@ def test_a_route_that_is_as_declared_does_not_differ(now: Route) -> None:
         replace(ROUTE, tos=8),
         replace(ROUTE, source="10.0.0.1"),
         replace(ROUTE, nhid=6),
+        replace(ROUTE, metrics=("mtu 600",)),
         replace(ROUTE, hops=(NextHop(dev=ETH0, via="10.0.0.9"), NextHop(dev=ETH0, via="10.0.0.8"))),
     ],
 )
@@ -116,6 +117,53 @@ def test_a_route_that_differs_goes_before_the_declared_one_comes(now: Route) -> 
     )
     ops = work(ROUTED, guest(ONE, routes=(now,)))
     assert ops == [gone, goal]
+
+
+SEVERAL = lab(
+    guest="addresses: {eth0: 10.0.0.1/24},"
+    " routes: [10.9.0.0/16 nexthop via 10.0.0.9 nexthop via 10.0.0.8 dev eth0 weight 3]"
+)
+HOPS = (NextHop(dev=ETH0, via="10.0.0.9"), NextHop(dev=ETH0, via="10.0.0.8", weight=3))
+
+
+def test_a_route_with_several_next_hops_is_compared_hop_by_hop() -> None:
+    """And told as it was written; the device is the kernel's choice where none is said."""
+    now = replace(ROUTE, hops=HOPS)
+    assert told(found(SEVERAL, guest(ONE, routes=(now,)))) == []
+    others = (
+        HOPS[:1],
+        (HOPS[0], replace(HOPS[1], weight=2)),
+        (HOPS[0], replace(HOPS[1], dev=DevName("eth1"))),
+        (replace(HOPS[0], onlink=True), HOPS[1]),
+        (),
+    )
+    for hops in others:
+        names = [
+            name
+            for _, name, *_ in told(found(SEVERAL, guest(ONE, routes=(replace(now, hops=hops),))))
+        ]
+        assert names[0] == (
+            "10.9.0.0/16 nexthop via 10.0.0.9 nexthop via 10.0.0.8 dev eth0 weight 3"
+        )
+
+
+def test_a_gateway_that_is_on_the_link_whatever_the_subnets_say() -> None:
+    text = ROUTED.replace("10.0.0.9]", "10.0.0.9 dev eth0 onlink]")
+    there = guest(ONE, routes=(replace(ROUTE, onlink=True),))
+    assert told(found(text, there)) == []
+    assert [name for _, name, *_ in told(found(text, guest(ONE, routes=(ROUTE,))))] == [
+        "10.9.0.0/16 via 10.0.0.9 dev eth0 onlink",
+        "10.9.0.0/16 via 10.0.0.9 dev eth0",
+    ]
+
+
+def test_on_the_way_back_a_route_has_its_next_hops() -> None:
+    """Unless the device of one was made by hand."""
+    away = (HOPS[0], replace(HOPS[1], dev=DevName("eth9")))
+    for hops, number in ((HOPS, 1), (away, 0)):
+        plan = plan_of(guest(ONE, routes=(replace(ROUTE, hops=hops),)), {}, {})
+        made = [op for op in plan.ops if isinstance(op, AddRoute)]
+        assert [(op.via, op.dev, op.hops) for op in made] == [(None, None, HOPS)] * number
 
 
 def test_routes_that_nobody_added_are_left_alone() -> None:
@@ -154,7 +202,8 @@ def test_a_route_is_told_in_the_words_of_ip() -> None:
         nhid=6,
         hops=(NextHop(dev=ETH0, via="10.0.0.9"), NextHop(dev=ETH0, via="10.0.0.8", weight=3)),
     )
-    there = guest(ONE, routes=(now, nowhere, by_hand))
+    small = replace(ROUTE, metrics=("mtu lock 600", "advmss 560"))
+    there = guest(ONE, routes=(now, nowhere, by_hand, small))
     assert [name for _, name, *_ in told(found(ADDRESSED, there))] == [
         "10.9.0.0/16 via 10.0.0.9 dev eth0 metric 7 table 100",
         "prohibit 10.7.0.0/16",
@@ -162,12 +211,14 @@ def test_a_route_is_told_in_the_words_of_ip() -> None:
             "10.9.0.0/16 tos 0x08 nhid 6 nexthop via 10.0.0.9 dev eth0 "
             "nexthop via 10.0.0.8 dev eth0 weight 3"
         ),
+        "10.9.0.0/16 via 10.0.0.9 dev eth0 mtu lock 600 advmss 560",
     ]
 
 
 def test_on_the_way_back_a_route_that_no_lab_declares_stays() -> None:
     """None is told as another, either."""
-    by_hand = tuple(replace(ROUTE, **one) for one in ({"tos": 8}, {"nhid": 6}, {"type": "local"}))
+    theirs = ({"tos": 8}, {"nhid": 6}, {"type": "local"}, {"metrics": ("mtu 600",)})
+    by_hand = tuple(replace(ROUTE, **one) for one in theirs)
     there = guest(ONE, routes=by_hand)
     plan = plan_of(there, {}, {})
     assert not any(isinstance(op, AddRoute) for op in plan.ops)

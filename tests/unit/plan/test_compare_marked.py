@@ -46,6 +46,10 @@ def test_another_order_makes_all_anew() -> None:
     (found,) = marked(goal(ADDED), there((FIRST, SECOND), (SECOND, FIRST)))
     assert told([found]) == [(Action.CHANGE, "iptables rules", "", None, None)]
     lines = ("-t filter -D FORWARD -p icmp -j ACCEPT", "-t filter -D FORWARD -p tcp -j ACCEPT")
+    assert found.change.lines == (
+        "+ iptables -t filter -A FORWARD -p tcp -j ACCEPT",
+        "- iptables -t filter -A FORWARD -p tcp -j ACCEPT",
+    )
     assert found.removes == (RemoveRules(node=HOST, tool="iptables", lines=lines),)
     assert found.makes == (ADDED,)
 

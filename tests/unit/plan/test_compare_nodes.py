@@ -101,6 +101,18 @@ class TestSysctls:
         assert differ(lab(), snapshot(), sysctls=there) == []
         assert differ(lab(), snapshot(), sysctls=there, defaults={FORWARD: "1"}) == []
 
+    def test_ipv6_comes_on_because_an_address_of_it_is_declared(self) -> None:
+        """Nobody declares that it is on."""
+        path = "net/ipv6/conf/all/disable_ipv6"
+        found = differ(
+            lab(guest="addresses: {eth0: 'fd00::1/64'}"),
+            snapshot(),
+            sysctls={(GUEST, path): "1"},
+            defaults={path: "0"},
+        )
+        why = {one.change.name: one.change.why for one in found}
+        assert why["net.ipv6.conf.all.disable_ipv6"] == "an address of IPv6 is declared"
+
     def test_one_of_a_device_takes_after_the_default(self) -> None:
         """Of its node, where that is declared; it goes with its device."""
         path, default = "net/ipv4/conf/eth0/rp_filter", "net/ipv4/conf/default/rp_filter"
@@ -114,6 +126,19 @@ class TestSysctls:
         assert makes(one) == [SetSysctl(node=GUEST, path=path, value="0")]
         gone: Sysctls = {(GUEST, "net/ipv4/conf/away/rp_filter"): "1"}
         assert differ(lab(), snapshot(), sysctls=gone, defaults=fresh) == []
+
+    def test_one_that_was_set_is_again_what_it_was(self) -> None:
+        """Which need not be what it is in a fresh namespace."""
+        there = World(
+            snapshot(),
+            sysctls={**world(snapshot()).sysctls, (GUEST, FORWARD): "0"},
+            defaults={FORWARD: "0"},
+            expected_rules={},
+            was={(GUEST, FORWARD): "1"},
+        )
+        (one,) = differences(wanted(compile_lab(parse(lab(), "lab.yaml"))), there)
+        assert makes(one) == [SetSysctl(node=GUEST, path=FORWARD, value="1")]
+        assert one.change.why == "not declared"
 
     def test_a_default_is_given_to_the_devices_that_are_there(self) -> None:
         """As if they came now; loopback, which was there first, has its own."""
@@ -170,6 +195,10 @@ class TestRules:
         assert one.change.action is Action.CHANGE
         assert one.removes == (ResetRules(node=GUEST),)
         assert isinstance(one.makes[0], AddRules)
+        assert one.change.lines == (
+            "- ip filter INPUT hook input priority 0 policy drop",
+            "+ ip filter INPUT hook input priority 0 policy accept",
+        )
 
     def test_they_go(self) -> None:
         """Where none are declared."""

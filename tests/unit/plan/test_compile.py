@@ -294,6 +294,18 @@ links:
     ]
 
 
+def test_next_hops_reach_the_operations() -> None:
+    """The gateway of the first tells which default is meant."""
+    text = changed(
+        "{veth1a: 10.244.1.2/24}",
+        """{veth1a: 10.244.1.2/24}
+    routes: ['default nexthop via fd00::9 dev veth1a onlink nexthop via fe80::9 dev veth1a']""",
+    )
+    (route,) = (op for op in ops(text) if isinstance(op, AddRoute))
+    assert (route.to, route.via, route.dev) == ("::/0", None, None)
+    assert [(hop.via, hop.onlink) for hop in route.hops] == [("fd00::9", True), ("fe80::9", False)]
+
+
 def test_routes_and_policy_rules_reach_the_operations() -> None:
     """Rules that say no priority are asked in their order, just before the main table."""
     text = changed(

@@ -7,6 +7,7 @@ import pytest
 
 from hopscope.model.devices import PortOptions, Vlan, Vxlan
 from hopscope.model.lab import PolicySpec
+from hopscope.model.snapshot import NextHop
 from hopscope.model.traffic import Netem
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
 from hopscope.plan.ops import (
@@ -75,6 +76,17 @@ VETH = AddVeth(near=NEAR, far=FAR, up=True)
         (
             AddRoute(node=A, to="::/0", via=None, dev=None, metric=1),
             "a: adding the route to ::/0",
+        ),
+        (
+            AddRoute(
+                node=A,
+                to="::/0",
+                via=None,
+                dev=None,
+                metric=1,
+                hops=(NextHop(dev=DEV, weight=2), NextHop(dev=None, via="::2")),
+            ),
+            "a: adding the route to ::/0 nexthop dev eth0 weight 2 nexthop via ::2",
         ),
         (
             AddNeighbour(node=A, dev=DEV, ip="10.0.0.1", mac=MAC),

@@ -107,6 +107,21 @@ HTB = "rate: {rate: 1mbit, kind: htb, ceil: 2mbit, burst: 4096}"
             {"n1": ", neighbours: {e: {10.0.0.2: '02:00:00:00:00:09'}}"},
             ["ip -n n1 neigh add 10.0.0.2 lladdr 02:00:00:00:00:09 dev e nud permanent"],
         ),
+        (
+            {"n1": ", routes: [default metric 3 nexthop via 10.0.0.9 weight 2 nexthop dev e]"},
+            [
+                "ip -n n1 route add default metric 3 proto static",
+                " nexthop via 10.0.0.9 weight 2 nexthop dev e\n",
+            ],
+        ),
+        (
+            {"n1": ", routes: [10.9.0.0/16 via 10.5.0.9 dev e onlink]"},
+            ["ip -n n1 route add 10.9.0.0/16 via 10.5.0.9 dev e onlink proto static"],
+        ),
+        (
+            {"n1": ", routes: [default nexthop via 10.5.0.9 dev e onlink nexthop dev e]"},
+            ["proto static nexthop via 10.5.0.9 dev e onlink nexthop dev e\n"],
+        ),
         ({"n1": ", nft: 'table ip t {}'"}, ["ip netns exec n1 nft -f - <<'NFT'", "NFT"]),
     ],
 )

@@ -57,6 +57,14 @@ def test_a_change_in_a_line(change: Change, line: str) -> None:
     assert told.plain == line
 
 
+def test_rules_that_differ_stand_below_their_change() -> None:
+    """Those that go in red, those that come in green."""
+    rules = replace(MTU, subject=Subject.RULES, name="firewall rules", lines=("- a", "+ b"))
+    _first, gone, come = lines([rules])
+    assert (gone.plain, gone.style) == ("    - a", "red")
+    assert (come.plain, come.style) == ("    + b", "green")
+
+
 def test_reasons_stand_in_a_column() -> None:
     """Of the widest, but one that is very long does not push the others away."""
     short, long = replace(ADDRESS, name="a"), replace(ADDRESS, name="a" * 90)

@@ -134,6 +134,29 @@ ROUTES = [
     ("▸10.1.0.0/16", "bad-route", "the route to 10.1.0.0/16 says neither via nor dev", "'via'"),
     ("▸default", "bad-route", "the route to default says neither via nor dev", "'dev'"),
     ("default dev veth1a metric ▸4294967296", "out-of-range", "metric", "0 to 4294967295"),
+    (
+        "default nexthop via 10.244.1.1 nexthop via ▸10.9.9.9",
+        "bad-route",
+        "10.9.9.9 is in no subnet of ns1",
+        "refuses",
+    ),
+    (
+        "default nexthop via 10.244.1.1 nexthop dev ▸veth1b",
+        "unknown-device",
+        "ns1 has no device 'veth1b'",
+        "'veth1a'?",
+    ),
+    (
+        "default nexthop via 10.244.1.1 weight ▸257 nexthop via 10.244.1.3",
+        "out-of-range",
+        "the weight of a next hop",
+        "1 to 256",
+    ),
+    ("▸default nexthop weight 2", "bad-route", "a next hop of the route to default says", "'via'"),
+    ("default via ▸10.244.1.1 nexthop via 10.244.1.3", "bad-route", "both nexthops", "one of the"),
+    ("blackhole default ▸nexthop dev veth1a", "bad-route", "this one says nexthops", "'blackhole"),
+    ("default via 10.9.9.9 ▸onlink", "bad-route", "names not both", "dev eth0 onlink"),
+    ("default dev veth1a ▸onlink", "bad-route", "names not both", "dev eth0 onlink"),
 ]
 
 
@@ -147,6 +170,34 @@ def test_a_route_that_cannot_be(route: str, rule: str, message: str, hint: str) 
     (found,) = wrong(routed(route), rule)
     assert message in found.message
     assert hint in found.hint
+
+
+DOWN = [
+    ("down: [veth1a]", "default via ▸10.244.1.1"),
+    ("down: [veth1a]", "10.9.0.0/16 dev ▸veth1a"),
+    ("down: [veth1a]", "default via 10.9.9.9 dev ▸veth1a onlink"),
+    ("down: [veth1a]", "default nexthop dev lo nexthop dev ▸veth1a"),
+    ("lo: false", "10.9.0.0/16 dev ▸lo"),
+    ("bridges: {br9: {up: false}}", "10.9.0.0/16 dev ▸br9"),
+]
+
+
+@pytest.mark.parametrize(("down", "route"), DOWN)
+def test_no_route_leads_through_a_device_that_stays_down(down: str, route: str) -> None:
+    """The kernel refuses it, or says that its gateway is not reached."""
+    (found,) = wrong(routed(route).replace(NS1, f"{NS1}    {down}\n"), "bad-route")
+    assert "stays down, and the kernel takes no route" in found.message
+    assert "-- ip link set" in found.hint
+
+
+def test_a_route_leads_through_another_device_than_the_one_that_is_down() -> None:
+    two = "{veth1a: 10.244.1.2/24, lo: 10.244.1.9/24}\n    lo: false\n"
+    assert (
+        problems(routed("default via 10.244.1.1").replace("{veth1a: 10.244.1.2/24}\n", two)) == ()
+    )
+    assert (
+        problems(changed(NS1, f"{NS1}    down: [veth1a]\n    routes: [blackhole default]\n")) == ()
+    )
 
 
 def test_a_route_in_its_long_form_is_judged_alike() -> None:
@@ -169,6 +220,10 @@ def test_a_route_in_its_long_form_is_judged_alike() -> None:
         ["default via 10.9.9.9", "10.9.9.9 dev veth1a"],
         ["default via fe80::1 dev veth1a", "fd00::/64 dev veth1a", "fd01::/64 via fd00::1"],
         ["10.1.0.0/16 dev lo", "10.2.0.1 via 10.244.1.3"],
+        ["default via 10.9.9.9 dev veth1a onlink", "'fd01::/64 via fd00::1 dev veth1a onlink'"],
+        ["default metric 3 nexthop via 10.244.1.1 weight 2 nexthop dev veth1a"],
+        ["10.9.0.0/16 nexthop via 10.9.9.9 dev veth1a onlink nexthop via 10.244.1.1"],
+        ["{to: default, nexthops: [via 10.244.1.1, {via: 10.244.1.3, weight: 256}]}"],
     ],
 )
 def test_routes_that_the_kernel_takes(routes: list[str]) -> None:

@@ -293,6 +293,20 @@ ONE = [
     ),
     (
         "{veth1a: 10.244.1.2/24}",
+        "{veth1a: 10.244.1.2/24}\n    routes: [▸default nexthop dev veth1a metric 5]",
+        "bad-route",
+        "'metric' does not fit there",
+        "write '10.1.0.0/16 metric 5 nexthop via",
+    ),
+    (
+        "{veth1a: 10.244.1.2/24}",
+        "{veth1a: 10.244.1.2/24}\n    routes: [{to: default, nexthops: [▸7, dev veth1a]}]",
+        "wrong-type",
+        "an item of 'nexthops' must be a text like 'via 10.0.0.1', or a mapping, not 7",
+        "",
+    ),
+    (
+        "{veth1a: 10.244.1.2/24}",
         "{veth1a: 10.244.1.2/24}\n    routes: [▸default metric much via 10.244.1.1]",
         "wrong-type",
         "'metric' must be a whole number",

@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from hopscope.model.lab import PolicySpec, RouteSpec
+from hopscope.model.snapshot import NextHop
 from hopscope.model.vocab import DevName
 from labtexts import changed, parsed, problems, wrong
 
@@ -65,11 +66,39 @@ def test_rules_are_read_as_ip_rule_reads_them(written: str, meant: PolicySpec) -
             "10.9.0.0/16 via 10.244.1.9 src 10.244.1.2 table 1000",
             RouteSpec(to="10.9.0.0/16", via="10.244.1.9", source="10.244.1.2", table=1000),
         ),
+        (
+            "10.9.0.0/16 metric 7 nexthop via 10.244.1.9 weight 2 nexthop dev veth1a",
+            RouteSpec(
+                to="10.9.0.0/16",
+                metric=7,
+                hops=(
+                    NextHop(dev=None, via="10.244.1.9", weight=2),
+                    NextHop(dev=DevName("veth1a")),
+                ),
+            ),
+        ),
+        (
+            "{to: 10.9.0.0/16, nexthops: [via 10.9.9.9 dev veth1a onlink, {dev: veth1a}]}",
+            RouteSpec(
+                to="10.9.0.0/16",
+                hops=(
+                    NextHop(dev=DevName("veth1a"), via="10.9.9.9", onlink=True),
+                    NextHop(dev=DevName("veth1a")),
+                ),
+            ),
+        ),
     ],
 )
 def test_routes_are_read_as_ip_route_reads_them(written: str, meant: RouteSpec) -> None:
     (found,) = parsed(node(f"routes: [{written}]")).node("ns1").routes
     assert replace(found, place=None) == meant
+
+
+def test_a_table_may_be_filled_later() -> None:
+    """As ip allows it, unless it is a slip: then another table is asked by no rule."""
+    assert problems(node("policy: [from all lookup 99]")) == ()
+    both = "policy: [from all lookup 99, from 10.0.0.0/8 lookup 100]"
+    assert problems(node(both, "routes: [default via 10.244.1.1 table 100]")) == ()
 
 
 def test_a_route_may_stand_in_each_table() -> None:

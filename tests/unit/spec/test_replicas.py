@@ -386,6 +386,5 @@ def test_devices_of_each_are_its_own() -> None:
         PODS,
     )
     wrong(text, "counted-node")
-    wrong(
-        changed(COUNT, COUNT + "    policy: [from 10.0.0.0/8 lookup ▸999]\n", PODS), "empty-table"
-    )
+    tables = "    policy: [from 10.0.0.0/8 lookup ▸999]\n    routes: [blackhole default table 9]\n"
+    wrong(changed(COUNT, COUNT + tables, PODS), "empty-table")

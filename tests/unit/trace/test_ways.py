@@ -166,6 +166,16 @@ def test_a_frame_went_to_whoever_has_its_address() -> None:
     assert way.basis.kind is BasisKind.SEEN
 
 
+def test_of_the_addresses_of_a_neighbour_the_one_of_the_packets_own_family_is_meant() -> None:
+    """Both have its MAC address; of another family it is only where there is no other."""
+    both = knows(("10.1.0.99", OTHER), ("fd00::99", OTHER))
+    six = replace(lookup(both), destination="fd09::1")
+    assert way_taken(scene(both), six, to(OTHER)).ip == "fd00::99"
+    assert way_taken(scene(both), lookup(both), to(OTHER)).ip == "10.1.0.99"
+    one = knows(("fe80::99", OTHER))
+    assert way_taken(scene(one), lookup(one), to(OTHER)).ip == "fe80::99"
+
+
 def test_a_frame_to_a_mac_that_was_learnt_meanwhile_went_to_that_neighbour() -> None:
     assert way_taken(scene(learnt={"10.1.0.1": ONE}), lookup(), to(ONE)).basis is None
     elsewhere = scene(learnt={"10.1.0.1": ONE}, dev=RIGHT)

@@ -14,6 +14,7 @@ from hopscope.model.vocab import Family
 from hopscope.wire import rtnl_read, rtnl_route
 from hopscope.wire.netlink import NLM_F_CREATE, NLM_F_EXCL, Message, nest
 from hopscope.wire.netlink import u32 as attribute
+from hopscope.wire.rtnl_read import HopPart
 from hopscope.wire.rtnl_route import ROUTE_TYPES
 from strategies import addresses4, addresses6, dev_names, u32
 
@@ -28,6 +29,13 @@ def cidr(one: tuple[str, int]) -> str:
     return str(ip_network(f"{one[0]}/{one[1]}", strict=False))
 
 
+hops = st.builds(
+    HopPart,
+    dev=indexes,
+    via=st.none() | addresses4 | addresses6,
+    weight=st.integers(1, 256),
+    onlink=st.booleans(),
+)
 networks = (networks4 | networks6).map(cidr)
 
 
@@ -65,6 +73,16 @@ def test_a_route(
     assert (part.destination, part.type, part.table) == (to, kind, table)
 
 
+@given(hops=st.lists(hops, min_size=1, max_size=3), onlink=st.booleans())
+def test_a_route_with_several_next_hops(hops: list[HopPart], *, onlink: bool) -> None:
+    """Of the widest scope, as ``ip route`` asks for it."""
+    message = rtnl_route.add_route("10.0.0.0/8", hops=hops, onlink=onlink)
+    assert decoded(message, rtmsg)["scope"] == 0
+    part = rtnl_read.route(message)
+    assert part is not None
+    assert (list(part.hops), part.onlink) == (hops, onlink)
+
+
 @given(
     to=networks,
     kind=st.sampled_from(sorted(ROUTE_TYPES)),
@@ -90,21 +108,21 @@ def test_a_route_is_removed_whoever_added_it(
     kind=st.sampled_from(("local", "type 99")),
     tos=st.integers(0, 255),
     nhid=st.none() | st.integers(1, 0xFFFFFFFF),
-    hops=st.lists(st.tuples(indexes, st.none() | addresses4 | addresses6), max_size=3),
+    hops=st.lists(hops, max_size=3),
 )
 def test_what_only_a_hand_adds_can_be_removed(
-    to: str, kind: str, tos: int, nhid: int | None, hops: list[tuple[int, str | None]]
+    to: str, kind: str, tos: int, nhid: int | None, hops: list[HopPart]
 ) -> None:
     """A type that has no name is not asked; gateways may be of the other family."""
     if ":" in to:
-        hops = [(dev, via if via and ":" in via else None) for dev, via in hops]
+        hops = [one for one in hops if one.via is None or ":" in one.via]
     message = rtnl_route.remove_route(to, type=kind, tos=tos, nhid=nhid, hops=hops)
     read = decoded(message, rtmsg)
     assert (read["type"], read["tos"]) == (2 if kind == "local" else 0, tos)
     part = rtnl_read.route(Message(24, 0, message.payload))
     assert part is not None
     assert (part.tos, part.nhid) == (tos, nhid)
-    assert [(hop.dev, hop.via, hop.weight) for hop in part.hops] == [(*hop, 1) for hop in hops]
+    assert list(part.hops) == hops
 
 
 @given(mtu=u32)

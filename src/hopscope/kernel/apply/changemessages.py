@@ -1,7 +1,8 @@
 """One operation that changes a lab which stands → the rtnetlink messages that do; sends none."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from hopscope.model.snapshot import NextHop
 from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.plan.ops import (
     ChangeBridge,
@@ -22,8 +23,9 @@ from hopscope.plan.ops import (
 )
 from hopscope.wire import rtnl, rtnl_bridge, rtnl_links, rtnl_nexthop, rtnl_route, traffic
 from hopscope.wire.netlink import Message
+from hopscope.wire.rtnl_read import HopPart
 
-__all__ = ["change_messages"]
+__all__ = ["change_messages", "hop_parts"]
 
 
 def change_messages(plan: Plan, op: Changing) -> list[Message]:
@@ -85,8 +87,6 @@ def _route_removal(plan: Plan, op: RemoveRoute) -> Message:
     Not the type either: of a route to a blackhole, the kernel tells another than it has.
     """
     said = not op.hops and op.nhid is None
-    hops = op.hops if op.nhid is None else ()
-    indexes = [plan.indexes.get(DevRef(op.node, hop.dev or DevName("")), 0) for hop in hops]
     return rtnl_route.remove_route(
         op.to,
         type=op.type if op.nhid is None else "",
@@ -96,8 +96,21 @@ def _route_removal(plan: Plan, op: RemoveRoute) -> Message:
         table=op.table,
         tos=op.tos,
         nhid=op.nhid,
-        hops=[(index, hop.via) for index, hop in zip(indexes, hops, strict=True)],
+        hops=hop_parts(plan, op.node, op.hops) if op.nhid is None else (),
     )
+
+
+def hop_parts(plan: Plan, node: NodeName, hops: Sequence[NextHop]) -> list[HopPart]:
+    """By interface index; 0, where no device is said, is whichever leads there."""
+    return [
+        HopPart(
+            dev=plan.indexes.get(DevRef(node, hop.dev), 0) if hop.dev else 0,
+            via=hop.via,
+            weight=hop.weight,
+            onlink=hop.onlink,
+        )
+        for hop in hops
+    ]
 
 
 def _removal(

@@ -7,6 +7,7 @@ what it does not like by line, and applies each table as a whole or not at all.
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from hopscope.errors import (
     CannotError,
@@ -29,6 +30,7 @@ __all__ = [
     "add_nft",
     "arguments",
     "complaint",
+    "gathered",
     "reset",
     "restore_form",
     "saved",
@@ -44,26 +46,48 @@ def add_iptables(
     tool: str,
     lines: Sequence[str],
     places: Sequence[Place | None] = (),
+    *,
+    every: bool = False,
 ) -> None:
     """Apply lines of iptables arguments in *node*.
 
     Raises SpecError naming the line that the tool refused, CannotError without the tool, UsageError
-    as `arguments`.
+    as `arguments`. With *every* it names each such line: only for a node that is then let go,
+    as the others are tried there.
     """
-    text, origin = restore_form(lines)
     argv = [f"{tool}-restore", "--noflush", "--counters", "-w", "5"]
-    done = kernel.run(node, argv, text.encode())
-    if done.code == 0:
-        return
-    said = complaint(tool, node, done)
-    match = re.search(r"line:? (\d+)", said)
-    number = _refused(said, int(match.group(1)), origin, lines) if match else None
-    if number is not None and number < len(places) and (place := places[number]):
+    left, refused = dict(enumerate(lines)), list[Problem]()
+    while True:
+        text, origin = restore_form([*left.values()])
+        done = kernel.run(node, argv, text.encode())
+        if done.code == 0:
+            break
+        said = complaint(tool, node, done)
+        match = re.search(r"line:? (\d+)", said)
+        found = _refused(said, int(match.group(1)), origin, [*left.values()]) if match else None
+        number = len(places) if found is None else [*left][found]
+        place = places[number] if number < len(places) else None
+        if place is None:
+            if refused:  # by another line, which is told
+                break
+            raise ToolError(f"{tool}-restore", f"{node}: applying rules", said)
         message = f"{tool} refuses this rule: {_first_sentence(said)}"
-        raise SpecError(
-            [Problem(place=place, rule="refused-rule", message=message, text=lines[number])]
-        )
-    raise ToolError(f"{tool}-restore", f"{node}: applying rules", said)
+        line = left.pop(number)
+        refused.append(Problem(place=place, rule="refused-rule", message=message, text=line))
+        if not every:
+            break
+        argv = [word for word in argv if word != "--noflush"]
+    if refused:
+        raise SpecError(refused)
+
+
+@contextmanager
+def gathered(problems: list[Problem]) -> Iterator[None]:
+    """What a lab is refused within, to be told together with more."""
+    try:
+        yield
+    except SpecError as error:
+        problems += error.problems
 
 
 def add_nft(kernel: Kernel, node: NodeName, script: str, place: Place | None = None) -> None:

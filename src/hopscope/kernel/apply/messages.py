@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hopscope.kernel.apply.changemessages import change_messages
+from hopscope.kernel.apply.changemessages import change_messages, hop_parts
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.vocab import DevRef
 from hopscope.plan.ops import (
@@ -135,6 +135,8 @@ def _route(plan: Plan, op: AddRoute) -> Message:
         type=op.type,
         via=op.via,
         dev=plan.indexes[DevRef(op.node, op.dev)] if op.dev else None,
+        onlink=op.onlink,
+        hops=hop_parts(plan, op.node, op.hops),
         source=op.source,
         metric=op.metric,
         table=op.table,

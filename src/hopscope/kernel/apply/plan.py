@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Final
 
 from hopscope.errors import KernelError, Problem, SpecError
-from hopscope.kernel.apply.firewall import add_iptables, add_nft, reset
+from hopscope.kernel.apply.firewall import add_iptables, add_nft, gathered, reset
 from hopscope.kernel.apply.messages import messages_of
 from hopscope.kernel.apply.obstacles import cannot, obstacle
 from hopscope.kernel.apply.operation import await_operation
@@ -29,7 +29,7 @@ from hopscope.plan.ops import (
     SetSysctl,
 )
 
-__all__ = ["Progress", "apply", "begin"]
+__all__ = ["Progress", "add_rules", "apply", "begin"]
 
 Progress = Callable[[int, int], None]
 """Called with how much is done, and of how much."""
@@ -68,21 +68,24 @@ def begin(plan: Plan, sandbox: Sandbox) -> None:
 def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _all: None) -> None:
     """Perform every operation in order. *progress* is told how many are done, and of how many.
 
-    Raises KernelError (its note names the lab's line), SpecError for a refused rule,
+    Raises KernelError (its note names the lab's line), SpecError for all refused rules,
     CannotError for a missing tool. What was made stays; the sandbox is let go as a whole.
     """
     namespaces, contents = plan.parted()
     begin(namespaces, sandbox)
     sandbox.prepare([node for op in contents.ops for node in _spoken_to(op)])
-    done = 0
+    done, refused = 0, list[Problem]()
     for group in _in_order(contents.ops):
+        if refused and not isinstance(group[0], AddRules):
+            continue
         progress(done, len(contents.ops))
         done += len(group)
         match group[0]:
             case SetSysctl():
                 _set_sysctls([op for op in group if isinstance(op, SetSysctl)], sandbox)
             case AddRules() as op:
-                _add_rules(op, sandbox)
+                with gathered(refused):
+                    add_rules(op, sandbox, op.node)
             case AddTap():
                 _add_taps(plan, [op for op in group if isinstance(op, AddTap)], sandbox)
             case RemoveNodes():
@@ -94,6 +97,8 @@ def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _a
                 reset(sandbox, node)
             case _:
                 _send(plan, group, sandbox)
+    if refused:
+        raise SpecError(refused)
     sandbox.await_nodes()
     await_operation(plan, sandbox)
 
@@ -166,11 +171,12 @@ def _blame_sysctl(error: KernelError, ops: Sequence[SetSysctl]) -> None:
         error.args = (f"{error}; {hint}",)
 
 
-def _add_rules(op: AddRules, sandbox: Sandbox) -> None:
+def add_rules(op: AddRules, sandbox: Sandbox, node: NodeName) -> None:
+    """Give rules to their tool in *node*, which is let go if any is refused: each is named."""
     if op.tool == "nft":
-        add_nft(sandbox, op.node, op.lines[0], op.place)
+        add_nft(sandbox, node, op.lines[0], op.place)
     else:
-        add_iptables(sandbox, op.node, op.tool, op.lines, op.places)
+        add_iptables(sandbox, node, op.tool, op.lines, op.places, every=True)
 
 
 def _add_taps(plan: Plan, ops: Sequence[AddTap], sandbox: Sandbox) -> None:

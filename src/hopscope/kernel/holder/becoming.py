@@ -4,7 +4,7 @@ import contextlib
 import os
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from hopscope.kernel.syscalls import own_sys
@@ -18,15 +18,17 @@ def become(
     enter: Callable[[], object],
     *,
     own: bool,
-    room: tuple[int, int],
+    limits: Mapping[int, tuple[int, int]],
 ) -> NoReturn:
     """In the child: *enter* the node and turn into the program, or say why not.
 
-    *fds* are its input, output and errors; *own*: it is shown the node's devices in /sys.
+    *fds* are its input, output and errors; *own*: it is shown the node's devices in /sys; *limits*:
+    see setrlimit(2).
     """
     try:
         signal.set_wakeup_fd(-1)
-        resource.setrlimit(resource.RLIMIT_NOFILE, room)
+        for kind, limit in limits.items():
+            resource.setrlimit(kind, limit)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT):
             signal.signal(number, signal.SIG_DFL)
         for target, fd in enumerate(fds):

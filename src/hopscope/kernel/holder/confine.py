@@ -1,18 +1,20 @@
 """What keeps the programs of a sandbox from changing anything outside it; for the holder.
 
 Namespaces bound what they can do to networks and processes. Here their files are bounded:
-all that there is, is read only, but for a few folders of their own that end with the sandbox.
+they see those of programs, read only, and a few folders of their own that end with the sandbox.
 Standard library only, as the holder.
 """
 
 import contextlib
 import os
 import re
+import resource
 import stat
 from importlib import import_module
 from pathlib import Path
 
 from hopscope.kernel.syscalls import (
+    CLONE_NEWIPC,
     CLONE_NEWNET,
     CLONE_NEWNS,
     CLONE_NEWUSER,
@@ -24,13 +26,30 @@ from hopscope.kernel.syscalls import (
     MS_REC,
     freeze_mounts,
     mount,
+    set_dumpable,
     umount,
     unshare,
 )
 
-__all__ = ["freeze", "lock", "named_namespaces", "open_to_all"]
+__all__ = ["BOUNDS", "SIZE", "freeze", "lock", "named_namespaces", "open_to_all"]
 
 _OWN_FOLDERS = ("/tmp", "/var/tmp")  # noqa: S108 - they are the sandbox's own
+_SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc")
+_SHOWN = frozenset((*_SYSTEM, "proc", "sys", "dev", "run"))
+"""What of the root folder programs are found in, and what is covered apart."""
+
+_STORES = ("/nix/store", "/gnu/store")
+
+_MIB = 1 << 20
+SIZE = f",size={256 * _MIB},nr_inodes=100000"
+"""How much a file system takes that is a sandbox's own, as mount(2) has it."""
+
+BOUNDS = {
+    resource.RLIMIT_FSIZE: (64 * _MIB, 64 * _MIB),  # also what a program prints
+    resource.RLIMIT_NPROC: (4096, 4096),  # since Linux 5.14, of this user namespace alone
+}
+"""Limits of a sandbox's programs, which they cannot raise."""
+
 _DEVICES = ("null", "zero", "full", "random", "urandom", "net/tun")
 
 
@@ -70,32 +89,76 @@ def open_to_all() -> None:
 
 
 def freeze() -> None:
-    """Make all that this process sees read only, in its own mount namespace, but own folders.
+    """Show this process only what programs need, in its own mount namespace, read only.
 
-    Sockets lie in /run, which the holder covers anyway. Devices are left out but for those
-    that change nothing: a file system that is read only does not protect them.
+    A file system that is read only protects neither sockets nor FIFOs nor devices: whoever may
+    write them speaks to what is at their other end. So what may hold some is covered, and devices
+    are left out but for those that change nothing. The holder covers /run.
     """
     _load()
     mount("none", "/", None, MS_REC | MS_PRIVATE)
+    _cover()
     freeze_mounts()
     _own_devices()
     for folder in _OWN_FOLDERS:
         if os.path.isdir(folder):  # noqa: PTH112 - as the holder
-            mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+            mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, f"mode=1777{SIZE}")
+
+
+def _cover() -> None:
+    """Leave of the root folder what programs need, and the folders of PATH."""
+    held = {}
+    for place, folder in _programs().items():
+        with contextlib.suppress(OSError):  # it is not there, or not for us
+            held[place] = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    for entry in list(os.scandir("/")):
+        if entry.name in _SHOWN or entry.is_symlink():
+            continue
+        if entry.is_dir():
+            mount("tmpfs", entry.path, "tmpfs", MS_NOSUID | MS_NODEV, f"mode=0755{SIZE}")
+        else:
+            mount("/dev/null", entry.path, None, MS_BIND)
+    with contextlib.suppress(OSError):  # there is no /var
+        Path("/var/run").symlink_to("/run")
+        Path("/var/tmp").mkdir()  # noqa: S108 - the sandbox's own
+    for place, descriptor in sorted(held.items()):
+        if not place.is_dir():
+            place.mkdir(parents=True)
+            mount(f"/proc/self/fd/{descriptor}", str(place), None, MS_BIND | MS_REC)
+        os.close(descriptor)
+
+
+def _programs() -> dict[Path, Path]:
+    """Where more programs are to be found, and where they are; not where all of the user's is.
+
+    Of links to a folder, only one in the root folder is still there when that has been covered.
+    """
+    home = Path(os.environ.get("HOME", "/")).resolve()
+    found: dict[Path, Path] = {}
+    for folder in map(Path, (*_STORES, *os.environ.get("PATH", "").split(":"))):
+        real = folder.resolve()
+        if folder.is_absolute() and not home.is_relative_to(real):
+            top = Path(*folder.parts[:2]).resolve()
+            found |= {real: folder, top.joinpath(*folder.parts[2:]): folder}
+    return {place: folder for place, folder in found.items() if place.parts[1] not in _SHOWN}
 
 
 def lock() -> None:
     """Let nobody uncover what was covered: to a user namespace within, mounts are one piece.
 
     See lock_mnt_tree(), fs/namespace.c. The network namespace belongs to the inner one, so
-    that everything about it may still be changed.
+    that everything about it may still be changed. Nor may anybody within stop this process, or
+    use what it has open; nor have a cgroup namespace, by which those of our user would be reached.
     """
-    unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET)
+    with contextlib.suppress(OSError):  # a container may show its own /proc
+        Path("/proc/sys/user/max_cgroup_namespaces").write_text("0")
+    unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC)
     Path("/proc/self/uid_map").write_text("0 0 1")
     Path("/proc/self/gid_map").write_text("0 0 1")
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     with contextlib.suppress(PermissionError):  # a container may forbid it: the old one stays
         mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    set_dumpable(yes=False)
 
 
 def _own_devices() -> None:
@@ -104,7 +167,7 @@ def _own_devices() -> None:
     for name in _DEVICES:
         with contextlib.suppress(OSError):
             held[name] = os.open(f"/dev/{name}", os.O_PATH | os.O_CLOEXEC)
-    mount("tmpfs", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755")
+    mount("tmpfs", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, f"mode=0755{SIZE}")
     for name, descriptor in held.items():
         target = Path("/dev", name)
         target.parent.mkdir(exist_ok=True)

@@ -29,7 +29,7 @@ from hopscope.kernel import letters
 from hopscope.kernel.holder.becoming import become
 from hopscope.kernel.holder.births import all_or_none, make
 from hopscope.kernel.holder.client import Client
-from hopscope.kernel.holder.confine import freeze, lock, named_namespaces
+from hopscope.kernel.holder.confine import BOUNDS, SIZE, freeze, lock, named_namespaces
 from hopscope.kernel.holder.emptying import empty
 from hopscope.kernel.holder.procfiles import ProcFiles
 from hopscope.kernel.holder.recording import Recording
@@ -104,19 +104,21 @@ class Holder:
         self.detached: bool = False
         self.notes: list[str] = []
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        self.room: tuple[int, int] = min(config["files"], most), most  # what programs may open
+        files = min(config["files"], most), most
+        self.limits: dict[int, tuple[int, int]] = {resource.RLIMIT_NOFILE: files}  # of programs
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         unshare(CLONE_NEWNS | CLONE_NEWUTS | (0 if config["on_host"] else CLONE_NEWNET))
         if config["confined"]:
+            self.limits |= BOUNDS
             freeze()
-        self.mount_all(config["name"])
+        self.mount_all(config["name"], SIZE if config["confined"] else "")
         self.proc: ProcFiles = ProcFiles()
         if config["confined"]:
             lock()
         self.home: int = _open("/proc/self/ns/net")
 
-    def mount_all(self, name: str) -> None:
-        """A private view: own /proc, /sys, /run, and host name."""
+    def mount_all(self, name: str, size: str) -> None:
+        """A private view: own /proc, /sys, /run, of that *size*, and host name."""
         mount("none", "/", None, MS_REC | MS_PRIVATE)
         quiet = MS_NOSUID | MS_NODEV | MS_NOEXEC
         for kind, target in (("proc", "/proc"), ("sysfs", "/sys")):
@@ -124,7 +126,7 @@ class Holder:
                 mount(kind, target, kind, quiet)
             except OSError as error:  # a container may forbid it: the old one stays
                 self.notes.append(f"{target}: {error.strerror}")
-        mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
+        mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, f"mode=0755{size}")
         mount("none", "/run", None, MS_SHARED)  # with those who have a /sys of their own
         os.mkdir(NETNS_DIR)
         set_host_name(name)
@@ -318,7 +320,7 @@ class Holder:
         own = users and node != self.home_node
         pid = os.fork()
         if pid == 0:
-            become(request, fds, lambda: self.inside(node), own=own, room=self.room)
+            become(request, fds, lambda: self.inside(node), own=own, limits=self.limits)
         return pid
 
     def do_keep(self, _client: object, request: dict[str, Any], fds: list[int]) -> Any:

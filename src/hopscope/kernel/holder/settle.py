@@ -4,7 +4,6 @@ Standard library only, as the holder.
 """
 
 import contextlib
-import ctypes
 import errno
 import os
 import signal
@@ -15,12 +14,11 @@ from typing import Any
 
 from hopscope.kernel import letters
 from hopscope.kernel.holder.confine import open_to_all
-from hopscope.kernel.syscalls import CLONE_NEWPID, CLONE_NEWUSER, unshare
+from hopscope.kernel.syscalls import CLONE_NEWPID, CLONE_NEWUSER, set_dumpable, unshare
 
 __all__ = ["called", "isolate", "settle", "told"]
 
 _NOBODY = 65534  # the kernel's own overflow user and group
-_PR_SET_DUMPABLE = 4
 
 
 def settle(kept: int) -> None:
@@ -91,4 +89,4 @@ def _become_nobody() -> None:
     os.setgroups([])
     os.setresgid(_NOBODY, _NOBODY, _NOBODY)
     os.setresuid(_NOBODY, _NOBODY, _NOBODY)
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1)  # or /proc/self stays root's
+    set_dumpable(yes=True)  # or /proc/self stays root's

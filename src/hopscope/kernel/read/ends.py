@@ -1,14 +1,16 @@
 """Of many nodes, no more than whom they can be reached by: addresses, devices' MACs, gateways."""
 
 from collections.abc import Sequence
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_interface
+
+from msgspec.structs import replace
 
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.ends import End, NodeEnds
 from hopscope.model.vocab import NodeName
 from hopscope.wire import rtnl, rtnl_read
 
-__all__ = ["read_ends"]
+__all__ = ["leads_out", "read_ends"]
 
 
 def read_ends(sandbox: Sandbox, nodes: Sequence[NodeName]) -> tuple[NodeEnds, ...]:
@@ -18,18 +20,18 @@ def read_ends(sandbox: Sandbox, nodes: Sequence[NodeName]) -> tuple[NodeEnds, ..
     networks = {end.network for one in found for end in one.ends}
     if len({network.version for network in networks}) == len(networks):
         return found  # one subnet of each family: no gateway is needed
-    return tuple(
-        NodeEnds(name=one.name, ends=one.ends, gateways=_gateways(sandbox, one)) for one in found
-    )
+    return tuple(replace(one, gateways=_gateways(sandbox, one)) for one in found)
 
 
 def _ends(sandbox: Sandbox, node: NodeName) -> NodeEnds:
     parts = [rtnl_read.address(answer) for answer in sandbox.ask(node, rtnl.dump_addresses())]
-    useful = [part for part in parts if part is not None and _leads_out(part.ip)]
+    useful = [part for part in parts if part is not None and leads_out(part.ip)]
     if not useful:
         return NodeEnds(name=node)
-    links = [rtnl_read.link(answer) for answer in sandbox.ask(node, rtnl.dump_links())]
-    macs = {link.index: link.mac for link in links if link is not None}
+    answers = sandbox.ask(node, rtnl.dump_links())
+    links = [link for answer in answers if (link := rtnl_read.link(answer)) is not None]
+    macs = {link.index: link.mac for link in links}
+    lo = {link.index for link in links if link.kind == "loopback"}
     return NodeEnds(
         name=node,
         ends=tuple(
@@ -39,13 +41,15 @@ def _ends(sandbox: Sandbox, node: NodeName) -> NodeEnds:
                 network=ip_interface(f"{part.ip}/{part.prefix}").network,
                 mac=macs.get(part.index),
             )
-            for part in useful
+            for part in sorted(useful, key=lambda part: part.index in lo)
         ),
+        linked=any(link.up and link.carrier and link.kind != "loopback" for link in links),
     )
 
 
-def _leads_out(ip: str) -> bool:
-    address = ip_address(ip)
+def leads_out(cidr: str) -> bool:
+    """Whether an address, with or without its prefix length, leads to other nodes."""
+    address = ip_interface(cidr).ip
     return not (address.is_loopback or address.is_link_local)
 
 

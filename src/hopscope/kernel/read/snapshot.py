@@ -261,14 +261,21 @@ def _routes(kernel: Kernel, node: NodeName, names: Mapping[int, DevName]) -> Ite
                     source=part.source,
                     metric=part.metric,
                     scope=part.scope,
+                    metrics=part.metrics,
                     protocol=part.protocol,
                     tos=part.tos,
                     nhid=part.nhid,
                     mtu=part.mtu,
                     hops=tuple(
-                        NextHop(dev=names.get(hop.dev), via=hop.via, weight=hop.weight)
+                        NextHop(
+                            dev=names.get(hop.dev),
+                            via=hop.via,
+                            weight=hop.weight,
+                            onlink=hop.onlink,
+                        )
                         for hop in part.hops
                     ),
+                    onlink=part.onlink,
                 )
 
 

@@ -19,6 +19,13 @@ _BY_WORDS: Final = (
         "a sandbox begins with lo alone, and has none of this machine's devices",
     ),
     (r"Read-only file system", "files are read only in a sandbox, but for its own /tmp"),
+    (
+        r"/(home|root|opt|srv|mnt|media|var)\b.*: No such file|cannot open /.*: No such file",
+        "a sandbox has only the files of programs, and those of its own",
+    ),
+    (r"File too large", "a file takes 64 MiB at most in a sandbox, and so does what is printed"),
+    (r"write.*No space left on device", "a sandbox's own folders take 256 MiB at most each"),
+    (r"fork: ", "a sandbox has 4096 processes at most"),
     (r"command not found|: not found", "this machine has no such program"),
 )
 _BY_PROGRAM: Final = (

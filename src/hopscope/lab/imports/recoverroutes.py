@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from hopscope.model.lookup import in_subnet
-from hopscope.model.snapshot import NodeState, PolicyRule, Route
+from hopscope.model.snapshot import NextHop, NodeState, PolicyRule, Route
 from hopscope.model.vocab import DevName, Family
 
 __all__ = ["made_rules", "policy_of", "route_text", "routes_of", "rule_text"]
@@ -57,11 +57,17 @@ def _why_not(
         return "is left out: another one of the same metric leads there"
     if route.type != "unicast":
         return ""
-    if route.dev is not None and route.dev not in kept:
-        return f"is left out: its device {route.dev} is"
-    if route.via is not None and not _is_reached(route, state, told):
-        return f"is left out: its gateway {route.via} is in no subnet of {state.name}"
+    for hop in _hops(route):
+        if hop.dev is not None and hop.dev not in kept:
+            return f"is left out: its device {hop.dev} is"
+        if hop.via is not None and not _is_reached(route, hop, state, told):
+            return f"is left out: its gateway {hop.via} is in no subnet of {state.name}"
     return ""
+
+
+def _hops(route: Route) -> tuple[NextHop, ...]:
+    """Where it leads, be it one way or several."""
+    return route.hops or (NextHop(dev=route.dev, via=route.via, onlink=route.onlink),)
 
 
 def _key(route: Route) -> tuple[str, int, int]:
@@ -69,14 +75,14 @@ def _key(route: Route) -> tuple[str, int, int]:
     return route.destination, route.metric or (_USUAL_METRIC_6 if six else 0), route.table
 
 
-def _is_reached(route: Route, state: NodeState, told: Sequence[Route]) -> bool:
-    via = ip_address(route.via or "")
+def _is_reached(route: Route, hop: NextHop, state: NodeState, told: Sequence[Route]) -> bool:
+    via = ip_address(hop.via or "")
     if via.version != ip_network(route.destination).version:
         return False
-    if via.is_link_local and via.version == 6:
+    if hop.onlink or (via.is_link_local and via.version == 6):
         return True
-    near = (str(one) for link in state.links if link.name == route.dev for one in link.addresses)
-    on_link = (one.destination for one in told if one.via is None and one.dev == route.dev)
+    near = (str(one) for link in state.links if link.name == hop.dev for one in link.addresses)
+    on_link = (one.destination for one in told if one.via is None and one.dev == hop.dev)
     return any(in_subnet(cidr, str(via)) for cidr in (*near, *on_link))
 
 
@@ -87,24 +93,38 @@ def _tree(route: Route, state: NodeState) -> dict[str, Any]:
     found: dict[str, Any] = {} if route.type == "unicast" else {"type": route.type}
     found["to"] = "default" if plain else _plain(route.destination)
     if route.type == "unicast":
-        if route.via is not None:
-            found["via"] = route.via
-        if route.dev is not None and not _is_plain(route, state):
-            found["dev"] = route.dev
+        found |= {} if route.hops else _way(_hops(route)[0], state)
         if route.source is not None:
             found["src"] = route.source
     if route.metric and not (six and route.metric == _USUAL_METRIC_6):
         found["metric"] = route.metric
     if route.table != _MAIN:
         found["table"] = route.table
+    if route.type == "unicast" and route.hops:
+        found["nexthops"] = [_way(hop, state) for hop in route.hops]
     return found
+
+
+def _way(hop: NextHop, state: NodeState) -> dict[str, Any]:
+    found: dict[str, Any] = {} if hop.via is None else {"via": hop.via}
+    if hop.dev is not None and not _is_plain(hop, state):
+        found["dev"] = hop.dev
+    found |= {"weight": hop.weight} if hop.weight > 1 else {}
+    return found | ({"onlink": True} if hop.onlink else {})
 
 
 def route_text(tree: dict[str, Any]) -> str:
     """As ``ip route`` reads it."""
     words = [tree[key] for key in ("type", "to") if key in tree]
-    rest = ((key, value) for key, value in tree.items() if key not in ("type", "to"))
-    return " ".join([*words, *(f"{key} {value}" for key, value in rest)])
+    rest = {key: value for key, value in tree.items() if key not in ("type", "to", "nexthops")}
+    words += _texts(rest)
+    for hop in tree.get("nexthops", ()):
+        words += ["nexthop", *_texts(hop)]
+    return " ".join(words)
+
+
+def _texts(tree: dict[str, Any]) -> list[str]:
+    return [key if value is True else f"{key} {value}" for key, value in tree.items()]
 
 
 def rule_text(tree: dict[str, Any]) -> str:
@@ -118,17 +138,17 @@ def _plain(destination: str) -> str:
     return ip if int(length) == ip_address(ip).max_prefixlen else destination
 
 
-def _is_plain(route: Route, state: NodeState) -> bool:
+def _is_plain(hop: NextHop, state: NodeState) -> bool:
     """Whether the gateway's address alone says which device is meant."""
-    if route.via is None or ip_address(route.via).is_link_local:
+    if hop.via is None or hop.onlink or ip_address(hop.via).is_link_local:
         return False
     near = [
         link.name
         for link in state.links
         for address in link.addresses
-        if in_subnet(str(address), route.via)
+        if in_subnet(str(address), hop.via)
     ]
-    return near[:1] == [route.dev] and len(set(near)) == 1
+    return near[:1] == [hop.dev] and len(set(near)) == 1
 
 
 def made_rules(state: NodeState) -> Iterator[PolicyRule]:

@@ -5,7 +5,6 @@ Nobody can read what a script does, so it is run, in a sandbox; what then stands
 
 import json
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, Final
@@ -27,12 +26,16 @@ from hopscope.spec.foreign import Note
 __all__ = ["SECONDS", "from_script"]
 
 SECONDS: Final = 60.0
+_GRACE: Final = 10.0  # seconds more, in which a script ends that has reached its limit
 _SHELLS: Final = ("sh", "bash", "dash", "ash", "ksh", "zsh")
 _FOLDER: Final = "/run/hopscope/"
 _TRACE: Final = "+hopscope ${LINENO:-0}: "
 _TRACED: Final = re.compile(r"\++hopscope (\d+): (.*)")
 _KILLED: Final = 137  # by timeout
 _LAST: Final = 4  # notes that tell why nothing came of it
+_MOST_READ: Final = 1 << 20  # bytes of what it printed, and of what commands said: the last ones
+_LONGEST: Final = 500  # characters of a note
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # which a lab file takes none of
 _MOST_SAID: Final = 20  # notes of what commands said; a loop may say a thing a thousand times
 
 
@@ -103,7 +106,7 @@ def _run(
         options = ["--posix", "-O", "xpg_echo"] if shell == "sh" else []
         traced = ["bash", *options, "-c", f"PS4='{_TRACE}'; set -x; . \"$0\"", path]
     argv = workshop.prepared([*traced, *arguments], seconds, PS4=_TRACE)
-    return workshop.sandbox.run(HERE, argv)
+    return workshop.sandbox.run(HERE, argv, within=seconds + _GRACE)
 
 
 def _shell(text: str) -> str:
@@ -119,14 +122,12 @@ def _shell(text: str) -> str:
 
 def _notes(done: Completed, file: str, seconds: float) -> Iterator[Note]:
     """What commands complained of, and how it ended."""
-    said = list(_said(done.stderr.decode(errors="replace")))
+    said = list(_said(_read(done.stderr)))
     ending = said[-1] if said and done.code else None
     for one in [one for one in said if one.words][:_MOST_SAID]:
         words = "; ".join(re.sub(rf"^{_FOLDER}\S+: line \d+: ", "", word) for word in one.words)
-        yield Note(
-            place=Place(file, one.line, 0),
-            text=f"{one.command}: {words}{'' if one is ending else hint(one.command, words)}",
-        )
+        meant = "" if one is ending else hint(one.command, words)
+        yield _note(file, one.line, f"{one.command}: {words}{meant}")
     if done.code == 0:
         return
     last = said[-1] if said else _Said(0, "", ())
@@ -137,37 +138,53 @@ def _notes(done: Completed, file: str, seconds: float) -> Iterator[Note]:
     )
     meant = hint(last.command, "; ".join(last.words))
     where = f" at: {last.command}{meant}" if last.command else ""
-    yield Note(place=Place(file, last.line, 0), text=f"the script {ended}{where}")
-    printed = filter(None, done.stdout.decode(errors="replace").splitlines())
+    yield _note(file, last.line, f"the script {ended}{where}")
+    printed = filter(None, _read(done.stdout).splitlines())
     for line in list(printed)[-_MOST_SAID:]:
-        yield Note(place=Place(file, last.line, 0), text=f"it had printed: {line}")
+        yield _note(file, last.line, f"it had printed: {line}")
 
 
-def _is_open(command: str) -> bool:
-    """Whether a quotation in it has not ended."""
-    try:
-        shlex.split(command)
-    except ValueError:
-        return True
-    return False
+def _read(output: bytes) -> str:
+    return _CONTROLS.sub("", output[-_MOST_READ:].decode(errors="replace"))
+
+
+def _note(file: str, line: int, text: str) -> Note:
+    shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
+    return Note(place=Place(file, line, 0), text=shown)
+
+
+def _open(text: str, quote: str = "") -> str:
+    """The mark of the quotation that has not ended, or ""; *text* begins within *quote*."""
+    escaped = False
+    for each in text:
+        if escaped:
+            escaped = False
+        elif each == "\\" and quote != "'":
+            escaped = True
+        elif each == quote:
+            quote = ""
+        elif not quote and each in "'\"":
+            quote = each
+    return quote
 
 
 def _said(text: str) -> Iterator[_Said]:
     """The commands in the order in which they were run, but for ours that begins it all."""
-    line, command, words = 0, "", list[str]()
+    line, command, words, quote = 0, "", list[str](), ""
     for each in text.splitlines():
         match = _TRACED.fullmatch(each)
         if match is not None and match[2].startswith(f". {_FOLDER}"):
             continue
-        if match is None and _is_open(command):
+        if match is None and quote:
             command += f"\n{each}"  # a word of it has several lines
+            quote = _open(each, quote)
             continue
         if match is None:
             words += [each] if each.strip() else []
             continue
         if command or words:
             yield _Said(line, _in_a_line(command), tuple(words))
-        line, command, words = int(match[1]), match[2], []
+        line, command, words, quote = int(match[1]), match[2], [], _open(match[2])
     if command or words:
         yield _Said(line, _in_a_line(command), tuple(words))
 

@@ -6,7 +6,7 @@ from typing import Final, assert_never
 from msgspec.structs import replace
 
 from hopscope.model.lab import MAIN_TABLE, LabSpec
-from hopscope.model.vocab import NodeName
+from hopscope.model.vocab import DevName, NodeName
 from hopscope.plan.compile import HOME, compile_lab
 from hopscope.plan.ops import (
     AddAddress,
@@ -175,12 +175,21 @@ def _route(op: AddRoute) -> Iterator[str]:
     yield from ("route", "add")
     yield from (op.type,) if op.type != "unicast" else ()
     yield "default" if default else op.to
-    yield from ("via", op.via) if op.via else ()
-    yield from ("dev", op.dev) if op.dev else ()
+    yield from () if op.hops else _way(op.via, op.dev)
+    yield from ("onlink",) if op.onlink else ()
     yield from ("src", op.source) if op.source else ()
     yield from ("metric", str(op.metric)) if op.metric is not None else ()
     yield from ("table", str(op.table)) if op.table != MAIN_TABLE else ()
     yield from ("proto", "static")
+    for hop in op.hops:
+        yield from ("nexthop", *_way(hop.via, hop.dev))
+        yield from ("weight", str(hop.weight)) if hop.weight > 1 else ()
+        yield from ("onlink",) if hop.onlink else ()
+
+
+def _way(via: str | None, dev: DevName | None) -> Iterator[str]:
+    yield from ("via", via) if via else ()
+    yield from ("dev", dev) if dev else ()
 
 
 def _veth(op: AddVeth) -> Iterator[str]:

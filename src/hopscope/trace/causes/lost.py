@@ -84,7 +84,7 @@ def _out(spec: NodeSpec, route: RouteSpec) -> list[DevName]:
 
 def _text(route: RouteSpec) -> str:
     to = "default" if route.to in ("0.0.0.0/0", "::/0") else route.to
-    return to + ways_text(route.dev, route.via, ())
+    return to + ways_text(route.dev, route.via, route.hops, onlink=route.onlink)
 
 
 def _fault(scene: Scene, ref: DevRef, link: LinkState, *, six: bool) -> _Fault | None:
