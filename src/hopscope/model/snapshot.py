@@ -93,7 +93,6 @@ class Route(Struct, frozen=True, kw_only=True):
     protocol: str = ""
     tos: int = 0  # only for packets that carry it; 0: for all
     nhid: int | None = None  # the nexthop object, or group, that says where it leads
-    mtu: int = 0  # for its packets, whatever the device takes; 0: none of its own
     hops: tuple[NextHop, ...] = ()  # of a route with several
     onlink: bool = False  # as that of a next hop; of one with several, each says it
 
@@ -101,6 +100,12 @@ class Route(Struct, frozen=True, kw_only=True):
     def plain(self) -> bool:
         """Whether a lab file can say all of it."""
         return not (self.tos or self.nhid or self.metrics)
+
+    @property
+    def mtu(self) -> int:
+        """For its packets, whatever the device takes; 0: none of its own."""
+        sizes = (one.split()[-1] for one in self.metrics if one.startswith("mtu "))
+        return int(next(sizes, 0))
 
 
 class PolicyRule(Struct, frozen=True, kw_only=True):

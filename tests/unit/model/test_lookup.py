@@ -502,3 +502,12 @@ def test_subnets(cidr: str, ip: str, inside: bool) -> None:  # noqa: FBT001 - a 
 )
 def test_the_group_where_an_address_is_asked_for(ip: str, group: str | None) -> None:
     assert solicited_group(ip) == group
+
+
+@pytest.mark.parametrize(
+    ("metrics", "mtu"),
+    [((), 0), (("advmss 560", "mtu 600"), 600), (("mtu lock 1400",), 1400), (("rtt 9",), 0)],
+)
+def test_a_route_may_have_an_mtu_of_its_own(metrics: tuple[str, ...], mtu: int) -> None:
+    """It stands among its metrics, locked or not."""
+    assert replace(route("10.0.0.0/8"), metrics=metrics).mtu == mtu

@@ -207,9 +207,13 @@ def test_a_rule_that_set_no_time_to_live_is_not_blamed() -> None:
         ),
         ({"metric": 7}, "whose MTU is 600", "dev right src 10.2.0.1 metric 7"),
         ({"source": None}, "whose MTU is 600", "replace 10.2.0.0/24 dev right"),
-        ({"mtu": 0}, "further: 600 is the MTU that it has learnt of the way", "MTU of both ends"),
         (
-            {"mtu": 0, "dev": DevName("elsewhere")},
+            {"metrics": ()},
+            "further: 600 is the MTU that it has learnt of the way",
+            "MTU of both ends",
+        ),
+        (
+            {"metrics": (), "dev": DevName("elsewhere")},
             "further: 600 is the MTU that it has learnt of the way",
             "MTU of both ends",
         ),

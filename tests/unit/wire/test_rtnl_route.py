@@ -126,13 +126,13 @@ def test_what_only_a_hand_adds_can_be_removed(
 
 
 @given(mtu=u32)
-def test_a_route_may_have_an_mtu_of_its_own(mtu: int) -> None:
-    """It stands among its metrics."""
+def test_a_route_has_metrics_of_its_own(mtu: int) -> None:
+    """Its MTU stands among them."""
     message = rtnl_route.add_route("10.0.0.0/24", dev=1)
     metrics = nest(8, attribute(11, 1) + attribute(2, mtu))
     part = rtnl_read.route(Message(24, 0, message.payload + metrics))
     assert part is not None
-    assert part.mtu == mtu
+    assert part.metrics == ("initcwnd 1", f"mtu {mtu}")
 
 
 @given(ip=addresses4 | addresses6)

@@ -265,7 +265,6 @@ def _routes(kernel: Kernel, node: NodeName, names: Mapping[int, DevName]) -> Ite
                     protocol=part.protocol,
                     tos=part.tos,
                     nhid=part.nhid,
-                    mtu=part.mtu,
                     hops=tuple(
                         NextHop(
                             dev=names.get(hop.dev),
