@@ -285,6 +285,11 @@ COMMANDS: Final = (
                 60.0,
                 keyword="seconds",
             ),
+            Option(
+                ("--uplink",),
+                "A script finds this device, and through it a default route to the node internet.",
+                "DEVICE",
+            ),
         ),
         more="A script is run, in a sandbox where it can change nothing else. What a lab file "
         "cannot hold is listed on standard error.",

@@ -29,6 +29,7 @@ def import_lab(
     out: str | None,
     name: str | None,
     seconds: float,
+    uplink: str | None,
 ) -> None:
     """A lab file on standard output, or in a file; what it lacks on standard error."""
     from hopscope.lab import imports
@@ -37,7 +38,7 @@ def import_lab(
         _check("read", form, imports.FORMATS)
     text, named = _read(file)
     lab, notes = imports.import_lab(
-        text, named, form=form, name=name, arguments=arguments, seconds=seconds
+        text, named, form=form, name=name, arguments=arguments, seconds=seconds, uplink=uplink
     )
     for note in notes:
         sys.stderr.write(f"{note}\n")

@@ -30,7 +30,9 @@ from hopscope.kernel.syscalls import (
 
 __all__ = ["freeze", "lock", "named_namespaces", "open_to_all"]
 
-_OWN_FOLDERS = ("/tmp", "/var/tmp")  # noqa: S108 - they are the sandbox's own
+_OWN_FOLDERS = ("/tmp", "/var/tmp", "/var/log")  # noqa: S108 - they are the sandbox's own
+_SETTINGS = "/etc"  # of which it has a copy: that of resolv.conf below /etc/netns is written there
+_LARGEST = 1 << 20  # bytes of a file that is copied
 _DEVICES = ("null", "zero", "full", "random", "urandom", "net/tun")
 
 
@@ -82,6 +84,7 @@ def freeze() -> None:
     for folder in _OWN_FOLDERS:
         if os.path.isdir(folder):  # noqa: PTH112 - as the holder
             mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+    _own_settings()
 
 
 def lock() -> None:
@@ -96,6 +99,33 @@ def lock() -> None:
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     with contextlib.suppress(PermissionError):  # a container may forbid it: the old one stays
         mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+
+def _own_settings() -> None:
+    """A copy of /etc, as far as this user may read it; its files are of 1970, unlike newer ones."""
+    there = os.open(_SETTINGS, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        mount("tmpfs", _SETTINGS, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
+        for folder, folders, files, at in os.fwalk(".", dir_fd=there):
+            ours = Path(_SETTINGS, folder)
+            ours.mkdir(exist_ok=True)
+            for name in (*files, *folders):  # a link to a folder counts as one
+                _copy(name, at, ours / name)
+    finally:
+        os.close(there)
+
+
+def _copy(name: str, folder: int, target: Path) -> None:
+    """A file or a link of *folder*, a descriptor; one that cannot be read is not there."""
+    with contextlib.suppress(OSError):
+        there = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISLNK(there.st_mode):
+            target.symlink_to(os.readlink(name, dir_fd=folder))
+        elif stat.S_ISREG(there.st_mode) and there.st_size <= _LARGEST:
+            with os.fdopen(os.open(name, os.O_RDONLY, dir_fd=folder), "rb") as file:
+                target.write_bytes(file.read())
+            target.chmod(stat.S_IMODE(there.st_mode))
+            os.utime(target, (0, 0))
 
 
 def _own_devices() -> None:
