@@ -32,6 +32,8 @@ def stands_again(mend: str, file: str) -> str:
     """Of commands about a lab that has ended meanwhile, how it stands for them; else ""."""
     if "hopscope exec " not in mend and "hopscope show " not in mend:
         return ""
+    if file == "<stdin>":
+        file = "-"
     name = file.removesuffix(".yaml")  # as a built-in one's file is called
     called = name if name in built_in_labs() and not Path(file).is_file() else file
     return f"the lab has ended; for that command, first: hopscope up {called}"

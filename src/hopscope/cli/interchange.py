@@ -5,8 +5,9 @@ from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from pathlib import Path, PurePath
 
+from hopscope.cli.sources import STDIN, source_of
 from hopscope.errors import NoSuchLabError, UsageError
-from hopscope.lab.declare import parse, source_of
+from hopscope.lab.declare import parse
 from hopscope.model.lab import LabSpec
 
 __all__ = ["export", "import_lab"]
@@ -73,7 +74,7 @@ def _declared(lab: str) -> LabSpec:
 def _read(file: str) -> tuple[str, str]:
     """The text of a file, or of standard input, and its name for messages."""
     if file == "-":
-        return sys.stdin.buffer.read().decode(errors="replace"), "<stdin>"
+        return sys.stdin.buffer.read().decode(errors="replace"), STDIN
     try:
         return Path(file).read_text(encoding="utf-8", errors="replace"), PurePath(file).name
     except OSError as error:

@@ -16,6 +16,7 @@ from hopscope.kernel.apply import firewall
 from hopscope.kernel.apply.plan import apply, begin
 from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.neighbours import agreed
+from hopscope.kernel.onhost.changes import HostChanges
 from hopscope.kernel.read.rules import read_chains
 from hopscope.kernel.read.snapshot import read
 from hopscope.kernel.sandbox import Sandbox
@@ -25,11 +26,11 @@ from hopscope.lab.onhost import HostSide, insertions
 from hopscope.lab.processes import difference
 from hopscope.model.change import Change, Subject
 from hopscope.model.lab import LabSpec
-from hopscope.model.snapshot import Chain, Snapshot
+from hopscope.model.snapshot import Chain, NodeState, Snapshot
 from hopscope.model.vocab import DevRef, NodeName
 from hopscope.observe.loglines import listen, watch
 from hopscope.plan.compare import differences
-from hopscope.plan.compile import HOME, compile_lab
+from hopscope.plan.compile import HOME, LO, compile_lab
 from hopscope.plan.converge import Convergence, converge
 from hopscope.plan.lost import lost
 from hopscope.plan.ops import AddRules, MakeNodes, Plan
@@ -47,11 +48,16 @@ _ROUNDS: Final = 4
 Paths = Mapping[NodeName, Sequence[str]]
 
 
-def from_nothing(spec: LabSpec) -> Convergence:
-    """All that is made for a lab that is not up."""
-    plan = compile_lab(spec)
-    nothing = World(Snapshot(nodes=()), sysctls={}, defaults={}, expected_rules={})
+def from_nothing(spec: LabSpec, *, on_host: bool = False) -> Convergence:
+    """All that is made for a lab that is not up; raises as `HostChanges.prepare` *on_host*."""
+    if on_host:
+        HostChanges.prepare(spec)
+    plan = compile_lab(spec, on_host=on_host)
+    there = (NodeState(name=HOME),) if on_host else ()
+    nothing = World(Snapshot(nodes=there), sysctls={}, defaults={}, expected_rules={})
     goal = wanted(plan)
+    if on_host:
+        goal.devices.pop(DevRef(HOME, LO), None)  # nothing is wanted of the host's own
     found = differences(goal, nothing)
     made = converge(plan, found, nothing)
     return replace(made, changes=(*made.changes, *changes(spec)))

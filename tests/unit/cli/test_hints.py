@@ -12,6 +12,7 @@ from hopscope.cli.hints import stands_again
         ("look: hopscope show x routes", "labs/x.yaml --name y", "labs/x.yaml --name y"),
         ("hopscope exec bridge a -- ip link", "bridge.yaml", "bridge"),
         ("hopscope exec bridge a -- ip link", "bridge", "bridge"),
+        ("hopscope exec x a -- ip link", "<stdin>", "-"),
     ],
 )
 def test_a_lab_that_has_ended_stands_again(mend: str, file: str, said: str) -> None:
