@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hopscope.errors import KernelError
+from hopscope.errors import HopscopeError, KernelError
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.lab.declare import parse
 from hopscope.lab.running import RunningLab
@@ -15,7 +15,15 @@ from hopscope.model.lab import LabSpec
 from hopscope.model.vocab import NodeName
 from hopscope.wire.netlink import Message
 
-__all__ = ["Fault", "become", "declared", "standing", "struck", "writes_of"]
+__all__ = [
+    "Fault",
+    "become",
+    "declared",
+    "standing",
+    "struck",
+    "told_when_struck",
+    "writes_of",
+]
 
 _FAILING = ("send", "write_all_sysctls", "make_tap", "make_nodes", "remove_nodes", "run")
 _READING = ("names", "lives", "sockets", "namespaces", "doors", "read", "processes", "flush")
@@ -146,3 +154,15 @@ def struck(lab: RunningLab, monkeypatch: pytest.MonkeyPatch, budget: int) -> Fau
     for name in _FAILING:
         monkeypatch.setattr(lab.sandbox, name, getattr(fault, name))
     return fault
+
+
+def told_when_struck(one: RunningLab, then: str, budget: int) -> str:
+    """What is told of a failure after so many steps; "" when there are no more."""
+    told: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        fault = struck(one, patch, budget)
+        try:
+            become(one, then)
+        except HopscopeError as error:
+            told = [str(error), str(error.__cause__), *getattr(error, "__notes__", [])]
+    return "".join(told) if fault.struck else ""

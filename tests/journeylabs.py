@@ -281,6 +281,48 @@ story:
   - ping: {from: c1, to: 192.0.2.10}
   - ping: {from: c1, to: 192.0.2.10}
 """
+_TTL = "-t mangle -A PREROUTING -i left -j TTL --ttl-set 1"
+_NO_ERRORS = "-A {} -p icmp --icmp-type {} -j DROP"
+
+
+def _unheard(rule: str, *, gw: str = "", ns1: str = "", **more: str | bool) -> str:
+    """A router that has an error to send, with a rule in gw, and one in ns1."""
+    rules = ", ".join(f'"{one}"' for one in (rule, gw) if one)
+    text = routed(gw=f"iptables: [{rules}]", **more)  # type: ignore[arg-type]
+    mine = f', iptables: ["{ns1}"]' if ns1 else ""
+    return text.replace("routes: [default via 10.1.0.1]", f"routes: [default via 10.1.0.1]{mine}")
+
+
+_EXPIRED = """
+name: expired
+nodes:
+  ns1: {addresses: {eth0: 10.1.0.2/24}, routes: [default via 10.1.0.1]}
+  r1:
+    addresses: {left: 10.1.0.1/24, right: 10.2.0.1/24}
+    sysctls: {net.ipv4.ip_forward: 1}
+    routes: [10.3.0.0/24 via 10.2.0.2]
+  r2:
+    addresses: {left: 10.2.0.2/24, right: 10.3.0.1/24}
+    sysctls: {net.ipv4.ip_forward: 1}
+    iptables: [-t mangle -A PREROUTING -i left -j TTL --ttl-set 1]
+  ns2: {addresses: {eth0: 10.3.0.2/24}}
+links: [[ns1:eth0, r1:left], [r1:right, r2:left], [r2:right, ns2:eth0]]
+story: [ping: {from: ns1, to: ns2, timeout: 0.3}]
+"""
+_OF_A_DEVICE = "table netdev g {{ chain c {{ type filter hook {} device {} priority 0; {}; }}; }}"
+_ARP_FILTER = """
+name: arp-filter
+nodes:
+  sw: {bridges: {br0: {}}}
+  a: {addresses: {e: 10.0.0.1/24}, routes: [10.7.0.0/24 dev e]}
+  b:
+    addresses: {f: 10.7.0.2/24}
+    routes: [10.0.0.0/24 dev f]
+    sysctls: {net.ipv4.conf.all.arp_filter: 1}
+  x: {addresses: {e: 10.7.0.9/24}}
+links: [[a:e, sw:p1@br0], [b:e, sw:p2@br0], [b:f, x:e]]
+story: [ping: {from: a, to: 10.7.0.2, timeout: 0.3}]
+"""
 _QUEUE = "-A OUTPUT -p icmp -j NFQUEUE --queue-num 3 --queue-bypass"
 
 JOURNEY_LABS = {
@@ -335,6 +377,34 @@ JOURNEY_LABS = {
     routes: [blackhole 10.1.0.2/32]""",
     ),
     "bridged-dnat": _BRIDGED_DNAT,
+    "ingress-counted": bridged(
+        ns2=scripted(_OF_A_DEVICE.format("ingress", "veth2a", "ip protocol icmp counter drop"))
+    ),
+    "ingress-question": bridged(
+        host=scripted(_OF_A_DEVICE.format("ingress", "veth1b", "ether type arp drop"))
+    ),
+    "egress-question": bridged(
+        ns1=scripted(_OF_A_DEVICE.format("egress", "veth1a", "ether type arp drop"))
+    ),
+    "egress-flood": bridged(
+        host=scripted(_OF_A_DEVICE.format("egress", "veth2b", "ether type arp drop"))
+    ),
+    "arp-filter": _ARP_FILTER,
+    "policy-back": routed(ns2=", policy: [to 10.1.0.0/24 prohibit]"),
+    "dnat-loopback": _rewritten("127.0.0.1"),
+    "expired-unheard": _unheard(_TTL, ns1=_NO_ERRORS.format("INPUT", "time-exceeded")),
+    "expired-kept": _unheard(_TTL, gw=_NO_ERRORS.format("OUTPUT", "time-exceeded")),
+    "too-big-unheard": _unheard(
+        "",
+        ns1=_NO_ERRORS.format("INPUT", "fragmentation-needed"),
+        link="{ends: [ns2:eth0, gw:right], mtu: 1300}",
+        to="{from: ns1, to: ns2, size: 1400, timeout: 0.3}",
+    ),
+    "reject-unheard": _unheard(
+        _NO_ERRORS.format("FORWARD", "destination-unreachable"),
+        ns2=', iptables: ["-A INPUT -p icmp --icmp-type echo-request -j REJECT"]',
+    ),
+    "expired-no-way-back": _EXPIRED,
     "to-all": routed(to="255.255.255.255"),
     "twice": _TWICE,
     "untracked": bridged(host=firewalled("-t nat -A PREROUTING -p icmp -j LOG")),

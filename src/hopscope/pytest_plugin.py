@@ -5,10 +5,12 @@ hopscope before a test asks for a lab.
 """
 
 import hashlib
+import itertools
 import os
 import re
 import shlex
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -37,6 +39,7 @@ _MARKER: Final = (
 )
 _LONGEST: Final = 100
 _LONGEST_NAME: Final = 63  # of a lab
+_numbers = itertools.count(1)  # one that stays has its name for itself
 
 
 class Labs:
@@ -89,8 +92,7 @@ class Labs:
 
     def _name(self, lab: str) -> str:
         worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-        number = len(self._standing) + 1
-        end = f"-{worker}{'-' if worker else ''}{os.getpid()}-{number}"
+        end = f"-{worker}{'-' if worker else ''}{os.getpid()}-{next(_numbers)}"
         test = re.sub(r"[^\w.-]+", "-", self._item.name, flags=re.ASCII).strip("-")
         return f"{lab[:20]}-{test}"[: _LONGEST_NAME - len(end)] + end
 
@@ -154,10 +156,11 @@ class Labs:
 
     def end(self) -> None:
         """Take down those that do not stay, the last one first."""
-        while self._standing:
-            made = self._standing.pop()
-            if made.name not in self._kept:
-                made.down()
+        standing, self._standing = self._standing, []
+        with ExitStack() as stack:
+            for made in standing:
+                if made.name not in self._kept:
+                    stack.callback(made.down)
 
 
 _LABS: Final = pytest.StashKey[Labs]()

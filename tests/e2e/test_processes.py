@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hopscope.kernel.waiting import wait_until
+from hoststate import look, settled
 
 TWO = """\
 name: two
@@ -158,3 +159,50 @@ def test_what_a_process_says_when_the_lab_is_taken_down_is_heard(
     said, told = follower.communicate(timeout=10)
     assert said.splitlines()[-1] == "bye"  # before, its shell tells of its sleep's end
     assert told == "hopscope: lab 'polite' has ended\n"
+
+
+@pytest.fixture
+def stubborn(tmp_path: Path) -> tuple[str, Path]:
+    """A lab file, whose process does not end when it is asked to; and what it writes then."""
+    asked, path = tmp_path / "asked", tmp_path / "stubborn.yaml"
+    script = f"trap 'touch {asked}' TERM; echo ready; while :; do sleep 0.05; done"
+    path.write_text(
+        "name: stubborn\nnodes:\n  a:\n    run:\n      name: it\n      stop: 60\n"
+        f'      ready: {{log: ready}}\n      command: [sh, -c, "{script}"]\n'
+    )
+    return str(path), asked
+
+
+def test_an_interrupt_ends_the_wait_for_processes(
+    hopscope: Any, stubborn: tuple[str, Path]
+) -> None:
+    """Of down; they are killed, and nothing is left."""
+    path, asked = stubborn
+    before = look(state=hopscope.state)
+    down = hopscope.start("down", hopscope.up(path, "stubborn"))
+    wait_until(asked.exists, "its being asked", within=20)
+    down.send_signal(signal.SIGINT)
+    told = "hopscope: interrupted; stubborn is down; what had not ended was killed\n"
+    assert down.communicate(timeout=20) == ("", told)
+    assert down.returncode == 130
+    assert settled(before, lambda: look(state=hopscope.state)) == []
+    assert not (hopscope.state / "stubborn").exists()
+
+
+def test_a_second_interrupt_ends_a_run_at_once(
+    hopscope: Any, stubborn: tuple[str, Path], tmp_path: Path
+) -> None:
+    """The first has it ask its processes to end, and wait for that."""
+    path, asked = stubborn
+    with Path(path).open("a") as file:
+        file.write("story: [ping: {from: a, to: 127.0.0.1, count: 1000}]\n")
+    before = look(state=hopscope.state)
+    run = hopscope.start("run", path, "--out", str(tmp_path / "out"))
+    wait_until(lambda: "running" in hopscope("ps", "stubborn").stdout, "its start", within=20)
+    run.send_signal(signal.SIGINT)
+    wait_until(asked.exists, "its being asked", within=20)
+    run.send_signal(signal.SIGINT)
+    _out, err = run.communicate(timeout=20)
+    assert (run.returncode, err) == (130, "hopscope: interrupted; all is as it was before\n")
+    assert settled(before, lambda: look(state=hopscope.state)) == []
+    assert not (hopscope.state / "stubborn").exists()

@@ -2,6 +2,8 @@
 
 import inspect
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -354,3 +356,23 @@ def test_all_pairs_are_probed_from_python(records: object) -> None:
             running.reachability(protocol="sctp")
         with pytest.raises(UsageError, match="has no node 'ns9'"):
             running.reachability("ns9")
+
+
+FORKING = """
+import os, sys
+from hopscope import Lab
+lab = Lab("forking")
+lab.node("a")
+with lab.up() as running:
+    if os.fork() == 0:
+        sys.exit(0)
+    os.wait()
+    print(running.run("a", ["echo", "stands"]).stdout.decode(), end="")
+"""
+
+
+def test_a_forked_process_that_exits_ends_nothing(records: Path) -> None:
+    """The lab is its parent's."""
+    words = [sys.executable, "-c", FORKING]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("stands\n", "", 0)

@@ -1,6 +1,7 @@
 """Journeys of real packets, where several look alike or the observers change what they watch."""
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -151,7 +152,11 @@ def test_a_queue_that_drops(records: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["hairpin", "unbridged", "astray", "wrong-port-back", "macvlans", "short-lived"]
+    "name",
+    [
+        *("hairpin", "unbridged", "astray", "wrong-port-back", "macvlans", "short-lived"),
+        *("dnat-loopback", "expired-unheard", "expired-kept"),
+    ],
 )
 def test_what_is_said_to_mend_it_does(records: object, name: str) -> None:
     """The command, as it is told, and then the ping is answered."""
@@ -161,7 +166,10 @@ def test_what_is_said_to_mend_it_does(records: object, name: str) -> None:
     with spec.up() as lab:
         ping = lab.ping(step.source, step.address, timeout=0.3)
         assert ping.reason is not None
-        _told, _, rest = ping.reason.mend.partition(f"hopscope exec {lab.name} ")
-        node, _, words = rest.partition(" -- ")
-        lab.run(node, words.split())
+        told = re.search(rf"hopscope \w+ {lab.name} (\S+) (-- )?(.*)", ping.reason.mend)
+        assert told is not None
+        if told[2]:
+            lab.run(told[1], told[3].split())
+        else:
+            lab.set_sysctl(told[1], *told[3].split("="))
         assert lab.ping(step.source, step.address).replied

@@ -129,6 +129,10 @@ def test_what_the_kernel_refuses_is_told(sandbox: Sandbox, records: Path) -> Non
     assert told.startswith(said)
     assert sandbox.run(NS1, ["true"], own_sys=True).code == 0
     assert entries(sandbox, log) == [0, 0]
+    for node in sandbox.nodes:  # tried again, when it may be
+        assert sandbox.run(node, ["nft", "flush", "ruleset"]).code == 0
+        assert watch(sandbox, [node]) == []
+        assert watched(sandbox, node)
 
 
 def test_nodes_that_go_away_are_let_go(records: Path) -> None:
@@ -152,3 +156,20 @@ def test_nodes_that_go_away_are_let_go(records: Path) -> None:
         assert [node for node in lab.nodes if watched(lab.sandbox, node)] == ["b"]
         assert lab.run("b", ["ping", "-c1", "-W1", "127.0.0.1"]).code == 0
         assert len(entries(lab.sandbox, log)) > recorded > 0
+
+
+def test_a_node_of_many_is_heard_when_it_gets_rules(records: Path) -> None:
+    """Of more than a hundred only those with bridges or rules are, also of those that come."""
+
+    def text(count: int, more: str) -> str:
+        return f"name: many\nnodes: {{a: {{}}, b: {{{more}}}, n: {{count: {count}}}}}\n"
+
+    logs = "iptables: [-A OUTPUT -j LOG --log-prefix b-]"
+    with standing(text(100, "")) as lab:
+        kinds = Path(f"/proc/{lab.sandbox.pid}/fd")
+        before = len(list(kinds.iterdir()))
+        assert become(lab, text(101, logs))
+        assert watched(lab.sandbox, NodeName("b"))
+        assert len(list(kinds.iterdir())) == before + 2
+        assert lab.run("b", ["ping", "-c1", "-W1", "127.0.0.1"]).code == 0
+        assert entries(lab.sandbox, records / "lab" / "nflog")

@@ -5,6 +5,7 @@ A namespace of each case's own plays the host's part.
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import ownhost
 from changing import declared
 from hopscope.errors import CannotError, NoSuchLabError, UsageError
 from hopscope.kernel import state
+from hopscope.kernel.holding import Hold, held
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.waiting import wait_until
 from hopscope.lab import ending
@@ -106,6 +108,22 @@ def undone_once(folder: Path) -> None:
     assert do("sysctl -n net.ipv4.ip_forward") == "1\n"
     assert others[0].differences().changes == ()
     others[0].down()
+    assert settled(before, look) == []
+
+
+def the_next_waits(folder: Path) -> None:
+    """For the end of one that has its name, killed or taken down, which leaves the host to it."""
+    before = look()
+    for way in ("kill", "down") * 5:
+        lab = RunningLab.start(declared(BARE), BARE, name="lab", on_host=True)
+        if way == "kill":
+            holder = os.pidfd_open(lab.file.pid)
+            os.kill(lab.file.pid, signal.SIGKILL)
+            select.select([holder], [], [])
+        else:
+            lab.begin_down()
+            wait_until(lambda: held(folder / "state/lab/lock") is not Hold.STANDS, way, within=5)
+        RunningLab.start(declared(BARE), BARE, name="lab", on_host=True).down()
     assert settled(before, look) == []
 
 
@@ -203,7 +221,7 @@ CASES: Final[Mapping[str, ownhost.Case]] = {
     case.__name__: case
     for case in (
         *(empty_ones_stay, a_rule_is_one, undone_once, undone_without_guardian),
-        *(down_from_elsewhere, swept_from_elsewhere),
+        *(down_from_elsewhere, swept_from_elsewhere, the_next_waits),
     )
 }
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from changing import struck
 from hopscope import Lab
-from hopscope.errors import NotReadyError
+from hopscope.errors import HopscopeError, NotReadyError
 from hopscope.kernel.waiting import wait_until
 from hopscope.model.process import ProcessPhase
 
@@ -141,3 +142,38 @@ def test_what_is_declared_otherwise_is_asked_to_end_first(tmp_path: Path) -> Non
     assert sorted(ended.read_text().split()) == ["anew", "gone"]
     assert list(after) == ["anew", "stubborn"]
     assert all(after[name].pid not in (0, before[name]) for name in after)
+
+
+def two(ended: Path) -> Lab:
+    """Beside the node a one that may go, with a process that takes its time to end."""
+    script = (
+        f"trap 'sleep 0.2; echo x >>{ended}; exit' TERM; echo ready; while :; do sleep 0.02; done"
+    )
+    polite = shell(script, "polite", ready={"log": "ready"})
+    return lab(shell("exec sleep 86207")).node("b", run=[polite])
+
+
+def test_what_runs_in_a_node_that_goes_is_asked_to_end_first(tmp_path: Path) -> None:
+    ended = tmp_path / "ended"
+    with two(ended).up() as running:
+        before = running.processes()[0]
+        running.change(lab(shell("exec sleep 86207")).spec(), "")
+        assert ended.read_text() == "x\n"
+        assert running.processes() == (before,)
+
+
+def test_what_has_left_a_node_that_stays_after_all_is_started_again(tmp_path: Path) -> None:
+    """What would have been changed later goes on."""
+    ended = tmp_path / "ended"
+    with two(ended).up() as running:
+        before = {str(one): one.pid for one in running.processes()}
+        changed = lab(shell("exec sleep 86208")).node("c").spec()
+        with pytest.MonkeyPatch.context() as patch:
+            struck(running, patch, 1)  # the first step that is not one of trying what is declared
+            with pytest.raises(HopscopeError):
+                running.change(changed, "")
+        after = {str(one): one.pid for one in running.processes()}
+        assert ended.read_text() == "x\n"
+        assert after["a/it"] == before["a/it"]
+        assert after["b/polite"] not in (0, before["b/polite"])
+        assert running.differences().changes == ()

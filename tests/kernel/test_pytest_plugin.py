@@ -280,6 +280,20 @@ def test_a_failed_lab_may_be_entered(pytester: pytest.Pytester) -> None:
             end(left)
 
 
+def test_labs_that_stay_are_in_nobodys_way(pytester: pytest.Pytester) -> None:
+    """Tests of one name, in two files, each find a name for theirs."""
+    for folder in ("one", "other"):
+        (pytester.path / folder).mkdir()
+        (pytester.path / folder / "test_it.py").write_text(FAILING)
+    result = pytester.runpytest_subprocess("--hopscope-keep", "--import-mode=importlib")
+    try:
+        result.assert_outcomes(failed=2)
+        assert len(running()) == 2
+    finally:
+        for left in running():
+            end(left)
+
+
 def test_workers_do_not_meet(pytester: pytest.Pytester) -> None:
     """pytest-xdist: one lab in many tests at a time; a failure is explained from there."""
     result = run(

@@ -288,7 +288,7 @@ _CHAIN: Final = "add table ip t; add chain ip t c {{ type filter hook input prio
 _BY_ITSELF: Final = (
     "a ping that was sent in its place is lost by itself (in p4, the rule "
     "`-A INPUT -p icmp -j DROP` of ip filter INPUT dropped it); "
-    "of PROTO port 80 no rule was seen to drop it: "
+    "of PROTO port 80 no rule was seen to drop it (the evidence stops in p4 at p4/eth0; "
 )
 LOST: Final = {
     "a rule, and another for pings": (
@@ -304,7 +304,7 @@ LOST: Final = {
     "a policy": (
         f"{_ICMP}nft '{_CHAIN.format('policy drop;')}'",
         "in p4, no rule of ip t c accepted it, and the chain's policy is drop",
-        "",
+        "nft 'chain ip t c { policy accept; }'",
     ),
     "no rule, and one for pings": (
         f"{_ICMP}{_POLICY}",
@@ -313,12 +313,12 @@ LOST: Final = {
     ),
     "no rule": (
         _POLICY,
-        "pings are answered; of PROTO port 80 no rule was seen to drop it: ",
+        "pings are answered; of PROTO port 80 no rule was seen to drop it (the evidence stops in",
         "",
     ),
     "what befalls all": (
         "ip link set eth0 down",
-        "(so a ping shows that was sent in its place)",
+        "p1 holds it back, because nobody told it the link-layer address of 10.9.0.5: ",
         "p4 -- ip link set dev eth0 up",
     ),
 }

@@ -17,9 +17,13 @@ from dying import dying
 from hopscope.errors import CannotError, LabExistsError, NoSuchLabError
 from hopscope.kernel import state
 from hopscope.kernel.enter import Doors
+from hopscope.kernel.holding import Hold, held
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import LabFile
+from hopscope.kernel.waiting import wait_until
+from hopscope.lab.api import Lab
 from hopscope.lab.ending import end, sweep
+from hopscope.lab.running import RunningLab
 
 LAB = LabFile(
     name="lab",
@@ -234,6 +238,28 @@ def test_one_that_is_dying_is_cleared(records: Path) -> None:
     with dying(LAB):
         assert not end("lab")
     assert list(records.iterdir()) == []
+
+
+def test_the_name_of_one_that_is_dying_becomes_free(records: Path) -> None:
+    """Also of one that is taken down, whose holder answers to the end; not of one that stands."""
+    with dying(LAB), Lab("lab").node("ns1").up() as lab:
+        assert lab.run("ns1", ["true"]).code == 0
+        with pytest.raises(LabExistsError):
+            Lab("lab").node("ns1").up()
+
+
+def test_the_name_of_one_that_is_taken_down_becomes_free(records: Path) -> None:
+    """Its process takes its time; meanwhile others reach the holder, and find the lab."""
+    slow = ["sh", "-c", "trap 'sleep 0.5; exit' TERM; echo up; while :; do sleep 0.05; done"]
+    ready = {"log": "up"}
+    first = Lab("lab").node("ns1", run=[{"name": "slow", "command": slow, "ready": ready}]).up()
+    first.begin_down()
+    wait_until(lambda: held(records / "lab" / "lock") is Hold.ENDS, "its end to begin", within=5)
+    assert RunningLab.attach("lab").file == first.file
+    with Lab("lab").node("ns2").up() as second:
+        assert second.run("ns2", ["true"]).code == 0
+        first.down()
+        assert RunningLab.attach("lab").nodes == ("ns2",)
 
 
 def test_what_is_still_to_be_undone_is_not_overwritten(records: Path) -> None:

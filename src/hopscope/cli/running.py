@@ -193,9 +193,16 @@ def _standing() -> "list[str]":
 
 def _end(name: str, *, quiet: bool) -> None:
     """One that died before leaves only a record, which is cleared."""
+    from hopscope.kernel import state
     from hopscope.lab.ending import end
 
-    lived = end(name)
+    try:
+        lived = end(name)
+    except (KeyboardInterrupt, SystemExit):
+        stands = any(lab.name == name for lab in state.running())
+        what = "still stands" if stands else "is down; what had not ended was killed"
+        sys.stderr.write(f"hopscope: interrupted; {name} {what}\n")
+        raise
     if quiet:
         return
     if lived:

@@ -22,7 +22,7 @@ from typing import Final, NoReturn, Self
 
 from hopscope.errors import CannotError, UsageError
 from hopscope.kernel import letters, syscalls
-from hopscope.kernel.state import LabFile, await_end, find, state_home
+from hopscope.kernel.state import LabFile, find, state_home
 
 __all__ = ["Doors"]
 
@@ -74,7 +74,7 @@ class Doors:
         except ConnectionError:
             answer, fds = {}, []
         if not answer:
-            await_end(self.lab)
+            find(self.lab.name)  # raises NoSuchLabError once it has ended
             raise CannotError(f"lab {self.lab.name!r} is ending")
         if "error" in answer:
             what = f"{self.node} is not there: is lab {self.lab.name!r} still being built?"
@@ -258,8 +258,6 @@ def _reached(lab: LabFile) -> socket.socket:
         control.connect(f"/proc/self/fd/{folder}/control")
     except OSError as error:
         control.close()
-        if isinstance(error, ConnectionError):
-            await_end(lab)
         find(lab.name)  # raises NoSuchLabError when it ended meanwhile
         raise CannotError(f"lab {lab.name!r} does not answer: {error.strerror}") from error
     finally:

@@ -6,7 +6,7 @@ waits a moment.
 """
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import current_thread, main_thread
 from types import FrameType
@@ -18,14 +18,14 @@ ENDING: Final[tuple[int, ...]] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[Sequence[int]]:
     """Signals that would end us wait; the first that came is acted on at the block's end.
 
-    Not if they are ignored by then. Only the main thread is ever disturbed by signals, so
-    elsewhere this does nothing.
+    Not if they are ignored by then. What is yielded has those that came so far: a wait can be cut
+    short. Only the main thread is ever disturbed by signals, so elsewhere this does nothing.
     """
     if current_thread() is not main_thread():
-        yield
+        yield ()
         return
     came: list[int] = []
     before: dict[int, Callable[[int, FrameType | None], Any]] = {}
@@ -43,7 +43,7 @@ def undisturbed() -> Iterator[None]:
             if callable(handler):
                 before[number] = handler
                 signal.signal(number, keep)
-        yield
+        yield came
     finally:
         ours = [number for number in before if signal.getsignal(number) is keep]
         over = True

@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,19 +20,12 @@ import msgspec
 
 from hopscope.errors import CannotError, HopscopeError, NoSuchLabError
 from hopscope.kernel.descriptors import as_before, set_back
+from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.making import refused
 from hopscope.kernel.nodes import Nodes
 from hopscope.kernel.protocol import Completed
 from hopscope.kernel.starting import START, Starter, listen
-from hopscope.kernel.state import (
-    Claim,
-    LabFile,
-    await_end,
-    find,
-    privileged,
-    running,
-    state_home,
-)
+from hopscope.kernel.state import Claim, LabFile, find, privileged, running, state_home
 from hopscope.kernel.tools import tool_path
 from hopscope.model.process import ProcessState
 from hopscope.model.vocab import NodeName
@@ -42,6 +36,8 @@ __all__ = ["Sandbox"]
 _FILES: Final = 1000  # in one request
 _DEATH: Final = 5.0  # seconds that the kernel may take to end a killed holder
 _RESTORING: Final = 30.0  # … and that restoring the host may take: a few programs are run
+_GRACE: Final = 1.0  # … and that those who end have in any case: a signal may be sent twice at once
+_GLANCE: Final = 0.1  # … and after which we look whether a signal came
 _ANSWERS: Final = 5.0  # … and in which a holder that we come to answers
 
 
@@ -119,8 +115,6 @@ class Sandbox(Nodes):
             sandbox._patience = START
         except (OSError, CannotError) as error:
             control.close()
-            if isinstance(error, ConnectionError) or isinstance(error.__cause__, ConnectionError):
-                await_end(lab)
             find(lab.name)  # raises NoSuchLabError when it ended meanwhile
             what = f"lab {lab.name!r} does not answer: {error}"
             raise CannotError(what, mend=f"kill -9 {lab.pid}   (its holder)") from error
@@ -294,18 +288,19 @@ class Sandbox(Nodes):
     def stop(self) -> None:
         """End the lab and every process in it; returns when the kernel has ended them.
 
-        Those that are kept are asked to end first, and given the time that each was promised.
-        With a guardian, that is when the host is restored.
+        Those that are kept are asked to end first, and given the time that each was promised; a
+        signal that would end us ends it. With a guardian, we return when the host is restored.
         """
-        within = self._ask_to_end()
-        holder, *guardian = self._lives or [-1]
-        if holder >= 0 and not _ended(holder, within):
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(holder, signal.SIGKILL)
-            _ended(holder, _DEATH)
-        for process in guardian:
-            _ended(process, _RESTORING)
-        self.close()
+        with undisturbed() as signals:
+            within = self._ask_to_end()
+            holder, *guardian = self._lives or [-1]
+            if holder >= 0 and not _ended(holder, within, signals):
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(holder, signal.SIGKILL)
+                _ended(holder, _DEATH)
+            for process in guardian:
+                _ended(process, _RESTORING)
+            self.close()
 
     def _ask_to_end(self) -> float:
         """Have the lab end; the seconds after which something is wrong with its holder."""
@@ -337,11 +332,20 @@ class Sandbox(Nodes):
         self.close()
 
 
-def _ended(process: int, within: float) -> bool:
-    """Whether the process of that descriptor ends in time; select() knows no large descriptor."""
+def _ended(process: int, within: float, signals: Sequence[int] = ()) -> bool:
+    """Whether the process of that descriptor ends in time, or before one of these came.
+
+    select() knows no large descriptor.
+    """
     poller = select.poll()
     poller.register(process, select.POLLIN)
-    return bool(poller.poll(within * 1000))
+    begun = time.monotonic()
+    while True:
+        past = time.monotonic() - begun
+        if poller.poll(max(0.0, min(within - past, _GLANCE)) * 1000):
+            return True
+        if past >= (min(within, _GRACE) if signals else within):
+            return False
 
 
 def _memory_file(name: str) -> Any:

@@ -18,13 +18,14 @@ import contextlib
 import fcntl
 import json
 import os
+import socket
 import stat
-import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from hopscope.errors import CannotError, LabExistsError, NoSuchLabError, NotReadyError
+from hopscope.kernel.holding import Hold, held, hold
 from hopscope.kernel.waiting import wait_until
 
 __all__ = [
@@ -44,12 +45,12 @@ __all__ = [
     "take",
 ]
 
-_FLOCK = struct.Struct("hhqqi4x")  # struct flock
 _ELSEWHERE: Final = 'export HOPSCOPE_STATE="$HOME/hopscope"  # or any folder of yours, with room'
 _NOBODYS: Final = ".ended~"  # how a folder's other name begins, which is no lab's
 _BEING_CLEARED: Final = 1.0  # seconds; it takes a millisecond
 _BEING_CHANGED: Final = 10.0  # … and less than that; without the holder it fails at once
-_ENDING: Final = 30.0  # … the kernel closes a killed holder's sockets, and the host is restored
+_DYING: Final = 30.0  # … the kernel closes what a killed holder had open; the host is restored
+_ENDING: Final = 90.0  # … and before, processes are given a minute at most
 
 
 class LabFile(NamedTuple):
@@ -170,7 +171,7 @@ def _try(folder: Path) -> Claim | None:
     except FileNotFoundError:  # removed in between
         return None
     try:
-        fcntl.fcntl(lock, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, 0, 0, 0, 0))
+        hold(lock)
         if os.path.samestat(os.fstat(lock), (folder / "lock").stat()):
             return Claim(folder, lock)
     except (BlockingIOError, PermissionError, FileNotFoundError):
@@ -231,16 +232,7 @@ def _remove(folder: Path) -> None:
 
 
 def _alive(folder: Path) -> bool:
-    try:
-        lock = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        asked = _FLOCK.pack(fcntl.F_WRLCK, 0, 0, 0, 0)
-        answer = fcntl.fcntl(lock, fcntl.F_OFD_GETLK, asked)
-        return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
-    finally:
-        os.close(lock)
+    return held(folder / "lock") is not Hold.NOT
 
 
 def _read(folder: Path) -> LabFile | None:
@@ -259,10 +251,16 @@ def running() -> Iterator[LabFile]:
 
 
 def find(name: str) -> LabFile:
-    """The living lab of that name; NoSuchLabError when there is none.
+    """The living lab of that name; one that was killed is waited for until it has ended.
 
-    Raises CannotError for one that is just being made.
+    Raises NoSuchLabError when there is none, CannotError for one that is just being made.
     """
+    if "/" not in name:
+        _await(lambda folder: not _dying(folder), name, within=_DYING)
+    return _found(name)
+
+
+def _found(name: str) -> LabFile:
     folder = state_home() / name
     if "/" not in name and _alive(folder) and (lab := _read(folder)):
         if not lab.pid:
@@ -271,21 +269,38 @@ def find(name: str) -> LabFile:
     raise NoSuchLabError(name, [lab.name for lab in running()])
 
 
-def await_end(lab: LabFile) -> None:
-    """Wait for the end of a lab whose holder has closed its socket, while its lock is still held.
+def await_end(name: str) -> None:
+    """Wait for the end of a lab that is taken down, or was killed; not for that of others."""
+    _await(lambda folder: held(folder / "lock") is not Hold.ENDS, name, within=_ENDING)
+    _await(lambda folder: not _dying(folder), name, within=_DYING)
 
-    A process that is killed lets go of what it has open one after the other. Raises
-    NoSuchLabError once it has ended; returns when it has not, or another has its name.
+
+def _await(ended: Callable[[Path], bool], name: str, *, within: float) -> None:
+    folder = state_home() / name
+    with contextlib.suppress(NotReadyError):  # then it is as it is
+        wait_until(lambda: ended(folder), f"the end of {name}", within=within)
+
+
+def _dying(folder: Path) -> bool:
+    """Whether its holder is dead, and its lock still held: by a guardian, or for a moment.
+
+    A process that is killed lets go of what it has open one after the other.
     """
-    folder = state_home() / lab.name
-
-    def ended() -> bool:
-        recorded = _read(folder)
-        return not _alive(folder) or recorded is None or recorded.started != lab.started
-
-    with contextlib.suppress(NotReadyError):
-        wait_until(ended, f"the end of {lab.name}", within=_ENDING)
-    find(lab.name)
+    if not _alive(folder):
+        return False
+    try:
+        place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:  # by now it is cleared away
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
+        control.setblocking(False)
+        try:  # a path through the descriptor: a socket's may have 107 bytes at most
+            control.connect(f"/proc/self/fd/{place}/control")
+        except OSError as error:
+            return isinstance(error, ConnectionRefusedError)
+        finally:
+            os.close(place)
+    return False
 
 
 @contextlib.contextmanager
@@ -300,7 +315,7 @@ def alone(lab: LabFile) -> Iterator[LabFile]:
         raise NoSuchLabError(lab.name, [one.name for one in running()]) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        found = find(lab.name)
+        found = _found(lab.name)  # at once: its guardian waits for us
         if found.started != lab.started:
             raise _ended(lab)
         yield found

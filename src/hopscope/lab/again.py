@@ -1,6 +1,7 @@
 """Addresses and routes that a change may take away: kept as the kernel told them, and given back.
 
-A plan cannot tell all of them: an address with a peer or a label, a route by two next hops.
+A plan cannot tell all of them: an address with a peer or a label, a route by two next hops, or by
+a nexthop object, which is kept as well.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -23,6 +24,7 @@ from hopscope.plan.ops import (
     Plan,
     RemoveAddress,
     RemoveDevice,
+    RemoveNexthop,
     RemoveNodes,
     RemoveRoute,
     SetSysctl,
@@ -31,14 +33,16 @@ from hopscope.plan.world import World
 from hopscope.wire import rtnl, rtnl_read
 from hopscope.wire.netlink import Message
 from hopscope.wire.rtnl_again import Told, told
+from hopscope.wire.rtnl_nexthop import dump_nexthops, nexthop, nexthop_told
 
 __all__ = ["Again", "disturbed"]
 
 _REQUESTS: Final = {
     "address": (rtnl.dump_addresses(),),
+    "nexthop": (dump_nexthops(),),
     "route": (rtnl.dump_routes(rtnl.AF_INET), rtnl.dump_routes(rtnl.AF_INET6)),
 }
-"""Addresses first: with one go the routes that need it, and others cannot come without."""
+"""Each after what it needs: with an address go routes, and they cannot come without; and so on."""
 _TIMES: Final = 4
 
 
@@ -55,7 +59,7 @@ def _lose(op: Op, world: World) -> tuple[NodeName, ...]:
         case RemoveDevice():
             peer = world.links[DevRef(op.node, op.dev)].peer
             return (op.node,) if peer is None else (op.node, peer.node)
-        case RemoveAddress() | RemoveRoute():
+        case RemoveAddress() | RemoveRoute() | RemoveNexthop():
             return (op.node,)
         case ChangeDevice() if op.up is not None or op.mtu is not None:
             return (op.node,)
@@ -92,7 +96,7 @@ class Again:
         answers = (one for ask in _REQUESTS[what] for one in self._sandbox.ask(node, ask))
         return [
             one
-            for one in map(told, answers)
+            for one in (told(answer) or nexthop_told(answer) for answer in answers)
             if one is not None and (one.devices & kept.devices or (kept.alone and not one.devices))
         ]
 
@@ -149,5 +153,7 @@ class Again:
 def _words(one: Told) -> str:
     if (address := rtnl_read.address(one.again)) is not None:
         return f"address {address.ip}/{address.prefix}"
+    if (made := nexthop(one.again)) is not None:
+        return f"nexthop {made.id}"
     route = rtnl_read.route(one.again)
     return "route" if route is None else f"route to {route.destination}"

@@ -3,9 +3,10 @@
 Knows nothing of specs, so that `hopscope down` is quick.
 """
 
+import os
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from hopscope.errors import CannotError, NoSuchLabError
 from hopscope.kernel import state
@@ -25,6 +26,19 @@ class Made(Struct):
     file: LabFile
     sandbox: Sandbox
     host: HostChanges | None = None
+    maker: int = field(default_factory=os.getpid)  # the process that holds it
+
+    @property
+    def here(self) -> bool:
+        """Whether this process holds it, and was not forked since: that has no lab to end."""
+        return os.getpid() == self.maker
+
+    def let_go(self) -> None:
+        """End it, now that nobody holds it."""
+        if self.here:
+            self.end()
+        else:
+            self.sandbox.close()
 
     def end(self) -> None:
         """End it; its guardian undoes what was done on the real host, or we do if that was killed.

@@ -49,14 +49,19 @@ class Keeping:
         self._sandbox, self._lab = sandbox, spec.name
         self._spec, self._earlier = declared(spec), declared(earlier)
         self.changes: tuple[Change, ...] = difference(sandbox, spec, earlier)
-        self._begun = False
+        self._nodes = {node.name for node in spec.nodes}
+        self._touched: list[Key] = []
+
+    def leave(self) -> None:
+        """End those of nodes that are to go, which would otherwise be killed with them."""
+        self._touched = [key for key in self._earlier if key[0] not in self._nodes]
+        self._end(self._touched)
 
     def change(self) -> None:
         """Start, stop and start anew what differs; NotReadyError when one does not get ready."""
         if not self.changes:
             return
-        self._begun = True
-        keys = [(one.node, one.name) for one in self.changes]
+        self._touched = keys = [(one.node, one.name) for one in self.changes]
         wanted = {key: self._spec[key] for key in keys if key in self._spec}
         self._end([key for key in keys if key in self._earlier])
         _start_all(self._sandbox, self._lab, wanted)
@@ -81,15 +86,14 @@ class Keeping:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is not None and (self._earlier or self._begun):
+        if kind is not None and (self._earlier or self._touched):
             with undisturbed():
                 self._lead_back()
 
     def _lead_back(self) -> None:
         """Those that were changed, and those that ended with a node that is there again."""
         known = {(state.node, state.name) for state in self._sandbox.processes()}
-        keys = [(one.node, one.name) for one in self.changes] if self._begun else []
-        touched = [key for key in keys if not self._was_declared_so(key)]
+        touched = [key for key in self._touched if not self._was_declared_so(key)]
         wanted = {
             key: process
             for key, process in self._earlier.items()

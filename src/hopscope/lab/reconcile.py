@@ -17,10 +17,10 @@ from hopscope.kernel.apply.plan import apply, begin
 from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.neighbours import agreed
 from hopscope.kernel.onhost.changes import HostChanges
+from hopscope.kernel.read.nftables import read_objects
 from hopscope.kernel.read.rules import read_chains
 from hopscope.kernel.read.snapshot import read
 from hopscope.kernel.sandbox import Sandbox
-from hopscope.kernel.state import LabFile
 from hopscope.lab.again import Again, disturbed
 from hopscope.lab.onhost import HostSide, insertions
 from hopscope.lab.processes import difference
@@ -28,7 +28,7 @@ from hopscope.model.change import Change, Subject
 from hopscope.model.lab import LabSpec
 from hopscope.model.snapshot import Chain, NodeState, Snapshot
 from hopscope.model.vocab import DevRef, NodeName
-from hopscope.observe.loglines import listen, watch
+from hopscope.observe.loglines import heard, listen, watch
 from hopscope.plan.compare import differences
 from hopscope.plan.compile import HOME, LO, compile_lab
 from hopscope.plan.converge import Convergence, converge
@@ -37,8 +37,9 @@ from hopscope.plan.ops import AddRules, MakeNodes, Plan
 from hopscope.plan.processes import changes
 from hopscope.plan.restore import plan_of
 from hopscope.plan.wanted import Wanted, wanted
-from hopscope.plan.world import Marked, World, default_path
+from hopscope.plan.world import Marked, Objects, World, default_path
 from hopscope.wire.netlink import NETLINK_NETFILTER, NETLINK_ROUTE
+from hopscope.wire.rtnl_nexthop import NextHopObject, dump_nexthops, nexthop
 
 __all__ = ["compare", "from_nothing", "reconcile"]
 
@@ -78,27 +79,27 @@ def reconcile(
     sandbox: Sandbox,
     spec: LabSpec,
     earlier: LabSpec,
-    file: LabFile,
     *,
+    leave: Callable[[], None],
     record: Callable[[], None],
     host: HostSide | None = None,
 ) -> tuple[Change, ...]:
     """Make the lab what *spec* declares; returns what was changed, () when it was so already.
 
-    *record* is called when it is so; when that fails, the lab is led back as well. *host*: see
-    `compare`.
+    *leave* is called before anything is changed, *record* when it is so; when that fails, the lab
+    is led back as well. *host*: see `compare`.
 
     Raises as `kernel.apply.plan` does, after the state before is restored; UsageError when the
     lab cannot become that.
     """
-    left_out = HOME in file.nodes and HOME not in {node.name for node in spec.nodes}
-    if left_out and sandbox.home == HOME:  # one that was added later is a node as any
+    before, after = ({node.name for node in one.nodes} for one in (earlier, spec))
+    if HOME in before - after and sandbox.home == HOME:  # one that was added later is a node as any
         message = (
-            f"the node {HOME!r} cannot be removed while lab {file.name!r} stands, which began "
-            f"with it: it is the sandbox's own namespace; hopscope down {file.name}, and up again"
+            f"the node {HOME!r} cannot be removed while lab {spec.name!r} stands, which began "
+            f"with it: it is the sandbox's own namespace; hopscope down {spec.name}, and up again"
         )
         raise UsageError(message)
-    return _Reconciliation(sandbox, spec, earlier, host).perform(record)
+    return _Reconciliation(sandbox, spec, earlier, host).perform(leave, record)
 
 
 def _paths(plans: Sequence[Plan]) -> Paths:
@@ -117,6 +118,7 @@ class _Before(Struct, frozen=True):
     snapshot: Snapshot
     again: Again
     chains: Mapping[NodeName, tuple[Chain, ...]]
+    objects: Objects
     marked: Marked | None
     strangers: frozenset[DevRef]
 
@@ -135,6 +137,9 @@ class _Reconciliation:
         self._paths = _paths((self._plan, compiled(earlier)))
         self._defaults: Mapping[str, str | None] = {}
         self._rules: Mapping[NodeName, tuple[Chain, ...]] = {}
+        self._objects: Objects = {}
+        self._heard = set(heard(earlier.nodes))
+        self._may_be_heard = {*heard(spec.nodes), *self._heard} - ({HOME} if host else set())
         self._look_at_fresh(self._wanted)
 
     def _aim(self, plan: Plan) -> Wanted:
@@ -159,14 +164,18 @@ class _Reconciliation:
         with self._sandbox.fresh_node() as fresh:
             texts = self._sandbox.read_files(fresh, [f"/proc/sys/{path}" for path in left])
             self._defaults = {path: _value(texts[f"/proc/sys/{path}"]) for path in left}
-            self._rules = {node: self._listed(fresh, tuple(ops)) for node, ops in rules.items()}
+            listed = {node: self._listed(fresh, tuple(ops)) for node, ops in rules.items()}
+            self._rules = {node: chains for node, (chains, _objects) in listed.items()}
+            self._objects = {node: objects for node, (_chains, objects) in listed.items()}
             if self._host is not None and real is not None:
                 self._host.try_rules(fresh, real)
 
     def _is_real(self, node: NodeName) -> bool:
         return self._host is not None and node == HOME
 
-    def _listed(self, fresh: NodeName, ops: Sequence[AddRules]) -> tuple[Chain, ...]:
+    def _listed(
+        self, fresh: NodeName, ops: Sequence[AddRules]
+    ) -> tuple[tuple[Chain, ...], tuple[str, ...]]:
         for op in ops:
             add = firewall.add_nft if op.tool == "nft" else None
             if add is not None:
@@ -176,8 +185,9 @@ class _Reconciliation:
         chains, unread = read_chains(self._sandbox, fresh)
         if unread:
             raise CannotError(unread[0].replace(fresh, "the firewall"), mend="hopscope doctor")
+        objects = read_objects(self._sandbox, fresh)
         firewall.reset(self._sandbox, fresh)
-        return chains
+        return chains, objects
 
     def world(self, strangers: frozenset[DevRef] | None = None) -> World:
         """What there is now; with *strangers*, of what a plan can tell and of no such devices."""
@@ -196,7 +206,20 @@ class _Reconciliation:
             usual={HOME: usual} if self._host is not None else {},
             following=self._host.following(paths) if self._host is not None and not told else {},
             marked=self._host.rules() if self._host is not None else None,
+            objects={
+                node: read_objects(self._sandbox, node) for node in nodes if not self._is_real(node)
+            },
+            expected_objects=self._objects,
+            nexthops={} if told else self._nexthops(),
         )
+
+    def _nexthops(self) -> dict[NodeName, list[NextHopObject]]:
+        """No lab file can declare one, and those of the real host are not ours."""
+        nodes = [node for node in self._sandbox.nodes if not self._is_real(node)]
+        return {
+            node: [one for one in map(nexthop, self._sandbox.ask(node, dump_nexthops())) if one]
+            for node in nodes
+        }
 
     def _snapshot(self) -> Snapshot:
         """Of the real host's rules only ours are read, and by themselves."""
@@ -239,7 +262,7 @@ class _Reconciliation:
     def _between(self, world: World) -> Convergence:
         return converge(self._plan, differences(self._wanted, world), world)
 
-    def perform(self, record: Callable[[], None]) -> tuple[Change, ...]:
+    def perform(self, leave: Callable[[], None], record: Callable[[], None]) -> tuple[Change, ...]:
         """Round by round; on any failure, back to what there was."""
         world, first = self._look()
         if not first.changes:
@@ -251,6 +274,7 @@ class _Reconciliation:
         try:
             if self._host is not None:
                 self._host.begin()
+            leave()
             self._rounds(first)
             record()
         except BaseException as error:
@@ -274,7 +298,13 @@ class _Reconciliation:
         nodes, contents = work.making.parted()
         begin(nodes, self._sandbox)
         made = [name for op in nodes.ops if isinstance(op, MakeNodes) for name in op.names]
-        noted = listen(self._sandbox, made) if made else []
+        news = [
+            node
+            for node in dict.fromkeys((*made, *contents.ruled()))
+            if node in self._may_be_heard and (node in made or node not in self._heard)
+        ]
+        self._heard |= set(news)
+        noted = listen(self._sandbox, news) if news else []
         self._sandbox.notes += (*noted, *watch(self._sandbox, contents.ruled()))
         apply(contents, self._sandbox)
         apply(work.letting_go, self._sandbox)
@@ -301,7 +331,8 @@ class _Reconciliation:
         strangers = frozenset(world.links.keys() - wanted(plan).devices.keys())
         chains = {name: node.chains for name, node in world.nodes.items()}
         again = self._keep(world, disturbed(work, world), strangers)
-        return _Before(plan, world.snapshot, again, chains, world.marked, strangers)
+        objects = world.objects
+        return _Before(plan, world.snapshot, again, chains, objects, world.marked, strangers)
 
     def _keep(self, world: World, nodes: Collection[NodeName], but: Collection[DevRef]) -> Again:
         devices = {
@@ -315,7 +346,7 @@ class _Reconciliation:
     def _go_back(self, before: _Before, because: BaseException) -> None:
         """What cannot be restored is told with the error that made it necessary."""
         self._plan, self._wanted = before.plan, self._aim(before.plan)
-        self._rules = before.chains
+        self._rules, self._objects = before.chains, before.objects
         if self._host is not None:
             self._host.lead_back(before.marked)
         try:

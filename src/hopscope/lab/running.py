@@ -5,7 +5,6 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
@@ -52,7 +51,7 @@ class RunningLab:
         self._made = made
         self._ours = ours
         self._listed: Listings = {}
-        self._lost = weakref.finalize(self, made.end if ours else made.sandbox.close)
+        self._lost = weakref.finalize(self, made.let_go if ours else made.sandbox.close)
 
     @classmethod
     def start(
@@ -72,6 +71,7 @@ class RunningLab:
         Raises LabExistsError, SpecError, UsageError, CannotError, KernelError.
         """
         spec = replace(spec, name=asked.lab_name(name)) if name else spec
+        state.await_end(spec.name)
         if on_host and any(lab.name == spec.name for lab in state.running()):
             raise LabExistsError(spec.name)  # it may be the one lab on this host itself
         with ExitStack() as stack:
@@ -131,8 +131,8 @@ class RunningLab:
         namespaces, contents = plan.parted()
         begin(namespaces, self.sandbox)
         limits = {HOME: ours} if self._host else {}
-        noted = listen(self.sandbox, heard(self.spec.nodes), limits)
-        self.sandbox.notes += (*noted, *watch(self.sandbox, contents.ruled()))
+        self.sandbox.notes += tuple(listen(self.sandbox, heard(self.spec.nodes), limits))
+        self.sandbox.notes += tuple(watch(self.sandbox, contents.ruled()))
         apply(contents, self.sandbox, progress=progress)
 
     def _keep_processes(self) -> None:
@@ -223,8 +223,9 @@ class RunningLab:
                 on_record()
 
             with kept:
-                before = self.spec
-                changes = reconcile(self.sandbox, spec, before, self.file, record=record, host=side)
+                changes = reconcile(
+                    self.sandbox, spec, self.spec, leave=kept.leave, record=record, host=side
+                )
         return (*changes, *kept.changes)
 
     def differences(self, spec: LabSpec | None = None) -> "Convergence":
@@ -289,13 +290,9 @@ class RunningLab:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.down()
+    def __exit__(self, *_: object) -> None:
+        if self._made.here:
+            self.down()
 
     def check_node(self, name: str) -> NodeName:
         """The node of that name; UsageError naming the known ones when there is none."""

@@ -13,11 +13,12 @@ from hopscope.lab.running import RunningLab
 from hopscope.lab.story import perform
 from hopscope.lab.story import ping as ping_once
 from hopscope.model.lab import Expect, PingStep
-from hopscope.model.lookup import in_subnet
+from hopscope.model.lookup import addresses_of, in_subnet
 from hopscope.model.process import ProcessState
 from hopscope.model.record import PingResult, Record, StepResult
 from hopscope.model.snapshot import NodeState
 from hopscope.model.vocab import NodeName
+from hopscope.trace.rewritten import given_by_rules
 
 if TYPE_CHECKING:
     from hopscope.model.reachability import Reachability
@@ -54,7 +55,7 @@ class StandingLab(RunningLab):
         check_ping(count=count, timeout=timeout, size=size)
         self.check_node(source)
         asked = self._expected(source, target, expect) if expect is not None else None
-        snapshot = self.snapshot(rules=False)
+        snapshot = self.snapshot()
         here = snapshot.node(source)
         address = self._address(here, target)
         step = PingStep(
@@ -66,9 +67,8 @@ class StandingLab(RunningLab):
             size=size,
             expect=asked,
         )
-        own = [a.ip for link in here.links for a in link.addresses if link.kind != "loopback"]
-        watched = [*own, address]
-        with self.observing(watched, promiscuous=promiscuous, snapshot=snapshot) as session:
+        watched = {*addresses_of(here), address, *given_by_rules(snapshot)}
+        with self.observing(sorted(watched), promiscuous=promiscuous, snapshot=snapshot) as session:
             return ping_once(self, session, step)
 
     def reachability(

@@ -48,11 +48,12 @@ from hopscope.trace.causes.evidence import LAB
 from hopscope.trace.journeys import journeys, unsent
 from hopscope.trace.loops import bridge_loop
 from hopscope.trace.replies import why_no_reply
+from hopscope.trace.rewritten import given_by_rules
 from hopscope.trace.scene import Scene, scene_of
 from hopscope.version import VERSION
 from hopscope.wire.nft import LOG_BURST, LOG_RATE
 
-__all__ = ["Told", "perform", "ping"]
+__all__ = ["Told", "named", "perform", "ping"]
 
 Told = Callable[[StepResult], None]
 """Called with each step's result as soon as it is known."""
@@ -75,7 +76,7 @@ def perform(
     initial = lab.snapshot()
     steps: list[StepResult] = []
     numbers = count(1)
-    watched = _addresses(lab)
+    watched = sorted({*_addresses(lab), *given_by_rules(initial)})
     with lab.observing(watched, promiscuous=promiscuous, snapshot=initial) as session:
         tables = Tables(lab)
         for step in lab.spec.story:
@@ -178,7 +179,7 @@ def ping(
     scene = _scene(observation, before, after, replies, prober.ident)
     found = _journeys(scene, prober, step, replies, lab=called, at=started)
     answered = all(reply.rtt is not None for reply in replies)
-    reason = None if answered else _named(why_no_reply(scene, found, step.source), called)
+    reason = None if answered else named(why_no_reply(scene, found, step.source), called)
     log = tuple(_log_lines(observation))
     deltas = tuple(_deltas(before, after))
     return PingResult(
@@ -241,7 +242,7 @@ def _journeys(
     if refused is not None and not any(one.headers.stamp for one in found):
         headers = _request(prober.source, step.address, prober.ident)
         found = (*found, unsent(scene, step.source, headers, refused, at=at))
-    return tuple(replace(one, reason=_named(one.reason, lab)) for one in found)
+    return tuple(replace(one, reason=named(one.reason, lab)) for one in found)
 
 
 def _scene(
@@ -261,7 +262,7 @@ def _scene(
     )
 
 
-def _named(reason: Reason | None, lab: str) -> Reason | None:
+def named(reason: Reason | None, lab: str) -> Reason | None:
     """The reason; its commands with the lab's own name, so that they can be pasted."""
     if reason is None or LAB not in reason.mend:
         return reason

@@ -8,13 +8,18 @@ from msgspec.structs import replace
 from hopscope.kernel.neighbours import forget_unresolved
 from hopscope.lab import services
 from hopscope.lab.running import RunningLab
-from hopscope.lab.story import ping
+from hopscope.lab.story import named, ping
 from hopscope.model.lab import PingStep
+from hopscope.model.lookup import addresses_of
 from hopscope.model.reachability import Group, GroupKind, Outcome, Pair, Protocol
 from hopscope.model.record import PingResult
 from hopscope.observe.session import Session
 from hopscope.plan.compile import HOME
 from hopscope.probe.words import FULL
+from hopscope.trace.exchanges import Service, why_unanswered
+from hopscope.trace.rewritten import given_by_rules
+from hopscope.trace.scene import scene_of
+from hopscope.wire.checksum import TCP, UDP
 
 __all__ = ["MOST_EXPLAINED", "explained"]
 
@@ -43,7 +48,10 @@ def explained(
     if not addresses:
         return (*(replace(g, reason=e.error) for g, e in zip(some, examples, strict=True)), *rest)
     _forget(lab)
-    with lab.observing(sorted(addresses)) as session:
+    snapshot = lab.snapshot()
+    own = {ip for pair in examples for ip in addresses_of(snapshot.node(pair.source))}
+    watched = sorted({*addresses, *own, *given_by_rules(snapshot)})
+    with lab.observing(watched, snapshot=snapshot) as session:
         told = [
             _explained(lab, session, group, pair, _Service(protocol, port or 0), timeout)
             for group, pair in zip(some, examples, strict=True)
@@ -65,6 +73,11 @@ class _Service(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.protocol} port {self.port}"
+
+    def of(self, pair: Pair) -> Service:
+        """That of the pair's target."""
+        number = TCP if self.protocol is Protocol.TCP else UDP
+        return Service(proto=number, address=pair.address or "", port=self.port)
 
 
 def _explained(
@@ -94,17 +107,19 @@ def _lost(
     lab: RunningLab, session: Session, pair: Pair, service: _Service, timeout: float
 ) -> services.Cause:
     """By its own packets, which are sent again; where they do not tell, by a ping."""
+    before = lab.snapshot()
     session.take()  # what was before is of another
     answer = services.probe(lab.sandbox, pair, service.protocol, service.port, timeout)
     if answer.outcome in (Outcome.ANSWERED, Outcome.REFUSED):
         return _IN_THE_CROWD, ""
-    found = services.dropped(session.take(), lab.snapshot(), service.protocol, lab.name)
-    if found is not None:
-        return found
+    scene = scene_of(session.take(), before, lab.snapshot(), replied=frozenset())
+    reason = named(why_unanswered(scene, pair.source, service.of(pair)), lab.name)
+    if reason is not None and reason.code != "unseen":
+        return reason.sentence, reason.mend
     _forget(lab)
     result = _pinged(lab, session, pair, timeout)
     known = services.of_a_ping(result.reason)
-    return known or (services.unknown(pair, str(service), result, lab.name), "")
+    return known or (services.unknown(pair, str(service), result, lab.name, last=reason), "")
 
 
 def _error(result: PingResult) -> str | None:

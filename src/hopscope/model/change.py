@@ -31,6 +31,7 @@ class Subject(StrEnum):
     QDISC = "qdisc"
     ADDRESS = "address"
     ROUTE = "route"
+    NEXTHOP = "nexthop"
     POLICY = "policy"
     NEIGHBOUR = "neighbour"
     SYSCTL = "sysctl"

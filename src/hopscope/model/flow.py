@@ -49,6 +49,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     sport: int
     dport: int
     flags: str = ""
+    seq: int | None = None  # TCP only: its sequence number, which no router changes
 
 
 class Headers(Struct, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ from hopscope.model.snapshot import (
 from hopscope.model.vocab import DevName, DevRef, Family, Mac
 
 __all__ = [
+    "addresses_of",
     "fdb_entry",
     "in_subnet",
     "is_group",
@@ -103,6 +104,11 @@ def local_device(node: NodeState, ip: str) -> DevName | None:
         if any(_parsed(address.ip) == wanted for address in link.addresses):
             return link.name
     return None
+
+
+def addresses_of(node: NodeState) -> list[str]:
+    """The addresses by which others may know the node."""
+    return [one.ip for link in node.links for one in link.addresses if link.kind != "loopback"]
 
 
 def is_local(node: NodeState, ip: str) -> bool:

@@ -16,6 +16,7 @@ REASONS: Final = (
     "reverse-path",
     "ipv6-off",
     "martian-source",
+    "martian-destination",
     "routing-loop",
     "time-exceeded",
     "too-big",

@@ -14,10 +14,12 @@ __all__ = [
     "ChangeDevice",
     "ChangeVlans",
     "Changing",
+    "OpenPort",
     "RemoveAddress",
     "RemoveDevice",
     "RemoveFdb",
     "RemoveNeighbour",
+    "RemoveNexthop",
     "RemoveNodes",
     "RemovePolicyRules",
     "RemoveQdisc",
@@ -61,6 +63,17 @@ class ChangeBridge(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"changing the bridge {self.node}/{self.dev}"
+
+
+class OpenPort(Struct, frozen=True, kw_only=True):
+    """Let a port of a bridge without a spanning tree forward at once."""
+
+    node: NodeName
+    dev: DevName
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"letting the port {self.node}/{self.dev} forward"
 
 
 class RemoveNodes(Struct, frozen=True, kw_only=True):
@@ -113,6 +126,17 @@ class RemoveRoute(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.node}: removing the route to {self.to}"
+
+
+class RemoveNexthop(Struct, frozen=True, kw_only=True):
+    """Remove a nexthop object, and with it the routes that lead there."""
+
+    node: NodeName
+    id: int
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"{self.node}: removing the nexthop {self.id}"
 
 
 class RemoveNeighbour(Struct, frozen=True, kw_only=True):
@@ -216,10 +240,12 @@ Changing = (
     ChangeDevice
     | ChangeBridge
     | ChangeVlans
+    | OpenPort
     | RemoveNodes
     | RemoveDevice
     | RemoveAddress
     | RemoveRoute
+    | RemoveNexthop
     | RemoveNeighbour
     | RemoveFdb
     | RemoveRemote

@@ -12,7 +12,7 @@ from hopscope.model.change import Action, Subject
 from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.plan.compare_devices import devices
 from hopscope.plan.compare_forwarding import fdb, remotes
-from hopscope.plan.compare_layer3 import addresses, neighbours, routes
+from hopscope.plan.compare_layer3 import addresses, neighbours, nexthops, routes
 from hopscope.plan.compare_marked import marked
 from hopscope.plan.compare_policy import policy
 from hopscope.plan.compare_ports import ports
@@ -27,13 +27,20 @@ from hopscope.plan.ops import (
     SetSysctl,
 )
 from hopscope.plan.wanted import Wanted
-from hopscope.plan.world import World, default_path, rules_text
+from hopscope.plan.world import World, default_path, mtu_of_ipv6, rules_text
 
 __all__ = ["differences"]
 
 _FORWARDING: Final = ("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding")
 _TWINS: Final = dict([_FORWARDING, _FORWARDING[::-1]])
 """One sysctl by two names."""
+
+_FOR_ALL: Final = {
+    "net/ipv4/conf/default/forwarding": _FORWARDING,
+    "net/ipv6/conf/default/forwarding": ("net/ipv6/conf/all/forwarding",),
+    "net/ipv6/conf/default/disable_ipv6": ("net/ipv6/conf/all/disable_ipv6",),
+}
+"""A default, and what the kernel sets it and each device's by (devinet_sysctl_forward() …)."""
 
 
 def differences(wanted: Wanted, world: World) -> list[Difference]:
@@ -49,6 +56,7 @@ def differences(wanted: Wanted, world: World) -> list[Difference]:
         *qdiscs(wanted, world),
         *addresses(wanted, world),
         *routes(wanted, world),
+        *nexthops(wanted, world),
         *policy(wanted, world),
         *neighbours(wanted, world),
         *_rules(wanted, world),
@@ -101,11 +109,18 @@ def _lasts(wanted: Wanted, world: World, node: NodeName, path: str) -> bool:
 
 
 def _usual(wanted: Wanted, world: World, node: NodeName, path: str) -> str | None:
-    """What it would be had it never been set: a device's takes after the node's default."""
+    """What it would be had it never been set: a device's takes after the node's default.
+
+    Where the kernel sets all devices' along with one of the node (_FOR_ALL), that is what counts.
+    """
     default = default_path(path)
-    op = wanted.sysctls.get((node, default)) if default is not None else None
-    if op is not None:
-        return op.value
+    for name in (default, *_FOR_ALL.get(default or path, ())):
+        op = wanted.sysctls.get((node, name)) if name is not None else None
+        if op is not None:
+            return op.value
+    if default is not None and mtu_of_ipv6(path):
+        device = wanted.devices.get(DevRef(node, DevName(path.split("/")[3])))
+        return str(device.mtu) if device is not None else None
     return world.usual.get(node, world.defaults).get(default or path)
 
 
@@ -147,8 +162,9 @@ def _rules(wanted: Wanted, world: World) -> Iterator[Difference]:
     for name in wanted.nodes:
         ops: Sequence[Op] = wanted.rules.get(name, ())
         node = world.nodes.get(name)
-        now = rules_text(node.chains) if node is not None else ()
-        same = now == rules_text(world.expected_rules.get(name, ()))
+        now = (*rules_text(node.chains), *world.objects.get(name, ())) if node is not None else ()
+        expected = world.expected_rules.get(name, ()), world.expected_objects.get(name, ())
+        same = now == (*rules_text(expected[0]), *expected[1])
         if same and (node is not None or not ops):
             continue
         action = Action.CREATE if not now else Action.CHANGE if ops else Action.REMOVE

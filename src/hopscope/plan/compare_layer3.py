@@ -1,7 +1,7 @@
 """Addresses, routes and neighbours that are declared against those that there are."""
 
-from collections.abc import Iterator
-from ipaddress import ip_address
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import ip_address, ip_interface
 from typing import Final
 
 from hopscope.model.change import Action, Subject
@@ -10,16 +10,19 @@ from hopscope.model.lookup import ways_text
 from hopscope.model.snapshot import NodeState, Route
 from hopscope.model.vocab import DevRef, NeighbourState
 from hopscope.plan.difference import Difference, natural, stays, switch, told
-from hopscope.plan.ops import AddRoute, RemoveAddress, RemoveNeighbour, RemoveRoute
+from hopscope.plan.ops import AddRoute, RemoveAddress, RemoveNeighbour, RemoveNexthop, RemoveRoute
 from hopscope.plan.wanted import Wanted, interface
 from hopscope.plan.world import World
 
-__all__ = ["addresses", "declarable_route", "neighbours", "routes"]
+__all__ = ["addresses", "declarable_route", "neighbours", "nexthops", "routes"]
 
 _BY_HAND: Final = ("static", "boot")
 """The protocols of routes that someone added; all others are the kernel's own."""
 _TYPES: Final = ("unicast", "blackhole", "unreachable", "prohibit", "throw")
 _METRIC_6: Final = 1024  # IP6_RT_PRIO_USER: that of an IPv6 route for which none was given
+
+
+_Key = tuple[DevRef, str]
 
 
 def addresses(wanted: Wanted, world: World) -> Iterator[Difference]:
@@ -49,13 +52,55 @@ def addresses(wanted: Wanted, world: World) -> Iterator[Difference]:
             )
             gone = RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr)
             yield Difference(change=change, removes=(gone,), makes=(op,))
-    undeclared = [key for key in reversed(there) if key not in wanted.addresses]
-    for ref, cidr in sorted(undeclared, key=lambda key: key[0]):  # a first one takes others along
-        if not natural(cidr, ref.dev):
-            yield Difference(
-                change=told(Action.REMOVE, Subject.ADDRESS, ref.node, f"{cidr} on {ref.dev}"),
-                removes=(RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr),),
+    yield from _leaving(wanted, list(there))
+
+
+def _leaving(wanted: Wanted, there: Sequence[_Key]) -> Iterator[Difference]:
+    """Those that go, the last first: the first of a subnet takes others along."""
+    places = _displaced(wanted, there)
+    latest = list(reversed(there))
+    for ref, cidr in sorted(latest, key=lambda key: key[0]):
+        name, gone = f"{cidr} on {ref.dev}", RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr)
+        if (ref, cidr) in places:
+            before, after = places[ref, cidr]
+            op = wanted.addresses[ref, cidr]
+            change = told(
+                Action.CHANGE,
+                Subject.ADDRESS,
+                ref.node,
+                name,
+                attribute="place",
+                before=str(before),
+                after=str(after),
+                place=op.place,
             )
+            yield Difference(change=change, removes=(gone,), makes=(op,))
+        elif (ref, cidr) not in wanted.addresses and not natural(cidr, ref.dev):
+            change = told(Action.REMOVE, Subject.ADDRESS, ref.node, name)
+            yield Difference(change=change, removes=(gone,))
+
+
+def _displaced(wanted: Wanted, there: Sequence[_Key]) -> dict[_Key, tuple[int, int]]:
+    """IPv4 addresses of a subnet whose first is to be another: place now, and place to be.
+
+    The first of a subnet is primary, which packets are sent from; others come after it as they do.
+    """
+    now, goal = _by_subnet(there), _by_subnet(wanted.addresses)
+    found: dict[_Key, tuple[int, int]] = {}
+    for subnet, keys in now.items():
+        to_be = goal.get(subnet, [])
+        kept = [key for key in keys if key in to_be]
+        if kept and kept[0] != to_be[0]:
+            found |= {key: (keys.index(key) + 1, to_be.index(key) + 1) for key in kept}
+    return found
+
+
+def _by_subnet(keys: Iterable[_Key]) -> dict[tuple[DevRef, str], list[_Key]]:
+    found: dict[tuple[DevRef, str], list[_Key]] = {}
+    for ref, cidr in keys:
+        if ":" not in cidr:
+            found.setdefault((ref, str(ip_interface(cidr).network)), []).append((ref, cidr))
+    return found
 
 
 def routes(wanted: Wanted, world: World) -> Iterator[Difference]:
@@ -92,6 +137,22 @@ def routes(wanted: Wanted, world: World) -> Iterator[Difference]:
         yield Difference(change=change, removes=(gone,))
 
 
+def nexthops(wanted: Wanted, world: World) -> Iterator[Difference]:
+    """Objects that someone added; no lab declares any. A group goes before what is in it."""
+    for name, objects in world.nexthops.items():
+        if name not in wanted.nodes:
+            continue
+        names = {link.index: link.name for link in world.nodes[name].links}
+        for one in sorted(objects, key=lambda one: not one.group):
+            if one.by_hand:
+                dev = f"dev {names[one.dev]}" if one.dev in names else ""
+                words = " ".join(filter(None, (str(one.id), one.words, dev)))
+                yield Difference(
+                    change=told(Action.REMOVE, Subject.NEXTHOP, name, words),
+                    removes=(RemoveNexthop(node=name, id=one.id),),
+                )
+
+
 def declarable_route(route: Route) -> bool:
     """Whether a lab file can ask for such a one."""
     return route.plain and route.type in _TYPES
@@ -111,7 +172,7 @@ def _is(op: AddRoute, route: Route) -> bool:
     return (
         route.plain
         and (op.to, op.type, op.table) == (route.destination, route.type, route.table)
-        and (op.source is None or _ip(op.source) == _ip(route.source))
+        and _ip(op.source) == _ip(route.source)
         and _ip(op.via) == _ip(route.via)
         and (op.dev is None or op.dev == route.dev)
         and (op.metric or (_METRIC_6 if six else 0)) == route.metric

@@ -10,7 +10,7 @@ from hopscope.model.devices import PortOptions
 from hopscope.model.snapshot import LinkState
 from hopscope.model.vocab import DevName, DevRef
 from hopscope.plan.difference import NOT_DECLARED, Difference, joined, switch, told
-from hopscope.plan.ops import ChangeDevice, Op, SetPort
+from hopscope.plan.ops import ChangeDevice, Op, OpenPort, SetPort
 from hopscope.plan.wanted import Wanted
 from hopscope.plan.world import World
 
@@ -26,6 +26,9 @@ _COSTS: Final[Mapping[str, frozenset[int]]] = {
 """Kind of a device → the costs that a bridge may give it, by its speed (port_cost, br_if.c)."""
 
 
+_WAITING: Final = ("listening", "learning", "blocking")
+
+
 def ports(wanted: Wanted, world: World) -> Iterator[Difference]:
     """A port that joins begins with what is usual."""
     for ref, device in wanted.devices.items():
@@ -35,8 +38,28 @@ def ports(wanted: Wanted, world: World) -> Iterator[Difference]:
         link = world.links.get(ref)
         if link is not None and joined(wanted, world, ref):
             yield from _changed(ref, device.master, op, link)
+            yield from _opened(wanted, ref, device.master, link)
         elif op is not None:
             yield from _made(ref, op)
+
+
+def _opened(wanted: Wanted, ref: DevRef, master: DevName, link: LinkState) -> Iterator[Difference]:
+    """A port on its way to forwarding stays there when the spanning tree is switched off."""
+    bridge = wanted.devices[DevRef(ref.node, master)]
+    tree = bridge.bridge is not None and bridge.bridge.stp
+    if not tree and link.up and link.carrier and link.port_state in _WAITING:
+        change = told(
+            Action.CHANGE,
+            Subject.PORT,
+            ref.node,
+            str(ref.dev),
+            attribute="state",
+            before=link.port_state,
+            after="forwarding",
+            place=bridge.place,
+            why="no spanning tree is declared",
+        )
+        yield Difference(change=change, makes=(OpenPort(node=ref.node, dev=ref.dev),))
 
 
 def _made(ref: DevRef, op: SetPort) -> Iterator[Difference]:

@@ -44,6 +44,7 @@ from hopscope.plan.ops import (
 )
 from hopscope.plan.ports import port_ops
 from hopscope.plan.traffic import traffic_ops
+from hopscope.plan.world import mtu_of_ipv6
 
 __all__ = [
     "HOME",
@@ -85,6 +86,7 @@ def compile_lab(
             *_devices(spec, on_host=on_host),
             *_late_sysctls(spec, ends, on_host=on_host),
             *(op for group in _set_up(spec, ends, on_host=on_host) for op in group),
+            *_last_sysctls(spec),
             *(op for node in spec.nodes for op in _rules(node)),
         ),
         indexes=_indexes(spec, first_host_index),
@@ -219,8 +221,11 @@ def _quiet(node: NodeSpec, *, six: bool) -> Iterator[Op]:
     if six and node.dad:
         return
     key, value = ("accept_dad", "0") if six else ("disable_ipv6", "1")
-    for which in ("all", "default"):
-        yield _implied(node, f"net/ipv6/conf/{which}/{key}", value)
+    paths = [f"net/ipv6/conf/{which}/{key}" for which in ("all", "default")]
+    asked = {sysctl_path(sysctl.key) for sysctl in node.sysctls}
+    if not six and paths[0] in asked:  # which sets the default, too
+        return
+    yield from (_implied(node, path, value) for path in paths if path not in asked)
 
 
 def _late_sysctls(spec: LabSpec, ends: _Ends, *, on_host: bool) -> Iterator[Op]:
@@ -240,7 +245,15 @@ def _late_sysctls(spec: LabSpec, ends: _Ends, *, on_host: bool) -> Iterator[Op]:
             if wanted and dev not in addressed and (node.name, path) not in asked:
                 yield _implied(node, path, "1")
         for sysctl in node.sysctls:
-            if _names_a_device(sysctl):
+            if _names_a_device(sysctl) and not mtu_of_ipv6(sysctl_path(sysctl.key)):
+                yield _set(node, sysctl)
+
+
+def _last_sysctls(spec: LabSpec) -> Iterator[Op]:
+    """A device that comes up gives IPv6 its own MTU (addrconf_notify())."""
+    for node in spec.nodes:
+        for sysctl in node.sysctls:
+            if mtu_of_ipv6(sysctl_path(sysctl.key)):
                 yield _set(node, sysctl)
 
 

@@ -23,6 +23,7 @@ from hopscope.plan.ops import (
     RemoveDevice,
     RemoveFdb,
     RemoveNeighbour,
+    RemoveNexthop,
     RemovePolicyRules,
     RemoveQdisc,
     RemoveRemote,
@@ -36,8 +37,8 @@ from hopscope.plan.world import World
 __all__ = ["Convergence", "converge"]
 
 _REMOVALS: Final = (
-    *(ResetRules, RemoveRules, RemovePolicyRules, RemoveNeighbour, RemoveRoute, RemoveAddress),
-    *(RemoveFdb, RemoveRemote, RemoveQdisc, RemoveDevice),
+    *(ResetRules, RemoveRules, RemovePolicyRules, RemoveNeighbour, RemoveRoute, RemoveNexthop),
+    *(RemoveAddress, RemoveFdb, RemoveRemote, RemoveQdisc, RemoveDevice),
 )
 _DEVICES: Final = (AddBridge, AddVeth, AddMacvlan, AddVxlan, AddTap)
 

@@ -9,8 +9,18 @@ from msgspec import Struct
 
 from hopscope.model.snapshot import Chain, LinkState, NodeState, Snapshot
 from hopscope.model.vocab import DevRef, NodeName
+from hopscope.wire.rtnl_nexthop import NextHopObject
 
-__all__ = ["Marked", "MarkedRule", "Sysctls", "World", "default_path", "rules_text"]
+__all__ = [
+    "Marked",
+    "MarkedRule",
+    "Objects",
+    "Sysctls",
+    "World",
+    "default_path",
+    "mtu_of_ipv6",
+    "rules_text",
+]
 
 _NATURAL: Final = frozenset(
     ("tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0")
@@ -21,6 +31,8 @@ _NONE: Final[Mapping[Any, Any]] = MappingProxyType({})
 _NO_DEVICES: Final = ("all", "default", "lo")
 
 Rules = Mapping[NodeName, tuple[Chain, ...]]
+Objects = Mapping[NodeName, tuple[str, ...]]
+"""What nft's own tables of a node hold, as texts."""
 Sysctls = Mapping[tuple[NodeName, str], str | None]
 """Node and path below /proc/sys → the value; None where there is no such file."""
 
@@ -71,12 +83,17 @@ class World:
         usual: Mapping[NodeName, Mapping[str, str | None]] = _NONE,
         following: Mapping[tuple[NodeName, str], Sequence[tuple[str, str]]] = _NONE,
         marked: Marked | None = None,
+        objects: Objects = _NONE,
+        expected_objects: Objects = _NONE,
+        nexthops: Mapping[NodeName, Sequence[NextHopObject]] = _NONE,
     ) -> None:
         """*snapshot* with the rules of the nodes that have any, or should.
 
         *defaults* (by path) are of a namespace in which nothing was done yet;
-        *expected_rules* is what the declared rules would be listed as; devices of *ignored*
-        are left as they are, and with *only_told* all that no lab file can declare.
+        *expected_rules* is what the declared rules would be listed as, and *objects* and
+        *expected_objects* are the same of nft's tables as a whole; devices of *ignored*
+        are left as they are, and with *only_told* all that no lab file can declare. *nexthops*
+        are the objects that are to go unless somebody else's.
 
         Of a node that was there before the lab: *usual* are its sysctls of then, and *following*
         those that the kernel sets along with one; *marked* are its rules.
@@ -89,6 +106,9 @@ class World:
         self.usual = usual
         self.following = following
         self.marked = marked
+        self.objects = objects
+        self.expected_objects = expected_objects
+        self.nexthops = nexthops
         self._ignored = ignored
 
     @cached_property
@@ -114,6 +134,11 @@ def default_path(path: str) -> str | None:
         case ["net", family, "conf" | "neigh" as kind, dev, key] if dev not in _NO_DEVICES:
             return f"net/{family}/{kind}/default/{key}"
     return None
+
+
+def mtu_of_ipv6(path: str) -> bool:
+    """Whether a sysctl is what IPv6 takes for the MTU of a device."""
+    return path.startswith("net/ipv6/conf/") and path.endswith("/mtu")
 
 
 def rules_text(chains: tuple[Chain, ...]) -> tuple[str, ...]:

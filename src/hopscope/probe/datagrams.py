@@ -4,6 +4,7 @@ A node that has no listener says so once in a while only (net.ipv4.icmp_msgs_per
 datagrams go round the targets, and what is not answered is sent again.
 """
 
+import itertools
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -14,11 +15,13 @@ from hopscope.model.reachability import Outcome
 from hopscope.probe.answers import Answer, Answers, Ask, Goal
 from hopscope.probe.late import collect
 from hopscope.probe.words import SENDING, queued, report_errors, words
+from hopscope.wire.packet import stamped
 
 __all__ = ["datagrams"]
 
 _TRIES: Final = 3
-_PAYLOAD: Final = b"hopscope"
+_NUMBERS: Final = itertools.count(1)
+"""Each datagram is stamped with another, so that it is known again wherever it is seen."""
 
 
 def datagrams(sandbox: Sandbox, asks: Sequence[Ask], *, port: int, timeout: float) -> list[Answers]:
@@ -83,7 +86,7 @@ class _Datagrams:
         self.sent[address] = (number, time.time_ns())
         for _again in range(2):
             try:
-                self.socket.sendto(_PAYLOAD, (address, self._port))
+                self.socket.sendto(stamped(next(_NUMBERS)), (address, self._port))
             except BlockingIOError:
                 return  # there is another try
             except OSError as error:

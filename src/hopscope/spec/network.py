@@ -90,7 +90,10 @@ class Bridge(Part):
     )
     mac: str | None = Field(
         default=None,
-        description="MAC address; the lowest of its ports' when left out.",
+        description=(
+            "MAC address; the lowest of its ports' when left out. "
+            "One that was set stays as long as the bridge."
+        ),
         examples=["02:00:00:00:00:01"],
     )
     mtu: int | None = Field(

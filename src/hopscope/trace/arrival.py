@@ -87,6 +87,8 @@ def _proof(packet: Packet, scene: Scene, node: NodeName, *, passed: bool) -> Bas
 
 
 def _receiver(headers: Headers, node: NodeName, *, answers: bool, told: bool) -> str:
+    if headers.ports is not None:
+        return f"the stack of {node}"
     if headers.icmp is not None and headers.icmp.type in ECHO:
         return f"the ICMP code of {node}" + (", which answers" if answers else "")
     return f"the prober's socket in {node}" if told else f"the ICMP code of {node}"

@@ -20,7 +20,7 @@ from hopscope.trace.causes.evidence import command
 from hopscope.trace.causes.firewall import deletion
 from hopscope.trace.scene import Scene
 
-__all__ = ["astray"]
+__all__ = ["astray", "rewritings"]
 
 _UNTRACKED: Final = re.compile(r"-j (NOTRACK\b|CT\b.*--notrack)|\bnotrack\b")
 _RECEIVED: Final = {4: "Icmp.InEchoReps", 6: "Icmp6.InEchoReplies"}
@@ -29,15 +29,17 @@ _RECEIVED: Final = {4: "Icmp.InEchoReps", 6: "Icmp6.InEchoReplies"}
 def astray(
     scene: Scene, requests: Sequence[Journey], reply: Journey, source: NodeName
 ) -> Reason | None:
-    """Which node took *reply* in place of *source*, and what gave the reply its address."""
+    """Which node took *reply* in place of *source*, and what gave the reply its address.
+
+    *requests*: those that it answers.
+    """
     took = [hop for hop in hops(reply) if any(isinstance(s, DeliverStep) for s in hop.steps)]
     ip = reply.headers.ip
     if ip is None or not took or any(hop.node == source for hop in took):
         return None
     hop = took[0]
-    back = [after for _node, _before, after in _rewritten(reply, "destination")]
-    request = [one for one in requests if one.headers.stamp == reply.headers.stamp]
-    given = [nat for one in request for nat in _rewritten(one, "source") if not back]
+    back = [after for _node, _before, after in rewritings(reply, "destination")]
+    given = [nat for one in requests for nat in rewritings(one, "source") if not back]
     goal = back[-1] if back else ip.dst
     who: str = hop.node
     mend = ""
@@ -60,12 +62,12 @@ def astray(
         code="reply-astray",
         sentence=f"the reply was delivered to {who}, {why}",
         at=DevRef(hop.node, hop.came_in) if hop.came_in is not None else None,
-        basis=_basis(scene, hop.node, ip.version),
+        basis=_basis(scene, hop.node, reply),
         mend=mend,
     )
 
 
-def _rewritten(journey: Journey, field: str) -> Iterator[tuple[NodeName, str, str]]:
+def rewritings(journey: Journey, field: str) -> Iterator[tuple[NodeName, str, str]]:
     """The nodes that rewrote an address of it: from what, to what."""
     for hop in hops(journey):
         for step in hop.steps:
@@ -82,8 +84,9 @@ def _untracked(hop: Hop) -> Iterator[tuple[ChainVisit, RuleCheck]]:
                     yield visit, rule
 
 
-def _basis(scene: Scene, node: NodeName, version: int) -> Basis:
-    counter = _RECEIVED[version]
+def _basis(scene: Scene, node: NodeName, reply: Journey) -> Basis:
+    ip, icmp = reply.headers.ip, reply.headers.icmp
+    counter = _RECEIVED[ip.version] if ip is not None and icmp is not None else ""
     counts = [one.node(node).counters.get(counter, 0) for one in (scene.before, scene.after)]
     if counts[1] > counts[0]:
         return seen(f"{counter} rose by {counts[1] - counts[0]} in {node}")

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from hopscope.model.lookup import is_group
+from hopscope.model.lookup import is_group, ports
 from hopscope.model.snapshot import LinkState, Snapshot
 from hopscope.model.vocab import DevRef, Mac
 
-__all__ = ["lies_over", "ways_in"]
+__all__ = ["joined", "lies_over", "ways_in"]
 
 
 def ways_in(snapshot: Snapshot, link: LinkState, ref: DevRef) -> Iterator[DevRef]:
@@ -21,6 +21,24 @@ def ways_in(snapshot: Snapshot, link: LinkState, ref: DevRef) -> Iterator[DevRef
             mates = link.macvlan is not None and other.over == link.over and other.macvlan
             if mates or there == link.over or _one_network(link, other):
                 yield there
+
+
+def joined(snapshot: Snapshot, one: DevRef, other: DevRef) -> bool:
+    """Whether veth pairs and bridges lead from one to the other, and none filters VLANs."""
+    met, todo = {one}, [one]
+    for ref in todo:  # grows while it is walked
+        link = snapshot.link(ref)
+        if link is None:
+            continue
+        near = {link.peer} if link.peer is not None else set()
+        bridge = link.name if link.kind == "bridge" else link.master
+        above = snapshot.link(DevRef(ref.node, bridge)) if bridge is not None else None
+        if above is not None and not (above.bridge and above.bridge.vlan_filtering):
+            ends = (above, *ports(snapshot.node(ref.node), above.name))
+            near |= {DevRef(ref.node, end.name) for end in ends}
+        todo += sorted(near - met)
+        met |= near
+    return other in met
 
 
 def _one_network(one: LinkState, other: LinkState) -> bool:

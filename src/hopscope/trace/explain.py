@@ -4,7 +4,18 @@ Each cause is a small function that looks at what was seen and at the tables, an
 with a reason or with nothing. They are asked in order, the surest evidence first.
 """
 
-from hopscope.model.journey import DeliverStep, DropStep, HookStep, Hop, NatStep, Reason
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from hopscope.model.journey import (
+    BridgeStep,
+    DeliverStep,
+    DropStep,
+    HookStep,
+    Hop,
+    NatStep,
+    Reason,
+)
 from hopscope.model.vocab import BasisKind, Family, Fate, Hook, inferred
 from hopscope.trace.causes import (
     firewall,
@@ -16,30 +27,46 @@ from hopscope.trace.causes import (
     routing,
     silent,
 )
-from hopscope.trace.causes.evidence import LAB, Cause, all_hops, last_device, leaves, main_steps
+from hopscope.trace.causes.evidence import (
+    LAB,
+    Cause,
+    all_hops,
+    command,
+    filters,
+    last_device,
+    leaves,
+    main_steps,
+    sends,
+)
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.stitch import weave
+from hopscope.trace.unheard import with_message
 
 __all__ = ["explain"]
+
+_USUAL: Final = (0, 32766, 32767)
+"""The priorities of the policy rules that every node has."""
 
 
 def explain(packet: Packet, first: Hop, scene: Scene) -> tuple[Fate, Reason | None]:
     """The fate of a woven packet, and the reason when it was not delivered."""
     if any(isinstance(step, DeliverStep) for hop in all_hops(first) for step in hop.steps):
         return Fate.DELIVERED, None
-    reasons = (cause(packet, first, scene) for cause in _causes(scene))
-    reason = next((one for one in reasons if one is not None), None) or _evidence_stops(first)
+
+    def about(other: Packet) -> Reason | None:
+        return explain(other, weave(other, scene).first, scene)[1]
+
+    reasons = (cause(packet, first, scene) for cause in _causes(about))
+    known = next((one for one in reasons if one is not None), None)
+    reason = known or _evidence_stops(first, scene)
+    reason = with_message(reason, packet, first, scene, about)
     sure = reason.basis.kind is not BasisKind.INFERRED
     held = reason.code in ("unresolved", "queue-wait")  # still there when we stopped
     return (Fate.DROPPED if sure and not held else Fate.UNSEEN), reason
 
 
-def _causes(scene: Scene) -> tuple[Cause, ...]:
+def _causes(about: Callable[[Packet], Reason | None]) -> tuple[Cause, ...]:
     """Asked in this order."""
-
-    def about(question: Packet) -> Reason | None:
-        return explain(question, weave(question, scene).first, scene)[1]
-
     return (
         firewall.rule_drop,
         firewall.discovery_drop,
@@ -55,7 +82,9 @@ def _causes(scene: Scene) -> tuple[Cause, ...]:
         routing.reverse_path,
         routing.not_forwarding,
         silent.martian,
+        silent.localnet,
         silent.untold,
+        silent.expired,
         links.ring,
         isolation.isolated,
         overlays.apart,
@@ -82,7 +111,7 @@ def _seen_drop(_packet: Packet, first: Hop, _scene: Scene) -> Reason | None:
     return None
 
 
-def _evidence_stops(first: Hop) -> Reason:
+def _evidence_stops(first: Hop, scene: Scene) -> Reason:
     last = leaves(first)[-1]
     where = last_device(last)
     hooks = [step for step in main_steps(last) if isinstance(step, HookStep)]
@@ -98,6 +127,8 @@ def _evidence_stops(first: Hop) -> Reason:
             f"ping each of these addresses from {last.node}: "
             f"hopscope ping {LAB} {last.node} ADDRESS"
         )
+    elif scene.traced(last.node):
+        mend = _next_step(last, hooks, scene)
     place = f"in {last.node}" + (f" at {where}" if where is not None else "")
     return Reason(
         code="unseen",
@@ -106,3 +137,20 @@ def _evidence_stops(first: Hop) -> Reason:
         basis=inferred("packet sockets and nf_tables trace"),
         mend=mend,
     )
+
+
+def _next_step(hop: Hop, hooks: Sequence[HookStep], scene: Scene) -> str:
+    """Where to look for what neither hooks nor tables show: filters of devices, policy rules."""
+    last, came = (hooks[-1] if hooks else None), last_device(hop)
+    ruled = any(rule.priority not in _USUAL for rule in scene.node(hop.node).policy_rules)
+    if last is None and came is not None and not sends(hop):
+        look, what = filters(came.dev), f"a filter of {came.dev}"
+    elif last is not None and last.hook is Hook.POSTROUTING and last.oif and not sends(hop):
+        chosen = [port for step in hop.steps if isinstance(step, BridgeStep) for port in step.out]
+        dev = (last.oif, *chosen)[-1]
+        look, what = filters(dev, out=True), f"a filter of {dev}"
+    elif last is not None and last.hook is Hook.PREROUTING and ruled:
+        look, what = "ip rule", "a policy rule"
+    else:
+        return ""
+    return f"see whether {what} drops it: {command(hop.node, look)}"

@@ -1,8 +1,9 @@
 """Which frames and trace messages are the same packet.
 
-Our probes carry a stamp in their payload, which survives address translation and comes
-back in the reply and in errors that quote the request. Without a stamp, header fields
-that no forwarder changes identify a packet. A key may stand for several packets (a
+Our echo requests and datagrams carry a stamp in their payload, which survives address
+translation and comes back in the reply and in errors that quote the request. Of TCP the
+sequence number serves. Without these, header fields that no forwarder changes identify a
+packet. A key may stand for several packets (a
 repeated ARP request, the answers of several nodes to one broadcast): each begins with a
 frame that its sender's own device sends. A frame that shows up again where it already was
 has gone round a loop.
@@ -18,11 +19,11 @@ from hopscope.model.flow import Headers
 from hopscope.model.vocab import Direction
 from hopscope.wire.packet import decode
 
-__all__ = ["Key", "Sighting", "key_of", "likest", "packets", "sightings"]
+__all__ = ["ERRORS", "Key", "Sighting", "key_of", "likest", "packets", "sightings"]
 
 Key = tuple[object, ...]
 
-_ERRORS: Final = {4: (3, 4, 5, 11, 12), 6: (1, 2, 3, 4)}
+ERRORS: Final = {4: (3, 4, 5, 11, 12), 6: (1, 2, 3, 4)}
 """ICMP types that quote another packet, by the version of IP."""
 
 
@@ -56,9 +57,14 @@ def key_of(headers: Headers) -> Key | None:
         if headers.ports is None:
             return None
         ports = headers.ports
+        if headers.stamp is not None:
+            return ("datagram", headers.stamp)
+        if ports.seq is not None:
+            return ("segment", ports.seq, ports.flags)
         return ("ports", ip.proto, ports.sport, ports.dport, ports.flags, ip.id)
-    if headers.inner is not None or icmp.type in _ERRORS[ip.version]:
-        return ("error", icmp.type, icmp.code, ip.src, ip.id)  # a trace is too short for more
+    if headers.inner is not None or icmp.type in ERRORS[ip.version]:
+        maker = ip.id or ip.src  # whose address a router may translate, as the quoted one's
+        return ("error", icmp.type, icmp.code, maker)  # a trace is too short for more
     if headers.stamp is not None:
         return ("stamp", icmp.type, headers.stamp)
     if icmp.target is not None:

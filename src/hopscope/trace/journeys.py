@@ -26,7 +26,7 @@ from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.stitch import Woven, weave
 from hopscope.wire.packet import title
 
-__all__ = ["MOST_ALIKE", "journeys", "unsent"]
+__all__ = ["MOST_ALIKE", "journey_of", "journeys", "unsent"]
 
 MOST_ALIKE = 5
 """So many packets of one key are told; more of them only a loop makes."""
@@ -40,7 +40,7 @@ def journeys(scene: Scene, *, ident: int) -> tuple[Journey, ...]:
     alike: dict[Key, list[Packet]] = {}
     for packet in ours:
         alike.setdefault(packet.key, []).append(packet)
-    known = {id(p): _journey(p, scene) for some in alike.values() for p in some[:MOST_ALIKE]}
+    known = {id(p): journey_of(p, scene) for some in alike.values() for p in some[:MOST_ALIKE]}
     resolved = _to_resolve(ours, known.values(), scene)
     for packet in scene.packets:
         mine = _stamped(packet.headers, ident)
@@ -48,7 +48,7 @@ def journeys(scene: Scene, *, ident: int) -> tuple[Journey, ...]:
             continue
         told[packet.key] += 1
         if told[packet.key] <= MOST_ALIKE:
-            found.append((packet.key, known.get(id(packet)) or _journey(packet, scene)))
+            found.append((packet.key, known.get(id(packet)) or journey_of(packet, scene)))
     return tuple(_with_untold(journey, told[key]) for key, journey in found)
 
 
@@ -60,7 +60,8 @@ def _with_untold(journey: Journey, number: int) -> Journey:
     return replace(journey, notes=(*journey.notes, note))
 
 
-def _journey(packet: Packet, scene: Scene) -> Journey:
+def journey_of(packet: Packet, scene: Scene) -> Journey:
+    """What became of a packet, woven and explained."""
     woven = weave(packet, scene)
     fate, reason = explain(packet, woven.first, scene)
     return Journey(

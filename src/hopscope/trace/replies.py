@@ -10,10 +10,10 @@ from hopscope.model.snapshot import NodeState
 from hopscope.model.vocab import DevRef, Fate, NodeName, computed, inferred
 from hopscope.trace.arrival import ECHO
 from hopscope.trace.astray import astray
-from hopscope.trace.causes.evidence import all_hops, sysctl_command
+from hopscope.trace.causes.evidence import all_hops, command, sysctl_command
 from hopscope.trace.scene import Scene
 
-__all__ = ["why_no_reply"]
+__all__ = ["no_way_back", "why_no_reply"]
 
 
 def why_no_reply(scene: Scene, found: Sequence[Journey], source: NodeName) -> Reason | None:
@@ -29,7 +29,9 @@ def why_no_reply(scene: Scene, found: Sequence[Journey], source: NodeName) -> Re
         if journey.headers.stamp not in answered and journey.headers.ip is not None:
             return _no_answer(scene, journey, journey.headers.ip)
     if replies:
-        return astray(scene, requests, replies[-1], source) or _too_late(replies[-1])
+        reply = replies[-1]
+        asked = [one for one in requests if one.headers.stamp == reply.headers.stamp]
+        return astray(scene, asked, reply, source) or _too_late(reply)
     failed = next((j for j in found if j.reason is not None), None)
     if failed is not None:
         return failed.reason
@@ -103,12 +105,22 @@ def _silent(states: States, key: str) -> Reason:
     )
 
 
-def _no_way_back(states: States, source: str, goal: str) -> Reason | None:
+def no_way_back(states: States, source: str, goal: str) -> Reason | None:
+    """The first of these nodes, which the request reached, has no route to its source."""
     del goal
     state = states[0]
     if next_hop(state, source) is not None or is_local(state, source):
         return None
     route = route_to(state, source)
+    if route is not None and route.table == 0:  # it stands for a policy rule
+        return Reason(
+            code="no-route-back",
+            sentence=f"the request reached {state.name}, where a policy rule ({route.type}) "
+            f"forbids the way back to {source}",
+            at=None,
+            basis=computed(f"policy rules of {state.name} as read"),
+            mend=f"{command(state.name, 'ip rule')}   (lists them; delete that one)",
+        )
     has = f"has only the {route.type} route {route.destination}" if route else "has no route"
     return Reason(
         code="no-route-back",
@@ -122,5 +134,5 @@ def _no_way_back(states: States, source: str, goal: str) -> Reason | None:
 _KEEPS_SILENT: tuple[Callable[[States, str, str], Reason | None], ...] = (
     _ignored,
     _ignored_broadcast,
-    _no_way_back,
+    no_way_back,
 )

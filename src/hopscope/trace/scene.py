@@ -99,17 +99,11 @@ class Scene(Struct, frozen=True, kw_only=True):
         return entry
 
     def errors_about(self, packet: Packet) -> list[Packet]:
-        """The ICMP errors that quote this probe."""
-        stamp, icmp = packet.headers.stamp, packet.headers.icmp
+        """The ICMP errors that quote this packet."""
         return [
             other
             for other in self.packets
-            if stamp is not None
-            and (inner := other.headers.inner) is not None
-            and inner.stamp == stamp
-            and inner.icmp is not None
-            and icmp is not None
-            and inner.icmp.type == icmp.type
+            if (inner := other.headers.inner) is not None and key_of(inner) == packet.key
         ]
 
 

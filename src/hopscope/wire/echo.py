@@ -1,4 +1,4 @@
-"""Our own probes: echo requests that carry a stamp; knows nothing of any other packet."""
+"""Our own probes: the stamp that they carry, and echo requests; knows of no other packet."""
 
 import struct
 from ipaddress import ip_address
@@ -6,12 +6,12 @@ from typing import Final
 
 from hopscope.wire.checksum import ICMPV6, checksum, pseudo_header
 
-__all__ = ["STAMP_SIZE", "SWEEP", "echo_request", "stamp_of"]
+__all__ = ["STAMP_SIZE", "SWEEP", "echo_request", "stamp_of", "stamped"]
 
 _MAGIC: Final = b"hops"
 _STAMP: Final = struct.Struct(">4sQ")
 STAMP_SIZE: Final = _STAMP.size
-"""Echo header and stamp are 20 bytes together: all that an nf_tables trace shows of them."""
+"""With an echo's or UDP's header 20 bytes: all that an nf_tables trace shows of them."""
 
 SWEEP: Final = 0x6873
 """The identifier of requests that go to all nodes at once. LOG rules leave no line of them."""
@@ -24,7 +24,7 @@ def echo_request(src: str, dst: str, *, ident: int, seq: int, stamp: int, size: 
     """
     six = ":" in dst
     filler = bytes(i & 0xFF for i in range(STAMP_SIZE, size))
-    payload = _STAMP.pack(_MAGIC, stamp) + filler
+    payload = stamped(stamp) + filler
     rest = struct.pack(">HH", ident & 0xFFFF, seq & 0xFFFF) + payload
     kind = 128 if six else 8
     bare = struct.pack(">BBH", kind, 0, 0) + rest
@@ -33,6 +33,11 @@ def echo_request(src: str, dst: str, *, ident: int, seq: int, stamp: int, size: 
         ends = (ip_address(src).packed, ip_address(dst).packed)
         covered = pseudo_header(*ends, ICMPV6, len(bare)) + bare
     return struct.pack(">BBH", kind, 0, checksum(covered)) + rest
+
+
+def stamped(number: int) -> bytes:
+    """The payload that carries a number, which `stamp_of` reads."""
+    return _STAMP.pack(_MAGIC, number)
 
 
 def stamp_of(payload: bytes) -> int | None:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from hopscope.model.flow import Arp, Headers, Icmp, Ip, Ports
 from hopscope.model.vocab import Mac
 from hopscope.wire.checksum import ICMP, ICMPV6, TCP, UDP
-from hopscope.wire.echo import echo_request, stamp_of
+from hopscope.wire.echo import echo_request, stamp_of, stamped
 from hopscope.wire.words import title
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "decode_parts",
     "echo_request",
     "stamp_of",
+    "stamped",
     "title",
 ]
 
@@ -125,7 +126,8 @@ def _network(packet: bytes, transport: bytes, ethertype: int | None, *, quotes: 
         return headers
     if ip.proto in _ERRORS and (ip.proto == ICMP) == (ip.version == 4):
         return _with_icmp(headers, ip.proto, upper, quotes=quotes)
-    return replace(headers, ports=_ports(ip.proto, upper))
+    stamp = stamp_of(upper[8:]) if ip.proto == UDP else None
+    return replace(headers, ports=_ports(ip.proto, upper), stamp=stamp)
 
 
 def _guess(packet: bytes) -> int | None:
@@ -237,7 +239,10 @@ def _ports(proto: int, segment: bytes) -> Ports | None:
         return None
     sport, dport = struct.unpack_from(">HH", segment)
     flags = ""
+    seq = None
+    if proto == TCP and len(segment) >= 8:
+        (seq,) = struct.unpack_from(">I", segment, 4)
     if proto == TCP and len(segment) >= 14:
         (bits,) = struct.unpack_from(">H", segment, 12)
         flags = ",".join(name for bit, name in _TCP_FLAGS if bits & bit)
-    return Ports(sport=sport, dport=dport, flags=flags)
+    return Ports(sport=sport, dport=dport, flags=flags, seq=seq)

@@ -29,6 +29,7 @@ __all__ = [
     "add_vlan",
     "change_bridge",
     "dump_vlans",
+    "open_port",
     "remove_fdb",
     "remove_vlan",
     "set_port",
@@ -41,7 +42,8 @@ IFLA_IFNAME, IFLA_LINKINFO, IFLA_AF_SPEC, IFLA_EXT_MASK = 3, 18, 26, 29
 IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 4, 5
 IFLA_BR_FORWARD_DELAY, IFLA_BR_AGEING_TIME, IFLA_BR_STP_STATE, IFLA_BR_PRIORITY = 1, 4, 5, 6
 IFLA_BR_VLAN_FILTERING, IFLA_BR_NF_CALL_IPTABLES = 7, 36
-IFLA_BRPORT_COST, IFLA_BRPORT_MODE, IFLA_BRPORT_LEARNING = 3, 4, 8
+IFLA_BRPORT_STATE, IFLA_BRPORT_COST, IFLA_BRPORT_MODE, IFLA_BRPORT_LEARNING = 1, 3, 4, 8
+_FORWARDING: Final = 3  # BR_STATE_FORWARDING
 IFLA_BRPORT_UNICAST_FLOOD, IFLA_BRPORT_ISOLATED = 9, 33
 IFLA_BRIDGE_FLAGS, IFLA_BRIDGE_VLAN_INFO = 0, 2
 BRIDGE_FLAGS_SELF: Final = 2
@@ -119,6 +121,13 @@ def set_port(index: int, options: PortOptions) -> Message:
     )
     if options.cost is not None:
         data += u32(IFLA_BRPORT_COST, options.cost)
+    info = text(IFLA_INFO_SLAVE_KIND, "bridge") + nest(IFLA_INFO_SLAVE_DATA, data)
+    return Message(RTM_NEWLINK, 0, ifinfo(index=index) + nest(IFLA_LINKINFO, info))
+
+
+def open_port(index: int) -> Message:
+    """Have a port forward; the kernel refuses it of a bridge with a spanning tree."""
+    data = u8(IFLA_BRPORT_STATE, _FORWARDING)
     info = text(IFLA_INFO_SLAVE_KIND, "bridge") + nest(IFLA_INFO_SLAVE_DATA, data)
     return Message(RTM_NEWLINK, 0, ifinfo(index=index) + nest(IFLA_LINKINFO, info))
 

@@ -220,13 +220,16 @@ def test_a_stopped_holder_is_told_and_can_be_ended(hopscope: Hopscope) -> None:
     assert hopscope("down", "stopped").returncode == 0
 
 
-def test_up_of_one_that_is_dying_builds_it(
-    hopscope: Hopscope, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("command", ["up", "run"])
+def test_one_that_is_dying_is_in_nobodys_way(
+    hopscope: Hopscope, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
 ) -> None:
     monkeypatch.setenv("HOPSCOPE_STATE", str(hopscope.state))
+    out = ["--out", str(tmp_path / "out")] if command == "run" else []
     with dying(LabFile("bridge", 4242, "sandbox", "", "", ("ns1",), "host", 7)):
-        done = hopscope("up", "bridge")
-    assert (done.returncode, done.stdout.startswith("bridge is up")) == (0, True), done.stderr
+        done = hopscope(command, "bridge", *out)
+    assert done.returncode == 0, done.stderr
+    assert "up already" not in done.stdout
 
 
 @pytest.mark.parametrize("name", ["../../x", "a/b", "", ".", "..", "-x", "a b", "é", "x" * 64])

@@ -1,5 +1,7 @@
 """Addresses, routes and neighbours that are declared against those that there are."""
 
+from collections.abc import Sequence
+
 import pytest
 from msgspec.structs import replace
 
@@ -7,7 +9,7 @@ from comparing import ETH0, GUEST, HOST, P1, found, lab, snapshot, told, work, w
 from hopscope.model.change import Action
 from hopscope.model.lab import MAIN_TABLE
 from hopscope.model.snapshot import Address, Neighbour, NextHop, Route, Snapshot
-from hopscope.model.vocab import DevName, DevRef, Family, Mac, NeighbourState
+from hopscope.model.vocab import DevName, DevRef, Family, Mac, NeighbourState, NodeName
 from hopscope.plan.compare import differences
 from hopscope.plan.ops import (
     AddAddress,
@@ -15,11 +17,13 @@ from hopscope.plan.ops import (
     AddRoute,
     RemoveAddress,
     RemoveNeighbour,
+    RemoveNexthop,
     RemoveRoute,
 )
 from hopscope.plan.restore import plan_of
 from hopscope.plan.wanted import wanted
 from hopscope.plan.world import World
+from hopscope.wire.rtnl_nexthop import NextHopObject
 
 MAC, OTHER = Mac("02:00:00:00:00:98"), Mac("02:00:00:00:00:99")
 ONE = Address(ip="10.0.0.1", prefix=24)
@@ -75,11 +79,9 @@ ROUTE = Route(
 ROUTED = lab(guest="addresses: {eth0: 10.0.0.1/24}, routes: [10.9.0.0/16 via 10.0.0.9]")
 
 
-@pytest.mark.parametrize(
-    "now", [ROUTE, replace(ROUTE, protocol="boot"), replace(ROUTE, source="10.0.0.1")]
-)
+@pytest.mark.parametrize("now", [ROUTE, replace(ROUTE, protocol="boot")])
 def test_a_route_that_is_as_declared_does_not_differ(now: Route) -> None:
-    """The device, and the source, are the kernel's choice where the lab says none."""
+    """The device is the kernel's choice where the lab says none."""
     assert told(found(ROUTED, guest(ONE, routes=(now,)))) == []
 
 
@@ -92,6 +94,7 @@ def test_a_route_that_is_as_declared_does_not_differ(now: Route) -> None:
         replace(ROUTE, type="blackhole", dev=None, via=None),
         replace(ROUTE, destination="10.8.0.0/16"),
         replace(ROUTE, tos=8),
+        replace(ROUTE, source="10.0.0.1"),
         replace(ROUTE, nhid=6),
         replace(ROUTE, hops=(NextHop(dev=ETH0, via="10.0.0.9"), NextHop(dev=ETH0, via="10.0.0.8"))),
     ],
@@ -121,6 +124,24 @@ def test_routes_that_nobody_added_are_left_alone() -> None:
     assert told(found(ADDRESSED, guest(ONE, routes=(kernel,)))) == []
     gone = replace(ROUTE, dev=DevName("away"))
     assert told(found(ADDRESSED, guest(ONE, routes=(gone,)))) == []
+
+
+def test_objects_that_someone_added_go_and_groups_before_their_members() -> None:
+    """Not what a daemon made, nor those of a node that goes."""
+    objects = [
+        NextHopObject(id=3, words="", dev=2),
+        NextHopObject(id=6, words="via 10.0.0.9", dev=99),
+        NextHopObject(id=7, words="group 6", group=True),
+        NextHopObject(id=8, words="via 10.0.0.8", by_hand=False),
+    ]
+    left = found(ADDRESSED, guest(ONE), nexthops={GUEST: objects, NodeName("away"): objects})
+    assert told(left) == [
+        (Action.REMOVE, name, "", None, None)
+        for name in ("7 group 6", "3 dev eth0", "6 via 10.0.0.9")
+    ]
+    assert [one.removes for one in left] == [
+        (RemoveNexthop(node=GUEST, id=number),) for number in (7, 3, 6)
+    ]
 
 
 def test_a_route_is_told_in_the_words_of_ip() -> None:
@@ -220,3 +241,40 @@ def test_what_there_was_is_told_as_a_plan() -> None:
     assert [op.ip for op in plan.ops if isinstance(op, AddNeighbour)] == ["10.0.0.9"]
     assert told(differences(wanted(plan), world(now))) == []
     assert DevRef(HOST, P1) in wanted(plan).devices
+
+
+def numbered(*hosts: int) -> tuple[Address, ...]:
+    """Addresses of one subnet, in the kernel's order."""
+    return tuple(replace(ONE, ip=f"10.0.0.{host}") for host in hosts)
+
+
+@pytest.mark.parametrize(
+    ("declared", "now", "changed"),
+    [
+        ((1, 5), (1, 5), {}),
+        ((1, 5, 7), (1, 7, 5), {}),  # those that are no primary ones
+        ((1, 5), (5, 1), {1: ("2", "1"), 5: ("1", "2")}),
+        ((1, 5), (5,), {5: ("1", "2")}),
+        ((5,), (1, 5), {}),  # it is first when the other has gone
+    ],
+)
+def test_the_first_address_of_a_subnet_is_the_one_that_is_declared_first(
+    declared: Sequence[int], now: Sequence[int], changed: dict[int, tuple[str, str]]
+) -> None:
+    """Packets are sent from there; all of the subnet are taken away, the last first, and given."""
+    cidrs = ", ".join(f"10.0.0.{host}/24" for host in declared)
+    text = lab(guest=f"addresses: {{eth0: [{cidrs}, 10.0.1.1/24]}}")
+    there = (*numbered(*now), replace(ONE, ip="10.0.1.1"))
+    moved = [one for one in told(found(text, guest(*there))) if one[2] == "place"]
+    assert {name.split("/")[0]: (a, b) for _action, name, _what, a, b in moved} == {
+        f"10.0.0.{host}": places for host, places in changed.items()
+    }
+    done = work(text, guest(*there))
+    gone = [op.cidr for op in done if isinstance(op, RemoveAddress)]
+    kept = {f"10.0.0.{host}/24" for host in declared}
+    assert [cidr for cidr in gone if cidr in kept] == [
+        f"10.0.0.{host}/24" for host in reversed(now) if host in changed
+    ]
+    made = [op.cidr for op in done if isinstance(op, AddAddress)]
+    new = set(declared) - set(now)
+    assert made == [f"10.0.0.{host}/24" for host in declared if host in changed or host in new]

@@ -30,11 +30,13 @@ from hopscope.plan.ops import (
     Mark,
     NewEnd,
     Op,
+    OpenPort,
     Plan,
     RemoveAddress,
     RemoveDevice,
     RemoveFdb,
     RemoveNeighbour,
+    RemoveNexthop,
     RemoveNodes,
     RemovePolicyRules,
     RemoveQdisc,
@@ -116,6 +118,7 @@ VETH = AddVeth(near=NEAR, far=FAR, up=True)
         (ChangeDevice(node=A, dev=DEV, up=True), "changing a/eth0"),
         (ChangeBridge(node=A, dev=DEV), "changing the bridge a/eth0"),
         (ChangeVlans(node=A, dev=DEV), "changing the VLANs of a/eth0"),
+        (OpenPort(node=A, dev=DEV), "letting the port a/eth0 forward"),
         (RemoveNodes(names=(A, B)), "removing the namespaces a, b"),
         (RemoveDevice(node=A, dev=DEV), "removing a/eth0"),
         (
@@ -126,6 +129,7 @@ VETH = AddVeth(near=NEAR, far=FAR, up=True)
             RemoveRoute(node=A, to="10.0.0.0/8", via=None, dev=None, metric=None),
             "a: removing the route to 10.0.0.0/8",
         ),
+        (RemoveNexthop(node=A, id=6), "a: removing the nexthop 6"),
         (
             RemoveNeighbour(node=A, dev=DEV, ip="10.0.0.1"),
             "a/eth0: removing the neighbour 10.0.0.1",
@@ -182,3 +186,8 @@ def test_a_plan_parts_into_namespaces_and_contents() -> None:
 def test_a_plan_for_what_is_there_makes_none() -> None:
     plan = Plan(ops=(SetSysctl(node=A, path="net/ipv4/ip_forward", value="1"),), indexes={})
     assert plan.parted() == (Plan(ops=(), indexes={}), plan)
+
+
+def test_the_nodes_that_get_rules_are_told_once_each() -> None:
+    rules = (AddRules(node=A, tool=tool, lines=(), places=()) for tool in ("iptables", "nft"))
+    assert Plan(ops=(VETH, *rules)).ruled() == (A,)

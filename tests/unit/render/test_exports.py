@@ -7,6 +7,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from ruamel.yaml import YAML
 
 from hopscope.lab.declare import built_in
 from hopscope.model.lab import LabSpec
@@ -225,3 +226,12 @@ def test_a_lab_is_planned_as_often_however_large_it_is(
         done.clear()
     assert found[0] == found[1]
     assert found[0]["compile_lab"] > 0
+
+
+@pytest.mark.parametrize("parts", ["\n", "\r", "\x85", "\u2028", "\n\n", "\x0b", "\0"])
+def test_whatever_a_comment_holds_it_stays_one(parts: str) -> None:
+    """What a foreign topology, or a description, says is none of the file's."""
+    foreign = f"linux{parts}story: []{parts}"
+    text = dumped({"nodes": {"a": {"b": "x"}}}, head=[foreign], comments={("nodes", "a"): foreign})
+    assert YAML(typ="safe", pure=True).load(text) == {"nodes": {"a": {"b": "x"}}}
+    assert text.count("story") == 2

@@ -199,13 +199,14 @@ class TestPartsThatWereNotSeen:
         assert hooks[-1] == "bridge/input"
 
     def test_a_question_that_ends_before_the_first_hook(self) -> None:
-        """No chain of a device is suspected: those of ARP's are not known."""
+        """No chain of a device is there to be suspected; a way to its goal is."""
         place = ("ns1", "host/veth1b")
         found = told(BRIDGE, lambda packet, where: packet == QUESTION and where.startswith(place))
         question = the(found, QUESTION)
         assert (question.fate, question.reason is not None) != (Fate.DELIVERED, True)
         assert question.reason is not None
-        assert question.reason.code == "no-layer-2-path"
+        assert question.reason.code == "unseen"
+        assert "links and bridges lead there" in question.reason.sentence
 
     def test_what_is_lost_is_counted(self) -> None:
         """In each journey, since it may concern any."""

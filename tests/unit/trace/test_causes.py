@@ -453,16 +453,59 @@ class TestResolution:
         fate, why = explain(question("10.0.0.2"), self.REACHED, scene(snapshot))
         assert (fate, why and why.code) == (Fate.UNSEEN, "silent")
 
-    @pytest.mark.parametrize(("value", "code"), [("1", "silent"), ("2", "arp-ignore")])
-    def test_arp_ignore_1_answers_on_the_device_itself(self, value: str, code: str) -> None:
-        """At 1 it keeps silent on other devices only."""
+    @pytest.mark.parametrize(
+        ("value", "sender", "code"),
+        [
+            ("1", "10.0.0.1", "silent"),
+            ("2", "10.0.0.1", "silent"),
+            ("2", "10.9.0.1", "arp-ignore"),
+            ("3", "10.9.0.1", "silent"),
+            ("8", "10.0.0.1", "arp-ignore"),
+        ],
+    )
+    def test_arp_ignore_on_the_device_itself(self, value: str, sender: str, code: str) -> None:
+        """1 and 3 keep silent on others only, 2 there and to other subnets, 8 always."""
         snapshot = changed(
             PAIR,
             "ns2",
-            routes=(route("10.0.0.0/24", dev="b"),),
-            sysctls={"net.ipv4.conf.b.arp_ignore": value},
+            routes=(route("10.0.0.0/8", dev="b"),),
+            sysctls={"net.ipv4.conf.b.arp_ignore": value, "net.ipv4.conf.all.arp_ignore": "0"},
+        )
+        asked = question("10.0.0.2", sender)
+        why = resolution.unanswered(asked, self.REACHED, scene(snapshot))
+        assert why is not None
+        assert why.code == code
+
+    @pytest.mark.parametrize(("dev", "code"), [("b", "silent"), ("other", "arp-ignore")])
+    def test_arp_filter_answers_where_it_leads_back(self, dev: str, code: str) -> None:
+        """The device by which the sender would be reached answers, and no other."""
+        snapshot = changed(
+            PAIR,
+            "ns2",
+            routes=(route("10.0.0.0/24", dev=dev),),
+            sysctls={"net.ipv4.conf.all.arp_filter": "1"},
         )
         why = resolution.unanswered(question("10.0.0.2"), self.REACHED, scene(snapshot))
+        assert why is not None
+        assert why.code == code
+
+    @pytest.mark.parametrize(
+        ("port", "bridge", "code"),
+        [
+            ({}, None, "unseen"),
+            ({"master": None}, None, "no-layer-2-path"),
+            ({"peer": DevRef(NodeName("gone"), DevName("x"))}, None, "no-layer-2-path"),
+            ({}, BridgeState(vlan_filtering=True), "no-layer-2-path"),
+        ],
+    )
+    def test_a_path_that_tables_show_is_not_denied(
+        self, port: dict[str, object], bridge: BridgeState | None, code: str
+    ) -> None:
+        """Something drops the question on a way that leads there."""
+        snapshot = with_link(PAIR, "host/p2", **port)
+        snapshot = with_link(snapshot, "host/br0", bridge=bridge)
+        first = hop("ns1", sent("a"), onward=(hop("host", got("p1"), came_in="p1"),))
+        why = resolution.unanswered(question("10.0.0.2"), first, scene(snapshot))
         assert why is not None
         assert why.code == code
 
@@ -571,3 +614,34 @@ def test_evidence_that_stops_before_any_device() -> None:
     assert fate is Fate.UNSEEN
     assert why is not None
     assert (why.at, why.sentence.split(":")[0]) == (None, "the evidence stops in ns2")
+
+
+@pytest.mark.parametrize(
+    ("priority", "blind", "mend"),
+    [
+        (10, (), "see whether a policy rule drops it: hopscope exec LAB ns2 -- ip rule"),
+        (32766, (), ""),
+        (10, ("ns2: netfilter hooks are not watched",), ""),
+    ],
+)
+def test_evidence_that_stops_at_the_route_tells_where_to_look(
+    priority: int, blind: tuple[str, ...], mend: str
+) -> None:
+    """Rules may ask for what is not known here; where hooks were not watched, nothing follows."""
+    rule = PolicyRule(
+        family=Family.IP, priority=priority, table=0, conditions=("ipproto",), action="blackhole"
+    )
+    local = PolicyRule(family=Family.IP, priority=0, table=255)
+    snapshot = changed(PAIR, "ns2", policy_rules=(local, rule))
+    hook = HookStep(
+        family=Family.IP,
+        hook=Hook.PREROUTING,
+        chains=(),
+        verdict=Verdict.ACCEPT,
+        basis=BASIS,
+        iif=DevName("b"),
+    )
+    given = replace(scene(snapshot), observation=Observation(events=(), blind=blind))
+    _fate, why = explain(echo("10.0.0.2"), hop("ns2", got("b"), hook, came_in="b"), given)
+    assert why is not None
+    assert (why.code, why.mend) == ("unseen", mend)

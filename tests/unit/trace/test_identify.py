@@ -1,5 +1,7 @@
 """Which frames are one packet: keys, and packets of one key told apart."""
 
+from msgspec.structs import replace
+
 from hopscope.model.events import FrameSeen
 from hopscope.model.flow import Arp, Headers, Icmp, Ip, Ports
 from hopscope.model.vocab import DevName, DevRef, Direction, Mac, Nanos, NodeName, PktType
@@ -49,6 +51,9 @@ def test_each_kind_of_packet_has_a_key() -> None:
     assert unstamped[0] == "icmp"
     udp = Headers(ip=ip(), ports=Ports(sport=1, dport=2))
     assert key_of(udp) == ("ports", 1, 1, 2, "", 7)
+    assert key_of(replace(udp, stamp=3)) == ("datagram", 3)
+    tcp = Ports(sport=1, dport=2, flags="SYN", seq=9)
+    assert key_of(Headers(ip=ip(), ports=tcp)) == ("segment", 9, "SYN")
     assert key_of(Headers(ip=ip())) is None
     assert key_of(Headers()) is None
 
@@ -57,7 +62,9 @@ def test_an_error_is_told_by_its_own_header() -> None:
     """A trace is too short for what the error quotes: with and without it, one key."""
     error = Headers(ip=ip(), icmp=Icmp(type=11, code=0))
     quoting = Headers(ip=ip(), icmp=Icmp(type=11, code=0), inner=echo(5))
-    assert key_of(error) == key_of(quoting) == ("error", 11, 0, "10.0.0.1", 7)
+    assert key_of(error) == key_of(quoting) == ("error", 11, 0, 7)
+    six = replace(ip(), id=0)
+    assert key_of(replace(error, ip=six)) == ("error", 11, 0, "10.0.0.1")
 
 
 def test_what_no_key_tells_is_left_out() -> None:

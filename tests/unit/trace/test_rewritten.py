@@ -1,12 +1,14 @@
 """Which address a rule that matched made the destination, as far as its text decides that."""
 
 import pytest
+from msgspec.structs import replace
 
 from hopscope.model.flow import Headers, Ip
 from hopscope.model.journey import ChainVisit, HookStep, RuleCheck
+from hopscope.model.snapshot import Address, Chain, LinkState, NodeState, Rule, Snapshot
 from hopscope.model.vocab import BasisKind, DevName, Family, Hook, Nanos, NodeName, Verdict, seen
 from hopscope.trace.hooks import Traversal
-from hopscope.trace.rewritten import rewritten
+from hopscope.trace.rewritten import given_by_rules, rewritten
 
 IP = Ip(version=4, src="10.1.0.2", dst="10.1.0.1", proto=1, ttl=63, length=84)
 
@@ -111,3 +113,32 @@ def test_what_a_later_hook_saw_outranks_the_rule() -> None:
     assert found.step.basis.kind is BasisKind.SEEN
     assert rewritten(IP, [rule], [behind("10.1.0.1")]) is None
     assert rewritten(IP, [rule], [behind(None)]) is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "given"),
+    [
+        ("-A PREROUTING -p tcp -j DNAT --to-destination 10.2.0.2:8080", {"10.2.0.2"}),
+        ("-A PREROUTING -p tcp -j DNAT --to-destination [fd00::1]:80", {"fd00::1"}),
+        ("-A POSTROUTING -s 10.1.0.0/24 -j MASQUERADE", {"10.1.0.0"}),
+        ("dnat to numgen inc mod 2 map { 0 : 10.2.0.2, 1 : 10.2.0.3 }", {"10.2.0.2", "10.2.0.3"}),
+        ('ip daddr 10.2.0.9 counter accept comment "dnat to 10.9.9.9"', None),
+    ],
+)
+def test_what_rules_may_give(rule: str, given: set[str] | None) -> None:
+    """What their texts name, and the addresses of their node; of other rules nothing."""
+    own = LinkState(
+        name=DevName("left"),
+        index=2,
+        kind="veth",
+        mac=None,
+        mtu=1500,
+        up=True,
+        carrier=True,
+        addresses=(Address(ip="10.1.0.1", prefix=24),),
+    )
+    chain = Chain(family=Family.IP, table="nat", name="c", rules=(Rule(handle=1, text=rule),))
+    ours = replace(chain, ours=True, rules=(Rule(handle=1, text="dnat to 10.8.8.8"),))
+    node = NodeState(name=NodeName("gw"), links=(own,), chains=(chain, ours))
+    found = given_by_rules(Snapshot(nodes=(node, NodeState(name=NodeName("ns1")))))
+    assert found == (given | {"10.1.0.1"} if given is not None else set())

@@ -9,9 +9,11 @@ from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import PktType, Verdict, seen
 from hopscope.trace.causes import routing
 from hopscope.trace.causes.firewall import discovery_drop
-from hopscope.trace.causes.silent import martian, switched_off, untold
+from hopscope.trace.causes.silent import expired, localnet, martian, switched_off, untold
+from hopscope.trace.explain import explain
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.stitch import weave
+from hopscope.trace.unheard import with_message
 from journeycases import CASES
 
 NAMED = {case.name: case for case in CASES}
@@ -47,7 +49,7 @@ def test_a_message_that_nobody_saw_dropped() -> None:
         if not isinstance(event, RuleHit) or event.verdict is not Verdict.DROP
     ]
     scene = BLACK_HOLE.scene(kept)
-    why = untold(*request(scene), scene)
+    _fate, why = explain(*request(scene), scene)
     assert why is not None
     assert why.sentence.endswith("must not be fragmented; no message of it told its sender")
 
@@ -84,7 +86,7 @@ def told(*rewritten: str) -> Reason | None:
     [
         (("destination",), "let gw, which rewrote its destination, rewrite its source, too"),
         (("destination", "source"), "let gw translate to an address of its own"),
-        ((), "give 192.168.1.2 to one node only"),
+        ((), "let e take what the node itself sent: hopscope set LAB c "),
     ],
 )
 def test_the_receivers_own_address(rewritten: tuple[str, ...], mend: str) -> None:
@@ -93,6 +95,58 @@ def test_the_receivers_own_address(rewritten: tuple[str, ...], mend: str) -> Non
     assert why is not None
     assert why.sentence.startswith("c dropped it because it came from outside and its source")
     assert why.mend.startswith(mend)
+
+
+def switched(scene: Scene, node: str, key: str, value: str = "1") -> Scene:
+    """A node has another value of a sysctl."""
+    nodes = tuple(
+        replace(one, sysctls={**one.sysctls, key: value}) if one.name == node else one
+        for one in scene.before.nodes
+    )
+    return replace(scene, before=replace(scene.before, nodes=nodes))
+
+
+def test_an_address_that_another_node_has_too() -> None:
+    """What sent it is not known to be the receiver."""
+    scene = HAIRPIN.scene()
+    packet, first = request(scene)
+    bare = replace(first, steps=(), onward=(first.onward[0].onward[0],))
+    why = martian(replace(packet, birth=None, traversals=()), bare, scene)
+    assert why is not None
+    assert why.mend == "give 192.168.1.2 to one node only"
+
+
+@pytest.mark.parametrize("scope", ["e", "all"])
+def test_who_accepts_local_sources_drops_none(scope: str) -> None:
+    """For one device, or for all: either is enough (IN_DEV_ORCONF)."""
+    scene = HAIRPIN.scene()
+    assert martian(*request(scene), scene) is not None
+    scene = switched(scene, "c", f"net.ipv4.conf.{scope}.accept_local")
+    assert martian(*request(scene), scene) is None
+
+
+@pytest.mark.parametrize("scope", ["left", "all"])
+def test_who_routes_localnet_takes_loopback_addresses(scope: str) -> None:
+    scene = NAMED["dnat-loopback-1"].scene()
+    assert localnet(*request(scene), scene) is not None
+    scene = switched(scene, "gw", f"net.ipv4.conf.{scope}.route_localnet")
+    assert localnet(*request(scene), scene) is None
+
+
+def test_a_time_to_live_is_blamed_when_a_counter_rose() -> None:
+    """A rule that set it does not suffice."""
+    scene = NAMED["expired-kept-1"].scene()
+    assert expired(*request(scene), scene) is not None
+    same = replace(scene, after=scene.before)
+    assert expired(*request(same), same) is None
+
+
+def test_an_error_about_an_error_is_not_looked_for() -> None:
+    """Whatever a rule dropped there is about another packet."""
+    scene = NAMED["expired-kept-1"].scene()
+    error = replace(request(scene)[0], key=("error", 11, 0, 7))
+    why = Reason(code="unseen", sentence="x", at=None, basis=seen("test"))
+    assert with_message(why, error, request(scene)[1], scene, lambda _: None) == why
 
 
 def test_a_device_that_takes_no_ipv6_met_no_hook() -> None:

@@ -17,6 +17,7 @@ from hopscope.wire.packet import (
     decode_packet,
     decode_parts,
     echo_request,
+    stamped,
 )
 from layouts import (
     arp,
@@ -117,14 +118,25 @@ def test_tcp_flags(bits: int, flags: str) -> None:
     """By their names."""
     segment = tcp(40000, 80, bits=bits)
     found = decode_packet(ipv4(segment, proto=6))
-    assert found.ports == Ports(sport=40000, dport=80, flags=flags)
+    assert found.ports == Ports(sport=40000, dport=80, flags=flags, seq=1000)
 
 
 def test_tcp_cut_before_its_flags() -> None:
     """The ports are known, the flags are not."""
     segment = tcp(40000, 80, bits=SYN)[:12]
-    assert decode_packet(ipv4(segment, proto=6)).ports == Ports(sport=40000, dport=80)
+    ports = Ports(sport=40000, dport=80)
+    assert decode_packet(ipv4(segment, proto=6)).ports == replace(ports, seq=1000)
+    assert decode_packet(ipv4(segment[:7], proto=6)).ports == ports
     assert decode_packet(ipv4(segment[:3], proto=6)).ports is None
+
+
+def test_a_datagram_of_ours_is_known_by_its_stamp() -> None:
+    """A trace shows just that much of it."""
+    segment = udp(53, 1024) + stamped(7)
+    assert decode_packet(ipv4(segment, proto=17)).stamp == 7
+    assert decode_parts(b"", ipv4(segment, proto=17)[:20], segment[:20]).stamp == 7
+    assert decode_packet(ipv4(segment[:-1], proto=17)).stamp is None
+    assert decode_packet(ipv4(segment, proto=132)).stamp is None
 
 
 @given(u16, u16, st.integers(0, (1 << 64) - 1))

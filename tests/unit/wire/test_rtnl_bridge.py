@@ -189,6 +189,13 @@ def test_what_is_set_of_a_port_is_read(options: PortOptions) -> None:
     assert rtnl_options.port_options(attributes(info[5])) == options
 
 
+def test_a_port_is_told_to_forward() -> None:
+    """BR_STATE_FORWARDING, and nothing else."""
+    message = rtnl_bridge.open_port(7)
+    info = attributes(attributes(message.payload[16:])[18])
+    assert attributes(info[5]) == {1: b"\3"}
+
+
 def test_what_is_set_of_a_bridge_is_read() -> None:
     chosen = BridgeState(
         stp=True, ageing=30.0, forward_delay=2.5, priority=4096, vlan_filtering=True

@@ -8,17 +8,19 @@ from hopscope.plan.ops import (
     ChangeDevice,
     ChangeVlans,
     Changing,
+    OpenPort,
     Plan,
     RemoveAddress,
     RemoveDevice,
     RemoveFdb,
     RemoveNeighbour,
+    RemoveNexthop,
     RemovePolicyRules,
     RemoveQdisc,
     RemoveRemote,
     RemoveRoute,
 )
-from hopscope.wire import rtnl, rtnl_bridge, rtnl_links, rtnl_route, traffic
+from hopscope.wire import rtnl, rtnl_bridge, rtnl_links, rtnl_nexthop, rtnl_route, traffic
 from hopscope.wire.netlink import Message
 
 __all__ = ["change_messages"]
@@ -27,12 +29,16 @@ __all__ = ["change_messages"]
 def change_messages(plan: Plan, op: Changing) -> list[Message]:
     """The messages, in order; they are for the socket of the operation's node."""
     match op:
+        case OpenPort():
+            return [rtnl_bridge.open_port(_index(plan, op.node, op.dev))]
         case ChangeDevice() | ChangeBridge() | ChangeVlans():
             return list(_changes(plan, op))
         case RemovePolicyRules(priority=priority, number=number, six=six):
             return [rtnl_route.remove_policy_rule(priority, six=six)] * number
         case RemoveRoute():
             return [_route_removal(plan, op)]
+        case RemoveNexthop(id=number):
+            return [rtnl_nexthop.remove_nexthop(number)]
         case (
             RemoveDevice()
             | RemoveAddress()
@@ -74,13 +80,16 @@ def _changes(plan: Plan, op: ChangeDevice | ChangeBridge | ChangeVlans) -> Itera
 
 
 def _route_removal(plan: Plan, op: RemoveRoute) -> Message:
-    """A nexthop object says where its route leads, and the kernel wants no more to be said."""
+    """A nexthop object says where its route leads, and the kernel wants no more to be said.
+
+    Not the type either: of a route to a blackhole, the kernel tells another than it has.
+    """
     said = not op.hops and op.nhid is None
     hops = op.hops if op.nhid is None else ()
     indexes = [plan.indexes.get(DevRef(op.node, hop.dev or DevName("")), 0) for hop in hops]
     return rtnl_route.remove_route(
         op.to,
-        type=op.type,
+        type=op.type if op.nhid is None else "",
         via=op.via if said else None,
         dev=_index(plan, op.node, op.dev) if said and op.dev else None,
         metric=op.metric,

@@ -34,6 +34,7 @@ from hopscope.kernel.holder.emptying import empty
 from hopscope.kernel.holder.procfiles import ProcFiles
 from hopscope.kernel.holder.recording import Recording
 from hopscope.kernel.holder.settle import called, isolate, settle, told
+from hopscope.kernel.holding import hold_to_the_end
 from hopscope.kernel.syscalls import (
     CLONE_NEWNET,
     CLONE_NEWNS,
@@ -64,7 +65,7 @@ def main() -> None:
     """
     control = socket.socket(fileno=int(sys.argv[1]))
     settle(control.fileno())
-    config, (config["listen"], config["log"], config["lock"], *_kept) = called(control)
+    config, (config["listen"], config["log"], config["lock"], *kept) = called(control)
     if config["on_host"] and os.fork():
         os._exit(0)
     guardian = os.pidfd_open(os.getpid()) if config["on_host"] else -1
@@ -76,13 +77,13 @@ def main() -> None:
         with told(control):
             Holder(config, control).serve(guardian)
     if config["on_host"]:
+        for fd in (control.fileno(), config["listen"], config["log"]):  # or the holder seems alive
+            os.close(fd)
         sys.path.append(config["packages"])
         from hopscope.kernel.onhost import guardian as keeper  # noqa: PLC0415 - wanted by few
 
-        for fd in (control.fileno(), config["listen"], config["log"]):
-            os.close(fd)
         setns(home, CLONE_NEWPID)  # a PID namespace that is dead can have no more processes
-        keeper.guard(pid, config["folder"], config["lock"])
+        keeper.guard(pid, config["folder"], config["lock"], kept)
     os._exit(0)
 
 
@@ -94,6 +95,7 @@ class Holder:
         self.control: Client = Client(control, self.poller)
         self.listener: socket.socket = socket.socket(fileno=config["listen"])
         self.recording: Recording = Recording(config["log"])
+        self.lock: int = config["lock"]
         self.names: list[str] = []
         self.home_node: str | None = None
         self.clients: dict[int, Client] = {control.fileno(): self.control}
@@ -367,6 +369,7 @@ class Holder:
 
     def do_stop(self, _client: object, _request: dict[str, Any], _fds: list[int]) -> Any:
         """End, once the processes have that are kept; at the latest after the seconds told."""
+        hold_to_the_end(self.lock)
         seconds = self.processes.end() if self.processes is not None else 0.0
         if not seconds:
             self.finish()

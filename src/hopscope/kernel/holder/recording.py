@@ -56,7 +56,7 @@ class Recording:
     def watch(self, node: int) -> bytes:
         """Have the kernel trace what passes a node from now on; what it said if it refuses.
 
-        Only once, and only of a node whose reports come here.
+        Until it does not, and only of a node whose reports come here.
         """
         table, owner = self._tables.pop(node, b""), self._owners.get(node, -1)
         if not table:
@@ -65,6 +65,7 @@ class Recording:
         refusals = [answer for answer in answers if answer[16:20] != _DONE]
         if refusals or not answers:
             self._log.append(node, b"")  # lines will be missing
+            self._tables[node] = table  # to be tried again
         return b"".join(refusals)
 
     def forget(self, nodes: Collection[int], poller: select.epoll) -> None:
@@ -117,9 +118,9 @@ class Recording:
 
 def _committed(owner: int, table: bytes) -> list[bytes]:
     """What the kernel answers to a batch, all of it when writing returns; nothing: not taken."""
-    os.set_blocking(owner, False)
     answers: list[bytes] = []
     with contextlib.suppress(OSError):
+        os.set_blocking(owner, False)
         os.write(owner, table)
         while True:
             answers.append(os.read(owner, 1 << 16))

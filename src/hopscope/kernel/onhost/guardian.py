@@ -12,6 +12,7 @@ record of what was done to the host is made.
 import contextlib
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from hopscope.errors import HopscopeError
@@ -21,8 +22,11 @@ from hopscope.kernel.state import Claim, after_changes
 __all__ = ["guard"]
 
 
-def guard(pid: int, folder: str, lock: int) -> None:
-    """Wait for the child *pid*, the holder, to end; then restore the host, and clear *folder*."""
+def guard(pid: int, folder: str, lock: int, kept: Sequence[int]) -> None:
+    """Wait for the child *pid*, the holder, to end; then restore the host, and clear *folder*.
+
+    Before the name is free we let go of what else was *kept*: its next owner wants the host, too.
+    """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, 0)
@@ -32,4 +36,6 @@ def guard(pid: int, folder: str, lock: int) -> None:
             left = claimed.left()
             if left is not None and left.undo:
                 HostChanges.load(left.undo).undo()
+        for fd in kept:
+            os.close(fd)
         claimed.clear()

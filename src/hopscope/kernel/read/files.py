@@ -28,6 +28,8 @@ _PER_DEVICE: Final = (
     "net.ipv4.conf.{}.rp_filter",
     "net.ipv4.conf.{}.forwarding",
     "net.ipv4.conf.{}.proxy_arp",
+    "net.ipv4.conf.{}.accept_local",
+    "net.ipv4.conf.{}.route_localnet",
     "net.ipv6.conf.{}.disable_ipv6",
 )
 _SYSCTLS: Final = "/proc/sys/"

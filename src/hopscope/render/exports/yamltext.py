@@ -25,6 +25,8 @@ def dumped(
 ) -> str:
     """The YAML text; *head* are lines of comment on top, *comments* stand behind the keys at paths.
 
+    Whatever a comment holds, it stays one.
+
     Down to the depth *tall*, whatever holds something has a line for each thing in it; below,
     what is short stands in one line, unless it belongs to one of the keys *lists*.
     """
@@ -33,11 +35,19 @@ def dumped(
     yaml.indent(mapping=2, sequence=4, offset=2)
     made = _made(tree, tall, lists)
     for path, said in (comments or {}).items():
-        _at(made, path[:-1]).yaml_add_eol_comment(f"# {said}", path[-1])
+        _at(made, path[:-1]).yaml_add_eol_comment(f"# {' '.join(_lines(said))}", path[-1])
     out = StringIO()
-    out.writelines(f"# {line}".rstrip() + "\n" for line in head)
+    out.writelines(f"# {line}".rstrip() + "\n" for entry in head for line in _lines(entry))
     yaml.dump(made, out)
     return out.getvalue()
+
+
+def _lines(text: str) -> list[str]:
+    """Its lines, whatever parts them, in characters that YAML takes."""
+    return [
+        "".join(one if one.isprintable() else " " for one in line)
+        for line in text.splitlines() or [""]
+    ]
 
 
 def _at(tree: Any, path: Path) -> Any:

@@ -22,6 +22,7 @@ __all__ = [
     "command",
     "device_command",
     "devices",
+    "filters",
     "last_device",
     "leaves",
     "main_steps",
@@ -101,6 +102,11 @@ def command(node: NodeName, words: str) -> str:
 def device_command(ref: DevRef, words: str) -> str:
     """A command line that changes a device, as ``up``."""
     return command(ref.node, f"ip link set dev {ref.dev} {words}")
+
+
+def filters(dev: DevName, *, out: bool = False) -> str:
+    """The words that list the filters of a device, of what comes in or goes out."""
+    return f"tc -s filter show dev {dev} {'egress' if out else 'ingress'}"
 
 
 def sysctl_command(node: NodeName, key: str, value: int) -> str:

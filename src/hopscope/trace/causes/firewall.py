@@ -1,14 +1,16 @@
 """A rule or a policy ended the packet: netfilter says so itself."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
 from hopscope.model.events import RuleHit
 from hopscope.model.journey import ChainVisit, HookStep, Hop, Reason, ReceiveStep, RuleCheck
+from hopscope.model.lookup import without_words
 from hopscope.model.snapshot import Chain, Rule
-from hopscope.model.vocab import DevRef, Family, Hook, PktType, Verdict, inferred
+from hopscope.model.vocab import DevRef, Family, Hook, NodeName, PktType, Verdict, inferred, seen
 from hopscope.trace.causes.evidence import (
     all_hops,
     command,
@@ -19,22 +21,22 @@ from hopscope.trace.causes.evidence import (
 )
 from hopscope.trace.hooks import hook_step, traversals
 from hopscope.trace.scene import Packet, Scene
-from hopscope.wire.packet import title
 from hopscope.wire.ruleset import IPTABLES_TABLES
 
 __all__ = ["deletion", "device_chain", "discovery_drop", "queued", "rule_drop"]
 
 _TOOLS: Final = {Family.IP: "iptables", Family.IP6: "ip6tables"}
 _ADVERTISEMENT: Final = 136
+_DROPS: Final = re.compile(r"\bdrop\b")
 _REJECTS: Final = re.compile(r"-j REJECT|\breject\b")
 
 
-def rule_drop(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+def rule_drop(_packet: Packet, first: Hop, _scene: Scene) -> Reason | None:
     """A rule, or a chain's policy, dropped or rejected it: the trace says which."""
     for hop in all_hops(first):
         for step in hop.steps:
             if isinstance(step, HookStep) and step.verdict is Verdict.DROP:
-                return _dropped(packet, hop, step, scene)
+                return _dropped(hop, step)
     return None
 
 
@@ -51,18 +53,18 @@ def discovery_drop(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
             continue
         shown = (seen.icmp.type, seen.ip.src, seen.ip.dst)
         if shown in (itself, answer):
-            why = _dropped(packet, hop, hook_step(way, scene.node(hop.node)), scene)
+            why = _dropped(hop, hook_step(way, scene.node(hop.node)))
             if shown == itself:
                 return why
             return replace(why, sentence=f"no answer came from {hop.node}: {why.sentence}")
     return None
 
 
-def _dropped(packet: Packet, hop: Hop, step: HookStep, scene: Scene) -> Reason:
+def _dropped(hop: Hop, step: HookStep) -> Reason:
     for visit in step.chains:
         for rule in visit.rules:
             if rule.verdict is Verdict.DROP:
-                return _by_rule(packet, hop, step, visit, rule, scene)
+                return _by_rule(hop, step, visit, rule)
     for visit in step.chains:
         if visit.policy is Verdict.DROP:
             return _by_policy(hop, step, visit)
@@ -75,15 +77,10 @@ def _dropped(packet: Packet, hop: Hop, step: HookStep, scene: Scene) -> Reason:
     )
 
 
-def _by_rule(
-    packet: Packet, hop: Hop, step: HookStep, visit: ChainVisit, rule: RuleCheck, scene: Scene
-) -> Reason:
+def _by_rule(hop: Hop, step: HookStep, visit: ChainVisit, rule: RuleCheck) -> Reason:
     chain = f"{visit.family} {visit.table} {visit.chain}"
     rejects = _REJECTS.search(rule.text) is not None
-    told = scene.errors_about(packet)
     did = "rejected it" if rejects else "dropped it"
-    if rejects and told:
-        did += f", and told its sender: {title(told[0].headers)}"
     return Reason(
         code="rule-reject" if rejects else "rule-drop",
         sentence=f"in {hop.node}, the rule `{rule.text}` of {chain} {did}",
@@ -140,10 +137,8 @@ def queued(_packet: Packet, first: Hop, _scene: Scene) -> Reason | None:
     return None
 
 
-def device_chain(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+def device_chain(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     """A chain of a device may have it: no trace tells of ingress and egress."""
-    if packet.headers.ip is None:
-        return None
     for hop in leaves(first):
         steps = main_steps(hop)
         state = scene.node(hop.node)
@@ -154,22 +149,63 @@ def device_chain(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
             ref = DevRef(hop.node, steps[-1].dev)
             chains = [chain for chain in state.chains if chain.hook is Hook.INGRESS]
             where = f"{ref} received it, and it never came to the first hook"
-        elif hooks and hooks[-1].hook is Hook.POSTROUTING and hooks[-1].oif is not None:
+        elif hooks and _last(hooks[-1]) and hooks[-1].oif is not None:
             ref = DevRef(hop.node, hooks[-1].oif)
             chains = [chain for chain in state.chains if _egress(chain)]
             where = f"it passed the last hook of {hop.node}, and no device sent it"
         else:
             continue
         if chains:
-            names = ", ".join(f"{chain.family} {chain.table} {chain.name}" for chain in chains)
-            return Reason(
+            return _by_counter(hop.node, ref, chains, scene) or Reason(
                 code="device-chain",
-                sentence=f"{where}: a chain of the device itself can have dropped it ({names})",
+                sentence=f"{where}: a chain of the device itself can have dropped it "
+                f"({', '.join(map(_named, chains))})",
                 at=ref,
                 basis=inferred("packet sockets, nf_tables trace, ruleset as read"),
-                mend=f"look at the rules of {names} in {hop.node}",
+                mend="look at its rules: "
+                + "; ".join(command(hop.node, f"nft list chain {_named(one)}") for one in chains),
             )
     return None
+
+
+def _last(hook: HookStep) -> bool:
+    """Whether it is the last hook before a device gets the packet."""
+    arp = hook.family is Family.ARP and hook.hook is Hook.OUTPUT
+    return arp or hook.hook is Hook.POSTROUTING
+
+
+def _named(chain: Chain) -> str:
+    return f"{chain.family} {chain.table} {chain.name}"
+
+
+def _by_counter(
+    node: NodeName, ref: DevRef, chains: Sequence[Chain], scene: Scene
+) -> Reason | None:
+    """The one rule of these chains that drops, and whose counter rose."""
+    after = {
+        (chain.family, chain.table, chain.name, rule.handle): rule.packets or 0
+        for chain in scene.after.node(node).chains
+        for rule in chain.rules
+    }
+    rose = [
+        (chain, rule)
+        for chain in chains
+        for rule in chain.rules
+        if rule.packets is not None
+        and _DROPS.search(without_words(rule.text))
+        and after.get((chain.family, chain.table, chain.name, rule.handle), 0) > rule.packets
+    ]
+    if len(rose) != 1:
+        return None
+    chain, rule = rose[0]
+    hit = f"nft delete rule {_named(chain)} handle {rule.handle}"
+    return Reason(
+        code="device-chain",
+        sentence=f"in {node}, the rule `{rule.text}` of {_named(chain)} dropped it",
+        at=ref,
+        basis=seen("the counter of that rule rose, and no hook behind it saw the packet"),
+        mend=f"accept this packet before that rule, or delete it: {command(node, hit)}",
+    )
 
 
 _BRIDGED: Final = (PktType.OTHERHOST, PktType.BROADCAST, PktType.MULTICAST)

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from hopscope.model.journey import BridgeStep, Hop, NeighbourStep, PassUpStep, Reason
-from hopscope.model.lookup import neighbour, owner_of, owners_of, route_to, sysctl_int
+from hopscope.model.lookup import in_subnet, neighbour, owner_of, owners_of, route_to, sysctl_int
 from hopscope.model.naming import some_of
 from hopscope.model.snapshot import NodeState
 from hopscope.model.vocab import (
@@ -17,13 +17,18 @@ from hopscope.model.vocab import (
     inferred,
     seen,
 )
+from hopscope.trace.carried import joined
 from hopscope.trace.causes.evidence import (
     all_hops,
     command,
     device_command,
+    filters,
+    last_device,
+    leaves,
     sysctl_command,
     waits,
 )
+from hopscope.trace.causes.firewall import device_chain
 from hopscope.trace.causes.links import carries, storm
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.ways import asked
@@ -48,10 +53,20 @@ def unanswered(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
             basis=computed("addresses of all nodes as read"),
             mend=f"give {target} to a device, or ping an address that exists",
         )
+    filtering = device_chain(packet, first, scene)
+    if filtering is not None and _on_the_way(filtering, owner, first, scene):
+        return replace(filtering, sentence=f"{_NOBODY.format(target)}{filtering.sentence}")
     for hop in all_hops(first):
         if hop.node == owner.node and (came_in := _stack_device(hop, scene)) is not None:
             return _silent_owner(packet, owner, target, came_in, scene)
     return _cut_off(owner, target, scene) or _elsewhere(first, owner, target, scene)
+
+
+def _on_the_way(reason: Reason, owner: DevRef, first: Hop, scene: Scene) -> bool:
+    """Whether it is about a port, the owner's node or the first: the others were only flooded."""
+    at = reason.at or owner
+    link = scene.before.link(at)
+    return at.node in (owner.node, first.node) or (link is not None and link.master is not None)
 
 
 def _stack_device(hop: Hop, scene: Scene) -> DevName | None:
@@ -70,36 +85,74 @@ def _silent_owner(
 ) -> Reason:
     """The question reached the node that has the address, and it kept silent."""
     state = scene.node(owner.node)
-    keys = [f"net.ipv4.conf.{scope}.arp_ignore" for scope in (came_in, "all")]
-    least = 1 if came_in != owner.dev else 2  # 1 keeps silent on other devices only
-    switched = [key for key in keys if (sysctl_int(state, key) or 0) >= least]
+    asked_at = DevRef(owner.node, came_in)
     arp = packet.headers.arp
-    if arp is not None and switched:
-        key = switched[0]
-        return Reason(
-            code="arp-ignore",
-            sentence=f"the ARP request reached {owner}, which does not answer because {key} = "
-            f"{sysctl_int(state, key)} in {owner.node}",
-            at=owner,
-            basis=computed(f"sysctls of {owner.node} as read"),
-            mend=sysctl_command(owner.node, key, 0),
+    if arp is not None:
+        why = (
+            _ignoring(state, owner, asked_at, target, arp.sender_ip)
+            or _filtered(state, came_in, arp.sender_ip)
+            or _answering_elsewhere(state, asked_at, target, arp.sender_ip)
         )
-    if arp is not None and (filtered := _filtered(state, came_in, arp.sender_ip)) is not None:
-        return filtered
+        if why is not None:
+            return why
     if arp is not None and route_to(state, arp.sender_ip) is None:
         return Reason(
             code="no-route-back",
-            sentence=f"the ARP request reached {owner}, and {owner.node}, which has no route to "
+            sentence=f"the ARP request reached {asked_at}, and {owner.node}, which has no route to "
             f"{arp.sender_ip}, did not answer it",
-            at=owner,
+            at=asked_at,
             basis=inferred(f"routes of {owner.node} as read, and no answer seen"),
             mend=f"add a route to {arp.sender_ip} in {owner.node}",
         )
     return Reason(
         code="silent",
-        sentence=f"the question for {target} reached {owner}, and no answer left {owner.node}",
-        at=owner,
-        basis=inferred(f"packet socket on {owner}"),
+        sentence=f"the question for {target} reached {asked_at}, and no answer left {owner.node}",
+        at=asked_at,
+        basis=inferred(f"packet socket on {asked_at}"),
+        mend=f"see whether a filter of {came_in}, or a policy rule, drops it: "
+        + "; ".join(command(owner.node, words) for words in (filters(came_in), "ip rule")),
+    )
+
+
+def _ignoring(
+    state: NodeState, owner: DevRef, asked_at: DevRef, target: str, sender: str
+) -> Reason | None:
+    """The higher of two switches decides. Mirrors arp_ignore(), net/ipv4/arp.c."""
+    keys = [f"net.ipv4.conf.{scope}.arp_ignore" for scope in (asked_at.dev, "all")]
+    value, key = max((sysctl_int(state, key) or 0, key) for key in keys)
+    elsewhere = owner.dev != asked_at.dev
+    link = state.link(asked_at.dev)
+    near = link is not None and any(
+        one.ip == target and in_subnet(str(one), sender) for one in link.addresses
+    )
+    if not {1: elsewhere, 2: elsewhere or not near, 8: True}.get(value, False):
+        return None
+    return Reason(
+        code="arp-ignore",
+        sentence=f"the ARP request reached {asked_at}, which does not answer because {key} = "
+        f"{value} in {owner.node}",
+        at=asked_at,
+        basis=computed(f"sysctls of {owner.node} as read"),
+        mend=sysctl_command(owner.node, key, 0),
+    )
+
+
+def _answering_elsewhere(
+    state: NodeState, asked_at: DevRef, target: str, sender: str
+) -> Reason | None:
+    """With arp_filter the device answers that leads back. Mirrors arp_filter()."""
+    keys = [f"net.ipv4.conf.{scope}.arp_filter" for scope in (asked_at.dev, "all")]
+    key = next((key for key in keys if sysctl_int(state, key)), None)
+    route = route_to(state, sender, source=target)
+    if key is None or route is None or route.dev == asked_at.dev:
+        return None
+    return Reason(
+        code="arp-ignore",
+        sentence=f"the ARP request reached {asked_at}, which does not answer because {key} = 1 in "
+        f"{state.name}, whose route to {sender} leads through {route.dev}",
+        at=asked_at,
+        basis=computed(f"routes and sysctls of {state.name} as read"),
+        mend=sysctl_command(state.name, key, 0),
     )
 
 
@@ -153,6 +206,17 @@ def _elsewhere(first: Hop, owner: DevRef, target: str, scene: Scene) -> Reason:
             )
     evidence = "frames seen, and the links as read"
     lost = scene.observation.lost
+    start = last_device(first)
+    if start is not None and joined(scene.before, start, owner):
+        return Reason(
+            code="unseen",
+            sentence=f"{_NOBODY.format(target)}{owner} has it, and links and bridges lead there, "
+            f"but the question was seen in {some_of(reached)} only",
+            at=last_device(leaves(first)[-1]),
+            basis=inferred(evidence),
+            mend="see whether a filter of a device on that way drops it: "
+            + command(leaves(first)[-1].node, "nft list ruleset"),
+        )
     return Reason(
         code="no-layer-2-path",
         sentence=f"{_NOBODY.format(target)}{owner} has it, and no layer-2 path leads there "

@@ -33,7 +33,15 @@ from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.ways import LOOPBACK, Lookup, mark_of
 from hopscope.wire.packet import title
 
-__all__ = ["no_route", "not_forwarding", "reverse_path", "told"]
+__all__ = [
+    "layer_three",
+    "lowering",
+    "no_route",
+    "not_forwarding",
+    "reverse_path",
+    "time_exceeded",
+    "told",
+]
 
 _FORBIDDING = ("blackhole", "unreachable", "prohibit")
 _TIME_EXCEEDED, _UNREACHABLE = {11, 3}, {3, 1}
@@ -52,13 +60,14 @@ def told(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         basis = seen(f"{router} sent its maker: {title(error.headers)}")
         six = error.headers.ip is not None and error.headers.ip.version == 6
         if icmp.type == (3 if six else 11) and icmp.code == 0:
-            return _expired(packet, first, hop, basis)
+            return time_exceeded(packet, first, hop, basis)
         if (six and icmp.type == _PACKET_TOO_BIG) or (not six and (icmp.type, icmp.code) == (3, 4)):
             return _too_big(packet, hop, scene, basis)
     return None
 
 
-def _expired(packet: Packet, first: Hop, hop: Hop, basis: Basis) -> Reason:
+def time_exceeded(packet: Packet, first: Hop, hop: Hop, basis: Basis) -> Reason:
+    """Its time to live ran out in *hop*: in a loop, by a rule, or as it began with too little."""
     came = DevRef(hop.node, hop.came_in) if hop.came_in else None
     nodes = [h.node for h in all_hops(first)]
     again = sorted({node for node in nodes if nodes.count(node) > 2})
@@ -72,7 +81,7 @@ def _expired(packet: Packet, first: Hop, hop: Hop, basis: Basis) -> Reason:
             basis=basis,
             mend=f"look at the routes of {' and '.join(again)}: hopscope show LAB routes",
         )
-    for node, visit, rule in _lowering(first):
+    for node, visit, rule in lowering(first):
         chain = f"{visit.family} {visit.table} {visit.chain}"
         return Reason(
             code="time-exceeded",
@@ -97,7 +106,7 @@ def _expired(packet: Packet, first: Hop, hop: Hop, basis: Basis) -> Reason:
     )
 
 
-def _lowering(first: Hop) -> Iterator[tuple[NodeName, ChainVisit, RuleCheck]]:
+def lowering(first: Hop) -> Iterator[tuple[NodeName, ChainVisit, RuleCheck]]:
     """The rules that set its time to live."""
     for hop in all_hops(first):
         for step in hop.steps:
@@ -144,7 +153,7 @@ def no_route(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     return None
 
 
-def _layer_three(hop: Hop, scene: Scene) -> DevName | None:
+def layer_three(hop: Hop, scene: Scene) -> DevName | None:
     """The device that it came in by for layer 3: of a bridge's port, the bridge."""
     link = scene.before.link(DevRef(hop.node, hop.came_in)) if hop.came_in else None
     return link.master or link.name if link else None
@@ -152,7 +161,7 @@ def _layer_three(hop: Hop, scene: Scene) -> DevName | None:
 
 def _lookup(packet: Packet, hop: Hop, destination: str, scene: Scene) -> Lookup:
     """As that hop's tables were asked."""
-    came_in = _layer_three(hop, scene)
+    came_in = layer_three(hop, scene)
     return Lookup(
         state=scene.node(hop.node),
         destination=destination,
@@ -304,7 +313,7 @@ def reverse_path(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         before = scene.node(hop.node).counters.get(counter, 0)
         after = scene.after.node(hop.node).counters.get(counter, 0)
         if after > before:
-            ref = DevRef(hop.node, _layer_three(hop, scene) or hop.came_in)
+            ref = DevRef(hop.node, layer_three(hop, scene) or hop.came_in)
             return Reason(
                 code="reverse-path",
                 sentence=f"the reverse path filter of {hop.node} dropped it: the route back to "

@@ -1,7 +1,11 @@
-"""Layer 3 dropped the packet and told nobody: switched off, a source of its own, an MTU untold."""
+"""Layer 3 dropped the packet and told nobody: switched off, an address that may not be, a limit."""
 
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from hopscope.model.flow import Ip
 from hopscope.model.journey import (
-    ChainVisit,
     HookStep,
     Hop,
     NatStep,
@@ -9,29 +13,23 @@ from hopscope.model.journey import (
     Reason,
     ReceiveStep,
     RouteStep,
-    RuleCheck,
 )
-from hopscope.model.lookup import local_device, sysctl_int
+from hopscope.model.lookup import in_subnet, local_device, sysctl_int
 from hopscope.model.vocab import (
     DevName,
     DevRef,
     Direction,
     Family,
     Hook,
-    NodeName,
     PktType,
-    Verdict,
     computed,
+    seen,
 )
 from hopscope.trace.causes.evidence import all_hops, command, leaves, sends, sysctl_command
-from hopscope.trace.causes.firewall import deletion
-from hopscope.trace.hooks import hook_step, traversals
+from hopscope.trace.causes.routing import layer_three, lowering, time_exceeded
 from hopscope.trace.scene import Packet, Scene
 
-__all__ = ["martian", "switched_off", "untold"]
-
-_TOO_BIG = {Family.IP: (3, 4), Family.IP6: (2, 0)}
-"""The ICMP message of a router, type and code."""
+__all__ = ["expired", "localnet", "martian", "switched_off", "untold"]
 
 
 def switched_off(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
@@ -69,37 +67,98 @@ def martian(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
 
     Mirrors __fib_validate_source(), net/ipv4/fib_frontend.c; IPv6 asks nothing of the kind.
     """
-    for hop in leaves(first):
-        source = _source(packet, hop)
-        if source is None or not _ends_at_routing(hop):
+    for hop, ref, came in _stopped(packet, first, scene):
+        source = came.src
+        local = local_device(scene.node(hop.node), source) is not None
+        if not local or _either(scene, ref, "accept_local"):
             continue
-        if local_device(scene.node(hop.node), source) is None:
-            continue
+        mend = _other_source(first, source)
+        if packet.made_in == hop.node and not mend:
+            mend = f"let {ref.dev} take what the node itself sent: " + (
+                sysctl_command(hop.node, f"net.ipv4.conf.{ref.dev}.accept_local", 1)
+            )
         return Reason(
             code="martian-source",
             sentence=f"{hop.node} dropped it because it came from outside and its source {source} "
             f"is an address of {hop.node} itself",
-            at=DevRef(hop.node, hop.came_in) if hop.came_in is not None else None,
-            basis=computed(f"addresses of {hop.node} as read; no hook behind prerouting saw it"),
-            mend=_other_source(first, source),
+            at=ref,
+            basis=computed(
+                f"addresses and sysctls of {hop.node} as read; no hook behind prerouting saw it"
+            ),
+            mend=mend or f"give {source} to one node only",
         )
     return None
 
 
-def _source(packet: Packet, hop: Hop) -> str | None:
-    """Its IPv4 source as it came into a hop from outside."""
+def localnet(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """It came from outside for a loopback address, as a rule had made it.
+
+    Mirrors ip_route_input_slow(), net/ipv4/route.c.
+    """
+    for hop, ref, _came_as in _stopped(packet, first, scene):
+        given = [step.after for step in hop.steps if isinstance(step, NatStep)]
+        if not given or not in_subnet("127.0.0.1/8", given[-1]):
+            continue
+        if _either(scene, ref, "route_localnet"):
+            continue
+        key = f"net.ipv4.conf.{ref.dev}.route_localnet"
+        return Reason(
+            code="martian-destination",
+            sentence=f"{hop.node} dropped it because it came from outside and a rule there gave it "
+            f"the loopback address {given[-1]}: {key} = 0",
+            at=ref,
+            basis=computed(f"sysctls of {hop.node} as read; no hook behind prerouting saw it"),
+            mend=sysctl_command(hop.node, key, 1),
+        )
+    return None
+
+
+def expired(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """A router found its time to live run out, and the message to its sender left no device."""
+    for hop, ref, came in _stopped(packet, first, scene, six=True):
+        if came.ttl > 1 and not any(lowering(first)):
+            continue
+        counter = "Ip6.InHdrErrors" if came.version == 6 else "Ip.InHdrErrors"
+        before, after = (one.node(hop.node).counters for one in (scene.before, scene.after))
+        rose = after.get(counter, 0) - before.get(counter, 0)
+        if rose > 0:
+            basis = seen(f"{counter} rose by {rose} in {hop.node}")
+            return time_exceeded(packet, first, replace(hop, came_in=ref.dev), basis)
+    return None
+
+
+def _stopped(
+    packet: Packet, first: Hop, scene: Scene, *, six: bool = False
+) -> Iterator[tuple[Hop, DevRef, Ip]]:
+    """The hops where it ended at the route decision: with layer 3's device, and how it came."""
+    for hop in leaves(first):
+        came, dev = _came(packet, hop), layer_three(hop, scene)
+        if came is None or dev is None or (came.version == 6 and not six):
+            continue
+        if _ends_at_routing(hop):
+            yield hop, DevRef(hop.node, dev), came
+
+
+def _either(scene: Scene, ref: DevRef, switch: str) -> bool:
+    """Whether it is on for the device, or for all (IN_DEV_ORCONF)."""
+    keys = (f"net.ipv4.conf.{scope}.{switch}" for scope in (ref.dev, "all"))
+    return any(sysctl_int(scene.node(ref.node), key) for key in keys)
+
+
+def _came(packet: Packet, hop: Hop) -> Ip | None:
+    """Its header as it came into a hop from outside."""
     for sighting in packet.sightings:
         event, ip = sighting.event, sighting.headers.ip
         here = event.dev == DevRef(hop.node, hop.came_in) if hop.came_in else False
-        if here and event.direction is Direction.RECEIVE and ip is not None and ip.version == 4:
-            return ip.src
+        if here and event.direction is Direction.RECEIVE:
+            return ip
     return None
 
 
 def _ends_at_routing(hop: Hop) -> bool:
     """Whether the IP hook before the route decision was the last that saw it."""
     steps = [step for step in hop.steps if isinstance(step, HookStep)]
-    hooks = [step.hook for step in steps if step.family in _TOO_BIG]
+    hooks = [step.hook for step in steps if step.family in (Family.IP, Family.IP6)]
     return hooks[-1:] == [Hook.PREROUTING] and not sends(hop)
 
 
@@ -118,11 +177,11 @@ def _other_source(first: Hop, source: str) -> str:
         return f"let {node}, which rewrote its destination, rewrite its source, too: " + (
             command(node, words)
         )
-    return f"give {source} to one node only"
+    return ""
 
 
 def untold(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
-    """A router may not cut it for the next link, and the message to its sender got lost."""
+    """A router may not cut it for the next link, and no message reached its sender."""
     ip = packet.headers.ip
     if ip is None or (ip.version == 4 and not ip.dont_fragment):
         return None
@@ -133,41 +192,12 @@ def untold(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
             continue
         if ip.length <= link.mtu:
             continue
-        family = Family.IP6 if ip.version == 6 else Family.IP
-        rule = _kept_in(hop.node, family, scene)
-        then, mend = "no message of it told its sender", "send smaller packets, or raise that MTU"
-        if rule is not None:
-            visit, text = rule[0], rule[1].text
-            chain = f"{visit.family} {visit.table} {visit.chain}"
-            then = f"the rule `{text}` of {chain} dropped the message that tells its sender"
-            mend = "let that message out, or delete the rule: " + (
-                command(hop.node, deletion(*rule))
-            )
         return Reason(
             code="too-big",
             sentence=f"{hop.node} cannot send it through {link.name}, whose MTU is {link.mtu}: it "
-            f"is {ip.length} bytes long and must not be fragmented; {then}",
+            f"is {ip.length} bytes long and must not be fragmented",
             at=DevRef(hop.node, link.name),
             basis=computed(f"routes and MTU of {hop.node} as read; nothing left it"),
-            mend=mend,
+            mend="send smaller packets, or raise that MTU",
         )
     return None
-
-
-def _kept_in(node: NodeName, family: Family, scene: Scene) -> tuple[ChainVisit, RuleCheck] | None:
-    """The rule that dropped a message about the MTU on its way out."""
-    dropped = (
-        way
-        for way in traversals(scene.observation.events)
-        if (way.node, way.iif, way.dropped) == (node, None, True)
-        and (icmp := way.headers.icmp) is not None
-        and (icmp.type, icmp.code) == _TOO_BIG[family]
-    )
-    rules = (
-        (visit, rule)
-        for way in dropped
-        for visit in hook_step(way, scene.node(node)).chains
-        for rule in visit.rules
-        if rule.verdict is Verdict.DROP
-    )
-    return next(rules, None)
