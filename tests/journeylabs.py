@@ -202,6 +202,36 @@ nodes:
 links: [[h1:up, h2:up], [n1:a, h1:p1@br0]]
 story: [ping: {from: n1, to: 192.168.7.2, timeout: 0.3}]
 """
+_OVERLAY = """
+name: overlay
+nodes:
+  sw: {bridges: {br0: {}}}
+  a:
+    addresses: {eth0: 192.0.2.1/24, vx0: 10.0.0.1/24}
+    devices: {vx0: {kind: vxlan, id: 5, local: 192.0.2.1, mac_learning: false, fdb: FDB}}
+    MORE
+  b:
+    addresses: {eth0: 192.0.2.2/24, vx0: 10.0.0.2/24}
+    devices:
+      vx0:
+        {kind: vxlan, id: ID, local: 192.0.2.2, mac: "02:00:00:00:00:0b", fdb: {ALL: 192.0.2.1}}
+    iptables: [-A INPUT -p udp --dport 4789 -j RULE]
+  c:
+    addresses: {eth0: 192.0.2.3/24, vx0: 10.0.0.3/24}
+    devices: {vx0: {kind: vxlan, id: 5, local: 192.0.2.3, fdb: {ALL: 192.0.2.1}}}
+links: [[a:eth0, sw:a@br0], [b:eth0, sw:b@br0], [c:eth0, sw:c@br0]]
+story: [ping: {from: a, to: 10.0.0.2, timeout: 0.3}]
+"""
+
+
+def _overlay(fdb: str, more: str = "", *, net: int = 5, rule: str = "ACCEPT") -> str:
+    """Three nodes of one vxlan, of which the first has these forwarding entries."""
+    text = _OVERLAY.replace("FDB", fdb).replace("MORE", more).replace("RULE", rule)
+    return text.replace("ALL", '"00:00:00:00:00:00"').replace("id: ID", f"id: {net}")
+
+
+_KNOWN = 'neighbours: {vx0: {10.0.0.2: "02:00:00:00:00:0b"}}'
+_BOTH = "{ALL: [192.0.2.2, 192.0.2.3]}"
 _MACVLANS = """
 name: macvlans
 nodes:
@@ -305,6 +335,59 @@ story:
   - ping: {from: c1, to: 192.0.2.10}
   - ping: {from: c1, to: 192.0.2.10}
 """
+_LED_BACK = """
+name: led-back
+nodes:
+  c: {addresses: {e: 10.1.0.2/24}, routes: [default via 10.1.0.1]}
+  r1:
+    addresses: {left: 10.1.0.1/24, right: 10.9.0.1/30}
+    sysctls: {net.ipv4.ip_forward: 1}
+    routes: [10.2.0.0/24 via 10.1.0.2]
+  r2:
+    addresses: {left: 10.9.0.2/30, right: 10.2.0.1/24}
+    sysctls: {net.ipv4.ip_forward: 1}
+    routes: [10.1.0.0/24 via 10.9.0.1]
+  s: {addresses: {e: 10.2.0.2/24}, routes: [default via 10.2.0.1]}
+links: [[c:e, r1:left], [r1:right, r2:left], [r2:right, s:e]]
+story:
+  - ping: {from: c, to: s, timeout: 0.3}
+  - set: {c: {net.ipv4.ip_forward: 1}}
+  - ping: {from: c, to: s, timeout: 0.3}
+"""
+_BY_ANOTHER_TABLE = """
+name: by-another-table
+nodes:
+  c: {addresses: {e: 10.1.0.2/24}}
+  r:
+    addresses: {lan: 10.1.0.1/24, wan: 10.9.0.1/30}
+    sysctls: {net.ipv4.ip_forward: 1, net.ipv4.conf.all.rp_filter: %s}
+    routes: [default via 10.9.0.2 table 100]
+    policy: [from 10.1.0.0/25 lookup 100]
+  i:
+    addresses: {r: 10.9.0.2/30}
+    sysctls: {net.ipv4.ip_forward: 1}
+    routes: [10.1.0.0/24 via 10.9.0.1]
+links: [[c:e, r:lan], [r:wan, i:r]]
+story:
+  - ping: {from: c, to: r, timeout: 0.3}
+  - set: {r: {net.ipv4.conf.all.rp_filter: 1}}
+  - ping: {from: c, to: r, timeout: 0.3}
+"""
+_RULE_BACK = """
+name: rule-back
+nodes:
+  a: {addresses: {e: 10.0.0.1/24}}
+  b:
+    addresses: {e: 10.0.0.2/24}
+    routes: [{type: blackhole, to: 10.0.0.1/32, table: 99}]
+    policy: [from 10.0.0.0/24 lookup 99]
+links: [[a:e, b:e]]
+story: [ping: {from: a, to: b, timeout: 0.3}]
+"""
+_ROUTE_MTU = """{}run:
+      - command: ip route replace 10.2.0.0/24 dev right src 10.2.0.1 mtu lock 600
+        ready: {{command: [sh, -c, ip route show 10.2.0.0/24 | grep mtu]}}"""
+_LARGE = "{from: ns1, to: ns2, size: 1000, timeout: 0.3}"
 _TTL = "-t mangle -A PREROUTING -i left -j TTL --ttl-set 1"
 _NO_ERRORS = "-A {} -p icmp --icmp-type {} -j DROP"
 
@@ -360,6 +443,15 @@ JOURNEY_LABS = {
     "six-drop-question": _SIX_DROP % "INPUT",
     "six-drop-answer": _SIX_DROP % "OUTPUT",
     "vni": _TUNNEL % (43, "ACCEPT"),
+    "vxlan-no-entry": _overlay('{"02:00:00:00:00:0c": 192.0.2.3}', _KNOWN),
+    "vxlan-wrong-remote": _overlay('{"02:00:00:00:00:0b": 192.0.2.3}', _KNOWN),
+    "vxlan-no-remote": _overlay("{ALL: 192.0.2.3}"),
+    "vxlan-nowhere": _overlay("{}"),
+    "vxlan-dropped": _overlay(_BOTH, rule="DROP"),
+    "vxlan-id": _overlay(_BOTH, net=6),
+    "vxlan-below-down": _overlay(_BOTH, "down: [eth0]"),
+    "vxlan-output": _overlay(_BOTH, "iptables: [-A OUTPUT -p udp --dport 4789 -j DROP]"),
+    "vxlan-nobody": _overlay('{"02:00:00:00:00:0b": 192.0.2.9}', _KNOWN),
     "tunnel-dropped": _TUNNEL % (42, "DROP"),
     "macvlans": _MACVLANS,
     "short-lived": _SHORT_LIVED,
@@ -403,6 +495,15 @@ JOURNEY_LABS = {
         back=False,
         gw="""iptables: ["-t nat -A POSTROUTING -o right -j MASQUERADE"]
     routes: [blackhole 10.1.0.2/32]""",
+    ),
+    "led-back": _LED_BACK,
+    "by-another-table": _BY_ANOTHER_TABLE % 0,
+    "filtered-by-table": (_BY_ANOTHER_TABLE % 1).partition("  - set")[0],
+    "rule-back": _RULE_BACK,
+    "route-mtu": routed(gw=_ROUTE_MTU.format(""), to=_LARGE),
+    "route-mtu-untold": routed(
+        gw=_ROUTE_MTU.format(f'iptables: ["{_RULE}"]\n    '),
+        to=_LARGE,
     ),
     "bridged-dnat": _BRIDGED_DNAT,
     "ingress-counted": bridged(

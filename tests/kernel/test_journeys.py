@@ -155,6 +155,9 @@ def test_a_queue_that_drops(records: object) -> None:
     "name",
     [
         *("hairpin", "unbridged", "astray", "wrong-port-back", "macvlans", "short-lived"),
+        *("led-back", "by-another-table", "rule-back"),
+        *("vxlan-no-entry", "vxlan-wrong-remote", "vxlan-no-remote", "vxlan-dropped"),
+        "vxlan-output",
         *("dnat-loopback", "expired-unheard", "expired-kept"),
     ],
 )

@@ -34,13 +34,17 @@ class Ip(Struct, frozen=True, kw_only=True):
 
 
 class Icmp(Struct, frozen=True, kw_only=True):
-    """ICMP or ICMPv6; *ident* and *seq* only for echo, *target* only for neighbour discovery."""
+    """ICMP or ICMPv6; *ident* and *seq* only for echo, *target* only for neighbour discovery.
+
+    *mtu* is the length that a router says it can send on, of what was too big for it.
+    """
 
     type: int
     code: int
     ident: int | None = None
     seq: int | None = None
     target: str | None = None
+    mtu: int | None = None
 
 
 class Ports(Struct, frozen=True, kw_only=True):

@@ -93,6 +93,7 @@ class Route(Struct, frozen=True, kw_only=True):
     protocol: str = ""
     tos: int = 0  # only for packets that carry it; 0: for all
     nhid: int | None = None  # the nexthop object, or group, that says where it leads
+    mtu: int = 0  # for its packets, whatever the device takes; 0: none of its own
     hops: tuple[NextHop, ...] = ()  # of a route with several
     onlink: bool = False  # as that of a next hop; of one with several, each says it
 

@@ -24,9 +24,11 @@ from hopscope.trace.causes import (
     overlays,
     queues,
     resolution,
+    returning,
     routing,
     samemac,
     silent,
+    tunnels,
 )
 from hopscope.trace.causes.evidence import (
     LAB,
@@ -81,6 +83,7 @@ def _causes(about: Callable[[Packet], Reason | None]) -> tuple[Cause, ...]:
         samemac.same_mac,
         silent.switched_off,
         routing.no_route,
+        returning.came_back,
         routing.reverse_path,
         routing.not_forwarding,
         silent.martian,
@@ -91,7 +94,7 @@ def _causes(about: Callable[[Packet], Reason | None]) -> tuple[Cause, ...]:
         isolation.isolated,
         isolation.not_flooded,
         overlays.apart,
-        overlays.tunnel,
+        tunnels.tunnel(about),
         resolution.unanswered,
         resolution.wrong_neighbour,
         links.wrong_port,

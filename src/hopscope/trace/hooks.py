@@ -73,8 +73,10 @@ def _layer(family: Family) -> str:
 
 
 def _begin(hit: RuleHit) -> Traversal:
-    headers = decode_parts(hit.link_header, hit.network_header, hit.transport_header)
     family = hit.family
+    # of a packet that a tunnel made, the link header is still that of the frame in it
+    link = b"" if family is Family.INET else hit.link_header
+    headers = decode_parts(link, hit.network_header, hit.transport_header)
     if family is Family.INET:
         version = hit.network_header[0] >> 4 if hit.network_header else 4
         family = Family.IP6 if version == 6 else Family.IP

@@ -3,15 +3,19 @@
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 
+from msgspec.structs import replace
+
 from hopscope.model.flow import Ip
 from hopscope.model.journey import DeliverStep, Hop, Journey, Reason
-from hopscope.model.lookup import is_local, next_hop, route_to, sysctl_int
+from hopscope.model.lookup import is_local, leads_to, route_to, sysctl_int
 from hopscope.model.snapshot import NodeState
 from hopscope.model.vocab import DevRef, Fate, NodeName, computed, inferred
 from hopscope.trace.arrival import ECHO
 from hopscope.trace.astray import astray
-from hopscope.trace.causes.evidence import all_hops, command, sysctl_command
+from hopscope.trace.causes.evidence import all_hops, sysctl_command
+from hopscope.trace.causes.tables import in_table, removal
 from hopscope.trace.scene import Scene
+from hopscope.trace.ways import LOOPBACK
 
 __all__ = ["no_way_back", "why_no_reply"]
 
@@ -107,11 +111,10 @@ def _silent(states: States, key: str) -> Reason:
 
 def no_way_back(states: States, source: str, goal: str) -> Reason | None:
     """The first of these nodes, which the request reached, has no route to its source."""
-    del goal
     state = states[0]
-    if next_hop(state, source) is not None or is_local(state, source):
+    route = route_to(state, source, source=goal, came_in=LOOPBACK)
+    if leads_to(route, source) is not None or is_local(state, source):
         return None
-    route = route_to(state, source)
     if route is not None and route.table == 0:  # it stands for a policy rule
         return Reason(
             code="no-route-back",
@@ -119,15 +122,21 @@ def no_way_back(states: States, source: str, goal: str) -> Reason | None:
             f"forbids the way back to {source}",
             at=None,
             basis=computed(f"policy rules of {state.name} as read"),
-            mend=f"{command(state.name, 'ip rule')}   (lists them; delete that one)",
+            mend=removal(state.name, route),
         )
-    has = f"has only the {route.type} route {route.destination}" if route else "has no route"
+    mend = f"add a route to {source} in {state.name}"
+    has = "has no route"
+    if route is not None:
+        has = f"has only the {route.type} route {route.destination}{in_table(route)}"
+        rest = replace(state, routes=tuple(one for one in state.routes if one != route))
+        other = leads_to(route_to(rest, source, source=goal, came_in=LOOPBACK), source)
+        mend = removal(state.name, route) + (f", and {mend}" if other is None else "")
     return Reason(
         code="no-route-back",
         sentence=f"the request reached {state.name}, which {has} back to {source}",
         at=None,
         basis=computed(f"routes of {state.name} as read"),
-        mend=f"add a route to {source} in {state.name}",
+        mend=mend,
     )
 
 

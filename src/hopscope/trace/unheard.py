@@ -19,6 +19,8 @@ __all__ = ["kept", "with_message"]
 
 _SILENT: Final = ("too-big", "time-exceeded", "routing-loop")
 """Causes of which a sender is always told, unless something keeps the message."""
+_BACK: Final = 2
+"""How often a packet is in a node that only had it back, before its time to live ran out."""
 _OR_SMALLER: Final = "; or send smaller packets, or raise that MTU"
 
 
@@ -49,7 +51,9 @@ def with_message(
             f"let that message out, or delete the rule: {command(hop.node, deletion(visit, rule))}"
         )
         return _more(reason, then, mend)
-    if reason.code not in _SILENT:
+    nodes = [hop.node for hop in all_hops(first)]
+    back = reason.code == "routing-loop" and max(map(nodes.count, nodes)) == _BACK
+    if reason.code not in _SILENT or back:
         return reason
     return _more(reason, f"; no message of it told its sender{_no_way(reason, sources, scene)}")
 

@@ -40,6 +40,7 @@ _UDPLITE, _SCTP = 136, 132
 
 _ERRORS: Final = {ICMP: frozenset({3, 4, 5, 11, 12}), ICMPV6: frozenset({1, 2, 3, 4})}
 _ECHOES: Final = {ICMP: frozenset({0, 8}), ICMPV6: frozenset({128, 129})}
+_TOO_BIG: Final = {(ICMP, 3, 4): ">xxxxxxH", (ICMPV6, 2, 0): ">xxxxI"}  # where the MTU stands
 _TARGETED: Final = frozenset({135, 136, 137})  # neighbour solicitation, advertisement, redirect
 
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
@@ -227,6 +228,8 @@ def _with_icmp(headers: Headers, proto: int, message: bytes, *, quotes: bool) ->
         return replace(headers, icmp=icmp, stamp=stamp_of(message[8:]))
     if proto == ICMPV6 and kind in _TARGETED and len(message) >= 24:
         icmp = replace(icmp, target=str(IPv6Address(message[8:24])))
+    if (form := _TOO_BIG.get((proto, kind, code))) is not None and len(message) >= 8:
+        icmp = replace(icmp, mtu=struct.unpack_from(form, message)[0])
     if kind not in _ERRORS[proto] or not quotes:  # an error must not quote an error
         return replace(headers, icmp=icmp)
     ethertype = IPV4_TYPE if proto == ICMP else IPV6_TYPE

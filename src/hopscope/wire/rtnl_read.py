@@ -123,6 +123,7 @@ class RoutePart(Struct, frozen=True, kw_only=True):
     protocol: str
     tos: int = 0
     nhid: int | None = None
+    mtu: int = 0
     hops: tuple[HopPart, ...] = ()
     onlink: bool = False
 
@@ -206,6 +207,7 @@ def route(message: Message) -> RoutePart | None:
         protocol=_PROTOCOLS.get(protocol, str(protocol)),
         tos=tos,
         nhid=as_int(found.get(30)),
+        mtu=as_int(attributes(found.get(8, b"")).get(2)) or 0,  # RTA_METRICS, RTAX_MTU
         hops=hops,
         onlink=bool(flags & _ONLINK),
     )

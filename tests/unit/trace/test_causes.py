@@ -22,7 +22,7 @@ from hopscope.model.journey import (
     Step,
     TransmitStep,
 )
-from hopscope.model.snapshot import NodeState, PolicyRule, Route, Snapshot
+from hopscope.model.snapshot import NextHop, NodeState, PolicyRule, Route, Snapshot
 from hopscope.model.vocab import (
     Action,
     DevName,
@@ -521,6 +521,27 @@ class TestResolution:
         assert why is not None
         assert why.code == "reverse-path"
         assert why.mend == "hopscope set LAB ns2 net.ipv4.conf.b.rp_filter=0"
+
+    def test_the_reverse_path_asks_policy_rules_and_all_next_hops(self) -> None:
+        """As that lookup does: from the address that was asked for, and no other."""
+        rule = PolicyRule(family=Family.IP, priority=1, table=9, source="10.0.0.2/32")
+        usual = PolicyRule(family=Family.IP, priority=2, table=254)
+        ways = route("10.0.0.0/24", dev="other")
+        several = replace(ways, hops=(NextHop(dev=ways.dev), NextHop(dev=DevName("b"))))
+
+        def code(there: Route) -> str | None:
+            snapshot = changed(
+                PAIR,
+                "ns2",
+                policy_rules=(rule, usual),
+                routes=(replace(there, table=9), route("10.0.0.0/24", dev="b")),
+                sysctls={"net.ipv4.conf.b.rp_filter": "1"},
+            )
+            why = resolution.unanswered(question("10.0.0.2"), self.REACHED, scene(snapshot))
+            return why.code if why is not None else None
+
+        assert code(ways) == "reverse-path"
+        assert code(several) == "silent"
 
     def test_the_stack_behind_a_bridge_can_be_the_owner(self) -> None:
         """The question went up into the bridge's own stack, which kept silent."""

@@ -1,13 +1,13 @@
-"""macvlans and tunnels: recorded, and then altered."""
+"""macvlans: recorded, and then altered."""
 
 import pytest
 from msgspec.structs import replace
 
 from hopscope.model.journey import Hop, TransmitStep
-from hopscope.model.snapshot import LinkState, RemoteEntry, Snapshot
-from hopscope.model.vocab import DevName, Mac, seen
+from hopscope.model.snapshot import LinkState, Snapshot
+from hopscope.model.vocab import DevName, seen
 from hopscope.trace.causes import resolution
-from hopscope.trace.causes.overlays import apart, tunnel
+from hopscope.trace.causes.overlays import apart
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.stitch import weave
 from journeycases import CASES
@@ -53,34 +53,6 @@ def test_devices_that_are_not_known_are_not_kept_apart() -> None:
     assert apart(packet, replace(first, steps=()), scene) is None
     nowhere = TransmitStep(dev=DevName("gone"), at=None, basis=BASIS)
     assert apart(packet, replace(first, steps=(nowhere,)), scene) is None
-
-
-def test_of_several_remotes_none_is_blamed() -> None:
-    """Nothing says to which of them it was sent."""
-    scene, packet, first = question("vni-1")
-    assert tunnel(packet, first, scene) is not None
-    node = scene.before.node("h1")
-    more = RemoteEntry(dev=DevName("vx0"), mac=Mac("00:00:00:00:00:00"), remote="10.0.0.3")
-    nodes = (
-        replace(one, remotes=(*node.remotes, more)) if one.name == "h1" else one
-        for one in scene.before.nodes
-    )
-    several = replace(scene, before=Snapshot(nodes=tuple(nodes)))
-    assert tunnel(packet, first, several) is None
-
-
-def test_a_node_without_a_tunnel_of_its_own() -> None:
-    """It is said that it has none."""
-    scene, packet, first = question("vni-1")
-    nodes = (
-        replace(node, links=tuple(link for link in node.links if link.name != "vx0"))
-        if node.name == "h2"
-        else node
-        for node in scene.before.nodes
-    )
-    why = tunnel(packet, first, replace(scene, before=Snapshot(nodes=tuple(nodes))))
-    assert why is not None
-    assert why.sentence.endswith("and h2 has no vxlan of these: it has none")
 
 
 def test_a_question_that_only_left_its_owners_node() -> None:

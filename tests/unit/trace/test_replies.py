@@ -3,8 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from hopscope.model.journey import Journey
-from hopscope.model.vocab import Fate, NodeName
+from hopscope.model.journey import Journey, Reason
+from hopscope.model.snapshot import PolicyRule, Route
+from hopscope.model.vocab import Family, Fate, NodeName
 from hopscope.trace.journeys import journeys
 from hopscope.trace.replies import why_no_reply
 from hopscope.trace.scene import Scene
@@ -67,3 +68,33 @@ def test_a_request_that_was_lost_is_told_by_its_journey() -> None:
     request = next(journey for journey in found if journey.title == "echo request")
     assert request.fate is Fate.DROPPED
     assert why == request.reason
+
+
+def back(**changes: object) -> Reason:
+    """Why there is no way back from b, recorded with a route that forbids it, and altered."""
+    case = next(one for one in CASES if one.name == "rule-back-1")
+    nodes = tuple(
+        replace(node, **changes) if node.name == "b" else node for node in case.before.nodes
+    )
+    scene = replace(case.scene(), before=replace(case.before, nodes=nodes))
+    why = why_no_reply(scene, list(journeys(scene, ident=case.ident)), NodeName("a"))
+    assert why is not None
+    assert why.code == "no-route-back"
+    return why
+
+
+def test_a_rule_that_forbids_the_way_back() -> None:
+    """It has no route to be deleted."""
+    why = back(policy_rules=(PolicyRule(family=Family.IP, priority=1, table=0, action="prohibit"),))
+    assert why.sentence == (
+        "the request reached b, where a policy rule (prohibit) forbids the way back to 10.0.0.1"
+    )
+    assert why.mend == "hopscope exec LAB b -- ip rule   (lists them; delete that one)"
+
+
+def test_a_route_that_forbids_the_only_way_back() -> None:
+    """Without it there is none at all."""
+    only = Route(family=Family.IP, destination="10.0.0.1/32", table=254, type="blackhole")
+    why = back(policy_rules=(), routes=(only,))
+    removed = "hopscope exec LAB b -- ip route del blackhole 10.0.0.1/32"
+    assert why.mend == f"{removed}, and add a route to 10.0.0.1 in b"

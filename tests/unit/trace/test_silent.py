@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from hopscope.model.events import RuleHit
 from hopscope.model.journey import HookStep, Hop, NatStep, Reason
 from hopscope.model.snapshot import Snapshot
-from hopscope.model.vocab import PktType, Verdict, seen
+from hopscope.model.vocab import DevName, PktType, Verdict, seen
 from hopscope.trace.causes import routing
 from hopscope.trace.causes.firewall import discovery_drop
 from hopscope.trace.causes.silent import expired, localnet, martian, switched_off, untold
@@ -195,3 +195,44 @@ def test_a_rule_that_set_no_time_to_live_is_not_blamed() -> None:
     assert why is not None
     assert why.sentence.endswith("ran out there: it began with 64")
     assert "ip_default_ttl=128" in why.mend
+
+
+@pytest.mark.parametrize(
+    ("route", "sentence", "mend"),
+    [
+        (
+            {},
+            "by its route `10.2.0.0/24 dev right`, whose MTU is 600",
+            "ip route replace 10.2.0.0/24 dev right src 10.2.0.1",
+        ),
+        ({"metric": 7}, "whose MTU is 600", "dev right src 10.2.0.1 metric 7"),
+        ({"source": None}, "whose MTU is 600", "replace 10.2.0.0/24 dev right"),
+        ({"mtu": 0}, "further: 600 is the MTU that it has learnt of the way", "MTU of both ends"),
+        (
+            {"mtu": 0, "dev": DevName("elsewhere")},
+            "further: 600 is the MTU that it has learnt of the way",
+            "MTU of both ends",
+        ),
+    ],
+)
+def test_a_route_may_take_less_than_its_device(
+    route: dict[str, object], sentence: str, mend: str
+) -> None:
+    """Its own MTU, or that of a way of which its node was told once."""
+    scene = NAMED["route-mtu-1"].scene()
+    nodes = (
+        replace(
+            node,
+            routes=tuple(
+                replace(one, **route) if one.destination == "10.2.0.0/24" else one
+                for one in node.routes
+            ),
+        )
+        for node in scene.before.nodes
+    )
+    packet, first = request(scene)
+    why = routing.told(packet, first, replace(scene, before=Snapshot(nodes=tuple(nodes))))
+    assert why is not None
+    assert sentence in why.sentence
+    assert "at most 572 bytes of payload" in why.mend
+    assert why.mend.endswith(mend)

@@ -178,6 +178,16 @@ def test_an_icmpv6_error_quotes_its_packet() -> None:
     assert found.inner.ports == Ports(sport=1000, dport=53)
 
 
+def test_what_was_too_big_is_told_with_the_mtu() -> None:
+    """Unless it is cut off."""
+    message = icmp(3, 4, bytes.fromhex("00000258"))
+    six = icmpv6(2, 0, bytes.fromhex("00000514"))
+    too_big = Icmp(type=3, code=4, mtu=600)
+    assert decode_packet(ipv4(message, proto=1)).icmp == too_big
+    assert decode_packet(ipv6(six, following=58)).icmp == Icmp(type=2, code=0, mtu=1300)
+    assert decode_packet(ipv4(message[:7], proto=1)).icmp == replace(too_big, mtu=None)
+
+
 @pytest.mark.parametrize("quoted", [b"", bytes(20), b"\x45" + bytes(10)])
 def test_a_quote_that_makes_no_sense_is_none(quoted: bytes) -> None:
     """Cut, or no IP at all."""

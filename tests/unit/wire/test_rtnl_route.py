@@ -12,7 +12,8 @@ from decoding import decoded
 from hopscope.model.lab import PolicySpec
 from hopscope.model.vocab import Family
 from hopscope.wire import rtnl_read, rtnl_route
-from hopscope.wire.netlink import NLM_F_CREATE, NLM_F_EXCL, Message
+from hopscope.wire.netlink import NLM_F_CREATE, NLM_F_EXCL, Message, nest
+from hopscope.wire.netlink import u32 as attribute
 from hopscope.wire.rtnl_read import HopPart
 from hopscope.wire.rtnl_route import ROUTE_TYPES
 from strategies import addresses4, addresses6, dev_names, u32
@@ -122,6 +123,16 @@ def test_what_only_a_hand_adds_can_be_removed(
     assert part is not None
     assert (part.tos, part.nhid) == (tos, nhid)
     assert list(part.hops) == hops
+
+
+@given(mtu=u32)
+def test_a_route_may_have_an_mtu_of_its_own(mtu: int) -> None:
+    """It stands among its metrics."""
+    message = rtnl_route.add_route("10.0.0.0/24", dev=1)
+    metrics = nest(8, attribute(11, 1) + attribute(2, mtu))
+    part = rtnl_read.route(Message(24, 0, message.payload + metrics))
+    assert part is not None
+    assert part.mtu == mtu
 
 
 @given(ip=addresses4 | addresses6)

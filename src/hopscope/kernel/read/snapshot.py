@@ -265,6 +265,7 @@ def _routes(kernel: Kernel, node: NodeName, names: Mapping[int, DevName]) -> Ite
                     protocol=part.protocol,
                     tos=part.tos,
                     nhid=part.nhid,
+                    mtu=part.mtu,
                     hops=tuple(
                         NextHop(
                             dev=names.get(hop.dev),

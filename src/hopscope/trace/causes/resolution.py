@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from hopscope.model.journey import BridgeStep, Hop, NeighbourStep, PassUpStep, Reason
 from hopscope.model.lookup import in_subnet, neighbour, owner_of, owners_of, route_to, sysctl_int
 from hopscope.model.naming import some_of
-from hopscope.model.snapshot import NodeState
+from hopscope.model.snapshot import NodeState, Route
 from hopscope.model.vocab import (
     DevName,
     DevRef,
@@ -31,8 +31,9 @@ from hopscope.trace.causes.evidence import (
 from hopscope.trace.causes.firewall import device_chain, question_drop
 from hopscope.trace.causes.links import carries, storm
 from hopscope.trace.causes.lost import lost_address
+from hopscope.trace.causes.tables import devices_of, table_text
 from hopscope.trace.scene import Packet, Scene
-from hopscope.trace.ways import answered, asked
+from hopscope.trace.ways import LOOPBACK, answered, asked
 
 __all__ = ["unanswered", "unresolved", "wrong_neighbour"]
 
@@ -88,15 +89,16 @@ def _silent_owner(
         told = f"the ARP request reached {asked_at}, which takes no part in ARP (NOARP)"
         return _no_arp(asked_at, told, scene)
     arp = packet.headers.arp
+    back = route_to(state, arp.sender_ip, source=target, came_in=LOOPBACK) if arp else None
     if arp is not None:
         why = (
             _ignoring(state, owner, asked_at, target, arp.sender_ip)
-            or _filtered(state, came_in, arp.sender_ip)
+            or _filtered(state, came_in, arp.sender_ip, back)
             or _answering_elsewhere(state, asked_at, target, arp.sender_ip)
         )
         if why is not None:
             return why
-    if arp is not None and route_to(state, arp.sender_ip) is None:
+    if arp is not None and back is None:
         return Reason(
             code="no-route-back",
             sentence=f"the ARP request reached {asked_at}, and {owner.node}, which has no route to "
@@ -171,19 +173,19 @@ def _no_arp(ref: DevRef, sentence: str, scene: Scene) -> Reason:
     )
 
 
-def _filtered(state: NodeState, came_in: DevName, sender: str) -> Reason | None:
+def _filtered(state: NodeState, came_in: DevName, sender: str, back: Route | None) -> Reason | None:
     """The reverse path filter keeps ARP silent, too (arp_process asks ip_route_input)."""
     keys = [f"net.ipv4.conf.{scope}.rp_filter" for scope in (came_in, "all")]
-    route = route_to(state, sender)
     strict = max(sysctl_int(state, key) or 0 for key in keys) == 1
-    if not strict or (route is not None and route.dev == came_in):
+    if not strict or came_in in devices_of(back):
         return None
     key = keys[0] if sysctl_int(state, keys[0]) else keys[1]
+    told = f", {table_text(back)}," if back is not None else ""
     return Reason(
         code="reverse-path",
         sentence=f"the ARP request reached {state.name}/{came_in}, and the reverse path filter "
-        f"keeps {state.name} silent ({key} = 1): its route to the sender {sender} does not lead "
-        f"through {came_in}",
+        f"keeps {state.name} silent ({key} = 1): its route to the sender {sender}{told} does not "
+        f"lead through {came_in}",
         at=DevRef(state.name, came_in),
         basis=computed(f"routes and sysctls of {state.name} as read"),
         mend=sysctl_command(state.name, key, 0),

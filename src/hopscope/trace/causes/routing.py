@@ -15,8 +15,7 @@ from hopscope.model.journey import (
     RouteStep,
     RuleCheck,
 )
-from hopscope.model.lab import MAIN_TABLE
-from hopscope.model.lookup import in_subnet, is_local, sysctl_int
+from hopscope.model.lookup import in_subnet, is_local, route_to, sysctl_int
 from hopscope.model.snapshot import LinkState, NodeState, Route
 from hopscope.model.vocab import Basis, DevName, DevRef, NodeName, PktType, computed, seen
 from hopscope.trace.causes.evidence import (
@@ -30,12 +29,13 @@ from hopscope.trace.causes.evidence import (
 )
 from hopscope.trace.causes.firewall import deletion
 from hopscope.trace.causes.lost import lost_route
+from hopscope.trace.causes.returning import better_way, look_at_routes
+from hopscope.trace.causes.tables import in_table, layer_three, limit_of, lookup_in, removal
 from hopscope.trace.scene import Packet, Scene
-from hopscope.trace.ways import LOOPBACK, Lookup, mark_of
+from hopscope.trace.ways import LOOPBACK, Lookup
 from hopscope.wire.packet import title
 
 __all__ = [
-    "layer_three",
     "lowering",
     "no_route",
     "not_forwarding",
@@ -61,26 +61,28 @@ def told(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         basis = seen(f"{router} sent its maker: {title(error.headers)}")
         six = error.headers.ip is not None and error.headers.ip.version == 6
         if icmp.type == (3 if six else 11) and icmp.code == 0:
-            return time_exceeded(packet, first, hop, basis)
+            return time_exceeded(packet, first, hop, scene, basis)
         if (six and icmp.type == _PACKET_TOO_BIG) or (not six and (icmp.type, icmp.code) == (3, 4)):
-            return _too_big(packet, hop, scene, basis)
+            return _too_big(packet, hop, icmp.mtu, scene, basis)
     return None
 
 
-def time_exceeded(packet: Packet, first: Hop, hop: Hop, basis: Basis) -> Reason:
+def time_exceeded(packet: Packet, first: Hop, hop: Hop, scene: Scene, basis: Basis) -> Reason:
     """Its time to live ran out in *hop*: in a loop, by a rule, or as it began with too little."""
     came = DevRef(hop.node, hop.came_in) if hop.came_in else None
     nodes = [h.node for h in all_hops(first)]
     again = sorted({node for node in nodes if nodes.count(node) > 2})
     if again:
         goal = packet.headers.ip.dst if packet.headers.ip else ""
+        better = better_way(packet, [h for h in all_hops(first) if h.node in again], scene)
+        names = " and ".join(again)
         return Reason(
             code="routing-loop",
-            sentence=f"it went round between {' and '.join(again)} until its time to live ran "
-            f"out in {hop.node}: their routes to {goal} lead to each other",
+            sentence=f"it went round between {names} until its time to live ran out in {hop.node}: "
+            + (better.sentence if better else f"their routes to {goal} lead to each other"),
             at=came,
             basis=basis,
-            mend=f"look at the routes of {' and '.join(again)}: hopscope show LAB routes",
+            mend=better.mend if better else look_at_routes(names),
         )
     for node, visit, rule in lowering(first):
         chain = f"{visit.family} {visit.table} {visit.chain}"
@@ -117,23 +119,26 @@ def lowering(first: Hop) -> Iterator[tuple[NodeName, ChainVisit, RuleCheck]]:
                         yield hop.node, visit, rule
 
 
-def _too_big(packet: Packet, hop: Hop, scene: Scene, basis: Basis) -> Reason:
+def _too_big(packet: Packet, hop: Hop, told: int | None, scene: Scene, basis: Basis) -> Reason:
     ip = packet.headers.ip
-    step = next((s for s in hop.steps if isinstance(s, RouteStep)), None)
-    link = scene.node(hop.node).link(step.dev) if step is not None and step.dev else None
-    out = f"through {link.name}, whose MTU is {link.mtu}" if link is not None else "on"
+    limit = limit_of(packet, hop, scene)
+    mtu = told or (limit.mtu if limit is not None else 0)
+    out = limit.sentence if limit is not None else "on"
+    if limit is not None and told and told < limit.mtu:
+        out = f"further: {told} is the MTU that it has learnt of the way"
     most = (
-        f" (at most {link.mtu - 28 if ip and ip.version == 4 else link.mtu - 48} bytes of payload)"
-        if link
+        f" (at most {mtu - 28 if ip and ip.version == 4 else mtu - 48} bytes of payload)"
+        if mtu
         else ""
     )
+    more = limit.mend if limit is not None else "raise the MTU of both ends"
     return Reason(
         code="too-big",
         sentence=f"{hop.node} cannot send it {out}: it is {ip.length if ip else 0} bytes long and "
         "must not be fragmented",
-        at=DevRef(hop.node, link.name) if link is not None else None,
+        at=limit.at if limit is not None else None,
         basis=basis,
-        mend=f"send it again, smaller: its sender knows now{most}; or raise the MTU of both ends",
+        mend=f"send it again, smaller: its sender knows now{most}; or {more}",
     )
 
 
@@ -144,7 +149,7 @@ def no_route(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         if step is None or sends(hop):
             continue
         state = scene.node(hop.node)
-        lookup = _lookup(packet, hop, step.destination, scene)
+        lookup = lookup_in(packet, hop, step.destination, scene)
         route = lookup.route()
         if route is not None and route.type in _FORBIDDING:
             return _forbidden(hop, route)
@@ -152,24 +157,6 @@ def no_route(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
             continue
         return _thrown(hop, lookup) or _missing(hop, state, step, scene, packet)
     return None
-
-
-def layer_three(hop: Hop, scene: Scene) -> DevName | None:
-    """The device that it came in by for layer 3: of a bridge's port, the bridge."""
-    link = scene.before.link(DevRef(hop.node, hop.came_in)) if hop.came_in else None
-    return link.master or link.name if link else None
-
-
-def _lookup(packet: Packet, hop: Hop, destination: str, scene: Scene) -> Lookup:
-    """As that hop's tables were asked."""
-    came_in = layer_three(hop, scene)
-    return Lookup(
-        state=scene.node(hop.node),
-        destination=destination,
-        source=packet.headers.ip.src if packet.headers.ip is not None else None,
-        came_in=came_in or LOOPBACK,
-        mark=mark_of(packet, hop.node, came_in),
-    )
 
 
 def _forbidden(hop: Hop, route: Route) -> Reason:
@@ -181,7 +168,7 @@ def _forbidden(hop: Hop, route: Route) -> Reason:
             f"{does.get(route.type, 'refuses it')} ({route.type})",
             at=None,
             basis=computed(f"policy rules of {hop.node} as read"),
-            mend=f"hopscope exec LAB {hop.node} -- ip rule   (lists them; delete that one)",
+            mend=removal(hop.node, route),
         )
     return Reason(
         code="route-forbids",
@@ -189,13 +176,8 @@ def _forbidden(hop: Hop, route: Route) -> Reason:
         f"{does.get(route.type, 'refuses it')}",
         at=None,
         basis=computed(f"routes of {hop.node} as read"),
-        mend=_removal(hop, route),
+        mend=removal(hop.node, route),
     )
-
-
-def _removal(hop: Hop, route: Route) -> str:
-    table = f" table {route.table}" if route.table != MAIN_TABLE else ""
-    return command(hop.node, f"ip route del {route.type} {route.destination}{table}")
 
 
 def _thrown(hop: Hop, lookup: Lookup) -> Reason | None:
@@ -218,7 +200,7 @@ def _thrown(hop: Hop, lookup: Lookup) -> Reason | None:
         f"the next table, and none has a route for {lookup.destination}",
         at=None,
         basis=computed(f"routes of {hop.node} as read"),
-        mend=_removal(hop, throw),
+        mend=removal(hop.node, throw),
     )
 
 
@@ -318,13 +300,15 @@ def reverse_path(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         after = scene.after.node(hop.node).counters.get(counter, 0)
         if after > before:
             ref = DevRef(hop.node, layer_three(hop, scene) or hop.came_in)
+            back = route_to(scene.node(hop.node), ip.src, source=ip.dst, came_in=LOOPBACK)
+            table = f", in{in_table(back)}" if back is not None and in_table(back) else ""
             return Reason(
                 code="reverse-path",
                 sentence=f"the reverse path filter of {hop.node} dropped it: the route back to "
                 f"its source {ip.src} does not lead through {ref.dev}",
                 at=ref,
                 basis=seen(f"{counter} rose by {after - before} in {hop.node}"),
-                mend=f"add a route to {ip.src} through {ref.dev} in {hop.node}, or "
+                mend=f"add a route to {ip.src} through {ref.dev} in {hop.node}{table}, or "
                 f"{sysctl_command(hop.node, f'net.ipv4.conf.{ref.dev}.rp_filter', 0)} "
                 f"(and the same for net.ipv4.conf.all.rp_filter)",
             )

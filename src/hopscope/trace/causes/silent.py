@@ -12,7 +12,6 @@ from hopscope.model.journey import (
     PassUpStep,
     Reason,
     ReceiveStep,
-    RouteStep,
 )
 from hopscope.model.lookup import in_subnet, is_group, local_device, owner_of, sysctl_int
 from hopscope.model.vocab import (
@@ -27,7 +26,8 @@ from hopscope.model.vocab import (
 )
 from hopscope.trace.causes.evidence import all_hops, command, leaves, sends, sysctl_command
 from hopscope.trace.causes.lost import declared_owner
-from hopscope.trace.causes.routing import layer_three, lowering, time_exceeded
+from hopscope.trace.causes.routing import lowering, time_exceeded
+from hopscope.trace.causes.tables import layer_three, limit_of
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.ways import asked
 
@@ -136,7 +136,7 @@ def expired(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         rose = after.get(counter, 0) - before.get(counter, 0)
         if rose > 0:
             basis = seen(f"{counter} rose by {rose} in {hop.node}")
-            return time_exceeded(packet, first, replace(hop, came_in=ref.dev), basis)
+            return time_exceeded(packet, first, replace(hop, came_in=ref.dev), scene, basis)
     return None
 
 
@@ -199,18 +199,17 @@ def untold(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     if ip is None or (ip.version == 4 and not ip.dont_fragment):
         return None
     for hop in leaves(first):
-        step = next((s for s in hop.steps if isinstance(s, RouteStep)), None)
-        link = scene.node(hop.node).link(step.dev) if step is not None and step.dev else None
-        if hop.came_in is None or link is None or not _ends_at_routing(hop):
+        limit = limit_of(packet, hop, scene)
+        if hop.came_in is None or limit is None or not _ends_at_routing(hop):
             continue
-        if ip.length <= link.mtu:
+        if ip.length <= limit.mtu:
             continue
         return Reason(
             code="too-big",
-            sentence=f"{hop.node} cannot send it through {link.name}, whose MTU is {link.mtu}: it "
-            f"is {ip.length} bytes long and must not be fragmented",
-            at=DevRef(hop.node, link.name),
+            sentence=f"{hop.node} cannot send it {limit.sentence}: it is {ip.length} bytes long "
+            "and must not be fragmented",
+            at=limit.at,
             basis=computed(f"routes and MTU of {hop.node} as read; nothing left it"),
-            mend="send smaller packets, or raise that MTU",
+            mend=f"send smaller packets, or {limit.mend}",
         )
     return None

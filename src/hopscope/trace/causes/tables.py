@@ -1,0 +1,96 @@
+"""How a hop's routes were asked, and how its routes are named and removed; decides nothing."""
+
+from msgspec import Struct
+
+from hopscope.model.journey import Hop, RouteStep
+from hopscope.model.lab import MAIN_TABLE
+from hopscope.model.lookup import route_text
+from hopscope.model.snapshot import Route
+from hopscope.model.vocab import DevName, DevRef, NodeName
+from hopscope.trace.causes.evidence import command
+from hopscope.trace.scene import Packet, Scene
+from hopscope.trace.ways import LOOPBACK, Lookup, mark_of
+
+__all__ = [
+    "Limit",
+    "devices_of",
+    "in_table",
+    "layer_three",
+    "limit_of",
+    "lookup_in",
+    "removal",
+    "table_text",
+]
+
+_OWN_TABLES = (255, MAIN_TABLE)  # which nobody names
+
+
+def layer_three(hop: Hop, scene: Scene) -> DevName | None:
+    """The device that it came in by for layer 3: of a bridge's port, the bridge."""
+    link = scene.before.link(DevRef(hop.node, hop.came_in)) if hop.came_in else None
+    return link.master or link.name if link else None
+
+
+def lookup_in(packet: Packet, hop: Hop, destination: str, scene: Scene) -> Lookup:
+    """As that hop's tables were asked."""
+    came_in = layer_three(hop, scene)
+    return Lookup(
+        state=scene.node(hop.node),
+        destination=destination,
+        source=packet.headers.ip.src if packet.headers.ip is not None else None,
+        came_in=came_in or LOOPBACK,
+        mark=mark_of(packet, hop.node, came_in),
+    )
+
+
+class Limit(Struct, frozen=True, kw_only=True):
+    """The longest packet that a hop's way takes, what says so, and what would change it."""
+
+    mtu: int
+    at: DevRef
+    sentence: str
+    mend: str
+
+
+def limit_of(packet: Packet, hop: Hop, scene: Scene) -> Limit | None:
+    """The MTU of the route, or else of the device (ip_dst_mtu_maybe_forward)."""
+    step = next((s for s in hop.steps if isinstance(s, RouteStep)), None)
+    link = scene.node(hop.node).link(step.dev) if step is not None and step.dev else None
+    if step is None or link is None:
+        return None
+    route = lookup_in(packet, hop, step.destination, scene).route()
+    at = DevRef(hop.node, link.name)
+    if route is None or not route.mtu or link.name not in devices_of(route):
+        out = f"through {link.name}, whose MTU is {link.mtu}"
+        return Limit(mtu=link.mtu, at=at, sentence=out, mend="raise the MTU of both ends")
+    words = f"ip route replace {table_text(route)}"
+    words += f" src {route.source}" if route.source else ""
+    words += f" metric {route.metric}" if route.metric else ""
+    return Limit(
+        mtu=route.mtu,
+        at=at,
+        sentence=f"by its route `{table_text(route)}`, whose MTU is {route.mtu}",
+        mend=f"take that MTU from the route: {command(hop.node, words)}",
+    )
+
+
+def devices_of(route: Route | None) -> set[DevName | None]:
+    """The devices that a route may lead to."""
+    return {route.dev, *(hop.dev for hop in route.hops)} if route is not None else set()
+
+
+def in_table(route: Route) -> str:
+    """The table, where it is another than the usual ones, as ``ip route`` takes it."""
+    return f" table {route.table}" if route.table not in _OWN_TABLES else ""
+
+
+def table_text(route: Route) -> str:
+    """As ``ip route`` writes it, with its table."""
+    return route_text(route) + in_table(route)
+
+
+def removal(node: NodeName, route: Route) -> str:
+    """A command line that takes a route away that forbids; 0 is the table of a policy rule."""
+    if route.table == 0:
+        return command(node, "ip rule") + "   (lists them; delete that one)"
+    return command(node, f"ip route del {route.type} {route.destination}{in_table(route)}")
