@@ -161,7 +161,7 @@ def test_what_a_script_prints_may_be_anything() -> None:
     long = "tr '\\0' x < /dev/zero | head -c 2M"
     lines = ("#!/bin/sh", "ip netns add a", long, r"printf '\n\033[1mhere\0'", "false")
     text, notes = import_lab("\n".join(lines), "made.sh")
-    assert str(notes[-1]) == "made.sh:5: it had printed: [1mhere"
+    assert str(notes[-1]) == "made.sh:4: it had printed: [1mhere"
     assert not any("to be mended" in str(one) for one in notes)
     assert len(text) < 5000
 

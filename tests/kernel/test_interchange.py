@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from hopscope.errors import UsageError
 from hopscope.kernel.read.snapshot import read
 from hopscope.lab.declare import built_in, parse
 from hopscope.lab.imports import import_lab
@@ -359,6 +360,82 @@ def test_a_script_that_stops_is_told_with_its_line() -> None:
     assert [node.name for node in lab.nodes] == ["left", "right"]
     assert any(note.startswith("made.sh:10: the script ended with exit status 2") for note in notes)
     assert any("it had printed: so far" in note for note in notes)
+
+
+def test_what_was_printed_stands_at_its_line() -> None:
+    """Of a builtin, a loop, a program in a pipe; and reading it changes no exit status."""
+    script = f"""{PAIR}false; echo status $?
+for i in 1 2; do
+  x=$(false) || echo $i sub $?
+done
+printf 'a\\nb\\n' | cat | tail -n 1
+exit 3
+"""
+    _lab, notes = imported(script)
+    assert [note for note in notes if "it had printed" in note] == [
+        "made.sh:8: it had printed: status 1",
+        "made.sh:10: it had printed: 1 sub 1",
+        "made.sh:10: it had printed: 2 sub 1",
+        "made.sh:12: it had printed: b",
+    ]
+
+
+@pytest.mark.parametrize("shell", ["bash", "sh"])
+def test_a_trap_that_takes_all_down_is_not_done(shell: str) -> None:
+    """What it would have ended is imported, and what a command printed stands at that command."""
+    script = PAIR.replace("/bin/sh", f"/bin/{shell}").replace(
+        "\n", "\ncleanup() { ip -all netns delete; }; trap cleanup EXIT INT\n", 1
+    )
+    lab, notes = imported(f"{script}set -e\ntrap '' HUP\nsh -c 'echo here; exit 1'\n")
+    assert [node.name for node in lab.nodes] == ["left", "right"]
+    trap, ended, printed = notes
+    assert trap.startswith("made.sh:2: trap cleanup EXIT INT: is not done")
+    assert ended.startswith("made.sh:11: the script ended with exit status 1 at: sh -c")
+    assert printed == "made.sh:11: it had printed: here"
+
+
+def test_what_a_script_wrote_below_etc_is_its_own_and_told() -> None:
+    """New files and old ones; the machine's stay as they are."""
+    before = Path("/etc/hosts").read_bytes()
+    script = (
+        "set -e\nmkdir -p /etc/netns/left\n"
+        "echo nameserver 192.0.2.53 > /etc/netns/left/resolv.conf\n"
+        "echo 192.0.2.1 r >> /etc/hosts\necho begun > /var/log/lab\n"
+        "ip netns exec left grep -q 192.0.2.53 /etc/resolv.conf\n"
+    )
+    _lab, notes = imported(PAIR + script)
+    assert notes == [
+        f"made.sh: the file {path} is left out: a node has this machine's files"
+        for path in ("/etc/hosts", "/etc/netns/left/resolv.conf")
+    ]
+    assert Path("/etc/hosts").read_bytes() == before
+    assert not Path("/etc/netns/left").exists()
+
+
+UPLINK = """
+WAN=$(ip -4 route show default | awk '{print $5}')
+iptables -t nat -A POSTROUTING -o "$WAN" -j MASQUERADE
+"""
+
+
+def test_a_script_that_looks_for_an_uplink_is_told_how_to_have_one() -> None:
+    """And with one, what it made of it is imported; what never looked is told nothing."""
+    _lab, notes = imported(PAIR + UPLINK)
+    (told,) = [note for note in notes if "has no uplink" in note]
+    assert told.startswith("made.sh:9: ip -4 route show default: ")
+    assert "--uplink eth0" in told
+    lab, notes = imported(PAIR + UPLINK, uplink="wan0")
+    assert notes == []
+    rules = [rule.text for rule in lab.node("host").iptables]
+    assert rules == ["-t nat -A POSTROUTING -o wan0 -j MASQUERADE"]
+    assert [str(route.via) for route in lab.node("host").routes] == ["198.51.100.1"]
+    assert lab.node("internet").addresses[0].cidr == "198.51.100.1/24"
+
+
+def test_an_uplink_that_cannot_be_is_refused() -> None:
+    """In ip's own words."""
+    with pytest.raises(UsageError, match=r"the uplink 'much-too-long-a-name' cannot be made: .*"):
+        imported(PAIR, uplink="much-too-long-a-name")
 
 
 def test_a_script_that_does_not_end_is_ended() -> None:

@@ -20,11 +20,15 @@ from hopscope.cli.words import (
     Argument,
     Command,
     Number,
+    Offer,
     Option,
 )
 from hopscope.model.tables import TABLES
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "SHELLS"]
+
+SHELLS: Final = ("bash", "zsh", "fish")
+"""Those that complete."""
 
 COMMANDS: Final = (
     Command(
@@ -34,7 +38,7 @@ COMMANDS: Final = (
         (
             LAB,
             NAME,
-            Option(("--out",), "Default: ./hopscope-out/NAME", "DIR"),
+            Option(("--out",), "Default: ./hopscope-out/NAME", "DIR", offers=(Offer.FILES,)),
             ON_HOST,
             PROMISCUOUS,
             VERBOSE,
@@ -60,7 +64,7 @@ COMMANDS: Final = (
         "plan",
         "changing.plan",
         "Say what `up` would do, and why; nothing is done.",
-        (LAB, NAME, AS_JSON),
+        (LAB, NAME, ON_HOST, AS_JSON),
         lists=("Built-in labs", built_in_labs),
     ),
     Command(
@@ -73,8 +77,12 @@ COMMANDS: Final = (
     Command(
         "down",
         "running.down",
-        "End a running lab and every process in it.",
-        (RUNNING, QUIET),
+        "End running labs and every process in them.",
+        (
+            Argument("[LAB…]", "The names of running labs.", offers=(Offer.RUNNING,)),
+            Option(("--all",), "Every lab that does not end with its run.", keyword="every"),
+            QUIET,
+        ),
     ),
     Command(
         "ls",
@@ -86,14 +94,18 @@ COMMANDS: Final = (
         "exec",
         "entering.execute",
         "Run a command in a node; exit status and signals pass through.",
-        (RUNNING, NODE, Argument("-- CMD [ARG…]", "The command and its own arguments.")),
+        (
+            RUNNING,
+            NODE,
+            Argument("-- CMD [ARG…]", "The command and its own arguments.", offers=(Offer.FILES,)),
+        ),
         passes_on=True,
     ),
     Command(
         "shell",
         "entering.shell",
         "Open a shell in a lab.",
-        (RUNNING, Argument("[NODE]", "Default: host, or the first node.")),
+        (RUNNING, Argument("[NODE]", "Default: host, or the first node.", offers=(Offer.NODES,))),
         more="In it ip netns, brctl, iptables and tcpdump work as on a real host.",
     ),
     Command(
@@ -108,13 +120,14 @@ COMMANDS: Final = (
         "Show tables of a running lab as its kernel holds them now.",
         (
             RUNNING,
-            Argument("[TABLE…]", f"Of {', '.join(TABLES)}.", ("topology",)),
+            Argument("[TABLE…]", f"Of {', '.join(TABLES)}.", ("topology",), TABLES),
             Option(
                 ("--node", "-n"),
                 "Only this node; may be repeated.",
                 "NODE",
                 several=True,
                 keyword="nodes",
+                offers=(Offer.NODES,),
             ),
             AS_JSON,
         ),
@@ -125,8 +138,8 @@ COMMANDS: Final = (
         "Ping from a node and explain every hop.",
         (
             RUNNING,
-            Argument("FROM", "A node."),
-            Argument("TO", "A node, or an address."),
+            Argument("FROM", "A node.", offers=(Offer.NODES,)),
+            Argument("TO", "A node, or an address.", offers=(Offer.NODES,)),
             Option(("--count", "-c"), "How many requests.", "N", Number(int, 1, 1000), 1),
             Option(
                 ("--timeout", "-W"), "To wait for each reply.", "SECONDS", Number(float, 0.01), 1.0
@@ -143,10 +156,22 @@ COMMANDS: Final = (
         "reachability.reachability",
         "Probe every pair of nodes, and explain those that fail.",
         (
-            Argument("LAB", "The name of a running lab; else a built-in lab's, or a lab file."),
-            Option(("--from",), "Only from these.", "NODE,…", keyword="froms"),
-            Option(("--to",), "Only to these.", "NODE,…"),
-            Option(("--proto",), "icmp, tcp or udp.", "PROTOCOL", default="icmp"),
+            Argument(
+                "LAB",
+                "A running lab's name; else a built-in's, or a lab file; '-' is standard input.",
+                offers=(Offer.RUNNING, Offer.BUILT_IN, Offer.FILES),
+            ),
+            Option(
+                ("--from",), "Only from these.", "NODE,…", keyword="froms", offers=(Offer.NODES,)
+            ),
+            Option(("--to",), "Only to these.", "NODE,…", offers=(Offer.NODES,)),
+            Option(
+                ("--proto",),
+                "icmp, tcp or udp.",
+                "PROTOCOL",
+                default="icmp",
+                offers=("icmp", "tcp", "udp"),
+            ),
             Option(("--port",), "For tcp and udp.", "N", Number(int, 1, 65_535)),
             Option(
                 ("--timeout", "-W"),
@@ -156,7 +181,7 @@ COMMANDS: Final = (
                 1.0,
             ),
             Option(("--arp",), "Nodes resolve their neighbours themselves, however many."),
-            Option(("--picture",), "Draw a heat map (SVG).", "FILE"),
+            Option(("--picture",), "Draw a heat map (SVG).", "FILE", offers=(Offer.FILES,)),
             NAME,
             AS_JSON,
         ),
@@ -169,7 +194,11 @@ COMMANDS: Final = (
         "testing.test",
         "Run labs as tests, side by side, each in a sandbox of its own.",
         (
-            Argument("FILE…", "Lab files, folders of them, and names of built-in labs."),
+            Argument(
+                "FILE…",
+                "Lab files, folders of them, names of built-in labs; '-' is standard input.",
+                offers=(Offer.BUILT_IN, Offer.FILES),
+            ),
             Option(
                 ("-k",),
                 "Only labs whose file or name has the words, as in 'bridge and not ip6'.",
@@ -182,8 +211,18 @@ COMMANDS: Final = (
                 "N",
                 Number(int, 1, 1000),
             ),
-            Option(("--junit-xml",), "Also write what became of them for a CI.", "FILE"),
-            Option(("--out",), "Keep the evidence of each lab that fails, beneath it.", "DIR"),
+            Option(
+                ("--junit-xml",),
+                "Also write what became of them for a CI.",
+                "FILE",
+                offers=(Offer.FILES,),
+            ),
+            Option(
+                ("--out",),
+                "Keep the evidence of each lab that fails, beneath it.",
+                "DIR",
+                offers=(Offer.FILES,),
+            ),
             Option(("--keep-all",), "With --out: of each lab, whatever becomes of it."),
             Option(("--verbose", "-v"), "A line for each case."),
             Option(("--quiet", "-q"), "Only what failed, and the count."),
@@ -227,7 +266,11 @@ COMMANDS: Final = (
         "Print what the processes of a running lab print.",
         (
             RUNNING,
-            Argument("[NODE[/PROCESS]]", "Only of this node, or this process of it."),
+            Argument(
+                "[NODE[/PROCESS]]",
+                "Only of this node, or this process of it.",
+                offers=(Offer.NODES,),
+            ),
             Option(("--follow", "-f"), "Go on as lines come."),
             Option(("--tail",), "At first only so many last lines of each.", "N", Number(int, 0)),
         ),
@@ -236,28 +279,40 @@ COMMANDS: Final = (
         "check",
         "files.check",
         "Check a lab file: all mistakes at once, with line and column.",
-        (Argument("FILE", "A lab file; '-' reads standard input."), AS_JSON),
+        (Argument("FILE", "A lab file; '-' reads standard input.", offers=(Offer.FILES,)), AS_JSON),
         more="Exit status 2 if there is any.",
     ),
     Command(
         "schema",
         "files.schema",
         "Print the JSON Schema of lab files, journeys or reachability.",
-        (Argument("[lab|journeys|reachability]", "Which document's schema.", "lab"),),
+        (
+            Argument(
+                "[lab|journeys|reachability]",
+                "Which document's schema.",
+                "lab",
+                ("lab", "journeys", "reachability"),
+            ),
+        ),
     ),
     Command(
         "export",
         "interchange.export",
         "Write a lab as a shell script, a picture or a topology file.",
         (
-            Argument("LAB", "A built-in lab's name, a lab file, or a running lab's name."),
+            Argument(
+                "LAB",
+                "A built-in lab's name, a lab file or a running lab's name; '-' is standard input.",
+                offers=(Offer.BUILT_IN, Offer.RUNNING, Offer.FILES),
+            ),
             Option(
                 ("--format",),
                 "sh, mermaid, dot, svg or containerlab. Default: as FILE ends, else sh.",
                 "FORMAT",
                 keyword="form",
+                offers=("sh", "mermaid", "dot", "svg", "containerlab"),
             ),
-            Option(("--out",), "Default: standard output.", "FILE"),
+            Option(("--out",), "Default: standard output.", "FILE", offers=(Offer.FILES,)),
             Option(("--image",), "Of containerlab's nodes.", "IMAGE"),
         ),
         lists=("Built-in labs", built_in_labs),
@@ -267,15 +322,20 @@ COMMANDS: Final = (
         "interchange.import_lab",
         "Make a lab file of a topology file, or of what a script builds.",
         (
-            Argument("FILE", "YAML of containerlab or netlab, or a script; '-' is standard input."),
-            Argument("[ARG…]", "Of the script."),
+            Argument(
+                "FILE",
+                "YAML of containerlab or netlab, or a script; '-' is standard input.",
+                offers=(Offer.FILES,),
+            ),
+            Argument("[ARG…]", "Of the script.", offers=(Offer.FILES,)),
             Option(
                 ("--format",),
                 "containerlab, netlab or sh. Default: what it looks like.",
                 "FORMAT",
                 keyword="form",
+                offers=("containerlab", "netlab", "sh"),
             ),
-            Option(("--out",), "Default: standard output.", "LAB.yaml"),
+            Option(("--out",), "Default: standard output.", "LAB.yaml", offers=(Offer.FILES,)),
             Option(("--name",), "Of the lab; default: the file's own.", "NAME"),
             Option(
                 ("--timeout",),
@@ -285,9 +345,27 @@ COMMANDS: Final = (
                 60.0,
                 keyword="seconds",
             ),
+            Option(
+                ("--uplink",),
+                "A script finds this device, and through it a default route to the node internet.",
+                "DEVICE",
+            ),
         ),
         more="A script is run, in a sandbox where it can change nothing else. What a lab file "
         "cannot hold is listed on standard error.",
+    ),
+    Command(
+        "completion",
+        "completing.completion",
+        "Print what makes a shell complete the words of hopscope.",
+        (
+            Argument("SHELL", "bash, zsh or fish.", offers=SHELLS),
+            Argument("[WORD…]", "What is typed so far, as the shell asks: print what may follow."),
+        ),
+        more="For bash, in ~/.bashrc: source <(hopscope completion bash)\n\n"
+        "For zsh, in ~/.zshrc after compinit: source <(hopscope completion zsh)\n\n"
+        "For fish: hopscope completion fish > ~/.config/fish/completions/hopscope.fish",
+        passes_on=True,
     ),
     Command(
         "doctor",

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["change", "diff", "plan"]
 
 
-def plan(lab: str, name: str | None, *, json: bool) -> None:
+def plan(lab: str, name: str | None, *, on_host: bool, json: bool) -> None:
     """What `up` would do, and why; nothing is changed."""
+    from hopscope.cli.sources import source_of
     from hopscope.kernel.state import running as standing
-    from hopscope.lab.declare import parse, source_of
+    from hopscope.lab.declare import parse
     from hopscope.lab.reconcile import from_nothing
     from hopscope.lab.running import RunningLab
 
@@ -29,10 +30,14 @@ def plan(lab: str, name: str | None, *, json: bool) -> None:
     spec = parse(source, file)
     name = name or spec.name
     up = any(one.name == name for one in standing())
-    running = RunningLab.attach(name) if up else None
-    if running is not None:
+    if up:
+        running = RunningLab.attach(name)
+        if on_host:  # without, it is told of the lab where it is
+            _check_mode(running, on_host=on_host)
         _tell_another(running, source, file)
-    found = running.differences(spec) if running is not None else from_nothing(spec)
+        found = running.differences(spec)
+    else:
+        found = from_nothing(spec, on_host=on_host)
     if found.changes:
         tell_notes(spec)
     if json:

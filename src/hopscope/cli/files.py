@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any
 
 from hopscope.cli.hints import tell_notes
+from hopscope.cli.sources import source_of
 from hopscope.errors import ExitCode, SpecError, UsageError
-from hopscope.lab.declare import parse, source_of
+from hopscope.lab.declare import parse
 from hopscope.model import codec
 from hopscope.model.reachability import Reachability
 from hopscope.spec import json_schema
@@ -19,7 +20,7 @@ __all__ = ["check", "schema"]
 
 def check(file: str, *, json: bool) -> None:
     """Every mistake of a lab file, each with its place; ``-`` is standard input."""
-    source, name = (sys.stdin.buffer.read(), "<stdin>") if file == "-" else source_of(file)
+    source, name = source_of(file)
     problems = []
     try:
         spec = parse(source, name)

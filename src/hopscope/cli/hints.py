@@ -53,6 +53,8 @@ def stands_again(mend: str, file: str, name: str | None = None) -> str:
     """
     if "hopscope exec " not in mend and "hopscope show " not in mend:
         return ""
+    if file == "<stdin>":
+        file = "-"
     known = file.removesuffix(".yaml")  # as a built-in one's file is called
     called = known if known in built_in_labs() and not Path(file).is_file() else file
     words = ["hopscope", "up", called, *(("--name", name) if name else ())]

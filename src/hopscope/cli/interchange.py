@@ -5,8 +5,9 @@ from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from pathlib import Path, PurePath
 
+from hopscope.cli.sources import STDIN, source_of
 from hopscope.errors import CannotError, NoSuchLabError, UsageError
-from hopscope.lab.declare import parse, source_of
+from hopscope.lab.declare import parse
 from hopscope.model.lab import LabSpec
 
 __all__ = ["export", "import_lab"]
@@ -40,6 +41,7 @@ def import_lab(
     out: str | None,
     name: str | None,
     seconds: float,
+    uplink: str | None,
 ) -> None:
     """A lab file on standard output, or in a file; what it lacks on standard error."""
     from hopscope.lab import imports
@@ -48,7 +50,7 @@ def import_lab(
         _check("read", form, imports.FORMATS)
     text, named = _read(file)
     lab, notes = imports.import_lab(
-        text, named, form=form, name=name, arguments=arguments, seconds=seconds
+        text, named, form=form, name=name, arguments=arguments, seconds=seconds, uplink=uplink
     )
     for note in notes:
         sys.stderr.write(f"{note}\n")
@@ -83,7 +85,7 @@ def _declared(lab: str) -> LabSpec:
 def _read(file: str) -> tuple[str, str]:
     """The text of a file, or of standard input, and its name for messages."""
     if file == "-":
-        return sys.stdin.buffer.read().decode(errors="replace"), "<stdin>"
+        return sys.stdin.buffer.read().decode(errors="replace"), STDIN
     try:
         return Path(file).read_text(encoding="utf-8", errors="replace"), PurePath(file).name
     except OSError as error:

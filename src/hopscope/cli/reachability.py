@@ -12,9 +12,10 @@ from rich.text import Text
 
 from hopscope.cli import printing
 from hopscope.cli.hints import stands_again
+from hopscope.cli.sources import source_of
 from hopscope.errors import CannotError, ExitCode, NoSuchLabError, UsageError
 from hopscope.kernel import state
-from hopscope.lab.declare import built_in, parse, source_of
+from hopscope.lab.declare import built_in, parse
 from hopscope.lab.reachability import reach
 from hopscope.lab.running import RunningLab
 from hopscope.model import codec
@@ -97,8 +98,8 @@ def _standing(lab: str, name: str | None) -> Iterator["Lab"]:
 
 
 def _is_file(lab: str) -> bool:
-    """A path, or a file that no running lab has the name of."""
-    if "/" in lab:
+    """A path, standard input, or a file that no running lab has the name of."""
+    if "/" in lab or lab == "-":
         return True
     return Path(lab).is_file() and lab not in {one.name for one in state.running()}
 

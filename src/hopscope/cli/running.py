@@ -41,7 +41,8 @@ def run(
         silent = quiet or json
         teller = last.enter_context(Silent() if silent else Teller(verbose=verbose, since=begun))
 
-        from hopscope.lab.declare import parse, source_of
+        from hopscope.cli.sources import source_of
+        from hopscope.lab.declare import parse
         from hopscope.lab.folder import folder_of
         from hopscope.lab.writer import Writer
 
@@ -123,7 +124,8 @@ def up(lab: str, name: str | None, *, on_host: bool, quiet: bool) -> None:
     from hopscope.errors import LabExistsError, NoSuchLabError
 
     with _starting() as starter:
-        from hopscope.lab.declare import parse, source_of
+        from hopscope.cli.sources import source_of
+        from hopscope.lab.declare import parse
 
         source, file = source_of(lab)
         spec = parse(source, file)
@@ -158,8 +160,39 @@ def _leave(running: "RunningLab", begun: float, *, quiet: bool) -> None:
         raise
 
 
-def down(name: str, *, quiet: bool) -> None:
-    """End a lab; one that died before leaves only a record, which is cleared."""
+def down(names: "Sequence[str]", *, every: bool, quiet: bool) -> None:
+    """End labs; what keeps one from ending keeps no other, and is told at the end."""
+    from hopscope.errors import HopscopeError, UsageError
+
+    if every == bool(names):
+        message = (
+            "say which labs shall end: hopscope down LAB…, or all of them: hopscope down --all"
+        )
+        raise UsageError(message)
+    failed: list[HopscopeError] = []
+    for name in _standing() if every else dict.fromkeys(names):
+        try:
+            _end(name, quiet=quiet)
+        except HopscopeError as error:
+            failed.append(error)
+    for one in failed[:-1]:
+        sys.stderr.write(f"hopscope: {one}\n")
+    if failed:
+        raise failed[-1]
+
+
+def _standing() -> "list[str]":
+    """All labs but those that end with their run; says so where there is none."""
+    from hopscope.kernel import state
+
+    names = [lab.name for lab in state.running() if not lab.temporary]
+    if not names:
+        sys.stdout.write("no lab is running\n")
+    return names
+
+
+def _end(name: str, *, quiet: bool) -> None:
+    """One that died before leaves only a record, which is cleared."""
     from hopscope.kernel import state
     from hopscope.lab.ending import end
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from hopscope.cli import printing
 from hopscope.cli.hints import stands_again
+from hopscope.cli.sources import source_of
 from hopscope.errors import ExitCode, HopscopeError
 from hopscope.lab.folder import cannot_write, folder_of
 from hopscope.lab.keywords import keywords
@@ -89,7 +90,7 @@ def _selected(
     folders = _Folders(out)
     for number, file in enumerate(collected(files), 1):
         try:
-            given = read(file, number)
+            given = read(file, number, source_of)
         except HopscopeError as error:
             if selects(file):
                 wrong.append(wrong_file(file, error))

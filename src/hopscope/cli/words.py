@@ -2,6 +2,7 @@
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Sequence
+from enum import Enum, auto
 from typing import NamedTuple
 
 __all__ = [
@@ -17,8 +18,18 @@ __all__ = [
     "Argument",
     "Command",
     "Number",
+    "Offer",
     "Option",
 ]
+
+
+class Offer(Enum):
+    """What a shell offers for a word that is being typed, where that depends on what there is."""
+
+    BUILT_IN = auto()
+    RUNNING = auto()
+    NODES = auto()  # of the running lab that the first argument names
+    FILES = auto()
 
 
 class Argument(NamedTuple):
@@ -30,6 +41,7 @@ class Argument(NamedTuple):
     metavar: str
     help: str
     default: str | tuple[str, ...] | None = None
+    offers: Sequence[str | Offer] = ()
 
     @property
     def needed(self) -> bool:
@@ -87,6 +99,7 @@ class Option(NamedTuple):
     bare: str | None = None
     several: bool = False  # it may be repeated, and its value is a list
     keyword: str = ""  # what the command's function calls it; "": as its long name
+    offers: Sequence[str | Offer] = ()
 
     @property
     def called(self) -> str:
@@ -132,9 +145,13 @@ class Command(NamedTuple):
         return [word for word in self.words if isinstance(word, Option)]
 
 
-LAB = Argument("LAB", "A built-in lab's name (bridge) or a lab file.")
-RUNNING = Argument("LAB", "The name of a running lab.")
-NODE = Argument("NODE", "A node of it.")
+LAB = Argument(
+    "LAB",
+    "A built-in lab's name (bridge) or a lab file; '-' is standard input.",
+    offers=(Offer.BUILT_IN, Offer.FILES),
+)
+RUNNING = Argument("LAB", "The name of a running lab.", offers=(Offer.RUNNING,))
+NODE = Argument("NODE", "A node of it.", offers=(Offer.NODES,))
 NAME = Option(("--name",), "Run it under this name; the default is the lab's own.", "NAME")
 ON_HOST = Option(("--on-host",), "The node 'host' is this machine's real network (root).")
 AS_JSON = Option(("--json",), "Print JSON instead of text.")

@@ -16,6 +16,8 @@ from hopscope.kernel.apply import firewall
 from hopscope.kernel.apply.plan import add_rules, apply, begin
 from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.neighbours import agreed
+from hopscope.kernel.onhost.changes import HostChanges
+from hopscope.kernel.read.nexthops import read_nexthops
 from hopscope.kernel.read.nftables import read_objects
 from hopscope.kernel.read.rules import read_chains
 from hopscope.kernel.read.snapshot import read
@@ -26,11 +28,11 @@ from hopscope.lab.onhost import HostSide, insertions
 from hopscope.lab.processes import difference
 from hopscope.model.change import Change, Subject
 from hopscope.model.lab import LabSpec
-from hopscope.model.snapshot import Chain, Snapshot
+from hopscope.model.snapshot import Chain, NodeState, Snapshot
 from hopscope.model.vocab import DevRef, NodeName
 from hopscope.observe.loglines import heard, listen, watch
 from hopscope.plan.compare import differences
-from hopscope.plan.compile import HOME, compile_lab
+from hopscope.plan.compile import HOME, LO, compile_lab
 from hopscope.plan.converge import Convergence, converge
 from hopscope.plan.lost import lost
 from hopscope.plan.ops import AddRules, MakeNodes, Plan
@@ -40,7 +42,6 @@ from hopscope.plan.setbefore import coming_back
 from hopscope.plan.wanted import Wanted, wanted
 from hopscope.plan.world import Marked, Objects, World, default_path
 from hopscope.wire.netlink import NETLINK_NETFILTER, NETLINK_ROUTE
-from hopscope.wire.rtnl_nexthop import NextHopObject, dump_nexthops, nexthop
 
 __all__ = ["compare", "from_nothing", "reconcile"]
 
@@ -50,11 +51,16 @@ _ROUNDS: Final = 4
 Paths = Mapping[NodeName, Sequence[str]]
 
 
-def from_nothing(spec: LabSpec) -> Convergence:
-    """All that is made for a lab that is not up."""
-    plan = compile_lab(spec)
-    nothing = World(Snapshot(nodes=()), sysctls={}, defaults={}, expected_rules={})
+def from_nothing(spec: LabSpec, *, on_host: bool = False) -> Convergence:
+    """All that is made for a lab that is not up; raises as `HostChanges.prepare` *on_host*."""
+    if on_host:
+        HostChanges.prepare(spec)
+    plan = compile_lab(spec, on_host=on_host)
+    there = (NodeState(name=HOME),) if on_host else ()
+    nothing = World(Snapshot(nodes=there), sysctls={}, defaults={}, expected_rules={})
     goal = wanted(plan)
+    if on_host:
+        goal.devices.pop(DevRef(HOME, LO), None)  # nothing is wanted of the host's own
     found = differences(goal, nothing)
     made = converge(plan, found, nothing)
     return replace(made, changes=(*made.changes, *changes(spec)))
@@ -206,6 +212,7 @@ class _Reconciliation:
         nodes = self._sandbox.nodes
         self._sandbox.prepare(nodes, (NETLINK_ROUTE, NETLINK_NETFILTER))
         told = strangers is not None
+        ours = [node for node in nodes if not self._is_real(node)]
         paths = self._judged.get(HOME, ())
         usual, others = self._host.sysctls(paths) if self._host is not None else ({}, [])
         return World(
@@ -218,21 +225,11 @@ class _Reconciliation:
             usual={HOME: usual} if self._host is not None else {},
             following=self._host.following(paths) if self._host is not None and not told else {},
             marked=self._host.rules() if self._host is not None else None,
-            objects={
-                node: read_objects(self._sandbox, node) for node in nodes if not self._is_real(node)
-            },
+            objects={node: read_objects(self._sandbox, node) for node in ours},
             expected_objects=self._objects,
-            nexthops={} if told else self._nexthops(),
+            nexthops={} if told else {node: read_nexthops(self._sandbox, node) for node in ours},
             was=self._was,
         )
-
-    def _nexthops(self) -> dict[NodeName, list[NextHopObject]]:
-        """No lab file can declare one, and those of the real host are not ours."""
-        nodes = [node for node in self._sandbox.nodes if not self._is_real(node)]
-        return {
-            node: [one for one in map(nexthop, self._sandbox.ask(node, dump_nexthops())) if one]
-            for node in nodes
-        }
 
     def _snapshot(self) -> Snapshot:
         """Of the real host's rules only ours are read, and by themselves."""

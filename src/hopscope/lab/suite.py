@@ -58,8 +58,12 @@ def _beneath(folder: Path) -> Iterator[str]:
                 yield str(Path(parent, name))
 
 
-def read(file: str, number: int) -> Given:
-    """The lab of a file. HopscopeError when it is none, or cannot be read."""
+def read(
+    file: str,
+    number: int,
+    source_of: Callable[[str], tuple[bytes, str]] = source_of,
+) -> Given:
+    """The lab of a file, which *source_of* reads. HopscopeError when it is none, or cannot be."""
     source, called = source_of(file)
     spec = parse(source, called)
     name = f"test-{os.getpid()}-{number}-{spec.name}"[:_LONGEST_NAME]

@@ -223,12 +223,17 @@ class _Reader:
                 self.notes.add(place, "the management network is the bridge br-mgmt of host here")
             return end, ClabEnd(node=HOST, dev=far, bridge=bridge)
         given = link.get("endpoints")
-        if kind != "veth" or not isinstance(given, Sequence) or len(given) != 2:
+        if kind != "veth":
             self.notes.add(place, f"a link of type {kind} is left out: it is not supported")
+            return None
+        ends = _listed(given) or ([] if one is None else [one])
+        if len(ends) != 2:
+            count = "1 end" if len(ends) == 1 else f"{len(ends)} ends"
+            self.notes.add(place, f"this link has {count}, where a veth pair has two: left out")
             return None
         texts = [
             f"{end.get('node')}:{end.get('interface')}" if isinstance(end, Mapping) else str(end)
-            for end in given
+            for end in ends
         ]
         texts = [self.outside(text, place) for text in texts]
         special = [text for text in texts if text.partition(":")[0] in ("macvlan", "mgmt-net")]
@@ -238,7 +243,7 @@ class _Reader:
             return None
         first, second = (
             self.end(text, end if isinstance(end, Mapping) else self.shared_part(link, at))
-            for at, (text, end) in enumerate(zip(texts, given, strict=True))
+            for at, (text, end) in enumerate(zip(texts, ends, strict=True))
         )
         return first, second
 

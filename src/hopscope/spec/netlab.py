@@ -24,7 +24,7 @@ _FAMILIES: Final = ("ipv4", "ipv6")
 _SIX: Final = 64  # the length of every IPv6 prefix
 
 _NO_MATTER: Final = ("name", "version", "message", "defaults", "addressing", "nodes", "links")
-_SILENT: Final = ("provider", "validate", "tools", "group", "groups", "message", "config")
+_SILENT: Final = ("provider", "group", "groups", "message")
 _OF_GROUPS: Final = ("device", "role")
 _CHANGES: Final = ("vlans", "vrfs", "plugin", "prefix", "components", "vlan", "vrf", "lag", "pools")
 """Keys that change which addresses there are."""
@@ -188,8 +188,12 @@ class _Reader:
         own = data.get("loopback")
         if own is False:
             return None
-        if isinstance(own, Mapping) and own.get("ipv4"):
-            return str(own["ipv4"])
+        told = {**(own if isinstance(own, Mapping) else {}), **_below("loopback.", data)}
+        for key in told:
+            if key != "ipv4":
+                self.notes.add(place, f"loopback.{key} is left out: it has no counterpart in a lab")
+        if told.get("ipv4"):
+            return self._static(str(told["ipv4"]), place)
         if self.pools["loopback"].get("ipv6"):
             self.notes.add(place, "IPv6 addresses of loopbacks are left out")
         pool = _network(self.pools["loopback"].get("ipv4"))
@@ -343,6 +347,15 @@ class _Reader:
             raise self._needed(place, f"the address {text} is not read") from None
 
 
+def _below(above: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What keys with dots say, as ``loopback.ipv4``."""
+    return {
+        str(key).removeprefix(above): value
+        for key, value in data.items()
+        if str(key).startswith(above)
+    }
+
+
 def _network(text: Any) -> IPv4Network | IPv6Network | None:
     try:
         return ip_network(str(text)) if isinstance(text, str) else None
@@ -353,4 +366,6 @@ def _network(text: Any) -> IPv4Network | IPv6Network | None:
 def _why(key: str) -> str:
     if key in ("module", "ospf", "bgp", "isis", "eigrp", "ripv2", "bfd", "mpls", "sr", "evpn"):
         return "no routing protocol runs in a lab by itself"
+    if key == "validate":
+        return "in a lab file, a story's steps say what they expect"
     return "it has no counterpart in a lab"

@@ -169,6 +169,44 @@ def test_what_runs_inside_holds_nothing_of_the_lab(hopscope: Hopscope) -> None:
     assert "socket:" not in done.stdout
 
 
+def test_several_are_ended_at_once(hopscope: Hopscope) -> None:
+    """One that is not there keeps no other; each is told."""
+    for name in ("one", "two"):
+        hopscope.up("bridge", name)
+    done = hopscope("down", "one", "nothing", "two", "never", "one")
+    assert done.returncode == 2
+    assert done.stdout == "one is down\ntwo is down\n"
+    assert [line.partition(";")[0] for line in done.stderr.splitlines()] == [
+        "hopscope: lab 'nothing' is not up",
+        "hopscope: lab 'never' is not up",
+    ]
+
+
+def test_all_are_ended(hopscope: Hopscope, tmp_path: Path) -> None:
+    """But one that ends with its run; where there is none, that is no mistake."""
+    hopscope = replace(hopscope, state=tmp_path / "state")
+    for name in ("one", "two"):
+        hopscope.up("bridge", name)
+    lab = tmp_path / "long.yaml"
+    lab.write_text(_LONG)
+    run = hopscope.start("run", str(lab), "--out", str(tmp_path / "out"))
+    wait_until(lambda: "long" in _labs(hopscope), "the run's lab", within=20)
+    assert hopscope("down", "--all").stdout == "one is down\ntwo is down\n"
+    again = hopscope("down", "--all")
+    assert (again.returncode, again.stdout) == (0, "no lab is running\n")
+    assert _labs(hopscope) == ["long"]
+    assert hopscope("down", "long").returncode == 0
+    run.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--all", "one")])
+def test_which_are_to_end_is_said(hopscope: Hopscope, arguments: tuple[str, ...]) -> None:
+    """By names, or by --all; not by neither, and not by both."""
+    done = hopscope("down", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "hopscope down --all" in done.stderr
+
+
 def test_a_stopped_holder_is_told_and_can_be_ended(hopscope: Hopscope) -> None:
     """Down does not hang on a holder that does not answer; it says what to do."""
     hopscope.up("bridge", "stopped")

@@ -106,6 +106,33 @@ def test_an_edited_file_is_what_stands(
     same(hopscope, scratch, before)
 
 
+def test_a_plan_for_the_host(
+    hopscope: Hopscope, scratch: Scratch, lab: Path, before: HostState
+) -> None:
+    """It tells of the host's own part, refuses what `up` refuses there, and changes nothing."""
+    lab.write_text(OLD.replace("{hs0br: {}}", "{hs0br: {}, hand0: {}}"))
+    done = hopscope("plan", str(lab), "--on-host", before=scratch)
+    assert done.returncode == 3
+    assert "the device hand0 already exists on this host" in done.stderr
+    lab.write_text(OLD)
+    usual, here = (
+        {" ".join(line.split()[:-1]) for line in done.stdout.splitlines()}
+        for done in (
+            hopscope("plan", str(lab), before=scratch),
+            hopscope("plan", str(lab), "--on-host", before=scratch),
+        )
+    )
+    assert "+ host: device hs0br" in usual & here
+    assert "+ node host" in usual - here
+    assert "+ host: sysctl net.ipv6.conf.all.disable_ipv6 = 1" in usual - here
+    assert "+ host: sysctl net.ipv6.conf.hs0br.disable_ipv6 = 1" in here
+    same(hopscope, scratch, before)
+    assert hopscope("up", str(lab), before=scratch).returncode == 0
+    done = hopscope("plan", str(lab), "--on-host", before=scratch)
+    assert done.returncode == 2
+    assert "stands in a sandbox" in done.stderr
+
+
 def test_diff_says_how_it_is_mended(
     hopscope: Hopscope, scratch: Scratch, lab: Path, before: HostState
 ) -> None:

@@ -55,6 +55,8 @@ def test_only_the_last_argument_may_be_several_words(command: Command) -> None:
         ("shell lab", ["lab", None], {}),
         ("schema", ["lab"], {}),
         ("check -", ["-"], {}),
+        ("down a -q b", [["a", "b"]], {"quiet": True}),
+        ("down --all", [[]], {"every": True}),
         ("check -- -x", ["-x"], {}),
         (
             "run --no-promiscuous -vq lab",
@@ -98,7 +100,7 @@ def test_help_is_asked(line: str) -> None:
         ("log lab --sysl", "no such option: --sysl; did you mean '--syslog'?"),
         ("ls --jso=1", "no such option: --jso; did you mean '--json'?"),
         ("exec lab ns1 -x ls", "no such option: -x"),
-        ("down a b", "unexpected argument 'b'"),
+        ("diff a b", "unexpected argument 'b'"),
         ("ping a", "missing argument 'FROM'"),
         ("set lab ns1", "missing argument 'KEY=VALUE…'"),
         ("exec lab -- ns1", "missing argument '-- CMD [ARG…]'"),

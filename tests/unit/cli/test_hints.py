@@ -13,6 +13,7 @@ from hopscope.cli.hints import stands_again
         ("look: hopscope show x routes", "labs/x.yaml", "y", "labs/x.yaml --name y"),
         ("hopscope exec bridge a -- ip link", "bridge.yaml", None, "bridge"),
         ("hopscope exec bridge a -- ip link", "bridge", None, "bridge"),
+        ("hopscope exec x a -- ip link", "<stdin>", None, "-"),
     ],
 )
 def test_a_lab_that_has_ended_stands_again(

@@ -93,6 +93,23 @@ topology:
         assert f"t.yml:{said}" in told(found)
 
 
+def test_a_link_that_has_not_two_ends() -> None:
+    """How many it has is told, in either form."""
+    found = read("""
+topology:
+  nodes: {a: {kind: linux}}
+  links:
+    - endpoints: ["a:e1"]
+    - {type: veth, endpoint: {node: a, interface: e2}}
+    - type: veth
+""")
+    assert found.links == ()
+    assert told(found).splitlines() == [
+        "t.yml:5: this link has 1 end, where a veth pair has two: left out (2 times)",
+        "t.yml:7: this link has 0 ends, where a veth pair has two: left out",
+    ]
+
+
 def test_a_stitched_tunnel_and_a_container_of_others() -> None:
     """The one is a link to host, the other a node; both are told."""
     found = read("""

@@ -101,13 +101,26 @@ def test_groups_that_make_nothing() -> None:
     [
         ("loopback: false", None, ""),
         ("loopback: {ipv4: 192.0.2.1/32}", "192.0.2.1/32", ""),
+        ("loopback.ipv4: 192.0.2.1", "192.0.2.1/32", ""),
+        ("loopback.ipv6: 2001:db8::1/128", "10.0.0.1/32", "t.yml:1: loopback.ipv6 is left out"),
         ("id: 7", "10.0.0.7/32", ""),
     ],
 )
 def test_a_loopback_of_its_own(loopback: str, address: str | None, note: str) -> None:
     """What a router says itself counts, or that it has none."""
-    (node,) = read(f"nodes: {{a: {{device: frr, {loopback}}}}}\n").nodes
-    assert node.loopback == address
+    found = read(f"nodes: {{a: {{device: frr, {loopback}}}}}\n")
+    assert found.nodes[0].loopback == address
+    assert note in "\n".join(map(str, found.notes))
+
+
+def test_what_netlab_does_beside_the_network_is_told() -> None:
+    """Its tools, what it validates, the configuration of a node."""
+    found = read("nodes: {a: {device: linux, config: [x]}}\ntools: {}\nvalidate: {}\n")
+    assert [str(note).partition(" is left out")[0] for note in found.notes] == [
+        "t.yml:1: node.config",
+        "t.yml:2: tools",
+        "t.yml:3: validate",
+    ]
 
 
 def test_pools_of_loopbacks() -> None:

@@ -33,7 +33,9 @@ from hopscope.kernel.syscalls import (
 
 __all__ = ["BOUNDS", "SIZE", "freeze", "lock", "named_namespaces", "open_to_all"]
 
-_OWN_FOLDERS = ("/tmp", "/var/tmp")  # noqa: S108 - they are the sandbox's own
+_OWN_FOLDERS = ("/tmp", "/var/tmp", "/var/log")  # noqa: S108 - they are the sandbox's own
+_SETTINGS = "/etc"  # of which it has a copy: that of resolv.conf below /etc/netns is written there
+_LARGEST = 1 << 20  # bytes of a file that is copied
 _SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc")
 _SHOWN = frozenset((*_SYSTEM, "proc", "sys", "dev", "run"))
 """What of the root folder programs are found in, and what is covered apart."""
@@ -103,6 +105,7 @@ def freeze() -> None:
     for folder in _OWN_FOLDERS:
         if os.path.isdir(folder):  # noqa: PTH112 - as the holder
             mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, f"mode=1777{SIZE}")
+    _own_settings()
 
 
 def _cover() -> None:
@@ -120,7 +123,8 @@ def _cover() -> None:
             mount("/dev/null", entry.path, None, MS_BIND)
     with contextlib.suppress(OSError):  # there is no /var
         Path("/var/run").symlink_to("/run")
-        Path("/var/tmp").mkdir()  # noqa: S108 - the sandbox's own
+        for name in ("tmp", "log"):  # the sandbox's own
+            Path("/var", name).mkdir()
     for place, descriptor in sorted(held.items()):
         if not place.is_dir():
             place.mkdir(parents=True)
@@ -159,6 +163,33 @@ def lock() -> None:
     with contextlib.suppress(PermissionError):  # a container may forbid it: the old one stays
         mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     set_dumpable(yes=False)
+
+
+def _own_settings() -> None:
+    """A copy of /etc, as far as this user may read it; its files are of 1970, unlike newer ones."""
+    there = os.open(_SETTINGS, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        mount("tmpfs", _SETTINGS, "tmpfs", MS_NOSUID | MS_NODEV, f"mode=0755{SIZE}")
+        for folder, folders, files, at in os.fwalk(".", dir_fd=there):
+            ours = Path(_SETTINGS, folder)
+            ours.mkdir(exist_ok=True)
+            for name in (*files, *folders):  # a link to a folder counts as one
+                _copy(name, at, ours / name)
+    finally:
+        os.close(there)
+
+
+def _copy(name: str, folder: int, target: Path) -> None:
+    """A file or a link of *folder*, a descriptor; one that cannot be read is not there."""
+    with contextlib.suppress(OSError):
+        there = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISLNK(there.st_mode):
+            target.symlink_to(os.readlink(name, dir_fd=folder))
+        elif stat.S_ISREG(there.st_mode) and there.st_size <= _LARGEST:
+            with os.fdopen(os.open(name, os.O_RDONLY, dir_fd=folder), "rb") as file:
+                target.write_bytes(file.read())
+            target.chmod(stat.S_IMODE(there.st_mode))
+            os.utime(target, (0, 0))
 
 
 def _own_devices() -> None:

@@ -34,16 +34,20 @@ def import_lab(
     name: str | None = None,
     arguments: Sequence[str] = (),
     seconds: float = SECONDS,
+    uplink: str | None = None,
 ) -> tuple[str, tuple[Note, ...]]:
     """The text of a lab file that makes what *text* makes; and notes of what is not in it.
 
-    *form* is one of `FORMATS`, or is found out. *arguments* and *seconds*, a limit, are for a
-    script. Raises UsageError for what is neither, CannotError when no sandbox can be had.
+    *form* is one of `FORMATS`, or is found out. *arguments*, *seconds*, a limit, and *uplink*, a
+    device with a default route, are for a script. Raises UsageError for what is neither,
+    CannotError when no sandbox can be had.
     """
     form = form or _form(text, file)
     if form == "sh":
         name = name or _name(PurePath(file).stem)
-        found = from_script(text, file, name=name, arguments=arguments, seconds=seconds)
+        found = from_script(
+            text, file, name=name, arguments=arguments, seconds=seconds, uplink=uplink
+        )
     elif form == "netlab":
         plan = netlab.netlab_topology(text, file)
         found = from_netlab(plan, name=name or _name(plan.name))

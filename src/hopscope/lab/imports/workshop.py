@@ -22,6 +22,8 @@ FRESH: Final = NodeName(".fresh")
 INSTALLERS: Final = ("apk", "apt", "apt-get", "yum", "dnf")
 """What brings programs onto a machine, which a sandbox has as its machine has them."""
 
+_DAYS: Final = 10_000
+
 TOOLS: Final = "/run/hopscope/bin"
 _SHIMS: Final = {
     "sudo": 'while [ "${1#-}" != "$1" ]; do shift; done\nexec env "$@"',
@@ -51,6 +53,11 @@ class Workshop:
         done = self.sandbox.run(HERE, ["sh", "-c", script, "sh", path], text.encode())
         if done.code:
             raise OSError(done.stderr.decode(errors="replace"))
+
+    def written(self) -> list[str]:
+        """Files below /etc that were written since it began; the copies are of 1970."""
+        done = self.sandbox.run(HERE, ["find", "/etc", "-type", "f", "-mtime", f"-{_DAYS}"])
+        return sorted(done.stdout.decode(errors="replace").splitlines())
 
     def has(self, program: str) -> bool:
         """Whether there is such a program."""

@@ -1,0 +1,21 @@
+"""Where the lab of a command comes from: what is named, or standard input."""
+
+import sys
+from typing import Final
+
+from hopscope.lab import declare
+
+__all__ = ["STDIN", "source_of"]
+
+STDIN: Final = "<stdin>"
+"""What messages call it."""
+
+
+def source_of(lab: str) -> tuple[bytes, str]:
+    """A lab's text and its name for messages; ``-`` is standard input.
+
+    Raises UsageError when there is no such lab, or the file cannot be read.
+    """
+    if lab == "-":
+        return sys.stdin.buffer.read(), STDIN
+    return declare.source_of(lab)
