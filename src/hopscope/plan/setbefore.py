@@ -20,12 +20,19 @@ Was = Mapping[tuple[NodeName, str], str]
 def coming_back(was: Was, earlier: Wanted, goal: Wanted) -> Was:
     """Those of which no line says, or said, what they are to be.
 
-    Nor is one told that the kernel sets along with another, of which the lines differ.
+    Nor is one told that the kernel sets along with another, of which the lines differ, or without
+    which a device could not have the IPv6 address that a line gives it.
     """
+    speaking = {
+        (ref.node, f"net/ipv6/conf/{ref.dev}/disable_ipv6")
+        for ref, cidr in goal.addresses
+        if ":" in cidr
+    }
     return {
         (node, path): value
         for (node, path), value in was.items()
-        if not any((node, one) in lab.sysctls for one in _names(path) for lab in (earlier, goal))
+        if (node, path) not in speaking
+        and not any((node, one) in lab.sysctls for one in _names(path) for lab in (earlier, goal))
         and all(_said(earlier, node, one) == _said(goal, node, one) for one in _leaders(path))
     }
 

@@ -1,10 +1,11 @@
 """How a hop's routes were asked, and how its routes are named and removed; decides nothing."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hopscope.model.journey import Hop, RouteStep
 from hopscope.model.lab import MAIN_TABLE
-from hopscope.model.lookup import route_text
+from hopscope.model.lookup import route_text, ways_text
 from hopscope.model.snapshot import Route
 from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.trace.causes.evidence import command
@@ -63,9 +64,9 @@ def limit_of(packet: Packet, hop: Hop, scene: Scene) -> Limit | None:
     if route is None or not route.mtu or link.name not in devices_of(route):
         out = f"through {link.name}, whose MTU is {link.mtu}"
         return Limit(mtu=link.mtu, at=at, sentence=out, mend="raise the MTU of both ends")
-    words = f"ip route replace {table_text(route)}"
-    words += f" src {route.source}" if route.source else ""
-    words += f" metric {route.metric}" if route.metric else ""
+    more = f" src {route.source}" if route.source else ""
+    more += f" metric {route.metric}" if route.metric else ""
+    words = f"ip route replace {table_text(route, more)}"
     return Limit(
         mtu=route.mtu,
         at=at,
@@ -84,9 +85,12 @@ def in_table(route: Route) -> str:
     return f" table {route.table}" if route.table not in _OWN_TABLES else ""
 
 
-def table_text(route: Route) -> str:
-    """As ``ip route`` writes it, with its table."""
-    return route_text(route) + in_table(route)
+def table_text(route: Route, more: str = "") -> str:
+    """As ``ip route`` takes it, with its table and *more*: both stand before several next hops."""
+    if not route.hops:
+        return route_text(route) + in_table(route) + more
+    alone = route_text(replace(route, hops=(), dev=None, via=None))
+    return alone + in_table(route) + more + ways_text(None, None, route.hops, onlink=False)
 
 
 def removal(node: NodeName, route: Route) -> str:
