@@ -47,5 +47,6 @@ def test_a_device_with_an_address_of_ipv6_stays_as_it_was_set() -> None:
     """It could not have that address else; another's, or of another node, comes back."""
     was = {(GUEST, f"net/ipv6/conf/{dev}/disable_ipv6"): "1" for dev in ("eth0", "eth1")}
     goal = wanted(compile_lab(parse(lab(guest="addresses: {eth0: 'fd00::1/64'}"), "x")))
-    assert list(coming_back(was, said(), goal)) == [(GUEST, "net/ipv6/conf/eth1/disable_ipv6")]
-    assert coming_back(was, goal, said()) == was
+    assert list(coming_back(was, goal, goal)) == [(GUEST, "net/ipv6/conf/eth1/disable_ipv6")]
+    bare = wanted(compile_lab(parse(lab(guest="sysctls: {net.ipv6.bindv6only: 1}"), "x")))
+    assert coming_back(was, bare, bare) == was
