@@ -166,7 +166,8 @@ class Refusing:
     ) -> Any:
         """A rule with an option that there is not, or a script with a word."""
         op = self._step.op
-        if node != op.node or not stdin or not argv[0].startswith(op.tool):
+        asked = node == op.node and stdin and argv[0].startswith(op.tool)
+        if self.struck or not asked:  # what follows are the other rules, which are tried alone
             return real(node, argv, stdin, **more)
         self.struck = True
         lines = stdin.decode().splitlines()
