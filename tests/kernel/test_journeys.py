@@ -2,8 +2,10 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 
 import pytest
 
@@ -84,17 +86,43 @@ def test_questions_asked_again_are_journeys_of_their_own(bridge: StandingLab) ->
     assert "did not resolve" in ping.replies[0].error
 
 
-def test_a_flood_to_many_is_no_loop(records: object) -> None:
-    """A question reaches each of a hundred nodes once, and the one that is meant answers."""
+def pods(count: int) -> str:
+    """A lab of as many on one bridge."""
     lab = {
         "name": "many",
         "nodes": {
             "host": {"bridges": {"br0": {}}},
-            "pod": {"count": 100, "addresses": {"eth0": {"pool": "10.244.0.0/16"}}},
+            "pod": {"count": count, "addresses": {"eth0": {"pool": "10.244.0.0/16"}}},
         },
         "links": [["pod:eth0", "host:p@br0"]],
     }
-    with Lab.from_text(json.dumps(lab)).up("many") as running:
+    return json.dumps(lab)
+
+
+def test_explaining_a_flood_costs_as_much_for_each_node_in_a_larger_lab(records: object) -> None:
+    """A question for an address that nobody has: calls of our own that weave and explain it."""
+    counts: list[int] = []
+
+    def count(frame: FrameType, event: str, _arg: object) -> None:
+        names = ("/trace/", "/model/", "/wire/packet.py")
+        if event == "call" and any(name in frame.f_code.co_filename for name in names):
+            counts[-1] += 1
+
+    for number in (20, 80):
+        with Lab.from_text(pods(number)).up("many") as running:
+            counts.append(0)
+            sys.setprofile(count)
+            try:
+                ping = running.ping("pod1", "10.244.200.1", timeout=0.1)
+            finally:
+                sys.setprofile(None)
+        assert not ping.replied
+    assert counts[1] < 6 * counts[0]  # four times the nodes
+
+
+def test_a_flood_to_many_is_no_loop(records: object) -> None:
+    """A question reaches each of a hundred nodes once, and the one that is meant answers."""
+    with Lab.from_text(pods(100)).up("many") as running:
         ping = running.ping("pod1", "pod100")
     assert ping.replied
     assert {journey.fate for journey in ping.journeys} == {Fate.DELIVERED}

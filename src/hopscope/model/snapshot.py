@@ -1,6 +1,7 @@
 """Snapshot: all forwarding state of a set of namespaces at one instant."""
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from msgspec import Struct, field
 
@@ -175,7 +176,7 @@ class Chain(Struct, frozen=True, kw_only=True):
     ours: bool = False
 
 
-class NodeState(Struct, frozen=True, kw_only=True):
+class NodeState(Struct, frozen=True, kw_only=True, dict=True):
     """All that one namespace held."""
 
     name: NodeName
@@ -193,21 +194,27 @@ class NodeState(Struct, frozen=True, kw_only=True):
 
     def link(self, name: str) -> LinkState | None:
         """The device of that name, or None."""
-        return next((link for link in self.links if link.name == name), None)
+        return self._links.get(name)
+
+    @cached_property
+    def _links(self) -> Mapping[str, LinkState]:
+        return {link.name: link for link in reversed(self.links)}
 
 
-class Snapshot(Struct, frozen=True, kw_only=True):
+class Snapshot(Struct, frozen=True, kw_only=True, dict=True):
     """The nodes' states, in the order of the lab file."""
 
     nodes: tuple[NodeState, ...]
 
     def node(self, name: str) -> NodeState:
         """The state of that node; KeyError when the snapshot has none of that name."""
-        for node in self.nodes:
-            if node.name == name:
-                return node
-        raise KeyError(name)
+        return self._nodes[name]
 
     def link(self, ref: DevRef) -> LinkState | None:
         """The device that *ref* names, or None."""
-        return next((n.link(ref.dev) for n in self.nodes if n.name == ref.node), None)
+        node = self._nodes.get(ref.node)
+        return node.link(ref.dev) if node is not None else None
+
+    @cached_property
+    def _nodes(self) -> Mapping[str, NodeState]:
+        return {node.name: node for node in reversed(self.nodes)}

@@ -13,6 +13,8 @@ def ways_in(snapshot: Snapshot, link: LinkState, ref: DevRef) -> Iterator[DevRef
     """A veth end's peer; of a macvlan its like and the one below; of a vxlan its network."""
     if link.peer is not None:
         yield link.peer
+    if link.macvlan is None and link.over is None and link.vxlan is None:
+        return
     for node in snapshot.nodes:
         for other in node.links:
             there = DevRef(node.name, other.name)

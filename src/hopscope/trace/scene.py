@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 from msgspec import Struct, field
 
@@ -52,7 +53,7 @@ class Packet(Struct, frozen=True, kw_only=True):
         return self.sightings[0].event.at if self.sightings else self.traversals[0].at
 
 
-class Scene(Struct, frozen=True, kw_only=True):
+class Scene(Struct, frozen=True, kw_only=True, dict=True):
     """The tables before, the changes meanwhile, and all packets of one observation."""
 
     before: Snapshot
@@ -75,6 +76,16 @@ class Scene(Struct, frozen=True, kw_only=True):
     def node(self, name: NodeName) -> NodeState:
         """The node's tables before the packet."""
         return self.before.node(name)
+
+    @cached_property
+    def ways(self) -> tuple[Traversal, ...]:
+        """All that hooks were seen to do, in the kernel's order per node."""
+        return tuple(traversals(self.observation.events))
+
+    @cached_property
+    def dropped(self) -> tuple[Traversal, ...]:
+        """Those of them that dropped their packet."""
+        return tuple(way for way in self.ways if way.dropped)
 
     def traced(self, name: NodeName) -> bool:
         """Whether netfilter hooks of the node were watched."""

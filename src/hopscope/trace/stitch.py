@@ -67,7 +67,13 @@ class _Weaver:
         for sighting in packet.sightings:
             where = (sighting.event.dev, sighting.event.direction)
             self.frames.setdefault(where, []).append(sighting)
-        self.ways: list[Traversal] = list(packet.traversals)
+        self.senders: dict[NodeName, list[DevRef]] = {}
+        for ref, direction in self.frames:
+            if direction is Direction.TRANSMIT:
+                self.senders.setdefault(ref.node, []).append(ref)
+        self.ways: dict[NodeName, list[Traversal]] = {}
+        for way in packet.traversals:
+            self.ways.setdefault(way.node, []).append(way)
         self.hops = 0
         devices = sum(len(node.links) for node in scene.before.nodes)
         self.most = max(_MOST_HOPS, 2 * devices)  # a flood enters each device once
@@ -99,12 +105,16 @@ class _Weaver:
         self, node: NodeName, after: Sighting | None, wanted: Callable[[LinkState], bool]
     ) -> Iterator[Sighting]:
         """Per wanted device of the node, the next frame that it sent after another one."""
-        for (ref, way), frames in self.frames.items():
+        since = after.event.at if after is not None else 0
+        for ref in self.senders.get(node, ()):
             link = self.scene.before.link(ref)
-            if way is Direction.RECEIVE or ref.node != node or link is None or not wanted(link):
-                continue
-            since = after.event.at if after is not None else 0
-            yield from [frame for frame in frames if frame.event.at >= since][:1]
+            if link is not None and wanted(link):
+                frames = self.frames[ref, Direction.TRANSMIT]
+                yield from [frame for frame in frames if frame.event.at >= since][:1]
+
+    def here(self, node: NodeName) -> Sequence[Traversal]:
+        """The node's traversals that were not told, in the kernel's order."""
+        return self.ways.get(node, ())
 
     def received(self, ref: DevRef, after: Sighting) -> Sighting | None:
         """The next frame that came in there and was not told."""
@@ -116,7 +126,7 @@ class _Weaver:
 
         With br_netfilter the IP prerouting hook is met before it, without, behind it.
         """
-        mine = [way for way in self.ways if way.node == node and way.iif in (port, bridge)]
+        mine = [way for way in self.here(node) if way.iif in (port, bridge)]
         ups = (
             number
             for number, way in enumerate(mine)
@@ -134,14 +144,14 @@ class _Weaver:
         met: Counter[tuple[object, ...]] = Counter()
         found: list[HookStep] = []
         left: list[Traversal] = []
-        for way in self.ways:
+        for way in self.here(node):
             where = (way.family, way.hook, way.iif, way.oif)
-            if way.node == node and wanted(way) and met[where] < copies:
+            if wanted(way) and met[where] < copies:
                 met[where] += 1
                 found.append(hook_step(way, self.scene.node(node)))
             else:
                 left.append(way)
-        self.ways = left
+        self.ways[node] = left
         return found
 
     # -- hops ------------------------------------------------------------------------
@@ -152,8 +162,8 @@ class _Weaver:
         out = frame.event.dev.dev if frame is not None else None
         last = [
             way
-            for way in self.ways
-            if way.node == node and way.hook is Hook.POSTROUTING and way.family is not Family.BRIDGE
+            for way in self.here(node)
+            if way.hook is Hook.POSTROUTING and way.family is not Family.BRIDGE
         ]
         hooks = self.hooks(
             node,
@@ -172,7 +182,7 @@ class _Weaver:
             steps.append(new.step)
             ip = new.ip
         lookup = self.lookup(node, ip, None, last[0].oif if last else None) if ip else None
-        looped = any(way.node == node and way.iif == LOOPBACK for way in self.ways)
+        looped = any(way.iif == LOOPBACK for way in self.here(node))
         held = bool(last) and not looped and not make.dropped(hooks)
         way = way_awaited(self.scene, lookup) if lookup is not None and held else None
         steps += [make.route_step(lookup, way)] if lookup is not None else []
@@ -396,9 +406,8 @@ class _Weaver:
         hook = Hook.FORWARD if port is not None else Hook.OUTPUT
         hooked = [
             way.oif
-            for way in self.ways
-            if way.node == node
-            and way.family is Family.BRIDGE
+            for way in self.here(node)
+            if way.family is Family.BRIDGE
             and way.hook is hook
             and way.iif == port
             and way.oif is not None
@@ -482,8 +491,8 @@ class _Weaver:
             return []
         later = [
             way
-            for way in self.ways
-            if way.node == node and way.iif == came_in and way.hook in (Hook.FORWARD, Hook.INPUT)
+            for way in self.here(node)
+            if way.iif == came_in and way.hook in (Hook.FORWARD, Hook.INPUT)
         ]
         new = rewritten(headers.ip, before, later) if headers.ip is not None else None
         through = self.hooks(node, lambda w: w.hook is Hook.FORWARD and w.iif == came_in)

@@ -10,7 +10,7 @@ from hopscope.model.lookup import next_hop
 from hopscope.model.vocab import NodeName, Verdict
 from hopscope.trace.causes.evidence import all_hops, command
 from hopscope.trace.causes.firewall import deletion
-from hopscope.trace.hooks import hook_step, traversals
+from hopscope.trace.hooks import hook_step
 from hopscope.trace.identify import ERRORS
 from hopscope.trace.scene import Packet, Scene
 from hopscope.wire.packet import title
@@ -90,8 +90,8 @@ def kept(
     """The rule that dropped an ICMP error that *node* made for one of *sources*; of any *kind*."""
     ways = (
         way
-        for way in traversals(scene.observation.events)
-        if (way.node, way.iif, way.dropped) == (node, None, True)
+        for way in scene.dropped
+        if (way.node, way.iif) == (node, None)
         and (ip := way.headers.ip) is not None
         and (icmp := way.headers.icmp) is not None
         and ip.dst in sources

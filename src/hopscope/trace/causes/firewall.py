@@ -27,7 +27,7 @@ from hopscope.trace.causes.evidence import (
     main_steps,
     sends,
 )
-from hopscope.trace.hooks import hook_step, traversals
+from hopscope.trace.hooks import hook_step
 from hopscope.trace.scene import Packet, Scene
 from hopscope.wire.ruleset import IPTABLES_TABLES
 
@@ -55,9 +55,9 @@ def discovery_drop(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         return None
     itself, answer = (icmp.type, ip.src, ip.dst), (_ADVERTISEMENT, icmp.target, ip.src)
     nodes = {hop.node: hop for hop in all_hops(first)}
-    for way in traversals(scene.observation.events):
+    for way in scene.dropped:
         seen, hop = way.headers, nodes.get(way.node)
-        if hop is None or not way.dropped or seen.ip is None or seen.icmp is None:
+        if hop is None or seen.ip is None or seen.icmp is None:
             continue
         shown = (seen.icmp.type, seen.ip.src, seen.ip.dst)
         if shown in (itself, answer):
@@ -70,9 +70,9 @@ def discovery_drop(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
 
 def question_drop(hop: Hop, waits: NeighbourStep, scene: Scene) -> Reason | None:
     """What dropped the neighbour solicitation for which a packet waits, before a device had it."""
-    for way in traversals(scene.observation.events):
+    for way in scene.dropped:
         ip, icmp = way.headers.ip, way.headers.icmp
-        mine = (way.node, way.iif, way.oif) == (hop.node, None, waits.dev) and way.dropped
+        mine = (way.node, way.iif, way.oif) == (hop.node, None, waits.dev)
         if not mine or ip is None or icmp is None or icmp.type != _SOLICITATION:
             continue
         if ip.dst in (waits.ip, solicited_group(waits.ip)):

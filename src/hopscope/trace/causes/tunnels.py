@@ -60,14 +60,14 @@ def tunnel(explain: Explain) -> Callable[[Packet, Hop, Scene], Reason | None]:
 
 def _taken(packet: Packet, hop: Hop, scene: Scene) -> Iterator[_Sent]:
     """What the hop's vxlan devices took and did not bring to its end."""
-    ip = packet.headers.ip
-    goal = asked(packet.headers) or (ip.dst if ip is not None else None)
-    owner = owner_of(scene.before, goal) if goal is not None else None
     for step in hop.steps:
         ref = DevRef(hop.node, step.dev) if isinstance(step, TransmitStep) else None
         link = scene.before.link(ref) if ref is not None else None
         if not isinstance(step, TransmitStep) or ref is None or link is None or not link.vxlan:
             continue
+        ip = packet.headers.ip
+        goal = asked(packet.headers) or (ip.dst if ip is not None else None)
+        owner = owner_of(scene.before, goal) if goal is not None else None
         if (owner is not None and owner.node == hop.node) or step.dst_mac is None:
             continue
         end = owner if is_group(step.dst_mac) else owner_of_mac(scene.before, step.dst_mac)
