@@ -63,9 +63,10 @@ class Prober(ABC):
 
 
 class Floor(Prober):
-    """Our own C program: one raw socket in each pod."""
+    """Our own C program: a raw socket in each pod, as many requests at once as have room."""
 
     name = "floor"
+    at_once: ClassVar[int] = 128
 
     def __init__(self, floor: contenders.Floor) -> None:
         super().__init__(floor)
@@ -78,8 +79,15 @@ class Floor(Prober):
 
     def probe(self) -> int:
         """It fails by itself."""
-        argv = [self._program, self.floor.keeper, str(self.pods)]
+        argv = [self._program, self.floor.keeper, str(self.pods), str(self.at_once)]
         return int(subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout)
+
+
+class TimedFloor(Floor):
+    """The same program, which times each reply, as hopscope and ping do: one request at once."""
+
+    name = "floor, each reply timed"
+    at_once = 1
 
 
 class Fping(Prober):
@@ -167,7 +175,7 @@ class Reachability(Prober):
         return {f"{self.name}, the probing alone": self._took}
 
 
-PROBERS: Final[Sequence[type[Prober]]] = (Floor, Reachability, Fping, Ping)
+PROBERS: Final[Sequence[type[Prober]]] = (Floor, TimedFloor, Reachability, Fping, Ping)
 
 
 def measure(
@@ -224,7 +232,8 @@ def summary(probings: Sequence[Probing]) -> str:
     parts = []
     for pods in sorted({one.pods for one in probings}):
         these = [one for one in probings if one.pods == pods]
-        head = (f"{pods} pods, {pods * (pods - 1)} pairs", "min", "median", "max", "÷ floor")
+        ratios = ("÷ floor", "÷ timed")
+        head = (f"{pods} pods, {pods * (pods - 1)} pairs", "min", "median", "max", *ratios)
         parts.append(table(head, _rows(these)))
     return "\n".join(parts)
 
@@ -233,6 +242,7 @@ def _rows(probings: Sequence[Probing]) -> Iterator[list[str]]:
     by_name: dict[str, list[float]] = {}
     for one in probings:
         by_name.setdefault(one.prober, []).append(one.taken)
-    floor = by_name.get(Floor.name)
+    floors = [by_name.get(kind.name) for kind in (Floor, TimedFloor)]
     for name, figures in by_name.items():
-        yield [name, *cells(figures), shown(ratio(figures, floor)) if floor else ""]
+        ratios = (shown(ratio(figures, floor)) if floor else "" for floor in floors)
+        yield [name, *cells(figures), *ratios]

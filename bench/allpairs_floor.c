@@ -1,12 +1,13 @@
 /* The floor of all-pairs probing: each pod of a standing floor pings every other one.
  *
- *   allpairs_floor PID N   PID is what `floor up N` printed
+ *   allpairs_floor PID N AT_ONCE   PID is what `floor up N` printed
  *
- * One raw ICMP socket in each namespace. A pod sends to as many others at once as its receive
- * buffer has room for answers, with one system call, and takes the answers with another: over
- * veth and bridge the kernel has answered when sending returns, or nearly so. Two threads, half
- * of the pods each. Prints the pairs that answered, and fails when one did not within a second.
- * Neighbours are to be known before, else ARP is what is measured.
+ * One raw ICMP socket in each namespace. A pod sends AT_ONCE requests with one system call, at
+ * most as many as its receive buffer has room for answers, and takes the answers with another:
+ * over veth and bridge the kernel has answered when sending returns, or nearly so. With one at
+ * once each reply is timed, as ping does. Two threads, half of the pods each. Prints the pairs
+ * that answered, and fails when one did not within a second. Neighbours are to be known before,
+ * else ARP is what is measured.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -22,14 +23,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { THREADS = 2, MOST_PODS = 1023, PATIENCE = 1000, AT_ONCE = 128 };
+enum { THREADS = 2, MOST_PODS = 1023, PATIENCE = 1000, MOST_AT_ONCE = 128 };
 
 #define SOL_RAW_ 255 /* SOL_RAW, which not every libc names */
 #define CHECKED(call) ({ long it = (long)(call); if (it < 0) fail(#call); it; })
 
-static int pods, keeper;
+static int pods, keeper, at_once;
 static _Atomic int answered;
 
 static void fail(const char *doing)
@@ -42,10 +44,19 @@ struct pings { /* of one pod at a time */
 	struct sockaddr_in to[MOST_PODS];
 	struct icmphdr echo[MOST_PODS];
 	char answered[MOST_PODS];
-	struct iovec out[AT_ONCE], in[AT_ONCE];
-	struct mmsghdr sent[AT_ONCE], got[AT_ONCE];
-	char answer[AT_ONCE][64];
+	long took[MOST_PODS]; /* nanoseconds, of requests sent one by one */
+	struct iovec out[MOST_AT_ONCE], in[MOST_AT_ONCE];
+	struct mmsghdr sent[MOST_AT_ONCE], got[MOST_AT_ONCE];
+	char answer[MOST_AT_ONCE][64];
 };
+
+static long now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_REALTIME, &time);
+	return time.tv_sec * 1000000000L + time.tv_nsec;
+}
 
 static unsigned short checksum(const struct icmphdr *echo)
 {
@@ -66,7 +77,7 @@ static void prepare(struct pings *pings)
 		pings->echo[pod].type = ICMP_ECHO;
 		pings->echo[pod].un.echo.sequence = htons(pod);
 	}
-	for (int one = 0; one < AT_ONCE; one++) {
+	for (int one = 0; one < MOST_AT_ONCE; one++) {
 		pings->in[one] = (struct iovec){pings->answer[one], sizeof(pings->answer[one])};
 		pings->got[one].msg_hdr = (struct msghdr){
 			.msg_iov = &pings->in[one], .msg_iovlen = 1};
@@ -129,7 +140,7 @@ static void collect(struct pings *pings, int raw, int pod, int wanted)
 	struct pollfd more = {.fd = raw, .events = POLLIN};
 
 	while (wanted > 0) {
-		int got = recvmmsg(raw, pings->got, AT_ONCE, MSG_DONTWAIT, NULL);
+		int got = recvmmsg(raw, pings->got, at_once, MSG_DONTWAIT, NULL);
 
 		if (got < 0 && errno != EAGAIN)
 			fail("recvmmsg");
@@ -147,11 +158,14 @@ static void probe(struct pings *pings, int pod)
 	int raw = socket_in(pod);
 
 	memset(pings->answered, 0, sizeof(pings->answered));
-	for (int from = 0; from < pods; from += AT_ONCE) {
-		int to = from + AT_ONCE < pods ? from + AT_ONCE : pods;
+	for (int from = 0; from < pods; from += at_once) {
+		int to = from + at_once < pods ? from + at_once : pods;
+		long begun = at_once == 1 ? now() : 0;
 
 		send_some(pings, raw, pod, from, to);
 		collect(pings, raw, pod, to - from - (from <= pod && pod < to));
+		if (at_once == 1)
+			pings->took[from] = now() - begun;
 	}
 	close(raw);
 	answered += pods - 1;
@@ -174,8 +188,10 @@ int main(int count, char **words)
 {
 	pthread_t threads[THREADS];
 
-	if (count != 3 || (pods = atoi(words[2])) < 2 || pods > MOST_PODS) {
-		fprintf(stderr, "usage: allpairs_floor PID N, N from 2 to %d\n", MOST_PODS);
+	if (count != 4 || (pods = atoi(words[2])) < 2 || pods > MOST_PODS ||
+	    (at_once = atoi(words[3])) < 1 || at_once > MOST_AT_ONCE) {
+		fprintf(stderr, "usage: allpairs_floor PID N AT_ONCE, N from 2 to %d, AT_ONCE from "
+			"1 to %d\n", MOST_PODS, MOST_AT_ONCE);
 		return 2;
 	}
 	keeper = atoi(words[1]);

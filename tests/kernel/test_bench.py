@@ -103,9 +103,10 @@ def test_the_floor_refuses_what_a_bridge_cannot_take(programs: Path, pods: str) 
     assert (done.returncode, done.stderr) == (2, "floor: a bridge takes 1 to 1023 pods\n")
 
 
-def test_all_pairs_answer(in_private: InPrivate) -> None:
-    """Once each, with neighbours that ARP finds."""
-    assert in_private("allpairs_floor $(floor up 5) 5").stdout == "20\n"
+@pytest.mark.parametrize("at_once", [1, 3, 128])
+def test_all_pairs_answer(in_private: InPrivate, at_once: int) -> None:
+    """Once each, with neighbours that ARP finds, however many are sent at once."""
+    assert in_private(f"allpairs_floor $(floor up 5) 5 {at_once}").stdout == "20\n"
 
 
 def test_a_pair_that_does_not_answer_is_told(in_private: InPrivate) -> None:
@@ -113,7 +114,7 @@ def test_a_pair_that_does_not_answer_is_told(in_private: InPrivate) -> None:
     done = in_private("""
         keeper=$(floor up 4)
         nsenter --net=/proc/$keeper/ns/net ip link set v2 down
-        allpairs_floor $keeper 4
+        allpairs_floor $keeper 4 128
     """)
     assert done.returncode == 1
     assert "waiting for an answer" in done.stdout
