@@ -125,6 +125,15 @@ def permanent(lab: StandingLab) -> list[Neighbour]:
     return [one for some in tables(lab).values() for one in some if one.state == "permanent"]
 
 
+def test_entries_of_ours_are_no_drift(killed: StandingLab) -> None:
+    """While somebody probes, or after he was killed: those of others are."""
+    assert all(one.ours for one in permanent(killed))
+    assert killed.differences().changes == ()
+    another = ["10.9.9.9", "lladdr", "02:00:00:00:00:09", "dev", "eth0"]
+    killed.run("p0", ["ip", "neigh", "add", *another])
+    assert [change.name for change in killed.differences().changes] == ["10.9.9.9 on eth0"]
+
+
 def test_entries_that_a_killed_run_left_are_removed(killed: StandingLab) -> None:
     """By the next one; until then the lab has them."""
     assert reach(killed).held

@@ -17,7 +17,7 @@ from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.transport import NETLINK_CAP_ACK, SOL_NETLINK
 from hopscope.model.vocab import Mac, NeighbourState, NodeName
 from hopscope.wire import rtnl, rtnl_read
-from hopscope.wire.neighbours import addition, batch, marked, removal
+from hopscope.wire.neighbours import addition, batch, removal
 from hopscope.wire.netlink import NETLINK_ROUTE, ack, unpack
 
 __all__ = [
@@ -120,9 +120,12 @@ def forget_left(folder: Path, sandbox: Sandbox, nodes: Sequence[NodeName]) -> No
 def _sweep(sandbox: Sandbox, nodes: Sequence[NodeName]) -> None:
     for node in nodes:
         for family in (rtnl.AF_INET, rtnl.AF_INET6):
-            for index, ip in marked(sandbox.ask(node, rtnl.dump_neighbours(family))):
+            for answer in sandbox.ask(node, rtnl.dump_neighbours(family)):
+                part = rtnl_read.neighbour_event(answer)
+                if part is None or not part.ours:
+                    continue
                 try:
-                    sandbox.send(node, [rtnl.remove_neighbour(index, ip)])
+                    sandbox.send(node, [rtnl.remove_neighbour(part.index, part.ip)])
                 except KernelError as error:
                     if error.code not in (ENOENT, ENODEV):  # others removed it meanwhile
                         raise

@@ -129,6 +129,7 @@ class Neighbour(Struct, frozen=True, kw_only=True):
     ip: str
     mac: Mac | None
     state: NeighbourState
+    ours: bool = False  # given by hopscope while it probes, not part of the lab
 
 
 class FdbEntry(Struct, frozen=True, kw_only=True):

@@ -212,12 +212,13 @@ def _more(op: RemoveRoute) -> str:
 
 
 def neighbours(wanted: Wanted, world: World) -> Iterator[Difference]:
-    """Permanent entries; what was learnt is nobody's declaration."""
+    """Permanent entries; what was learnt, or stands while somebody probes, nobody declared."""
     there = {
         (DevRef(node.name, entry.dev), str(ip_address(entry.ip))): entry.mac
         for node in world.snapshot.nodes
         for entry in node.neighbours
         if entry.state is NeighbourState.PERMANENT
+        and not entry.ours
         and stays(wanted, world, DevRef(node.name, entry.dev))
     }
     for (ref, ip), op in wanted.neighbours.items():

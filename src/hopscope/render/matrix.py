@@ -159,6 +159,6 @@ def _resolution(found: Reachability) -> Iterator[Text]:
         room = f" of {resolution.room}" if resolution.room is not None else ""
         yield Text(
             f"neighbours: {resolution.entries} permanent entries stood in for ARP meanwhile, more "
-            f"than fit the table{room} that all namespaces share; they are removed",
+            f"than half the table{room} that all namespaces share; they are removed",
             "dim",
         )

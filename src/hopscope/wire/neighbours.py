@@ -4,8 +4,7 @@ Each entry carries our mark (NDA_PROTOCOL), so that those of a run that was kill
 """
 
 import struct
-from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
+from collections.abc import Sequence
 from typing import Final
 
 from hopscope.model.vocab import Mac
@@ -16,22 +15,18 @@ from hopscope.wire.netlink import (
     NLM_F_EXCL,
     NLM_F_REQUEST,
     Message,
-    attributes,
     pack,
     u8,
 )
 
-__all__ = ["OURS", "addition", "batch", "marked", "removal"]
+__all__ = ["NDA_PROTOCOL", "OURS", "addition", "batch", "removal"]
 
-RTM_NEWNEIGH: Final = 28
-NDA_DST: Final = 1
 NDA_PROTOCOL: Final = 12
 OURS: Final = 0x68
 """Who made an entry: no routing daemon's number (linux/rtnetlink.h, RTPROT_*)."""
 _FLAGS_AT: Final = 6  # in a netlink message's header
 _SEQ_AT: Final = 8
 _INDEX_AT: Final = 20  # behind that header, in struct ndmsg
-_NDMSG: Final = struct.Struct("=B3xiHBB")
 
 
 def addition(ip: str, mac: Mac) -> bytes:
@@ -61,14 +56,3 @@ def batch(messages: Sequence[bytes], index: int) -> bytes:
         data[_SEQ_AT + place :: length] = numbers[place::4]
     data[-length + _FLAGS_AT] |= NLM_F_ACK
     return bytes(data)
-
-
-def marked(answers: Sequence[Message]) -> Iterator[tuple[int, str]]:
-    """Of a dump of neighbours, the device and address of those that carry our mark."""
-    for answer in answers:
-        if answer.type != RTM_NEWNEIGH or len(answer.payload) < _NDMSG.size:
-            continue
-        index = _NDMSG.unpack_from(answer.payload)[1]
-        found = attributes(answer.payload[_NDMSG.size :])
-        if found.get(NDA_PROTOCOL) == bytes([OURS]) and len(found.get(NDA_DST, b"")) in (4, 16):
-            yield index, str(ip_address(found[NDA_DST]))

@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from hopscope.model.vocab import Family, Mac, NeighbourState
+from hopscope.wire.neighbours import NDA_PROTOCOL, OURS
 from hopscope.wire.netlink import Message, attributes
 from hopscope.wire.rtnl_link_read import LinkPart, as_int, as_mac, as_text, link, not_yet_running
 from hopscope.wire.rtnl_metrics import metrics
@@ -148,6 +149,7 @@ class NeighbourPart(Struct, frozen=True, kw_only=True):
     mac: Mac | None
     state: NeighbourState
     removed: bool
+    ours: bool = False  # it carries the mark of what probing gives for a while
 
 
 class FdbPart(Struct, frozen=True, kw_only=True):
@@ -282,6 +284,7 @@ def neighbour_event(message: Message) -> NeighbourPart | None:
         mac=as_mac(found.get(2)),
         state=_STATES.get(state, NeighbourState.NONE),
         removed=message.type == RTM_DELNEIGH,
+        ours=found.get(NDA_PROTOCOL) == bytes([OURS]),
     )
 
 

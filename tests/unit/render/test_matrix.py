@@ -76,6 +76,7 @@ def test_entries_of_ours_are_told() -> None:
     standing = Resolution(how="permanent", entries=39_800, room=1024)
     told = lines(replace(reachability(2), resolution=standing))
     assert any("39800 permanent entries stood in for ARP" in line for line in told)
+    assert any("more than half the table of 1024" in line for line in told)
     assert not any("permanent" in line for line in lines(reachability(2)))
 
 

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from pyroute2.netlink.rtnl import ndmsg
 
 from hopscope.model.vocab import Mac
-from hopscope.wire.neighbours import OURS, addition, batch, marked, removal
+from hopscope.wire.neighbours import OURS, addition, batch, removal
 from hopscope.wire.netlink import Message, attr, u8, unpack
+from hopscope.wire.rtnl_read import neighbour_event
 from strategies import addresses4, addresses6
 
 MAC = Mac("02:00:00:00:00:07")
@@ -59,4 +60,10 @@ def test_our_mark_is_known_again(ip: str) -> None:
     other = Message(ours.type, 0, ours.payload[: -len(u8(12, OURS))] + u8(12, 4))
     scrap = Message(ours.type, 0, ours.payload[:7])
     cut = Message(ours.type, 0, ours.payload[:12] + attr(1, b"\1") + u8(12, OURS))
-    assert list(marked([other, ours, scrap, cut])) == [(5, ip)]
+    found = [neighbour_event(message) for message in (other, ours, scrap, cut)]
+    assert [(part.ours, part.index, part.ip) if part else None for part in found] == [
+        (False, 5, ip),
+        (True, 5, ip),
+        None,
+        None,
+    ]

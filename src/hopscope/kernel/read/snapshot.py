@@ -302,7 +302,13 @@ def _neighbours(
         for answer in kernel.ask(node, rtnl.dump_neighbours(family)):
             part = rtnl_read.neighbour_event(answer)
             if part is not None and part.state not in _SILENT and part.index in names:
-                yield Neighbour(dev=names[part.index], ip=part.ip, mac=part.mac, state=part.state)
+                yield Neighbour(
+                    dev=names[part.index],
+                    ip=part.ip,
+                    mac=part.mac,
+                    state=part.state,
+                    ours=part.ours,
+                )
 
 
 def _forwarding(
