@@ -251,6 +251,16 @@ def test_an_answer_of_another_node_with_the_address_does_not_count(five: Standin
     assert found.notes == ("several nodes have the same address: 10.9.0.2 on p1, p2",)
 
 
+def test_nodes_without_a_family_in_common() -> None:
+    """Each pair says which address is not there."""
+    lab = Lab("families").node("a", addresses={"e": "fd00::1/64"})
+    with lab.node("b", addresses={"e": "10.0.0.2/24"}).link("a:e", "b:e").up() as standing:
+        assert [pair.error for pair in reach(standing).pairs] == [
+            "b has no IPv6 address, and a has no other",
+            "a has no IPv4 address, and b has no other",
+        ]
+
+
 def test_a_routers_table_tells_who_answered_behind_it() -> None:
     """Over TCP, where a reset is an answer, too."""
     forwards = {"net.ipv4.ip_forward": 1}

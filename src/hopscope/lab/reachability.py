@@ -183,8 +183,10 @@ def _pair(
         error = f"{' or '.join(instead)} answered, which has {address}, too{gone}"
     if address is None:
         poor = target if not ends[target].ends or ends[source].ends else source
-        what = "no such address" if ends[poor].ends else "no address"
-        error = lost.get(poor) or f"{poor} has {what}"
+        error = lost.get(poor) or f"{poor} has no address"
+        if ends[poor].ends:
+            family = f"IPv{ends[source].ends[0].network.version}"
+            error = f"{target} has no {family} address, and {source} has no other"
     return Pair(
         source=source,
         target=target,

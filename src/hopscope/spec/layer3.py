@@ -1,6 +1,6 @@
 """Rules about addresses, routes and neighbours: what the kernel takes, and what is there twice."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from ipaddress import ip_interface, ip_network
 from typing import Final
@@ -9,6 +9,7 @@ from hopscope.errors import Problem
 from hopscope.model.lab import AddressSpec, NodeSpec, RouteSpec
 from hopscope.model.limits import METRIC, TABLE, WEIGHT
 from hopscope.model.snapshot import NextHop
+from hopscope.model.vocab import DevRef
 from hopscope.spec.faults import Fault, near
 from hopscope.spec.names import address_fault, ip_fault, ip_of, mac_fault, network_of
 from hopscope.spec.reach import Reach
@@ -23,6 +24,7 @@ _Owner = tuple[str, str, Path]
 
 _DEFAULT_METRIC: Final = {4: 0, 6: 1024}  # IP6_RT_PRIO_USER
 _DEFAULTS: Final = ("0.0.0.0/0", "::/0")
+_LEAST_SIX: Final = 1280  # IPV6_MIN_MTU
 
 
 class _Seen:
@@ -67,8 +69,8 @@ def _subnet(address: AddressSpec) -> str:
 
 def layer3(scope: Scope) -> Iterator[Problem]:
     """What is wrong with addresses, routes and neighbours."""
-    seen = _Seen()
-    for judge in (partial(_addresses, seen=seen), _routes):
+    seen, small = _Seen(), dict(_small(scope))
+    for judge in (partial(_addresses, seen=seen, small=small), _routes):
         yield from first_of_each(
             (scope.where.node(node.name), judge(scope, node)) for node in scope.lab.nodes
         )
@@ -76,7 +78,21 @@ def layer3(scope: Scope) -> Iterator[Problem]:
         yield from _neighbours(scope, node)
 
 
-def _addresses(scope: Scope, node: NodeSpec, *, seen: _Seen) -> Iterator[Problem]:
+def _small(scope: Scope) -> Iterator[tuple[tuple[str, str], int]]:
+    """The devices whose MTU is below that of IPv6: the kernel gives them no address of it."""
+    given = [
+        *((end.ref, scope.lab.links[int(path[1])].mtu) for path, end in scope.ends),
+        *((one.ref, one.mtu) for node in scope.lab.nodes for one in node.devices),
+        *((DevRef(n.name, one.name), one.mtu) for n in scope.lab.nodes for one in n.bridges),
+    ]
+    for ref, mtu in given:
+        if mtu is not None and mtu < _LEAST_SIX:
+            yield (ref.node, ref.dev), mtu
+
+
+def _addresses(
+    scope: Scope, node: NodeSpec, *, seen: _Seen, small: Mapping[tuple[str, str], int]
+) -> Iterator[Problem]:
     number: dict[str, int] = {}
     for address in node.addresses:
         item = number.get(address.dev, 0)
@@ -84,7 +100,8 @@ def _addresses(scope: Scope, node: NodeSpec, *, seen: _Seen) -> Iterator[Problem
         path: Path = ("nodes", node.name, "addresses", address.dev, item)
         if (fault := scope.device_fault(node.name, address.dev)) is not None:
             yield said(fault, scope.where(path[:-1], key=True))
-        fault = address_fault(address.cidr) or _loopback(node, address)
+        mtu = small.get((node.name, address.dev))
+        fault = address_fault(address.cidr) or _loopback(node, address) or _six(address, mtu)
         if fault is None:
             fault = seen.used(scope, node.name, address, path)
         if fault is not None:
@@ -101,6 +118,13 @@ def _loopback(node: NodeSpec, address: AddressSpec) -> Fault | None:
         return None
     message = f"lo has {address.cidr} already, as soon as it is up"
     return Fault(rule="duplicate-address", message=message, text=address.cidr, hint="remove it")
+
+
+def _six(address: AddressSpec, mtu: int | None) -> Fault | None:
+    if mtu is None or ":" not in address.cidr:
+        return None
+    message = f"{address.dev} has an MTU of {mtu}, and IPv6 takes no less than {_LEAST_SIX}"
+    return Fault(rule="small-mtu", message=message, text=address.cidr, hint="raise that MTU")
 
 
 def _routes(scope: Scope, node: NodeSpec) -> Iterator[Problem]:

@@ -75,6 +75,24 @@ def test_an_address_on_two_devices(first: str, second: str) -> None:
     assert found.hint == "the first is in line 6"
 
 
+def test_an_mtu_too_small_for_ipv6() -> None:
+    """Of a link, a bridge or a device: the kernel gives them no such address."""
+    text = """
+name: six
+nodes:
+  a:
+    addresses: {e0: ["10.0.0.1/24", ▸"fd00::1/64"], br0: ▸"fd01::1/64", v: ▸"fd02::1/64"}
+    bridges: {br0: {mtu: 1279}}
+    devices: {v: {kind: vxlan, id: 4, remote: 192.0.2.2, over: e0, mtu: 1279}}
+  b: {addresses: {e0: 10.0.0.2/24}}
+links: [{ends: [a:e0, b:e0], mtu: 1279}]
+"""
+    found = wrong(text, *["small-mtu"] * 3)
+    assert found[0].message == "e0 has an MTU of 1279, and IPv6 takes no less than 1280"
+    assert len(found) == 3
+    assert problems(text.replace("1279", "1280").replace("▸", "")) == ()
+
+
 def test_an_address_twice_in_one_node() -> None:
     wrong(changed("10.244.1.2/24", "[10.244.1.2/24, ▸10.244.1.2/24]"), "duplicate-address")
     wrong(changed("10.244.1.2/24}", "10.244.1.2/24, lo: ▸10.244.1.2/32}"), "duplicate-address")
