@@ -1,14 +1,13 @@
 """A sandbox in which something foreign is tried out: it can change nothing outside, and it ends."""
 
-import os
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from hopscope.kernel import state
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.lab.imports.facts import NodeFacts, facts_of
+from hopscope.lab.passing import passing
 from hopscope.model.vocab import NodeName
 
 __all__ = ["FRESH", "HERE", "INSTALLERS", "Workshop", "opened"]
@@ -93,13 +92,6 @@ def opened(*, home: bool = False) -> Iterator[Workshop]:
 
     Raises CannotError when this machine forbids it.
     """
-    claimed = state.claim(f"import-{os.getpid()}")
-    try:
-        sandbox = Sandbox.start(claimed, confined=True)
-        try:
-            sandbox.make_nodes([HERE, FRESH], home=HERE if home else None)
-            yield Workshop(sandbox)
-        finally:
-            sandbox.stop()
-    finally:
-        claimed.clear()
+    with passing("import", confined=True) as sandbox:
+        sandbox.make_nodes([HERE, FRESH], home=HERE if home else None)
+        yield Workshop(sandbox)
