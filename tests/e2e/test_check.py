@@ -1,6 +1,8 @@
 """hopscope check: every mistake of a lab file at once; no kernel, no lab."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +116,40 @@ def test_a_folder_that_is_closed_to_the_user(ordinary: Any, tmp_path: Path) -> N
     done = ordinary("check", "bridge", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "bridge" in done.stdout
+
+
+@pytest.mark.kernel
+def test_rules_are_tried_when_asked_for(hopscope: Any, tmp_path: Path) -> None:
+    """Those of the story too, behind those of the node; and nothing of it stays."""
+    if not shutil.which("iptables", path=f"{os.environ['PATH']}:/usr/sbin:/sbin"):
+        pytest.skip("iptables is not installed")
+    path = tmp_path / "rules.yaml"
+    path.write_text(
+        "name: rules\n"
+        "nodes:\n"
+        "  a: {iptables: [-N OWN, -A INPUT -p nonsense, -A INPUT -j OWN]}\n"
+        "  pod: {count: 3, ip6tables: [-A INPUT -j ACEPT]}\n"
+        "  c: {}\n"
+        "story:\n"
+        "  - iptables: {a: [-A OWN -j ACCEPT, -A OWN -j NONE], c: [-A INPUT -j OWN]}\n"
+    )
+    assert hopscope("check", str(path)).returncode == 0
+    done = hopscope("check", "--rules", str(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    *told, last = done.stderr.splitlines()
+    assert [line.split(": ")[0].removeprefix(f"{path}:") for line in told] == [
+        "3:26",
+        "4:31",
+        "7:38",
+        "7:59",
+    ]
+    assert all(line.endswith("[refused-rule]") for line in told)
+    assert last == f"4 mistakes in {path}"
+    assert hopscope("check", "--rules", "--json", str(path)).stdout.count("refused-rule") == 4
+    assert "no lab" in hopscope("ls").stdout
+
+
+def test_without_rules_there_is_nothing_to_try(hopscope: Any, tmp_path: Path) -> None:
+    path = tmp_path / "pair.yaml"
+    path.write_text(PAIR)
+    assert hopscope("check", "--rules", str(path)).returncode == 0

@@ -3,13 +3,16 @@
 import os
 import shutil
 import socket
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from command import Hopscope, ordinary_user
+from command import HOPSCOPE, Hopscope, ordinary_user
 from hopscope.errors import CannotError
 from hopscope.lab.imports import import_lab, script
 from permitted import ROOT
@@ -138,12 +141,72 @@ def test_what_a_script_takes_is_bounded(hopscope: Hopscope) -> None:
     lines = [
         "head -c 65M /dev/zero > /tmp/x; stat -c %s /tmp/x",
         "ulimit -u; ulimit -u 5000 && echo RAISED",
-        "for each in /tmp /var/tmp /run /dev; do stat -f -c '%b %S' $each; done",
+        "ulimit -d; cat /proc/self/oom_score_adj",
+        "mkdir /tmp/own /tmp/more; mount -t tmpfs x /tmp/own",
+        "mount -o size=10g,mode=0700 -t tmpfs x /tmp/more",
+        "for each in /tmp /var/tmp /run /dev /tmp/own /tmp/more; do",
+        "stat -f -c '%b %S' $each; done",
+        "mount | grep -c '/tmp/own'",
     ]
-    file, processes, *folders = printed(hopscope, *lines)
+    file, processes, memory, first, *folders, mounted = printed(hopscope, *lines)
     assert (int(file), int(processes)) == (64 << 20, 4096)
+    assert (int(memory) << 10, int(first), int(mounted)) == (2 << 30, 1000, 1)
     sizes = [int(blocks) * int(size) for blocks, size in map(str.split, folders)]
-    assert sizes == [256 << 20] * 4
+    assert sizes == [256 << 20] * 6
+
+
+def test_a_bound_that_was_hit_is_told() -> None:
+    """In words of the sandbox, behind what the program said."""
+    lines = (
+        "#!/bin/sh",
+        "ip netns add a",
+        "python3 -c 'x = bytearray(3 << 30)'",
+        "for n in 1 2 3 4 5; do head -c 60M /dev/zero > /tmp/$n; done",
+    )
+    _lab, notes = import_lab("\n".join(lines), "made.sh")
+    memory, space = (str(note) for note in notes if "at most" in str(note))
+    assert memory.startswith("made.sh:3: python3 -c 'x = bytearray(3 << 30)': ")
+    assert memory.endswith("MemoryError (a program has 2 GiB of memory at most in a sandbox)")
+    assert space.endswith("(a sandbox's own folders take 256 MiB at most each)")
+
+
+KEYS = """
+import ctypes, os, sys
+call = ctypes.CDLL(None, use_errno=True).syscall
+keyctl, add_key = {"x86_64": (250, 248), "aarch64": (219, 217)}.get(os.uname().machine, (-1, -1))
+def found():
+    return call(keyctl, 10, -3, b"user", b"hopscope-test", 0) > 0  # in the session keyring
+"""
+WITH_A_KEY = """
+if call(keyctl, 1, None) < 0:  # a session keyring of its own
+    sys.exit(77)
+call(add_key, b"user", b"hopscope-test", b"word", 4, -3)
+print("outside:", found(), file=sys.stderr, flush=True)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_keys_of_the_session_are_not_there() -> None:
+    """A script has a session keyring of its own."""
+    text = f"#!/bin/sh\nip netns add a\npython3 -c '{KEYS}print(found())'\nfalse\n"
+    argv = [sys.executable, "-c", KEYS + WITH_A_KEY, str(HOPSCOPE), "import", "-"]
+    done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
+    if done.returncode == 77:
+        pytest.skip("a session keyring cannot be made here")
+    assert done.stderr.startswith("outside: True\n")
+    assert "it had printed: False" in done.stderr
+
+
+@pytest.mark.parametrize("variable", ["PATH", "HOME"])
+def test_links_that_lead_in_a_circle_are_passed_over(hopscope: Hopscope, variable: str) -> None:
+    """As a shell does that looks for a program."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        Path(name, "one").symlink_to("other")
+        Path(name, "other").symlink_to("one")
+        path = f"{os.environ['PATH']}:{name}/one:{name}/one/bin:/no/such"
+        given = {"PATH": path} if variable == "PATH" else {"HOME": f"{name}/one"}
+        assert printed(hopscope, "echo there", env=given) == ["there"]
 
 
 def test_what_a_script_prints_is_bounded() -> None:

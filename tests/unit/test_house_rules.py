@@ -189,6 +189,22 @@ def test_sizes(module: Module) -> None:
 
 
 @each_module
+def test_a_public_table_of_tuples_of_several_lengths_says_its_type(module: Module) -> None:
+    """A type checker that infers one for it finds none that it counts as known (pyright)."""
+    bare = [
+        node
+        for node in module.tree.body
+        if (isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "Final")
+        or isinstance(node, ast.Assign)
+    ]
+    for node in bare:
+        if isinstance(node.value, ast.Dict):
+            name = ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
+            sizes = {len(one.elts) for one in node.value.values if isinstance(one, ast.Tuple)}
+            assert len(sizes) < 2 or name.startswith("_"), name
+
+
+@each_module
 def test_nothing_of_a_developer_s_machine(module: Module) -> None:
     """No path of a home or a checkout, and no host but those of open formats."""
     assert DEVELOPERS_PATH.findall(module.text) == []

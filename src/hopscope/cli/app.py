@@ -279,7 +279,11 @@ COMMANDS: Final = (
         "check",
         "files.check",
         "Check a lab file: all mistakes at once, with line and column.",
-        (Argument("FILE", "A lab file; '-' reads standard input.", offers=(Offer.FILES,)), AS_JSON),
+        (
+            Argument("FILE", "A lab file; '-' reads standard input.", offers=(Offer.FILES,)),
+            Option(("--rules",), "Also try the firewall rules, in a sandbox that is let go."),
+            AS_JSON,
+        ),
         more="Exit status 2 if there is any.",
     ),
     Command(

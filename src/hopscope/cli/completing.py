@@ -48,7 +48,7 @@ _hopscope() {
         esac
     done
     (( $#found )) && _describe hopscope found
-    [[ -n $files ]] && _files
+    [[ -n $files ]] && { compset -P '--*='; _files }
 }
 compdef _hopscope hopscope
 """,
@@ -59,7 +59,10 @@ function __hopscope
     test -n "$current"; or set current ''
     $before[1] completion fish -- $before[2..-1] $current 2> /dev/null | while read -l line
         if test "$line" = :files
-            __fish_complete_path "$current"
+            set -l head (string match -r '^--[^=]*=' -- $current)
+            for path in (__fish_complete_path (string replace -r '^--[^=]*=' '' -- $current))
+                echo "$head$path"
+            end
         else
             echo $line
         end
@@ -98,6 +101,10 @@ def _in(command: Command, before: Sequence[str], typed: str) -> Iterator[str]:
     option, arguments, dashes = _read(command, before)
     if option is not None:
         yield from _of(option.offers, "" if typed == "=" else typed, arguments)
+    elif dashes and (valued := _valued(command, typed)) is not None:
+        name, value = typed.split("=", 1)
+        for word in _of(valued.offers, value, arguments):
+            yield word if word == _FILES else f"{name}={word}"
     elif dashes and typed.startswith("-"):
         yield from _beginning(typed, _named([*command.options, OPTIONS[-1]]))
     else:
@@ -105,6 +112,14 @@ def _in(command: Command, before: Sequence[str], typed: str) -> Iterator[str]:
         at = len(arguments)
         if places and (at < len(places) or places[-1].many):
             yield from _of(places[min(at, len(places) - 1)].offers, typed, arguments)
+
+
+def _valued(command: Command, typed: str) -> Option | None:
+    """The option whose value is typed behind ``=``, by a shell to which that is one word."""
+    name, equals, _value = typed.partition("=")
+    return next(
+        (one for one in command.options if equals and name in one.names and one.metavar), None
+    )
 
 
 def _read(command: Command, before: Sequence[str]) -> tuple[Option | None, list[str], bool]:

@@ -1,4 +1,4 @@
-"""check, schema: what concerns files alone, and builds nothing."""
+"""check, schema: what concerns files alone, and builds no lab."""
 
 import json as jsonlib
 import sys
@@ -18,14 +18,22 @@ from hopscope.spec import json_schema
 __all__ = ["check", "schema"]
 
 
-def check(file: str, *, json: bool) -> None:
-    """Every mistake of a lab file, each with its place; ``-`` is standard input."""
+def check(file: str, *, json: bool, rules: bool) -> None:
+    """Every mistake of a lab file, each with its place; ``-`` is standard input.
+
+    *rules*: those of the firewall are given to their tools, once nothing else is wrong.
+    """
     source, name = source_of(file)
     problems = []
     try:
         spec = parse(source, name)
     except SpecError as error:
         problems = list(error.problems)
+    else:
+        if rules:
+            from hopscope.lab.ruletrial import refused_rules
+
+            problems = list(refused_rules(spec))
     if json:
         rows = [
             {

@@ -17,7 +17,6 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from types import TracebackType
 from typing import Final, NoReturn, Self
 
 from hopscope.errors import CannotError, UsageError
@@ -84,12 +83,7 @@ class Doors:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for fd in self._fds.values():
             os.close(fd)
         self._holder.close()

@@ -4,7 +4,6 @@ import contextlib
 import ctypes
 import os
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 __all__ = ["Growth"]
@@ -43,10 +42,5 @@ class Growth:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -21,6 +21,7 @@ __all__ = [
     "end_with_parent",
     "freeze_mounts",
     "mount",
+    "new_keyring",
     "new_proc",
     "own_sys",
     "set_dumpable",
@@ -46,6 +47,10 @@ _AT_RECURSIVE = 0x8000
 _FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432  # on every architecture, too
 _CLOEXEC, _FSCONFIG_CMD_CREATE = 1, 6  # FSOPEN_CLOEXEC, FSMOUNT_CLOEXEC; include/uapi/linux/mount.h
 _MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID = 1, 2
+_KEYCTL = {"x86_64": 250, "i686": 288, "ppc64le": 271, "s390x": 280}
+_KEYCTL |= dict.fromkeys(("armv6l", "armv7l"), 311)
+_KEYCTL |= dict.fromkeys(("aarch64", "riscv64", "loongarch64"), 219)
+_KEYCTL_JOIN_SESSION_KEYRING = 1  # include/uapi/linux/keyctl.h
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -110,6 +115,13 @@ def new_proc() -> int:
         return _call("syscall", _FSMOUNT, context, _CLOEXEC, MS_NOSUID | MS_NODEV | MS_NOEXEC)
     finally:
         os.close(context)
+
+
+def new_keyring() -> None:
+    """Have a session keyring of our own, without a key (keyctl(2)); some containers forbid all."""
+    if (number := _KEYCTL.get(os.uname().machine)) is not None:
+        with contextlib.suppress(OSError):
+            _call("syscall", number, _KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
 def freeze_mounts() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
 
-from hopscope.errors import HopscopeError, KernelError, LabExistsError, UsageError
+from hopscope.errors import HopscopeError, KernelError, LabExistsError, Place, UsageError
 from hopscope.kernel import state
 from hopscope.kernel.apply import firewall
 from hopscope.kernel.apply.plan import Progress, apply, begin
@@ -340,10 +340,13 @@ class RunningLab:
         after = self.sandbox.read_files(where, [full])[full] or ""
         return before.strip(), after.strip()
 
-    def add_rules(self, tool: str, node: str, lines: str | Sequence[str]) -> None:
+    def add_rules(
+        self, tool: str, node: str, lines: str | Sequence[str], places: Sequence[Place | None] = ()
+    ) -> None:
         """Add iptables or ip6tables rules, or one, while the lab runs.
 
-        Raises UsageError for another *tool*, ToolError when the tool refuses a rule.
+        Raises UsageError for another *tool*, ToolError when the tool refuses a rule; SpecError
+        when the *places* say where that stands.
         """
         asked.check_tool(tool)
         where, lines = self.check_node(node), asked.texts("rules", lines)
@@ -352,7 +355,7 @@ class RunningLab:
                 lines = host.own_rules(tool, lines)
                 self._keep(host)
             self.sandbox.notes += tuple(watch(self.sandbox, [where]))
-            firewall.add_iptables(self.sandbox, where, tool, lines)
+            firewall.add_iptables(self.sandbox, where, tool, lines, places)
 
     def zero(self, node: str) -> None:
         """Zero the rule counters of a node; on the real host, only those of our rules."""

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from hopscope.lab.checks import ping_checks
 from hopscope.lab.conclusion import conclude
+from hopscope.lab.rulesteps import add_step
 from hopscope.lab.running import RunningLab
 from hopscope.lab.tablechecks import nodes_asked, table_checks
 from hopscope.lab.tables import Tables
@@ -28,7 +29,6 @@ from hopscope.model.lab import (
 from hopscope.model.lookup import silent_nat, sysctl_int
 from hopscope.model.record import (
     ExpectResult,
-    FirewallResult,
     LogLine,
     PingResult,
     Record,
@@ -144,11 +144,8 @@ def _step(
             for node, sysctl in values:
                 before, after = lab.set_sysctl(node, sysctl.key, sysctl.value)
                 yield SetResult(node=node, key=sysctl.key, before=before, after=after)
-        case FirewallStep(tool=tool, lines=lines):
-            for node in dict.fromkeys(node for node, _ in lines):
-                texts = tuple(rule.text for where, rule in lines if where == node)
-                lab.add_rules(tool, node, texts)
-                yield FirewallResult(tool=tool, node=node, lines=texts)
+        case FirewallStep():
+            yield from add_step(lab, step)
         case ZeroStep(nodes=nodes):
             for node in nodes:
                 lab.zero(node)

@@ -8,7 +8,6 @@ import os
 import socket
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from msgspec import Struct, msgpack
@@ -54,12 +53,7 @@ class Writer:
             raise CannotError(answer.what, mend=answer.mend)
         return [Path(os.fsdecode(path)) for path in answer.paths]
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ours.close()
         status_of(self._pid)
 

@@ -3,6 +3,7 @@
 Also which chains iptables makes itself.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -11,7 +12,7 @@ from hopscope.model.vocab import Family
 
 __all__ = ["BUILT_IN", "ChainName", "families_of"]
 
-BUILT_IN: Final = {
+BUILT_IN: Final[Mapping[str, Sequence[str]]] = {
     "filter": ("INPUT", "FORWARD", "OUTPUT"),
     "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
     "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),

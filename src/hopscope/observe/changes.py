@@ -1,16 +1,13 @@
 """Neighbour and FDB entries as they change, from rtnetlink's notifications."""
 
-import errno
 import socket
-import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.events import FdbChanged, NeighbourChanged
 from hopscope.model.vocab import DevName, DevRef, Nanos, NodeName
-from hopscope.observe.capture import grow
-from hopscope.observe.nftrace import join
+from hopscope.observe.listening import Listener
 from hopscope.wire.netlink import unpack
 from hopscope.wire.rtnl_read import fdb_event, neighbour_event
 
@@ -19,7 +16,7 @@ __all__ = ["Changes"]
 RTNLGRP_NEIGH: Final = 3
 
 
-class Changes:
+class Changes(Listener):
     """The neighbour notifications of one node: ARP, ND and bridge FDB alike."""
 
     def __init__(
@@ -27,28 +24,13 @@ class Changes:
     ) -> None:
         self.node = node
         self._dev_name = dev_name
-        self._lost = 0
-        kind = socket.SOCK_RAW
-        self.socket: socket.socket = sandbox.open_socket(
-            node, socket.AF_NETLINK, kind, socket.NETLINK_ROUTE
-        )
-        grow(self.socket)
-        join(self.socket, RTNLGRP_NEIGH)
-        self.socket.setblocking(False)
+        wanted = (node, socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        super().__init__(sandbox.open_socket(*wanted), RTNLGRP_NEIGH)
 
     def read(self) -> Iterator[NeighbourChanged | FdbChanged]:
         """All changes that have arrived."""
-        while True:
-            try:
-                data = self.socket.recv(1 << 16)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
-                self._lost += 1
-                continue
-            yield from self._decode(data, Nanos(time.time_ns()))
+        for data, at in self.arrived():
+            yield from self._decode(data, at)
 
     def _decode(self, data: bytes, at: Nanos) -> Iterator[NeighbourChanged | FdbChanged]:
         for message in unpack(data):
@@ -75,12 +57,3 @@ class Changes:
                         local=entry.local,
                         removed=entry.removed,
                     )
-
-    def lost(self) -> int:
-        """How often the kernel had to let messages go, since the last call."""
-        lost, self._lost = self._lost, 0
-        return lost
-
-    def close(self) -> None:
-        """Stop listening."""
-        self.socket.close()

@@ -23,7 +23,8 @@ from hopscope.model.events import Logged
 from hopscope.model.lab import NodeSpec
 from hopscope.model.vocab import DevName, Nanos, NodeName
 from hopscope.observe.capture import grow
-from hopscope.observe.nftrace import batch, check, commit, explain, join
+from hopscope.observe.listening import join
+from hopscope.observe.nftrace import batch, check, commit, explain
 from hopscope.wire import nft
 from hopscope.wire.netlink import NETLINK_NETFILTER, ack, unpack
 from hopscope.wire.nft import NFNLGRP_NFTABLES, NFNLGRP_NFTRACE, log_table, log_table_tried

@@ -1,10 +1,8 @@
 """Netfilter hooks and rules as nf_tables reports them, from one nfnetlink socket per node."""
 
-import errno
 import itertools
 import os
 import socket
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -13,8 +11,8 @@ from msgspec.structs import replace
 from hopscope.errors import KernelError
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.events import RuleHit
-from hopscope.model.vocab import DevName, Nanos, NodeName
-from hopscope.observe.capture import grow
+from hopscope.model.vocab import DevName, NodeName
+from hopscope.observe.listening import SOL_NETLINK, Listener
 from hopscope.wire.netlink import (
     NETLINK_NETFILTER,
     NLM_F_ACK,
@@ -27,15 +25,13 @@ from hopscope.wire.netlink import (
 )
 from hopscope.wire.nft import NFNLGRP_NFTRACE, OUR_PREFIX, rule_hits, trace_table
 
-__all__ = ["NftTrace", "batch", "check", "commit", "explain", "join"]
+__all__ = ["NftTrace", "batch", "check", "commit", "explain"]
 
-SOL_NETLINK: Final = 270
-NETLINK_ADD_MEMBERSHIP: Final = 1
 NETLINK_EXT_ACK: Final = 11
 _counter = itertools.count()
 
 
-class NftTrace:
+class NftTrace(Listener):
     """The trace of one node. Two sockets: one owns our table, one hears the trace."""
 
     def __init__(
@@ -52,14 +48,10 @@ class NftTrace:
         """
         self.node = node
         self._dev_name = dev_name
-        self._lost = 0
         wanted = (node, socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
-        self.socket: socket.socket
-        self.socket, self._owner = sandbox.open_sockets([wanted, wanted])
+        listener, self._owner = sandbox.open_sockets([wanted, wanted])
         try:
-            grow(self.socket)
-            join(self.socket, NFNLGRP_NFTRACE)
-            self.socket.setblocking(False)
+            super().__init__(listener, NFNLGRP_NFTRACE)
             name = f"{OUR_PREFIX}-{os.getpid()}-{next(_counter)}"
             commit(self._owner, trace_table(name, addresses, devices), node)
         except BaseException:
@@ -68,35 +60,13 @@ class NftTrace:
 
     def read(self) -> Iterator[RuleHit]:
         """All trace messages that have arrived, in the kernel's order."""
-        while True:
-            try:
-                data = self.socket.recv(1 << 16)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
-                self._lost += 1
-                continue
-            at = Nanos(time.time_ns())
+        for data, at in self.arrived():
             yield from rule_hits(data, at=at, node=self.node, dev_name=self._dev_name)
-
-    def lost(self) -> int:
-        """How often the kernel had to let messages go, since the last call."""
-        lost, self._lost = self._lost, 0
-        return lost
 
     def close(self) -> None:
         """Stop tracing; the kernel deletes our table with the socket that owns it."""
         self._owner.close()
-        self.socket.close()
-
-
-def join(listener: socket.socket, *groups: int) -> None:
-    """Have the kernel send a netlink socket what it tells these groups."""
-    listener.bind((0, 0))  # a port of 0 is the kernel's own: it is sent nothing
-    for group in groups:
-        listener.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+        super().close()
 
 
 def commit(owner: socket.socket, messages: Sequence[Message], node: NodeName) -> None:

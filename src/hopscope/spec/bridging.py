@@ -6,7 +6,7 @@ from hopscope.errors import Problem
 from hopscope.model.devices import PortOptions, Vlan
 from hopscope.model.lab import BridgeSpec, DeviceSpec, LinkEnd, NodeSpec
 from hopscope.model.limits import AGEING, COST, FORWARD_DELAY, PRIORITY, QUEUES, VID, Limits
-from hopscope.spec.faults import Fault, near
+from hopscope.spec.faults import Fault, cut, near
 from hopscope.spec.names import mac_fault
 from hopscope.spec.scope import Scope, first_of_each, said
 from hopscope.spec.topology import limit_fault
@@ -75,7 +75,7 @@ def _port(scope: Scope, path: Path, end: LinkEnd | DeviceSpec) -> Iterator[Probl
     usual = PortOptions()
     changed = [key for key in PortOptions.__struct_fields__ if _differ(end.port, usual, key)]
     for key in [*changed, *(["vlans"] if end.vlans else [])]:
-        message = f"{end.ref} is no port of a bridge, and {key!r} is for ports"
+        message = f"{cut(str(end.ref))} is no port of a bridge, and {key!r} is for ports"
         hint = "add @BRIDGE to its name" if isinstance(end, LinkEnd) else "add 'bridge'"
         fault = Fault(rule="no-port", message=message, text=key, hint=hint)
         yield said(fault, scope.where((*path, key), key=True))

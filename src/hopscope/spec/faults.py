@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-__all__ = ["Fault", "near", "nearest", "shortened"]
+__all__ = ["Fault", "cut", "near", "nearest", "shortened"]
 
 _LONGEST_GUESS: Final = 64  # difflib is quadratic: nobody mistypes a longer word
 _MOST_KNOWN: Final = 200
@@ -49,9 +49,14 @@ def near(word: str, known: Iterable[str]) -> str:
     if not names:
         return ""
     more = ", …" if len(names) > _LISTED else ""
-    return f"known: {', '.join(names[:_LISTED])}{more}"
+    return f"known: {', '.join(map(cut, names[:_LISTED]))}{more}"
 
 
 def shortened(text: str, limit: int = 60) -> str:
     """*text* for a message: quoted, on one line, never long."""
-    return repr(text if len(text) <= limit else f"{text[: limit - 1]}…")
+    return repr(cut(text, limit))
+
+
+def cut(text: str, limit: int = 60) -> str:
+    """*text* as it is where it is not long: for a message that does not quote it."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -10,7 +10,7 @@ from hopscope.model.lab import AddressSpec, NodeSpec, RouteSpec
 from hopscope.model.limits import METRIC, TABLE, WEIGHT
 from hopscope.model.snapshot import NextHop
 from hopscope.model.vocab import DevRef
-from hopscope.spec.faults import Fault, near
+from hopscope.spec.faults import Fault, cut, near
 from hopscope.spec.names import address_fault, ip_fault, ip_of, mac_fault, network_of
 from hopscope.spec.reach import Reach
 from hopscope.spec.scope import LO, Scope, first_of_each, said
@@ -226,7 +226,7 @@ def _source(node: NodeSpec, source: str) -> Fault | None:
 
 
 def _shown(route: RouteSpec) -> str:
-    return "default" if route.to in _DEFAULTS else route.to
+    return "default" if route.to in _DEFAULTS else cut(route.to)
 
 
 def _gateway(

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from hopscope.errors import Problem
-from hopscope.spec.faults import near, nearest, shortened
+from hopscope.spec.faults import cut, near, nearest, shortened
 from hopscope.spec.schema import Lab
 from hopscope.spec.tree import (
     Mapping,
@@ -219,7 +219,7 @@ def _described(found: Tree) -> str:
         case str(text):
             return f"the text {shortened(text)}"
         case _:
-            return found.text
+            return cut(found.text)
 
 
 def _type_hint(expected: str, found: Tree) -> str:
@@ -231,7 +231,7 @@ def _type_hint(expected: str, found: Tree) -> str:
     if expected == "true or false":
         return "YAML 1.2 knows true and false, not yes, no, on or off"
     if expected.startswith("a text") and not isinstance(meaning, str):
-        return f'put it in quotes: "{found.text}"'
+        return f'put it in quotes: "{cut(found.text)}"'
     if expected == "a list":
         return f"write [{found.text}]" if len(found.text) < 40 else "begin each item with '- '"
     if isinstance(meaning, str) and "number" in expected and not found.unquoted:

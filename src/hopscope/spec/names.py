@@ -8,7 +8,7 @@ from typing import Final
 
 from hopscope.model.chains import ChainName
 from hopscope.model.vocab import Family
-from hopscope.spec.faults import Fault, near, shortened
+from hopscope.spec.faults import Fault, cut, near, shortened
 
 __all__ = [
     "TABLES",
@@ -103,7 +103,7 @@ def address_fault(text: str) -> Fault | None:
         message = f"{text} has no prefix length, so its subnet is unknown"
         return Fault(rule="bad-address", message=message, text=text, hint=f"write {text}/{usual}")
     if not re.fullmatch(r"[0-9]{1,3}", length) or int(length) > ip.max_prefixlen:
-        message = f"/{length} is not a prefix length of IPv{ip.version}"
+        message = f"/{cut(length)} is not a prefix length of IPv{ip.version}"
         hint = f"write 0 to {ip.max_prefixlen}, as {alone}/{usual}"
         return Fault(rule="bad-address", message=message, text=text, hint=hint)
     if ip.is_multicast or ip.is_unspecified:
@@ -206,7 +206,7 @@ def rule_fault(line: str, tool: str) -> Fault | None:
         if _GLUED_TABLE.fullmatch(word):
             return fault(f"write the table of a rule apart, not {word!r}", "as in '-t nat'")
     if not any(_COMMANDS.fullmatch(word) for word in words):
-        hint = f"begin with what to do: '-A FORWARD {line.strip()}'"
+        hint = f"begin with what to do: '-A FORWARD {cut(line.strip())}'"
         return fault(f"this {tool} line says no -A, -I, -P or other command", hint)
     return None
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 from hopscope.errors import Place, Problem
 from hopscope.model.lab import LabSpec, LinkEnd, NodeSpec
 from hopscope.model.vocab import NodeName
-from hopscope.spec.faults import Fault, near, nearest, shortened
+from hopscope.spec.faults import Fault, cut, near, nearest, shortened
 from hopscope.spec.origins import Origins
 from hopscope.spec.tree import Path
 
@@ -95,7 +95,7 @@ class Scope(Struct, frozen=True, kw_only=True):
         if name in known or (lo and name == LO) or self.believes(node, name):
             return None
         hint = near(name, known) or "a device exists because a link or 'bridges' names it"
-        message = f"the node {node} has no device {shortened(name)}"
+        message = f"the node {cut(node)} has no device {shortened(name)}"
         return Fault(rule="unknown-device", message=message, text=name, hint=hint)
 
     def bridge_fault(self, node: str, name: str) -> Fault | None:
@@ -109,7 +109,7 @@ class Scope(Struct, frozen=True, kw_only=True):
             hint = f"{name} is a bridge of {owners[0]}, and a port is in its bridge's own node"
         if not hint:
             hint = f"declare it: nodes: {{{node}: {{bridges: [{name}]}}}}"
-        message = f"the node {node} has no bridge {shortened(name)}"
+        message = f"the node {cut(node)} has no bridge {shortened(name)}"
         return Fault(rule="unknown-bridge", message=message, text=name, hint=hint)
 
     def believes(self, node: str, name: str) -> bool:

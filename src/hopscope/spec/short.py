@@ -166,7 +166,7 @@ def end_name(value: Any) -> Any:
     if match is None:
         hint = "write NODE:DEVICE, or NODE:DEVICE@BRIDGE for a port of a bridge"
         if re.fullmatch(r"[^/:@\s]+/[^/:@\s]+(@[^/:@\s]+)?", value):
-            hint = f"did you mean {value.replace('/', ':')!r}?"
+            hint = f"did you mean {shortened(value.replace('/', ':'))}?"
         message = f"{shortened(value)} is not the end of a link"
         raise refusal("bad-end", message, text=value, hint=hint)
     return {key: part for key, part in match.groupdict().items() if part is not None}

@@ -20,7 +20,7 @@ from ruamel.yaml.events import (
 )
 
 from hopscope.errors import Place, Problem, SpecError
-from hopscope.spec.faults import near, shortened
+from hopscope.spec.faults import cut, near, shortened
 from hopscope.spec.tree import (
     DEEPEST,
     Listing,
@@ -179,7 +179,7 @@ class _Reader:
         if isinstance(event, AliasEvent):
             return self._alias(event, depth)
         if tag := getattr(event, "tag", None):
-            message = f"lab files use no tags such as {tag}"
+            message = f"lab files use no tags such as {cut(str(tag))}"
             self._say(self._start(event), "tag", message, text=str(tag), hint="remove it")
         tree: Tree
         match event:
@@ -206,7 +206,7 @@ class _Reader:
         place = self._start(event)
         meant = self._anchors.get(event.anchor)
         if meant is None:
-            message = f"the alias *{event.anchor} stands for nothing that ended above it"
+            message = f"the alias *{cut(event.anchor)} stands for nothing that ended above it"
             hint = near(event.anchor, self._anchors)
             _stop(place, "unknown-alias", message, text=f"*{event.anchor}", hint=hint)
         self._count(event, meant.weight, depth + meant.height)

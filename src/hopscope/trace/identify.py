@@ -9,7 +9,7 @@ frame that its sender's own device sends. A frame that shows up again where it a
 has gone round a loop.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -23,7 +23,7 @@ __all__ = ["ERRORS", "Key", "Sighting", "key_of", "likest", "packets", "sighting
 
 Key = tuple[object, ...]
 
-ERRORS: Final = {4: (3, 4, 5, 11, 12), 6: (1, 2, 3, 4)}
+ERRORS: Final[Mapping[int, Sequence[int]]] = {4: (3, 4, 5, 11, 12), 6: (1, 2, 3, 4)}
 """ICMP types that quote another packet, by the version of IP."""
 
 

@@ -1,5 +1,8 @@
 """Scripts, topologies and pictures of one thing more: the command or the words that tell it."""
 
+import json
+import shlex
+
 import pytest
 
 from hopscope.render.exports import export
@@ -188,6 +191,21 @@ def test_what_hopscope_would_see_to_of_a_process(ready: str, words: str) -> None
     (line,) = (one for one in text_of("sh", n1=run).splitlines() if "serve of n1" in one)
     assert line.startswith("#   ip netns exec n1 env 'A=b c' serve  # serve of n1; restart: ")
     assert line.endswith(words)
+
+
+def test_a_process_of_several_lines_is_the_same_command_once_it_is_no_comment() -> None:
+    """Whatever ends a line elsewhere; and what is told of it stays a comment."""
+    body = "echo one\n\nwhile :; do\n  sleep 1  # it's\rx\u2028y\ndone\n"
+    run = [
+        {"command": ["sh", "-c", body], "env": {"A": "x\ny"}, "ready": {"log": "a\nfalse"}},
+        {"command": ["true"], "ready": {"command": ["sh", "-c", "true\nfalse"]}},
+    ]
+    made = text_of("sh", n1=f", run: {json.dumps(run)}")
+    told = made.partition("to start, and to stop:\n#\n")[2].rstrip("\n").split("\n")
+    assert all(line.startswith("#   ") for line in told)
+    words = shlex.split("\n".join(line[4:] for line in told), comments=True)
+    first = ["ip", "netns", "exec", "n1", "env", "A=x\ny", "sh", "-c", body]
+    assert words == [*first, "ip", "netns", "exec", "n1", "true"]
 
 
 def test_pictures_say_what_they_do_not_show() -> None:

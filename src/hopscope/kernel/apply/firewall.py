@@ -83,11 +83,11 @@ def add_iptables(
 
 @contextmanager
 def gathered(problems: list[Problem]) -> Iterator[None]:
-    """What a lab is refused within, to be told together with more."""
+    """What a lab is refused within, to be told together with more; once, of nodes alike."""
     try:
         yield
     except SpecError as error:
-        problems += error.problems
+        problems += [problem for problem in error.problems if problem not in problems]
 
 
 def add_nft(kernel: Kernel, node: NodeName, script: str, place: Place | None = None) -> None:

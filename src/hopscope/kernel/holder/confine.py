@@ -26,6 +26,7 @@ from hopscope.kernel.syscalls import (
     MS_REC,
     freeze_mounts,
     mount,
+    new_keyring,
     set_dumpable,
     umount,
     unshare,
@@ -47,6 +48,7 @@ SIZE = f",size={256 * _MIB},nr_inodes=100000"
 """How much a file system takes that is a sandbox's own, as mount(2) has it."""
 
 BOUNDS = {
+    resource.RLIMIT_DATA: (2048 * _MIB, 2048 * _MIB),  # of each: what it has, not what it shares
     resource.RLIMIT_FSIZE: (64 * _MIB, 64 * _MIB),  # also what a program prints
     resource.RLIMIT_NPROC: (4096, 4096),  # since Linux 5.14, of this user namespace alone
 }
@@ -137,14 +139,19 @@ def _programs() -> dict[Path, Path]:
 
     Of links to a folder, only one in the root folder is still there when that has been covered.
     """
-    home = Path(os.environ.get("HOME", "/")).resolve()
+    home = _real(os.environ.get("HOME", "/"))
     found: dict[Path, Path] = {}
     for folder in map(Path, (*_STORES, *os.environ.get("PATH", "").split(":"))):
-        real = folder.resolve()
+        real = _real(folder)
         if folder.is_absolute() and not home.is_relative_to(real):
-            top = Path(*folder.parts[:2]).resolve()
+            top = _real(Path(*folder.parts[:2]))
             found |= {real: folder, top.joinpath(*folder.parts[2:]): folder}
     return {place: folder for place, folder in found.items() if place.parts[1] not in _SHOWN}
+
+
+def _real(path: str | Path) -> Path:
+    """Where links lead; of some that lead in a circle, the path itself, which opens for nobody."""
+    return Path(os.path.realpath(path))
 
 
 def lock() -> None:
@@ -162,6 +169,9 @@ def lock() -> None:
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     with contextlib.suppress(PermissionError):  # a container may forbid it: the old one stays
         mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    new_keyring()
+    with contextlib.suppress(OSError):  # when memory runs out, the machine's own is to stay
+        Path("/proc/self/oom_score_adj").write_text("1000")
     set_dumpable(yes=False)
 
 

@@ -30,7 +30,11 @@ _BY_WORDS: Final = (
         "a sandbox has only the files of programs, and those of its own",
     ),
     (r"File too large", "a file takes 64 MiB at most in a sandbox, and so does what is printed"),
-    (r"write.*No space left on device", "a sandbox's own folders take 256 MiB at most each"),
+    (r"writ.*No space left on device", "a sandbox's own folders take 256 MiB at most each"),
+    (
+        r"annot allocate (memory|\d+ byte)|[Oo]ut of memory|memory exhausted|MemoryError|bad_alloc",
+        "a program has 2 GiB of memory at most in a sandbox",
+    ),
     (r"fork: ", "a sandbox has 4096 processes at most"),
     (r"command not found|: not found", "this machine has no such program"),
 )

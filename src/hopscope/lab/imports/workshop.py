@@ -1,14 +1,13 @@
 """A sandbox in which something foreign is tried out: it can change nothing outside, and it ends."""
 
-import os
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from hopscope.kernel import state
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.lab.imports.facts import NodeFacts, facts_of
+from hopscope.lab.passing import passing
 from hopscope.model.vocab import NodeName
 
 __all__ = ["FRESH", "HERE", "INSTALLERS", "Workshop", "opened"]
@@ -27,11 +26,14 @@ _DAYS: Final = 10_000
 TOOLS: Final = "/run/hopscope/bin"
 _SHIMS: Final = {
     "sudo": 'while [ "${1#-}" != "$1" ]; do shift; done\nexec env "$@"',
+    "mount": f"""path=$(printf %s ":$PATH:" | sed 's#:{TOOLS}:#:#g; s#^:##; s#:$##')
+case " $* " in *tmpfs*) set -- "$@" -o 'size=256m,nr_inodes=100000' ;; esac
+PATH=$path exec mount "$@\"""",
     "modprobe": "exit 0",
     "sleep": "exit 0",
     **dict.fromkeys(INSTALLERS, "exit 0"),
 }
-"""Programs that mean nothing here, and would stop a script."""
+"""Programs that mean nothing here, and would stop a script; and one that is kept within bounds."""
 
 
 class Workshop:
@@ -93,13 +95,6 @@ def opened(*, home: bool = False) -> Iterator[Workshop]:
 
     Raises CannotError when this machine forbids it.
     """
-    claimed = state.claim(f"import-{os.getpid()}")
-    try:
-        sandbox = Sandbox.start(claimed, confined=True)
-        try:
-            sandbox.make_nodes([HERE, FRESH], home=HERE if home else None)
-            yield Workshop(sandbox)
-        finally:
-            sandbox.stop()
-    finally:
-        claimed.clear()
+    with passing("import", confined=True) as sandbox:
+        sandbox.make_nodes([HERE, FRESH], home=HERE if home else None)
+        yield Workshop(sandbox)

@@ -15,12 +15,16 @@ _VALUES: Final = ("ageing", "forward_delay", "priority", "mac", "mtu")
 
 
 def processes(lab: LabSpec, prefixes: Mapping[NodeName, Sequence[str]]) -> Iterator[str]:
-    """Each process as a command after its node's prefix, and what hopscope would see to."""
+    """Each process as a command after its node's prefix, and what hopscope would see to.
+
+    A command of several lines is several; what is said of it is one, else its rest were a command.
+    """
     for node in lab.nodes:
         for one in node.run:
             env = ["env", *(f"{key}={value}" for key, value in one.env.items())] if one.env else []
-            told = command([*prefixes[node.name], *env, *one.argv]) + f"  # {_care(node, one)}"
-            yield from told.splitlines()
+            care = " ".join(_care(node, one).splitlines())
+            told = command([*prefixes[node.name], *env, *one.argv]) + f"  # {care}"
+            yield from told.split("\n")  # a shell knows no other end of a line
 
 
 def _care(node: NodeSpec, one: ProcessSpec) -> str:
