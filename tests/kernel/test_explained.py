@@ -44,3 +44,64 @@ def test_a_route_that_loses_its_mtu_keeps_all_else() -> None:
         left = lab.run("r", ["ip", "route", "show", "10.2.0.0/24"]).stdout.decode()
         assert lab.ping("a", "b", size=1000).replied
     assert " ".join(left.split()) == f"{route} {ALL_METRICS}"
+
+
+TABLED = """
+name: tabled
+nodes:
+  a: {addresses: {e: 10.1.0.2/24}, routes: [default via 10.1.0.1]}
+  r:
+    addresses: {left: 10.1.0.1/24, right: 10.2.0.1/24, up: 10.3.0.1/24}
+    sysctls: {net.ipv4.ip_forward: 1}
+    routes:
+      - {to: 10.9.0.0/24, via: 10.2.0.2, table: 100}
+      - {type: unreachable, to: default, table: 100, metric: 1000}
+    policy: [from 10.1.0.0/24 lookup 100]
+  b: {addresses: {e: 10.2.0.2/24, lo: 10.9.0.1/24}, routes: [default via 10.2.0.1]}
+  c: {addresses: {e: 10.3.0.2/24}, sysctls: {net.ipv4.ip_forward: 0}}
+links: [[a:e, r:left], [r:right, b:e], [r:up, c:e]]
+"""
+LOST = "10.9.0.0/24 via 10.2.0.2 table 100"
+FORBID = "ip route del unreachable default table 100 metric 1000"
+
+
+@pytest.mark.parametrize(
+    ("node", "broken", "said"),
+    [
+        (
+            "r",
+            f"ip route del {LOST}",
+            f"refuses it; by the lab file r has another route for it, {LOST}",
+        ),
+        (
+            "r",
+            f"ip route del {LOST}; {FORBID}",
+            f"the one that the lab file gives it, {LOST}, is gone",
+        ),
+        ("r", f"ip link set right down; {FORBID}", f"{LOST}, is gone, because r/right is down"),
+        (
+            "r",
+            f"ip route del {LOST}; {FORBID}; ip route add default via 10.3.0.2",
+            f"ip_forward = 0; by the lab file r has another route for it, {LOST}",
+        ),
+        (
+            "b",
+            "ip route del default",
+            "has no route back to 10.1.0.2; by the lab file b has another",
+        ),
+    ],
+)
+def test_a_lost_route_is_named_whatever_its_table(node: str, broken: str, said: str) -> None:
+    """Where nothing is left, or another route forbids or leads elsewhere; on the way back, too."""
+    with Lab.from_text(TABLED).up() as lab:
+        assert lab.ping("a", "10.9.0.1").replied
+        ran = lab.run(node, ["sh", "-c", broken])
+        assert ran.code == 0, ran.stderr
+        reason = lab.ping("a", "10.9.0.1", timeout=0.3).reason
+        assert reason is not None
+        assert said in reason.sentence
+        assert "hopscope up, with the lab file" in reason.mend
+        if "right" in broken:
+            lab.run("r", done(reason.mend)[:6])
+        lab.change(Lab.from_text(TABLED).spec(), TABLED)
+        assert lab.ping("a", "10.9.0.1", timeout=2).replied

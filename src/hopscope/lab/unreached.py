@@ -112,7 +112,8 @@ def _lost(
     answer = services.probe(lab.sandbox, pair, service.protocol, service.port, timeout)
     if answer.outcome in (Outcome.ANSWERED, Outcome.REFUSED):
         return _IN_THE_CROWD, ""
-    scene = scene_of(session.take(), before, lab.snapshot(), replied=frozenset())
+    events, after, given = session.take(), lab.snapshot(), lab.spec.nodes
+    scene = scene_of(events, before, after, replied=frozenset(), declared=given)
     reason = named(why_unanswered(scene, pair.source, service.of(pair)), lab.name)
     if reason is not None and reason.code != "unseen":
         return reason.sentence, reason.mend

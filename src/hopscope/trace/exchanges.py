@@ -122,7 +122,7 @@ def _unanswered(
         return _refused(scene, request, refusal)
     return (
         _refused_within(scene, request)
-        or no_way_back((scene.node(request.node),), request.ip.src, request.ip.dst)
+        or no_way_back(scene, (scene.node(request.node),), request.ip.src, request.ip.dst)
         or _silent(scene, request)
     )
 
