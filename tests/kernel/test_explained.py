@@ -105,3 +105,64 @@ def test_a_lost_route_is_named_whatever_its_table(node: str, broken: str, said: 
             lab.run("r", done(reason.mend)[:6])
         lab.change(Lab.from_text(TABLED).spec(), TABLED)
         assert lab.ping("a", "10.9.0.1", timeout=2).replied
+
+
+FLAT = """
+name: flat
+nodes:
+  sw: {bridges: [br0]}
+  a: {addresses: {e: 10.0.0.1/24}}
+  b: {addresses: {e: 10.0.0.2/24}}
+links: [[a:e, sw:p1@br0], [b:e, sw:p2@br0]]
+"""
+DROPS = "bpf da bytecode '1,6 0 0 2,'"
+"""A program that drops all: not every kernel has an action that does."""
+TO_LO = "u32 match ip protocol 1 0xff action mirred egress redirect dev lo"
+
+
+@pytest.mark.parametrize(
+    ("node", "dev", "side", "made", "said"),
+    [
+        (
+            "b",
+            "e",
+            "ingress",
+            f"protocol ip pref 5 {DROPS}",
+            "handle 0x1 bpf` of e (ingress) dropped",
+        ),
+        (
+            "b",
+            "e",
+            "egress",
+            f"protocol arp pref 5 {DROPS}",
+            "handle 0x1 bpf` of e (egress) dropped",
+        ),
+        ("sw", "p1", "ingress", f"protocol all pref 5 {DROPS}", "of p1 (ingress) dropped it"),
+        ("sw", "p2", "egress", f"protocol ip pref 5 {TO_LO}", "of p2 (egress) redirected it to lo"),
+    ],
+)
+def test_a_filter_that_takes_a_packet_is_named_and_taken_away(
+    node: str, dev: str, side: str, made: str, said: str
+) -> None:
+    """By what it counted, or all filters of its device together."""
+    with Lab.from_text(FLAT).up() as lab:
+        words = f"tc qdisc add dev {dev} clsact; tc filter add dev {dev} {side} {made}"
+        ran = lab.run(node, ["sh", "-c", words])
+        if ran.code:
+            pytest.skip(f"this kernel has no such filter: {ran.stderr.decode().strip()}")
+        reason = lab.ping("a", "b", timeout=0.3).reason
+        assert reason is not None
+        assert said in reason.sentence
+        assert lab.run(node, done(reason.mend)).code == 0, reason.mend
+        assert lab.ping("a", "b", count=2, timeout=2).replied
+
+
+def test_a_filter_that_lets_pass_is_not_blamed() -> None:
+    """A rule behind it drops, and is told."""
+    with Lab.from_text(FLAT).up() as lab:
+        words = f"tc qdisc add dev e clsact; tc filter add dev e egress protocol ip pref 5 {DROPS}"
+        lab.run("b", ["sh", "-c", words])
+        lab.add_rules("iptables", "b", ["-A INPUT -p icmp -j DROP"])
+        reason = lab.ping("a", "b", timeout=0.3).reason
+    assert reason is not None
+    assert reason.code == "rule-drop"

@@ -202,6 +202,15 @@ def test_a_packet_that_went_another_way_for_want_of_its_route() -> None:
     assert both.mend == "give it back: hopscope up, with the lab file; or do this"
 
 
+def test_the_route_of_a_subnet_whose_device_is_down() -> None:
+    """What was sent by the default for want of it."""
+    step = RouteStep(destination="10.0.0.7", route="x", dev=B, via=None, basis=seen("the frame"))
+    sent = TransmitStep(dev=B, at=None, basis=seen("a frame"))
+    found = with_routes(scene(up=False), route("0.0.0.0/0"))
+    _fate, why = explain(echo("10.0.0.7"), stepping(step, sent), found)
+    assert said(why)[1].endswith("that of its subnet, which is gone, because ns1/a is down")
+
+
 @pytest.mark.parametrize("kind", ["unreachable", "throw"])
 def test_a_route_that_forbids_in_place_of_the_lost_one(kind: str) -> None:
     """It is named, and so is the one that it stood behind."""

@@ -160,8 +160,8 @@ def _out(spec: NodeSpec, route: RouteSpec) -> Iterator[DevName]:
     for dev, via in [(one.dev, one.via) for one in route.hops] or [(route.dev, route.via)]:
         if dev is not None:
             yield dev
-        elif via is not None:
-            yield from (one.dev for one in spec.addresses if in_subnet(one.cidr, via))
+        else:
+            yield from (one.dev for one in spec.addresses if in_subnet(one.cidr, via or ""))
 
 
 def _text(route: RouteSpec) -> str:
