@@ -5,6 +5,8 @@ import shlex
 import pytest
 
 from hopscope import Lab
+from hopscope.lab import refused
+from hopscope.model.reachability import Outcome, Pair
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("records")]
 
@@ -166,3 +168,75 @@ def test_a_filter_that_lets_pass_is_not_blamed() -> None:
         reason = lab.ping("a", "b", timeout=0.3).reason
     assert reason is not None
     assert reason.code == "rule-drop"
+
+
+DNAT = "-t nat -A PREROUTING -d {} -p tcp --dport 80 -j DNAT --to-destination 10.2.0.2:8080"
+ELSEWHERE = "nothing listens at 10.2.0.2 port 8080 of b, where a rule of r sent it"
+RESET = "-A {} -p tcp -d {} -j REJECT --reject-with tcp-reset"
+
+
+def asked(*rules: str, targets: str = "r,b", source: str = "a") -> dict[str, Pair]:
+    """What becomes of TCP connections from one node, with rules in r."""
+    with Lab.from_text(ROUTED).up() as lab:
+        if rules:
+            lab.add_rules("iptables", "r", list(rules))
+        found = lab.reachability([source], targets.split(","), protocol="tcp", port=80, timeout=0.3)
+    return {one.target: one for one in found.pairs}
+
+
+def told(pair: Pair) -> tuple[str, str | None, str | None]:
+    """Its outcome, who refused it, and how."""
+    return pair.outcome.value, pair.refused_by, pair.refusal or pair.error
+
+
+def test_who_refuses_where_no_rule_can() -> None:
+    """The target itself, and nothing more is sent to know it."""
+    found = asked("-A FORWARD -p tcp -j LOG")
+    assert told(found["r"]) == ("refused", "r", None)
+    assert told(found["b"]) == ("refused", "b", None)
+
+
+def test_who_refuses_behind_a_rule() -> None:
+    """What came to its target is reached, whoever refuses it then; what did not is not."""
+    found = asked(DNAT.format("10.1.0.1"))
+    assert told(found["r"]) == ("refused", "b", ELSEWHERE)
+    assert told(found["b"]) == ("refused", "b", None)
+    found = asked(RESET.format("INPUT", "10.1.0.1"), RESET.format("FORWARD", "10.2.0.2"))
+    outcome, who, how = told(found["r"])
+    assert (outcome, who) == ("refused", "r")
+    assert "the rule `-A INPUT -d 10.1.0.1/32 -p tcp -j REJECT" in (how or "")
+    outcome, who, how = told(found["b"])
+    assert (outcome, who) == ("failed", "r")
+    assert "the rule `-A FORWARD -d 10.2.0.2/32 -p tcp -j REJECT" in (how or "")
+
+
+def test_a_pair_that_is_refused_on_its_way_is_explained() -> None:
+    """By what was seen already, with what deletes the rule."""
+    rule = RESET.format("FORWARD", "10.2.0.2")
+    with Lab.from_text(ROUTED).up() as lab:
+        lab.add_rules("iptables", "r", [rule])
+        (group,) = lab.reachability(["a"], ["b"], protocol="tcp", port=80, timeout=0.3).groups
+        assert group.reason is not None
+        assert "of ip filter FORWARD rejected it" in group.reason
+        assert lab.run("r", done(group.mend)).code == 0, group.mend
+        assert lab.reachability(["a"], ["b"], protocol="tcp", port=80).held
+
+
+def test_who_refuses_is_looked_at_for_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each target before any other pair, and it is said for how many."""
+    monkeypatch.setattr(refused, "MOST_WATCHED", 2)
+    with Lab.from_text(ROUTED).up() as lab:
+        lab.add_rules("iptables", "r", [DNAT.format("10.1.0.1")])
+        found = lab.reachability(["a", "b"], ["b", "r"], protocol="tcp", port=80, timeout=0.3)
+    looked = [(one.source, one.target) for one in found.pairs if one.refused_by is not None]
+    assert looked == [("a", "b"), ("a", "r")]
+    assert "who refuses was looked at for 2 of 3 pairs that are refused" in found.notes
+
+
+def test_who_refuses_a_datagram() -> None:
+    """The message of the node behind the rule comes in the name of the one that was asked."""
+    with Lab.from_text(ROUTED).up() as lab:
+        lab.add_rules("iptables", "r", [DNAT.format("10.1.0.1").replace("tcp", "udp")])
+        (pair,) = lab.reachability(["a"], ["r"], protocol="udp", port=80, timeout=1).pairs
+    assert pair.outcome is Outcome.REFUSED
+    assert pair.refused_by in ("b", None)  # the kernel limits these messages, and one went before
