@@ -224,13 +224,29 @@ def test_a_pair_that_is_refused_on_its_way_is_explained() -> None:
 
 def test_who_refuses_is_looked_at_for_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each target before any other pair, and it is said for how many."""
-    monkeypatch.setattr(refused, "MOST_WATCHED", 2)
+    monkeypatch.setattr(refused, "MOST_WATCHED", 2 * 3)
     with Lab.from_text(ROUTED).up() as lab:
         lab.add_rules("iptables", "r", [DNAT.format("10.1.0.1")])
         found = lab.reachability(["a", "b"], ["b", "r"], protocol="tcp", port=80, timeout=0.3)
     looked = [(one.source, one.target) for one in found.pairs if one.refused_by is not None]
-    assert looked == [("a", "b"), ("a", "r")]
-    assert "who refuses was looked at for 2 of 3 pairs that are refused" in found.notes
+    assert looked == [("a", "r"), ("b", "r")]  # where the rules are
+    note = "who refuses was looked at for 2 of 3 pairs that are refused and that rules may concern"
+    assert note in found.notes
+
+
+def test_rules_of_a_node_that_passes_nothing_on_concern_its_own_packets() -> None:
+    """What others refuse is their own refusal, whoever looks."""
+    text = FLAT.replace(
+        "links: [", "  c: {addresses: {e: 10.0.0.3/24}}\nlinks: [[c:e, sw:p3@br0], "
+    )
+    with Lab.from_text(text).up() as lab:
+        lab.add_rules("iptables", "c", ["-A INPUT -p tcp -j REJECT --reject-with tcp-reset"])
+        lab.set_sysctl("c", "net.ipv4.ip_forward", 0)
+        found = lab.reachability(["a"], ["b", "c"], protocol="tcp", port=80)
+    b, c = found.pairs
+    assert told(b) == ("refused", "b", None)
+    assert told(c)[:2] == ("refused", "c")
+    assert "the rule `-A INPUT -p tcp -j REJECT" in (c.refusal or "")
 
 
 def test_who_refuses_a_datagram() -> None:

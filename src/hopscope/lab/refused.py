@@ -5,7 +5,7 @@ elsewhere, it is the target's own; else requests are sent once more while everyt
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -13,16 +13,18 @@ from msgspec.structs import replace
 from hopscope.kernel.read.rules import read_chains
 from hopscope.lab.running import RunningLab
 from hopscope.lab.services import probes, service_of
-from hopscope.model.lookup import addresses_of, without_words
+from hopscope.model.lookup import addresses_of, sysctl_int, without_words
 from hopscope.model.reachability import Outcome, Pair, Protocol
+from hopscope.model.snapshot import NodeState
+from hopscope.model.vocab import NodeName
 from hopscope.trace.refusals import Refusal, who_refused
 from hopscope.trace.rewritten import given_by_rules
 from hopscope.trace.scene import scene_of
 
 __all__ = ["MOST_WATCHED", "told_who_refused"]
 
-MOST_WATCHED: Final = 100
-"""Pairs: a trace is without loss up to some thousand packets a second."""
+MOST_WATCHED: Final = 1000
+"""Pairs, times the nodes that are watched: a flood comes to each of them."""
 _ELSEWHERE: Final = re.compile(
     r"-j (DNAT|REDIRECT|NETMAP|TPROXY|REJECT|SYNPROXY|NFQUEUE)\b"
     r"|\b(dnat|redirect|tproxy|reject|synproxy|queue)\b"
@@ -37,34 +39,56 @@ def told_who_refused(
     refused = [pair for pair in pairs if pair.outcome is Outcome.REFUSED]
     if not refused:
         return tuple(pairs), ()
-    chains, unread = zip(*(read_chains(lab.sandbox, node) for node in lab.nodes), strict=True)
-    if any(unread):
+    ruled, unread = _ruled(lab)
+    if unread:
         return tuple(pairs), ()
-    rules = (rule for some in chains for one in some if not one.ours for rule in one.rules)
-    if not any(_ELSEWHERE.search(without_words(rule.text)) for rule in rules):
-        return tuple(_own(pair) for pair in pairs), ()
-    chosen = _chosen(refused)
-    found = _watched(lab, chosen, protocol, port, timeout)
-    told = {(one.source, one.target): _told(one, who) for one, who in found}
+    concerned = [pair for pair in refused if _concerned(ruled, pair)]
+    told = {(one.source, one.target): replace(one, refused_by=one.target) for one in refused}
+    told |= {(one.source, one.target): one for one in concerned}
+    chosen = _chosen(concerned, ruled, MOST_WATCHED // len(lab.nodes) or 1)
+    for pair, who in _watched(lab, chosen, protocol, port, timeout) if chosen else ():
+        told[pair.source, pair.target] = _told(pair, who)
     all_told = tuple(told.get((one.source, one.target), one) for one in pairs)
-    if len(chosen) == len(refused):
+    if len(chosen) == len(concerned):
         return all_told, ()
-    counts = f"{len(chosen)} of {len(refused)} pairs that are refused"
+    counts = f"{len(chosen)} of {len(concerned)} pairs that are refused and that rules may concern"
     return all_told, (f"who refuses was looked at for {counts}",)
 
 
-def _own(pair: Pair) -> Pair:
-    return replace(pair, refused_by=pair.target) if pair.outcome is Outcome.REFUSED else pair
+def _ruled(lab: RunningLab) -> tuple[dict[NodeName, bool], bool]:
+    """The nodes with such rules, with whether others' packets pass them; whether any are unread."""
+    found: list[NodeName] = []
+    for node in lab.nodes:
+        chains, unread = read_chains(lab.sandbox, node)
+        if unread:
+            return {}, True
+        rules = (rule for one in chains if not one.ours for rule in one.rules)
+        if any(_ELSEWHERE.search(without_words(rule.text)) for rule in rules):
+            found.append(node)
+    states = lab.snapshot(found).nodes if found else ()
+    return {state.name: _passed(state) for state in states}, False
 
 
-def _chosen(refused: Sequence[Pair]) -> list[Pair]:
-    """As many as may be watched, each target once before any is chosen again."""
-    times: dict[str, int] = {}
-    order: list[tuple[int, int, Pair]] = []
-    for number, pair in enumerate(refused):
+def _passed(state: NodeState) -> bool:
+    """It has a bridge, or forwards."""
+    switches = (key for key in state.sysctls if key.endswith((".ip_forward", ".forwarding")))
+    bridges = any(link.kind == "bridge" for link in state.links)
+    return bridges or any(sysctl_int(state, key) for key in switches)
+
+
+def _concerned(ruled: Mapping[NodeName, bool], pair: Pair) -> bool:
+    return any(ruled.values()) or pair.source in ruled or pair.target in ruled
+
+
+def _chosen(pairs: Sequence[Pair], ruled: Mapping[NodeName, bool], most: int) -> list[Pair]:
+    """Those with such a rule at an end first; each target once before any is chosen again."""
+    times: dict[NodeName, int] = {}
+    order: list[tuple[bool, int, int]] = []
+    for number, pair in enumerate(pairs):
         times[pair.target] = times.get(pair.target, 0) + 1
-        order.append((times[pair.target], number, pair))
-    return [pair for _times, _number, pair in sorted(order, key=lambda one: one[:2])[:MOST_WATCHED]]
+        ends = pair.source in ruled or pair.target in ruled
+        order.append((not ends, times[pair.target], number))
+    return [pairs[number] for *_, number in sorted(order)[:most]]
 
 
 def _watched(
