@@ -140,6 +140,11 @@ EXCHANGE_LABS = {
         _dnat("udp"),
         pod=_ANSWERS.format('s.sendto(b"no stamp", who)'),
     ).replace("sysctls:", "routes: [blackhole 10.1.0.2/32]\n    sysctls:", 1),
+    "udp-answer-unheard": _routed(
+        _dnat("udp"),
+        "-t nat -A POSTROUTING -o right -j MASQUERADE",
+        pod=_ANSWERS.format('s.sendto(b"no stamp", who)'),
+    ).replace("10.1.0.1]}", "10.1.0.1], iptables: [-A INPUT -p udp -j DROP]}", 1),
     "tcp-own-rule": _routed().replace(
         "routes: [default via 10.1.0.1]",
         "routes: [default via 10.1.0.1], iptables: "

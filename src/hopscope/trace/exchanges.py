@@ -209,6 +209,10 @@ def _came_to_nothing(
         why = told.reason or astray(scene, [request.told], told, source)
         if why is not None:
             return replace(why, sentence=f"{request.node} {_did(answer)}, and {_lost(why)}")
+    elif (behind := _turned_back(scene, service, request)) is not None:
+        why = journey_of(behind, scene).reason  # None: it came, and too late
+        did = f"{request.node} {_did(answer)}"
+        return replace(why, sentence=f"{did}, and {_lost(why)}") if why is not None else None
     else:
         first = turned[0]
         return Reason(
@@ -221,6 +225,24 @@ def _came_to_nothing(
         )
     back = next(one for one in arrivals(answer, told) if one.node == source)
     return _from_another(service, request, back)
+
+
+def _turned_back(scene: Scene, service: Service, request: _Arrived) -> Packet | None:
+    """The answer behind the node that had rewritten the request: from whom was asked, to who asked.
+
+    One without our stamp has nothing else in common with what it was before.
+    """
+    asked, sent = next(_shown(request.packet.headers))
+    wanted = (service.proto, service.address, service.port, asked.src, sent.sport)
+    return next(
+        (
+            one
+            for one in scene.packets
+            for ip, ports in _seen(one)
+            if (ip.proto, ip.src, ports.sport, ip.dst, ports.dport) == wanted
+        ),
+        None,
+    )
 
 
 def _did(answer: Packet) -> str:
