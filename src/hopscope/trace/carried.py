@@ -36,6 +36,7 @@ def layer_two(snapshot: Snapshot, start: DevRef, *, but: DevRef | None = None) -
     Nor does a bridge that filters VLANs.
     """
     met, todo = {start}, [start]
+    crossed = {but}
     for ref in todo:  # grows while it is walked
         link = snapshot.link(ref)
         if link is None:
@@ -44,7 +45,8 @@ def layer_two(snapshot: Snapshot, start: DevRef, *, but: DevRef | None = None) -
         bridge = link.name if link.kind == "bridge" else link.master
         above = snapshot.link(DevRef(ref.node, bridge)) if bridge is not None else None
         filters = above is not None and above.bridge is not None and above.bridge.vlan_filtering
-        if above is not None and not filters and DevRef(ref.node, above.name) != but:
+        if above is not None and not filters and DevRef(ref.node, above.name) not in crossed:
+            crossed.add(DevRef(ref.node, above.name))
             ends = (above, *ports(snapshot.node(ref.node), above.name))
             near |= {DevRef(ref.node, end.name) for end in ends}
         todo += sorted(near - met)

@@ -1,7 +1,7 @@
 """A bridge keeps a frame from the port that leads to its goal: by isolation, or by not flooding."""
 
 from hopscope.model.journey import BridgeStep, Hop, Reason
-from hopscope.model.lookup import is_group, owner_of, owner_of_mac
+from hopscope.model.lookup import is_group, owner_of, owner_of_mac, ports
 from hopscope.model.snapshot import LinkState
 from hopscope.model.vocab import DevName, DevRef, Mac, computed
 from hopscope.trace.carried import layer_two
@@ -44,7 +44,12 @@ def not_flooded(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
 
 
 def _missed(packet: Packet, hop: Hop, step: BridgeStep, scene: Scene) -> LinkState | None:
-    """The port of the bridge that leads to its goal, where it did not leave by one that does."""
+    """The port of the bridge that leads to its goal, where it did not leave by one that does.
+
+    None where no port keeps any frame back, which is soon known.
+    """
+    if not any(map(_keeps, ports(scene.node(hop.node), step.bridge))):
+        return None
     target, mac = asked(packet.headers), bridged(packet, hop, step).dst_mac
     owner = owner_of(scene.before, target) if target is not None else None
     if target is None and mac is not None:
@@ -57,6 +62,11 @@ def _missed(packet: Packet, hop: Hop, step: BridgeStep, scene: Scene) -> LinkSta
     if any(link.name in (*step.out, step.came_in) for link in leading):
         return None
     return next(iter(leading), None)
+
+
+def _keeps(port: LinkState) -> bool:
+    flooding = port.bcast_flood and port.mcast_flood and (port.port is None or port.port.flood)
+    return _isolated(port) or not flooding
 
 
 def _isolated(port: LinkState) -> bool:
