@@ -12,6 +12,7 @@ from hopscope.model.journey import Reason
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import NodeName
 from hopscope.trace.exchanges import Service, why_unanswered
+from hopscope.trace.refusals import Refusal, who_refused
 from hopscope.trace.scene import Scene, scene_of
 
 __all__ = ["EXCHANGES", "EXCHANGE_LABS", "FOLDER", "Exchange"]
@@ -41,8 +42,14 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
 
     def told(self) -> str:
         """The same as text."""
-        why = self.why()
+        why, who = self.why(), self.who()
+        if why is None and who is not None:
+            return f"refused by {who.node}: {who.sentence or 'nothing listens there'}\n{who.mend}\n"
         return f"{why.sentence}\n{why.mend}\n" if why is not None else "\n"
+
+    def who(self, scene: Scene | None = None) -> Refusal | None:
+        """Who refused it, if anybody did."""
+        return who_refused(scene or self.scene(), self.source, self.service)
 
 
 def _routed(*rules: str, back: bool = True, pod: str = "") -> str:
@@ -110,6 +117,12 @@ EXCHANGE_LABS = {
         "-t nat -A POSTROUTING -o right -j MASQUERADE",
         _dnat("tcp"),
     ).replace("sysctls:", "routes: [blackhole 10.1.0.2/32]\n    sysctls:", 1),
+    "tcp-refused": _routed(_dnat("tcp")),
+    "tcp-refused-at-once": _routed(),
+    "tcp-refused-by-rule": _routed("-A INPUT -p tcp -j REJECT --reject-with tcp-reset"),
+    "tcp-refused-moved": _routed(
+        "-t nat -A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 9",
+    ),
     "tcp-nobody": _routed(_dnat("tcp", "10.2.0.9")),
     "tcp-redirect": _routed(
         "-t nat -A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 9",
@@ -127,6 +140,11 @@ EXCHANGE_LABS = {
         _dnat("udp"),
         pod=_ANSWERS.format('s.sendto(b"no stamp", who)'),
     ).replace("sysctls:", "routes: [blackhole 10.1.0.2/32]\n    sysctls:", 1),
+    "udp-answer-unheard": _routed(
+        _dnat("udp"),
+        "-t nat -A POSTROUTING -o right -j MASQUERADE",
+        pod=_ANSWERS.format('s.sendto(b"no stamp", who)'),
+    ).replace("10.1.0.1]}", "10.1.0.1], iptables: [-A INPUT -p udp -j DROP]}", 1),
     "tcp-own-rule": _routed().replace(
         "routes: [default via 10.1.0.1]",
         "routes: [default via 10.1.0.1], iptables: "

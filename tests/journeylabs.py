@@ -387,6 +387,77 @@ story: [ping: {from: a, to: b, timeout: 0.3}]
 _ROUTE_MTU = """{}run:
       - command: ip route replace 10.2.0.0/24 dev right src 10.2.0.1 mtu lock 600
         ready: {{command: [sh, -c, ip route show 10.2.0.0/24 | grep mtu]}}"""
+_UPLINK = """
+name: uplink
+nodes:
+  s1: {bridges: [br0]}
+  s2: {bridges: [br0]}
+  a: {addresses: {e: 10.0.0.1/24}, neighbours: {e: {10.0.0.2: '02:00:00:00:00:0b'}}}
+  b: {addresses: {e: 10.0.0.2/24}}
+  c: {addresses: {e: 10.0.0.3/24}}
+links:
+  - [a:e, s1:p1@br0]
+  - [c:e, s1:p3@br0]
+  - [{end: s1:up@br0, flood: false}, s2:up@br0]
+  - {ends: [b:e, s2:p2@br0], mac: {b:e: '02:00:00:00:00:0b'}}
+story:
+  - ping: {from: a, to: b, timeout: 0.3}
+"""
+_VXLAN_BRIDGED = """
+name: vxlan-bridged
+nodes:
+  r:
+    addresses: {{x: 192.0.2.1/24, y: 192.0.3.1/24, z: 192.0.4.1/24}}
+    sysctls: {{net.ipv4.ip_forward: 1}}
+    iptables: [-A FORWARD -d 192.0.3.2 -p udp --dport 4789 -j DROP]
+  t1:
+    bridges: [br0]
+    addresses: {{u: 192.0.2.2/24}}
+    routes: [default via 192.0.2.1]
+    devices:
+      vx: {{kind: vxlan, id: 7, local: 192.0.2.2, bridge: br0, fdb: {{"00:00:00:00:00:00": {}}}}}
+  t2:
+    bridges: [br0]
+    addresses: {{u: 192.0.3.2/24}}
+    routes: [default via 192.0.3.1]
+    devices: {{vx: {{kind: vxlan, id: 7, local: 192.0.3.2, remote: 192.0.2.2, bridge: br0}}}}
+  t3:
+    bridges: [br0]
+    addresses: {{u: 192.0.4.2/24}}
+    routes: [default via 192.0.4.1]
+    devices: {{vx: {{kind: vxlan, id: 7, local: 192.0.4.2, remote: 192.0.2.2, bridge: br0}}}}
+  a: {{addresses: {{e: 10.1.0.2/24}}}}
+  b: {{addresses: {{e: 10.1.0.3/24}}}}
+  c: {{addresses: {{e: 10.1.0.4/24}}}}
+links:
+  - [t1:u, r:x]
+  - [t2:u, r:y]
+  - [t3:u, r:z]
+  - [a:e, t1:p@br0]
+  - [b:e, t2:p@br0]
+  - [c:e, t3:p@br0]
+story: [ping: {{from: a, to: b, timeout: 0.3}}]
+"""
+_FILTER = """
+name: filters
+nodes:
+  sw: {{bridges: [br0]{}}}
+  a: {{addresses: {{e: 10.0.0.1/24}}}}
+  b: {{addresses: {{e: 10.0.0.2/24}}{}}}
+links: [[a:e, sw:p1@br0], [b:e, sw:p2@br0]]
+story: [ping: {{from: a, to: b, timeout: 0.3}}]
+"""
+
+
+def _filters(*commands: str) -> str:
+    """What makes them; `_DROP` is a program, since not every kernel has an action that drops."""
+    script = "; ".join(f"tc {one}" for one in commands)
+    run = f'command: [sh, -ec, "{script}; echo ready; sleep 99"], ready: {{log: ready}}'
+    return f", run: [{{{run}}}]"
+
+
+_DROP = "bpf da bytecode '1,6 0 0 2,'"
+_TO_LO = "u32 match ip protocol 1 0xff action mirred egress redirect dev lo"
 _LARGE = "{from: ns1, to: ns2, size: 1000, timeout: 0.3}"
 _TTL = "-t mangle -A PREROUTING -i left -j TTL --ttl-set 1"
 _NO_ERRORS = "-A {} -p icmp --icmp-type {} -j DROP"
@@ -500,6 +571,34 @@ JOURNEY_LABS = {
     "by-another-table": _BY_ANOTHER_TABLE % 0,
     "filtered-by-table": (_BY_ANOTHER_TABLE % 1).partition("  - set")[0],
     "rule-back": _RULE_BACK,
+    "unflooded-uplink": _UPLINK,
+    "vxlan-bridged": _VXLAN_BRIDGED.format("[192.0.3.2, 192.0.4.2]"),
+    "vxlan-bridged-elsewhere": _VXLAN_BRIDGED.format("192.0.4.2"),
+    "filter-drops": _FILTER.format(
+        "",
+        _filters("qdisc add dev e clsact", f"filter add dev e ingress protocol ip pref 5 {_DROP}"),
+    ),
+    "filter-of-arp": _FILTER.format(
+        "",
+        _filters(
+            "qdisc add dev e ingress", f"filter add dev e ingress protocol arp pref 5 {_DROP}"
+        ),
+    ),
+    "filter-redirects": _FILTER.format(
+        _filters(
+            "qdisc add dev p2 clsact", f"filter add dev p2 egress protocol ip pref 5 {_TO_LO}"
+        ),
+        "",
+    ),
+    "filter-untold": _FILTER.format(
+        "",
+        _filters(
+            "qdisc add dev e clsact",
+            f"filter add dev e egress protocol ip pref 5 {_DROP}",
+            f"filter add dev e egress protocol all pref 6 {_DROP}",
+            f"filter add dev e egress protocol arp pref 7 {_DROP}",
+        ),
+    ),
     "route-mtu": routed(gw=_ROUTE_MTU.format(""), to=_LARGE),
     "route-mtu-untold": routed(
         gw=_ROUTE_MTU.format(f'iptables: ["{_RULE}"]\n    '),

@@ -18,6 +18,7 @@ from hopscope.errors import UsageError
 from hopscope.kernel.neighbours import Near, Permanent, alone, forget_left, overflows, room
 from hopscope.kernel.read.ends import leads_out, read_ends
 from hopscope.kernel.state import state_home
+from hopscope.lab.refused import told_who_refused
 from hopscope.lab.running import RunningLab
 from hopscope.lab.twice import Twice
 from hopscope.lab.unreached import explained
@@ -82,6 +83,7 @@ def reach(
         for between, answer in found.items()
     )
     resolution = resolving.told(before)
+    pairs, who = told_who_refused(lab, pairs, protocol, probe.port, timeout)
     groups = grouped(pairs, overflowed=bool(resolution.overflows))
     left_out = [name for name in ends if name not in probed and not all(asked)]
     return Reachability(
@@ -98,12 +100,12 @@ def reach(
         pairs=pairs,
         groups=explained(lab, groups, pairs, protocol, port, timeout),
         resolution=resolution,
-        notes=(
-            *resolving.notes(resolution),
-            *twice.notes(),
-            *(f"{name} has no address, and is left out" for name in left_out),
-        ),
+        notes=(*resolving.notes(resolution), *twice.notes(), *who, *_left_out(left_out)),
     )
+
+
+def _left_out(names: Sequence[NodeName]) -> Iterator[str]:
+    yield from (f"{name} has no address, and is left out" for name in names)
 
 
 def _lost(lab: RunningLab, bare: Sequence[NodeName]) -> dict[NodeName, str]:

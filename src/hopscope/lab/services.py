@@ -4,17 +4,21 @@ A ping that is sent in its place is other traffic: it tells of the way, and not 
 make of a port.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.journey import Reason
 from hopscope.model.reachability import Outcome, Pair, Protocol
 from hopscope.model.record import PingResult
-from hopscope.probe.answers import Answer, Ask
+from hopscope.model.vocab import NodeName
+from hopscope.probe.answers import Answer, Ask, Goal
 from hopscope.probe.connections import connections
 from hopscope.probe.datagrams import datagrams
+from hopscope.trace.exchanges import Service
+from hopscope.wire.checksum import TCP, UDP
 
-__all__ = ["Cause", "of_a_ping", "probe", "unknown"]
+__all__ = ["Cause", "of_a_ping", "probe", "probes", "service_of", "unknown"]
 
 _OF_ANY_PACKET: Final = frozenset(
     (
@@ -33,11 +37,34 @@ Cause = tuple[str, str]
 
 def probe(sandbox: Sandbox, pair: Pair, protocol: Protocol, port: int, timeout: float) -> Answer:
     """The pair by itself."""
-    ask = Ask(pair.source, [(0, pair.address or "")])
+    return probes(sandbox, [pair], protocol, port, timeout)[0]
+
+
+def probes(
+    sandbox: Sandbox, pairs: Sequence[Pair], protocol: Protocol, port: int, timeout: float
+) -> list[Answer]:
+    """The pairs at once, in their order."""
+    goals: dict[NodeName, list[Goal]] = {}
+    for number, pair in enumerate(pairs):
+        goals.setdefault(pair.source, []).append((number, pair.address or ""))
     send = connections if protocol is Protocol.TCP else datagrams
-    (answers,) = send(sandbox, [ask], port=port, timeout=timeout)
-    found = answers.get(0, Answer(Outcome.SILENT))
-    return Answer(Outcome.ANSWERED, found) if isinstance(found, int) else found
+    asks = [Ask(source, some) for source, some in goals.items()]
+    found = {
+        number: answer
+        for answers in send(sandbox, asks, port=port, timeout=timeout)
+        for number, answer in answers.items()
+    }
+    return [_whole(found.get(number, Answer(Outcome.SILENT))) for number in range(len(pairs))]
+
+
+def _whole(answer: int | Answer) -> Answer:
+    return Answer(Outcome.ANSWERED, answer) if isinstance(answer, int) else answer
+
+
+def service_of(pair: Pair, protocol: Protocol, port: int) -> Service:
+    """What is asked of the pair's target."""
+    number = TCP if protocol is Protocol.TCP else UDP
+    return Service(proto=number, address=pair.address or "", port=port)
 
 
 def of_a_ping(reason: Reason | None) -> Cause | None:

@@ -53,7 +53,7 @@ from hopscope.trace.scene import Scene, scene_of
 from hopscope.version import VERSION
 from hopscope.wire.nft import LOG_BURST, LOG_RATE
 
-__all__ = ["Told", "named", "perform", "ping"]
+__all__ = ["Told", "named", "perform", "ping", "to_be_pasted"]
 
 Told = Callable[[StepResult], None]
 """Called with each step's result as soon as it is known."""
@@ -263,7 +263,12 @@ def named(reason: Reason | None, lab: str) -> Reason | None:
     """The reason; its commands with the lab's own name, so that they can be pasted."""
     if reason is None or LAB not in reason.mend:
         return reason
-    return replace(reason, mend=re.sub(rf"\b{LAB}\b", lab, reason.mend))
+    return replace(reason, mend=to_be_pasted(reason.mend, lab))
+
+
+def to_be_pasted(commands: str, lab: str) -> str:
+    """Commands with the lab's own name."""
+    return re.sub(rf"\b{LAB}\b", lab, commands)
 
 
 def _request(source: str | None, address: str, ident: int) -> Headers:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from hopscope.kernel.neighbours import forget_unresolved
 from hopscope.lab import services
 from hopscope.lab.running import RunningLab
-from hopscope.lab.story import named, ping
+from hopscope.lab.story import named, ping, to_be_pasted
 from hopscope.model.lab import PingStep
 from hopscope.model.lookup import addresses_of
 from hopscope.model.reachability import Group, GroupKind, Outcome, Pair, Protocol
@@ -16,10 +16,10 @@ from hopscope.model.record import PingResult
 from hopscope.observe.session import Session
 from hopscope.plan.compile import HOME
 from hopscope.probe.words import FULL
-from hopscope.trace.exchanges import Service, why_unanswered
+from hopscope.trace.exchanges import why_unanswered
+from hopscope.trace.refusals import who_refused
 from hopscope.trace.rewritten import given_by_rules
 from hopscope.trace.scene import scene_of
-from hopscope.wire.checksum import TCP, UDP
 
 __all__ = ["MOST_EXPLAINED", "explained"]
 
@@ -74,11 +74,6 @@ class _Service(NamedTuple):
     def __str__(self) -> str:
         return f"{self.protocol} port {self.port}"
 
-    def of(self, pair: Pair) -> Service:
-        """That of the pair's target."""
-        number = TCP if self.protocol is Protocol.TCP else UDP
-        return Service(proto=number, address=pair.address or "", port=self.port)
-
 
 def _explained(
     lab: RunningLab, session: Session, group: Group, pair: Pair, service: _Service, timeout: float
@@ -110,10 +105,16 @@ def _lost(
     before = lab.snapshot()
     session.take()  # what was before is of another
     answer = services.probe(lab.sandbox, pair, service.protocol, service.port, timeout)
-    if answer.outcome in (Outcome.ANSWERED, Outcome.REFUSED):
+    refused = answer.outcome is Outcome.REFUSED and pair.refused_by is not None
+    if answer.outcome in (Outcome.ANSWERED, Outcome.REFUSED) and not refused:
         return _IN_THE_CROWD, ""
-    scene = scene_of(session.take(), before, lab.snapshot(), replied=frozenset())
-    reason = named(why_unanswered(scene, pair.source, service.of(pair)), lab.name)
+    events, after, given = session.take(), lab.snapshot(), lab.spec.nodes
+    scene = scene_of(events, before, after, replied=frozenset(), declared=given)
+    asked = services.service_of(pair, service.protocol, service.port)
+    if refused:
+        who = who_refused(scene, pair.source, asked)
+        return pair.error or "", to_be_pasted(who.mend, lab.name) if who is not None else ""
+    reason = named(why_unanswered(scene, pair.source, asked), lab.name)
     if reason is not None and reason.code != "unseen":
         return reason.sentence, reason.mend
     _forget(lab)

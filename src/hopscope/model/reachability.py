@@ -43,7 +43,10 @@ class Outcome(StrEnum):
 
 
 class Pair(Struct, frozen=True, kw_only=True):
-    """One node probed from another. *rtt* is in nanoseconds, null when nothing came back."""
+    """One node probed from another. *rtt* is in nanoseconds, null when nothing came back.
+
+    *refused_by* is null where nobody looked, or it did not show.
+    """
 
     source: NodeName
     target: NodeName
@@ -52,6 +55,8 @@ class Pair(Struct, frozen=True, kw_only=True):
     rtt: int | None = None
     error: str | None = None  # an ICMP error or the sender's own errno, in words
     instead: NodeName | None = None  # another node that has the address, too, and answered
+    refused_by: NodeName | None = None  # the node that refused it
+    refusal: str | None = None  # in words, where it is more than that nothing listens there
 
     @property
     def reached(self) -> bool:

@@ -10,6 +10,7 @@ REASONS: Final = (
     "rule-queue",
     "policy-drop",
     "device-chain",
+    "filter-drop",
     "no-route",
     "route-forbids",
     "not-forwarding",

@@ -6,7 +6,7 @@ from functools import cached_property
 from msgspec import Struct, field
 
 from hopscope.model.devices import BridgeState, PortOptions, Vlan, Vxlan
-from hopscope.model.traffic import Qdisc
+from hopscope.model.traffic import Filtering, Qdisc
 from hopscope.model.vocab import DevName, DevRef, Family, Hook, Mac, NeighbourState, NodeName
 
 __all__ = [
@@ -188,6 +188,7 @@ class NodeState(Struct, frozen=True, kw_only=True, dict=True):
     fdb: tuple[FdbEntry, ...] = ()
     remotes: tuple[RemoteEntry, ...] = ()
     qdiscs: tuple[Qdisc, ...] = ()
+    filtering: tuple[Filtering, ...] = ()
     chains: tuple[Chain, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)  # SNMP: "Icmp.InEchos" …

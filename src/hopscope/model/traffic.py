@@ -1,11 +1,24 @@
 """How a device holds back what it sends: queueing disciplines, declared and as read."""
 
+from typing import Literal
+
 from msgspec import Struct
 
 from hopscope.model.kind import Kind
 from hopscope.model.vocab import DevName
 
-__all__ = ["Htb", "Netem", "Qdisc", "RateLimit", "Shaping", "Tbf", "Traffic"]
+__all__ = [
+    "Direction",
+    "Filter",
+    "Filtering",
+    "Htb",
+    "Netem",
+    "Qdisc",
+    "RateLimit",
+    "Shaping",
+    "Tbf",
+    "Traffic",
+]
 
 
 class Tbf(Kind, frozen=True, kw_only=True, tag="tbf"):
@@ -70,3 +83,27 @@ class Qdisc(Struct, frozen=True, kw_only=True):
     sent: int = 0  # packets
     dropped: int = 0
     backlog: int = 0  # packets that wait in it
+
+
+Direction = Literal["ingress", "egress"]
+
+
+class Filter(Struct, frozen=True, kw_only=True):
+    """A filter of a device (tc); *text* says which, as ``tc filter`` takes it.
+
+    *ends*: how it ends a packet's way: "dropped it", "redirected it to lo". "" of one that does
+    not, None where only its program knows.
+    """
+
+    direction: Direction
+    text: str
+    ends: str | None
+    taken: int = 0  # packets that its actions had
+
+
+class Filtering(Struct, frozen=True, kw_only=True):
+    """The filters of a device, and how many packets they dropped together."""
+
+    dev: DevName
+    dropped: int
+    filters: tuple[Filter, ...]

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from hopscope.model.naming import some_of
 from hopscope.model.reachability import Group, GroupKind, Outcome, Pair, Protocol, Reachability
 from hopscope.model.vocab import NodeName
 from hopscope.render.words import counted, duration
@@ -19,6 +20,8 @@ __all__ = ["fate", "group_words", "matrix"]
 _MOST_DRAWN: Final = 12  # nodes in a matrix that a window holds
 _MOST_TOLD: Final = 10  # groups of failures
 _NAMED: Final = 4
+_OWN: Final = "nothing listens there"
+_ANY: Final = "nothing listens there, or a firewall answers in its name"
 _INDENT: Final = (0, 0, 0, 2)
 
 
@@ -87,15 +90,29 @@ def _spans(found: Reachability) -> Iterator[Text]:
     if rtts:
         spans = f"{duration(rtts[0])} to {duration(rtts[-1])}, median {duration(int(median(rtts)))}"
         yield Text(f"round trips: {spans}")
-    refused = sum(pair.outcome is Outcome.REFUSED for pair in found.pairs)
-    if refused:
-        what = "nothing listens there, or a firewall answers in its name"
-        yield Text(f"{counted(refused, 'pair')} reached and refused: {what}", "yellow")
+    yield from (Text(line, "yellow") for line in _refused(found))
     silent = sum(pair.outcome is Outcome.SILENT for pair in found.pairs)
     if silent and found.protocol is Protocol.UDP:
         yield Text(
             f"{counted(silent, 'pair')} silent: open (a listener need not answer), or filtered"
         )
+
+
+def _refused(found: Reachability) -> Iterator[str]:
+    """By who refused, and what: first those that did so themselves."""
+    by_words: dict[str, list[Pair]] = {_OWN: [], _ANY: []}
+    for pair in found.pairs:
+        if pair.outcome is Outcome.REFUSED:
+            words = _ANY if pair.refused_by is None else pair.refusal or _OWN
+            by_words.setdefault(words, []).append(pair)
+    told = [(words, some) for words, some in by_words.items() if some]
+    for words, some in told[:_MOST_TOLD]:
+        ends = [f"{pair.source} → {pair.target}" for pair in some]
+        which = f" ({some_of(ends)})" if words not in (_OWN, _ANY) else ""
+        yield f"{counted(len(some), 'pair')} reached and refused{which}: {words}"
+    if more := told[_MOST_TOLD:]:
+        pairs = counted(sum(len(some) for _words, some in more), "more pair")
+        yield f"… and {pairs} that are refused, by {counted(len(more), 'other')}: --json has all"
 
 
 def _group(found: Reachability, group: Group, example: Pair) -> Iterator[Text]:
@@ -144,7 +161,7 @@ def fate(pair: Pair, timeout: float) -> str:
         case Outcome.ANSWERED:
             return duration(pair.rtt) if pair.rtt is not None else "answered"
         case Outcome.REFUSED:
-            return "reached, and refused"
+            return "reached, and refused" + (f": {pair.refusal}" if pair.refusal else "")
         case Outcome.SILENT:
             return f"no answer within {timeout:g} s"
         case Outcome.FAILED:

@@ -6,7 +6,7 @@ from hopscope.model.lookup import is_group, ports
 from hopscope.model.snapshot import LinkState, Snapshot
 from hopscope.model.vocab import DevRef, Mac
 
-__all__ = ["joined", "lies_over", "ways_in"]
+__all__ = ["joined", "layer_two", "lies_over", "ways_in"]
 
 
 def ways_in(snapshot: Snapshot, link: LinkState, ref: DevRef) -> Iterator[DevRef]:
@@ -27,7 +27,16 @@ def ways_in(snapshot: Snapshot, link: LinkState, ref: DevRef) -> Iterator[DevRef
 
 def joined(snapshot: Snapshot, one: DevRef, other: DevRef) -> bool:
     """Whether veth pairs and bridges lead from one to the other, and none filters VLANs."""
-    met, todo = {one}, [one]
+    return other in layer_two(snapshot, one)
+
+
+def layer_two(snapshot: Snapshot, start: DevRef, *, but: DevRef | None = None) -> list[DevRef]:
+    """The devices to which veth pairs and bridges lead, the nearest first; *but* leads no further.
+
+    Nor does a bridge that filters VLANs.
+    """
+    met, todo = {start}, [start]
+    crossed = {but}
     for ref in todo:  # grows while it is walked
         link = snapshot.link(ref)
         if link is None:
@@ -35,12 +44,14 @@ def joined(snapshot: Snapshot, one: DevRef, other: DevRef) -> bool:
         near = {link.peer} if link.peer is not None else set()
         bridge = link.name if link.kind == "bridge" else link.master
         above = snapshot.link(DevRef(ref.node, bridge)) if bridge is not None else None
-        if above is not None and not (above.bridge and above.bridge.vlan_filtering):
+        filters = above is not None and above.bridge is not None and above.bridge.vlan_filtering
+        if above is not None and not filters and DevRef(ref.node, above.name) not in crossed:
+            crossed.add(DevRef(ref.node, above.name))
             ends = (above, *ports(snapshot.node(ref.node), above.name))
             near |= {DevRef(ref.node, end.name) for end in ends}
         todo += sorted(near - met)
         met |= near
-    return other in met
+    return todo
 
 
 def _one_network(one: LinkState, other: LinkState) -> bool:

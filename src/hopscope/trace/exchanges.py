@@ -19,7 +19,7 @@ from hopscope.trace.unheard import kept
 from hopscope.wire.checksum import TCP, UDP
 from hopscope.wire.packet import title
 
-__all__ = ["Service", "why_unanswered"]
+__all__ = ["Service", "answer_to", "arrivals", "asked_for", "why_unanswered"]
 
 _BEGINNING: Final = ("SYN", "SYN,ECE,CWR", "")
 """The flags of a segment that begins a connection; a datagram has none."""
@@ -69,13 +69,27 @@ def why_unanswered(scene: Scene, source: NodeName, service: Service) -> Reason |
 
     Of several that were sent, the last one tells.
     """
-    sent = [one for one in scene.packets if one.made_in == source and _asks(one, service)]
-    if not sent:
+    request = asked_for(scene, source, service)
+    if request is None:
         return None
-    told = journey_of(sent[-1], scene)
+    told = journey_of(request, scene)
     if told.reason is not None:
         return told.reason
-    return _unanswered(scene, source, service, _arrivals(sent[-1], told)[0])
+    return _unanswered(scene, source, service, arrivals(request, told)[0])
+
+
+def asked_for(scene: Scene, source: NodeName, service: Service) -> Packet | None:
+    """The last packet by which a node asked for it."""
+    sent = [one for one in scene.packets if one.made_in == source and _asks(one, service)]
+    return sent[-1] if sent else None
+
+
+def answer_to(scene: Scene, request: _Arrived) -> Packet | None:
+    """What the node that took it made in answer: a packet of the service, or an ICMP error."""
+    made = [one for one in scene.packets if one.made_in == request.node]
+    answer = next((one for one in made if _answers(one, request)), None)
+    errors = scene.errors_about(request.packet)
+    return answer or next((one for one in errors if one in made), None)
 
 
 def _shown(*several: Headers) -> Iterator[tuple[Ip, Ports]]:
@@ -98,7 +112,7 @@ def _asks(packet: Packet, service: Service) -> bool:
     )
 
 
-def _arrivals(packet: Packet, told: Journey) -> list[_Arrived]:
+def arrivals(packet: Packet, told: Journey) -> list[_Arrived]:
     """Where it was delivered, by the last hook there: it tells what rules had made of it."""
     took = [hop.node for hop in hops(told) if any(isinstance(s, DeliverStep) for s in hop.steps)]
     return [
@@ -113,16 +127,14 @@ def _unanswered(
     scene: Scene, source: NodeName, service: Service, request: _Arrived
 ) -> Reason | None:
     """It was delivered: the answer was lost, or there was none."""
-    made = [one for one in scene.packets if one.made_in == request.node]
-    answer = next((one for one in made if _answers(one, request)), None)
+    answer = answer_to(scene, request)
+    if answer is not None and answer.headers.inner is not None:
+        return _refused(scene, request, answer)
     if answer is not None:
         return _came_to_nothing(scene, source, service, request, answer)
-    refusal = next((one for one in scene.errors_about(request.packet) if one in made), None)
-    if refusal is not None:
-        return _refused(scene, request, refusal)
     return (
         _refused_within(scene, request)
-        or no_way_back((scene.node(request.node),), request.ip.src, request.ip.dst)
+        or no_way_back(scene, (scene.node(request.node),), request.ip.src, request.ip.dst)
         or _silent(scene, request)
     )
 
@@ -197,6 +209,10 @@ def _came_to_nothing(
         why = told.reason or astray(scene, [request.told], told, source)
         if why is not None:
             return replace(why, sentence=f"{request.node} {_did(answer)}, and {_lost(why)}")
+    elif (behind := _turned_back(scene, service, request)) is not None:
+        why = journey_of(behind, scene).reason  # None: it came, and too late
+        did = f"{request.node} {_did(answer)}"
+        return replace(why, sentence=f"{did}, and {_lost(why)}") if why is not None else None
     else:
         first = turned[0]
         return Reason(
@@ -207,8 +223,26 @@ def _came_to_nothing(
             basis=inferred(_TRACED),
             mend=f"see what comes and goes there: {command(first, 'tcpdump -ni any udp')}",
         )
-    back = next(one for one in _arrivals(answer, told) if one.node == source)
+    back = next(one for one in arrivals(answer, told) if one.node == source)
     return _from_another(service, request, back)
+
+
+def _turned_back(scene: Scene, service: Service, request: _Arrived) -> Packet | None:
+    """The answer behind the node that had rewritten the request: from whom was asked, to who asked.
+
+    One without our stamp has nothing else in common with what it was before.
+    """
+    asked, sent = next(_shown(request.packet.headers))
+    wanted = (service.proto, service.address, service.port, asked.src, sent.sport)
+    return next(
+        (
+            one
+            for one in scene.packets
+            for ip, ports in _seen(one)
+            if (ip.proto, ip.src, ports.sport, ip.dst, ports.dport) == wanted
+        ),
+        None,
+    )
 
 
 def _did(answer: Packet) -> str:

@@ -18,6 +18,7 @@ from hopscope.model.journey import (
 )
 from hopscope.model.vocab import BasisKind, Family, Fate, Hook, inferred
 from hopscope.trace.causes import (
+    filters,
     firewall,
     isolation,
     links,
@@ -35,12 +36,12 @@ from hopscope.trace.causes.evidence import (
     Cause,
     all_hops,
     command,
-    filters,
     last_device,
     leaves,
     main_steps,
     sends,
 )
+from hopscope.trace.causes.evidence import filters as listing
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.stitch import weave
 from hopscope.trace.unheard import with_message
@@ -62,6 +63,7 @@ def explain(packet: Packet, first: Hop, scene: Scene) -> tuple[Fate, Reason | No
     reasons = (cause(packet, first, scene) for cause in _causes(about))
     known = next((one for one in reasons if one is not None), None)
     reason = known or _evidence_stops(first, scene)
+    reason = routing.led_elsewhere(reason, packet, first, scene)
     reason = with_message(reason, packet, first, scene, about)
     sure = reason.basis.kind is not BasisKind.INFERRED
     held = reason.code in ("unresolved", "queue-wait")  # still there when we stopped
@@ -79,6 +81,7 @@ def _causes(about: Callable[[Packet], Reason | None]) -> tuple[Cause, ...]:
         links.not_carried,
         links.too_long,
         queues.queued,
+        filters.filtered,
         resolution.unresolved(about),
         samemac.same_mac,
         silent.switched_off,
@@ -150,11 +153,11 @@ def _next_step(hop: Hop, hooks: Sequence[HookStep], scene: Scene) -> str:
     last, came = (hooks[-1] if hooks else None), last_device(hop)
     ruled = any(rule.priority not in _USUAL for rule in scene.node(hop.node).policy_rules)
     if last is None and came is not None and not sends(hop):
-        look, what = filters(came.dev), f"a filter of {came.dev}"
+        look, what = listing(came.dev), f"a filter of {came.dev}"
     elif last is not None and last.hook is Hook.POSTROUTING and last.oif and not sends(hop):
         chosen = [port for step in hop.steps if isinstance(step, BridgeStep) for port in step.out]
         dev = (last.oif, *chosen)[-1]
-        look, what = filters(dev, out=True), f"a filter of {dev}"
+        look, what = listing(dev, out=True), f"a filter of {dev}"
     elif last is not None and last.hook is Hook.PREROUTING and ruled:
         look, what = "ip rule", "a policy rule"
     else:

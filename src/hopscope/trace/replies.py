@@ -8,14 +8,15 @@ from msgspec.structs import replace
 from hopscope.model.flow import Ip
 from hopscope.model.journey import DeliverStep, Hop, Journey, Reason
 from hopscope.model.lookup import is_local, leads_to, route_to, sysctl_int
-from hopscope.model.snapshot import NodeState
+from hopscope.model.snapshot import NodeState, Route
 from hopscope.model.vocab import DevRef, Fate, NodeName, computed, inferred
 from hopscope.trace.arrival import ECHO
 from hopscope.trace.astray import astray
 from hopscope.trace.causes.evidence import all_hops, sysctl_command
+from hopscope.trace.causes.lost import with_lost_route
 from hopscope.trace.causes.tables import in_table, removal
 from hopscope.trace.scene import Scene
-from hopscope.trace.ways import LOOPBACK
+from hopscope.trace.ways import LOOPBACK, Lookup
 
 __all__ = ["no_way_back", "why_no_reply"]
 
@@ -62,7 +63,7 @@ def _no_answer(scene: Scene, request: Journey, ip: Ip) -> Reason:
     reached = [hop for hop in all_hops(request.first) if _delivered(hop)]
     states = tuple(scene.node(name) for name in dict.fromkeys(hop.node for hop in reached))
     for cause in _KEEPS_SILENT:
-        reason = cause(states, ip.src, ip.dst)
+        reason = cause(scene, states, ip.src, ip.dst)
         if reason is not None:
             return reason
     node, came_in = reached[0].node, reached[0].came_in
@@ -82,14 +83,14 @@ States = Sequence[NodeState]
 """Of the nodes that a request reached: of several, when it was for all."""
 
 
-def _ignored(states: States, source: str, goal: str) -> Reason | None:
-    del source
+def _ignored(scene: Scene, states: States, source: str, goal: str) -> Reason | None:
+    del scene, source
     key = "net.ipv6.icmp.echo_ignore_all" if ":" in goal else "net.ipv4.icmp_echo_ignore_all"
     return _silent(states, key) if sysctl_int(states[0], key) else None
 
 
-def _ignored_broadcast(states: States, source: str, goal: str) -> Reason | None:
-    del source
+def _ignored_broadcast(scene: Scene, states: States, source: str, goal: str) -> Reason | None:
+    del scene, source
     route = route_to(states[0], goal)
     to_all = (route is not None and route.type == "broadcast") or ip_address(goal).is_multicast
     key = "net.ipv4.icmp_echo_ignore_broadcasts"
@@ -109,12 +110,18 @@ def _silent(states: States, key: str) -> Reason:
     )
 
 
-def no_way_back(states: States, source: str, goal: str) -> Reason | None:
+def no_way_back(scene: Scene, states: States, source: str, goal: str) -> Reason | None:
     """The first of these nodes, which the request reached, has no route to its source."""
     state = states[0]
-    route = route_to(state, source, source=goal, came_in=LOOPBACK)
+    lookup = Lookup(state=state, destination=source, source=goal, came_in=LOOPBACK)
+    route = lookup.route()
     if leads_to(route, source) is not None or is_local(state, source):
         return None
+    return with_lost_route(_back(state, source, goal, route), scene, lookup)
+
+
+def _back(state: NodeState, source: str, goal: str, route: Route | None) -> Reason:
+    """It has none, or *route*, which forbids it."""
     if route is not None and route.table == 0:  # it stands for a policy rule
         return Reason(
             code="no-route-back",
@@ -140,7 +147,7 @@ def no_way_back(states: States, source: str, goal: str) -> Reason | None:
     )
 
 
-_KEEPS_SILENT: tuple[Callable[[States, str, str], Reason | None], ...] = (
+_KEEPS_SILENT: tuple[Callable[[Scene, States, str, str], Reason | None], ...] = (
     _ignored,
     _ignored_broadcast,
     no_way_back,

@@ -35,6 +35,45 @@ def test_few_nodes_are_a_matrix() -> None:
     assert rows[3] == ["n2", "refused", "✗", "·"]
 
 
+def test_who_refused_is_told() -> None:
+    """Where it was seen, or no rule can have done so; and else what it may be."""
+    refused = dict.fromkeys(((0, 1), (1, 0), (1, 2), (2, 0), (2, 1)), Outcome.REFUSED)
+    found = reachability(3, refused)
+    by = {
+        ("n0", "n1"): ("n1", None),
+        ("n1", "n0"): ("n2", "another does"),
+        ("n1", "n2"): ("n2", "another does"),
+        ("n2", "n0"): ("n0", "a rule does"),
+    }
+    pairs = tuple(
+        replace(one, refused_by=by[ends][0], refusal=by[ends][1])
+        if (ends := (one.source, one.target)) in by
+        else one
+        for one in found.pairs
+    )
+    told = [line.strip() for line in lines(replace(found, pairs=pairs)) if "and refused" in line]
+    assert told == [
+        "1 pair reached and refused: nothing listens there",
+        "1 pair reached and refused: nothing listens there, or a firewall answers in its name",
+        "2 pairs reached and refused (n1 → n0, n1 → n2): another does",
+        "1 pair reached and refused (n2 → n0): a rule does",
+    ]
+    assert fate(pairs[2], 1) == "reached, and refused: another does"
+
+
+def test_of_many_ways_to_be_refused_the_first_are_told() -> None:
+    """And how many more there are."""
+    ends = [(a, b) for a in range(4) for b in range(4) if a != b]
+    found = reachability(4, dict.fromkeys(ends, Outcome.REFUSED))
+    pairs = tuple(
+        replace(one, refused_by=one.target, refusal=f"rule {number}")
+        for number, one in enumerate(found.pairs)
+    )
+    told = lines(replace(found, pairs=pairs))
+    assert "  1 pair reached and refused (n2 → n3): rule 9" not in told
+    assert "  … and 2 more pairs that are refused, by 2 others: --json has all" in told
+
+
 def test_many_nodes_are_told_by_groups() -> None:
     """No matrix, and the failures by what they share; one that was not probed again says so."""
     down = {(a, b): LOST for a in range(20) for b in range(20) if 4 in (a, b)}

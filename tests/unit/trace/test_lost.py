@@ -5,13 +5,15 @@ from msgspec.structs import replace
 
 from hopscope.model.events import Observation
 from hopscope.model.flow import Headers, Ip
-from hopscope.model.journey import Hop, NeighbourStep, Reason, RouteStep
+from hopscope.model.journey import Hop, NeighbourStep, Reason, RouteStep, Step, TransmitStep
 from hopscope.model.lab import AddressSpec, NodeSpec, RouteSpec
-from hopscope.model.snapshot import LinkState, Snapshot
-from hopscope.model.vocab import DevName, DevRef, NeighbourState, NodeName, seen
+from hopscope.model.snapshot import LinkState, NextHop, PolicyRule, Route, Snapshot
+from hopscope.model.vocab import DevName, DevRef, Family, Fate, NeighbourState, NodeName, seen
 from hopscope.trace.causes.lost import declared_owner, lost_address, lost_route
+from hopscope.trace.causes.routing import led_elsewhere
 from hopscope.trace.explain import explain
 from hopscope.trace.scene import Packet, Scene
+from hopscope.trace.ways import Lookup
 from smalllabs import lab
 
 NS1, EMPTY = NodeName("ns1"), Observation(events=(), lost=0)
@@ -21,6 +23,7 @@ ROUTES = (
     RouteSpec(to="10.9.0.0/16", type="blackhole"),
     RouteSpec(to="10.9.0.0/16", via="10.0.0.9", table=7),
     RouteSpec(to="10.8.0.0/16", via="10.0.0.9", dev=A),
+    RouteSpec(to="10.7.0.0/16", hops=(NextHop(dev=None, via="10.0.0.9"), NextHop(dev=B))),
     RouteSpec(to="::/0", via="fd00::9"),
 )
 DECLARED = (
@@ -65,6 +68,11 @@ def echo(dst: str) -> Packet:
     """A request of which nothing was seen."""
     ip = Ip(version=6 if ":" in dst else 4, src="10.0.0.1", dst=dst, proto=1, ttl=64, length=84)
     return Packet(key=("stamp",), headers=Headers(ip=ip), sightings=(), traversals=())
+
+
+def at(found: Scene, goal: str, *, node: str = "ns1") -> tuple[Scene, Lookup]:
+    """A scene, and what a node is asked in it."""
+    return found, Lookup(state=found.node(NodeName(node)), destination=goal)
 
 
 def said(reason: Reason | None) -> tuple[str, str]:
@@ -113,13 +121,110 @@ def test_an_address_that_nothing_can_have_lost() -> None:
 def test_a_route_that_went_with_its_device(goal: str, way: str) -> None:
     """Also one whose gateway, and nothing else, says by which device it leads."""
     why = f"ns1 has no route to {goal}: {way} is gone, because ns1/a is down"
-    assert said(lost_route(scene(up=False), NS1, goal)) == ("device-down", why)
+    assert said(lost_route(*at(scene(up=False), goal))) == ("device-down", why)
 
 
-def test_a_route_that_no_device_took() -> None:
-    """Its device is up, or nothing is declared for the node."""
-    assert lost_route(scene(), NS1, "10.0.0.7") is None
-    assert lost_route(scene(up=False), NodeName("ns2"), "10.0.0.7") is None
+def test_a_route_that_is_gone_by_itself() -> None:
+    """Its devices are up: that it is gone is all that is told."""
+    for goal, way in (
+        ("10.8.0.1", "10.8.0.0/16 via 10.0.0.9 dev a"),
+        ("10.7.0.1", "10.7.0.0/16 nexthop via 10.0.0.9 nexthop dev b"),
+        ("192.0.2.1", "default via 10.0.0.9"),
+    ):
+        reason = lost_route(*at(scene(), goal))
+        why = f"ns1 has no route to {goal}: the one that the lab file gives it, {way}, is gone"
+        assert said(reason) == ("no-route", why)
+        assert reason is not None
+        assert reason.mend == "give it back: hopscope up, with the lab file"
+
+
+def test_a_route_that_no_lab_file_gives() -> None:
+    """That of a subnet goes with its address, and nothing is declared for the other node."""
+    assert lost_route(*at(scene(), "10.0.0.7")) is None
+    assert lost_route(*at(scene(up=False), "10.0.0.7", node="ns2")) is None
+
+
+def route(destination: str, **more: object) -> Route:
+    """A route as read."""
+    said = {"table": 254, "type": "unicast", **more}
+    return Route(family=Family.IP, destination=destination, **said)  # type: ignore[arg-type]
+
+
+def with_routes(found: Scene, *routes: Route) -> Scene:
+    """The scene, with these routes of ns1; a rule asks table 7 before main."""
+    tables = {9: 7, 32766: 254}
+    rules = tuple(PolicyRule(family=Family.IP, priority=p, table=t) for p, t in tables.items())
+    node = replace(found.node(NS1), routes=routes, policy_rules=rules)
+    return replace(found, before=Snapshot(nodes=(node, *found.before.nodes[1:])))
+
+
+@pytest.mark.parametrize(
+    ("there", "lost"),
+    [
+        ((), "10.9.0.0/16 via 10.0.0.9 table 7"),
+        ((route("10.9.0.0/16"),), "10.9.0.0/16 via 10.0.0.9 table 7"),
+        ((route("10.9.0.0/16", type="unreachable", table=7),), None),
+        ((route("10.9.0.0/24", table=7),), None),
+        ((route("10.9.0.0/16", table=7), route("0.0.0.0/0")), None),
+    ],
+)
+def test_the_route_of_another_table(there: tuple[Route, ...], lost: str | None) -> None:
+    """It is missed where the lookup would have found it, whatever main has."""
+    reason = lost_route(*at(with_routes(scene(), *there), "10.9.0.1"))
+    if lost is None:
+        assert reason is None
+    else:
+        assert f"gives it, {lost}, is gone" in said(reason)[1]
+
+
+def stepping(*steps: Step) -> Hop:
+    """What ns1 did with a packet that it made."""
+    return Hop(node=NS1, came_in=None, came_from=None, steps=steps)
+
+
+def test_a_packet_that_went_another_way_for_want_of_its_route() -> None:
+    """Whatever befell it there; both mends are told, and the route's own first."""
+    step = RouteStep(
+        destination="10.9.0.1", route="default", dev=B, via=None, basis=seen("the frame")
+    )
+    sent = TransmitStep(dev=B, at=None, basis=seen("a frame"))
+    found = with_routes(scene(), route("0.0.0.0/0"))
+    fate, why = explain(echo("10.9.0.1"), stepping(step, sent), found)
+    assert fate is Fate.UNSEEN
+    assert said(why)[1].endswith(
+        "; by the lab file ns1 has another route for it, 10.9.0.0/16 via 10.0.0.9 table 7, which "
+        "is gone"
+    )
+    assert why is not None
+    assert why.mend.startswith("give it back: hopscope up, with the lab file")
+    also = Reason(code="unseen", sentence="lost", at=None, basis=seen("x"), mend="do this")
+    both = led_elsewhere(also, echo("10.9.0.1"), stepping(step, sent), found)
+    assert both.mend == "give it back: hopscope up, with the lab file; or do this"
+
+
+def test_the_route_of_a_subnet_whose_device_is_down() -> None:
+    """What was sent by the default for want of it."""
+    step = RouteStep(destination="10.0.0.7", route="x", dev=B, via=None, basis=seen("the frame"))
+    sent = TransmitStep(dev=B, at=None, basis=seen("a frame"))
+    found = with_routes(scene(up=False), route("0.0.0.0/0"))
+    _fate, why = explain(echo("10.0.0.7"), stepping(step, sent), found)
+    assert said(why)[1].endswith("that of its subnet, which is gone, because ns1/a is down")
+
+
+@pytest.mark.parametrize("kind", ["unreachable", "throw"])
+def test_a_route_that_forbids_in_place_of_the_lost_one(kind: str) -> None:
+    """It is named, and so is the one that it stood behind."""
+    step = RouteStep(destination="10.9.0.1", route=None, dev=None, via=None, basis=seen("x"))
+    routes = (route("0.0.0.0/0", type=kind, table=7), route("0.0.0.0/1", table=7))
+    found = with_routes(scene(up=False), *routes[: 1 if kind == "unreachable" else 2])
+    if kind == "throw":
+        longer = route("10.0.0.0/8", type="throw", table=7)
+        found = with_routes(scene(up=False), longer, routes[1])
+    _fate, why = explain(echo("10.9.0.1"), stepping(step), found)
+    code, sentence = said(why)
+    assert code == "route-forbids"
+    assert f"the {kind} route for" in sentence
+    assert sentence.endswith("table 7, which is gone, because ns1/a is down")
 
 
 def test_what_was_lost_explains_a_packet() -> None:

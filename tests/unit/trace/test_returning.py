@@ -88,9 +88,10 @@ def test_no_better_way_is_known(node: str, changes: dict[str, object]) -> None:
 def test_the_route_that_is_replaced(destination: str, metric: int, words: str) -> None:
     """The default stays for other goals, and a metric says which route is meant."""
     scene, packet, first = returned("led-back-1")
-    wrong = replace(BACK, destination=destination, via="10.1.0.2", metric=metric)
+    said = {"metric": metric, "metrics": ("mtu 900", "advmss 500")}
+    wrong = replace(BACK, destination=destination, via="10.1.0.2", **said)
     found = why(changed(scene, "r1", routes=(wrong,)), packet, first)
-    assert found.mend == f"hopscope exec LAB r1 -- ip route replace {words}"
+    assert found.mend == f"hopscope exec LAB r1 -- ip route replace {words} mtu 900 advmss 500"
 
 
 def test_a_node_that_sends_straight_into_the_subnet_is_not_blamed() -> None:

@@ -206,6 +206,17 @@ def test_a_rule_that_set_no_time_to_live_is_not_blamed() -> None:
             "ip route replace 10.2.0.0/24 dev right src 10.2.0.1",
         ),
         ({"metric": 7}, "whose MTU is 600", "dev right src 10.2.0.1 metric 7"),
+        ({"protocol": "bird"}, "whose MTU is 600", "dev right proto bird src 10.2.0.1"),
+        (
+            {"metrics": ("mtu lock 600", "rtt 240", "advmss lock 500", "features 17")},
+            "whose MTU is 600",
+            "src 10.2.0.1 rtt 240 advmss lock 500 features ecn features tcp_usec_ts",
+        ),
+        (
+            {"metrics": ("mtu 600", "features 2", "rto_min lock 200", "congctl cubic")},
+            "whose MTU is 600",
+            "src 10.2.0.1 rto_min 200 congctl cubic",
+        ),
         ({"source": None}, "whose MTU is 600", "replace 10.2.0.0/24 dev right"),
         (
             {"metrics": ()},

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from hopscope.kernel.protocol import Kernel
 from hopscope.kernel.read import files as readfiles
-from hopscope.kernel.read.qdiscs import qdiscs_of
+from hopscope.kernel.read.qdiscs import filtering_of, qdiscs_of, told_of
 from hopscope.kernel.read.rules import LEGACY, Listings, read_chains
 from hopscope.model.devices import Vlan
 from hopscope.model.snapshot import (
@@ -98,6 +98,7 @@ def _node(
 ) -> NodeState:
     names = {link.index: DevName(link.name) for link in links}
     fdb, remotes = _forwarding(kernel, node, links, names)
+    parts = told_of(kernel, node)
     state = NodeState(
         name=node,
         links=_link_states(kernel, node, links, names, peers),
@@ -106,7 +107,8 @@ def _node(
         neighbours=tuple(_neighbours(kernel, node, names)),
         fdb=fdb,
         remotes=remotes,
-        qdiscs=qdiscs_of(kernel, node, links),
+        qdiscs=qdiscs_of(kernel, node, links, parts),
+        filtering=filtering_of(kernel, node, links, parts),
     )
     texts = reading()
     chains, unread = read_chains(kernel, node, listed, texts) if rules else ((), ())

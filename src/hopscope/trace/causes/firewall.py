@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from hopscope.model.events import RuleHit
 from hopscope.model.journey import (
+    BridgeStep,
     ChainVisit,
     HookStep,
     Hop,
@@ -31,7 +32,15 @@ from hopscope.trace.hooks import hook_step
 from hopscope.trace.scene import Packet, Scene
 from hopscope.wire.ruleset import IPTABLES_TABLES
 
-__all__ = ["deletion", "device_chain", "discovery_drop", "question_drop", "queued", "rule_drop"]
+__all__ = [
+    "deletion",
+    "device_chain",
+    "device_end",
+    "discovery_drop",
+    "question_drop",
+    "queued",
+    "rule_drop",
+]
 
 _TOOLS: Final = {Family.IP: "iptables", Family.IP6: "ip6tables"}
 _SOLICITATION, _ADVERTISEMENT = 135, 136
@@ -158,24 +167,32 @@ def queued(_packet: Packet, first: Hop, _scene: Scene) -> Reason | None:
     return None
 
 
+def device_end(hop: Hop) -> tuple[DevRef, bool] | None:
+    """The device where a packet ended that no hook sees, and whether it was to send it."""
+    steps = main_steps(hop)
+    hooks = [step for step in steps if isinstance(step, HookStep)]
+    if not steps or sends(hop):
+        return None
+    if isinstance(steps[-1], ReceiveStep) and steps[-1].pkttype in (PktType.HOST, *_BRIDGED):
+        return DevRef(hop.node, steps[-1].dev), False
+    if hooks and _last(hooks[-1]) and hooks[-1].oif is not None:
+        chosen = [port for s in hop.steps if isinstance(s, BridgeStep) for port in s.out]
+        return DevRef(hop.node, (hooks[-1].oif, *chosen)[-1]), True
+    return None
+
+
 def device_chain(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     """A chain of a device may have it: no trace tells of ingress and egress."""
     for hop in leaves(first):
-        steps = main_steps(hop)
-        state = scene.node(hop.node)
-        hooks = [step for step in steps if isinstance(step, HookStep)]
-        if not steps or sends(hop) or not scene.traced(hop.node):
+        end = device_end(hop) if scene.traced(hop.node) else None
+        if end is None:
             continue
-        if isinstance(steps[-1], ReceiveStep) and steps[-1].pkttype in (PktType.HOST, *_BRIDGED):
-            ref = DevRef(hop.node, steps[-1].dev)
-            chains = [chain for chain in state.chains if chain.hook is Hook.INGRESS]
-            where = f"{ref} received it, and it never came to the first hook"
-        elif hooks and _last(hooks[-1]) and hooks[-1].oif is not None:
-            ref = DevRef(hop.node, hooks[-1].oif)
-            chains = [chain for chain in state.chains if _egress(chain)]
+        (ref, out), state = end, scene.node(hop.node)
+        chains = [one for one in state.chains if one.hook is Hook.INGRESS]
+        where = f"{ref} received it, and it never came to the first hook"
+        if out:
+            chains = [one for one in state.chains if _egress(one)]
             where = f"it passed the last hook of {hop.node}, and no device sent it"
-        else:
-            continue
         if chains:
             return _by_counter(hop.node, ref, chains, scene) or Reason(
                 code="device-chain",

@@ -1,9 +1,10 @@
 """A bridge keeps a frame from the port that leads to its goal: by isolation, or by not flooding."""
 
 from hopscope.model.journey import BridgeStep, Hop, Reason
-from hopscope.model.lookup import is_group, owner_of, owner_of_mac
+from hopscope.model.lookup import is_group, owner_of, owner_of_mac, ports
 from hopscope.model.snapshot import LinkState
 from hopscope.model.vocab import DevName, DevRef, Mac, computed
+from hopscope.trace.carried import layer_two
 from hopscope.trace.causes.evidence import all_hops, bridged, command
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.ways import asked
@@ -43,17 +44,29 @@ def not_flooded(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
 
 
 def _missed(packet: Packet, hop: Hop, step: BridgeStep, scene: Scene) -> LinkState | None:
-    """The port of the bridge that leads to its goal, where it did not leave by that port."""
+    """The port of the bridge that leads to its goal, where it did not leave by one that does.
+
+    None where no port keeps any frame back, which is soon known.
+    """
+    if not any(map(_keeps, ports(scene.node(hop.node), step.bridge))):
+        return None
     target, mac = asked(packet.headers), bridged(packet, hop, step).dst_mac
     owner = owner_of(scene.before, target) if target is not None else None
     if target is None and mac is not None:
         owner = owner_of_mac(scene.before, mac)
-    link = scene.before.link(owner) if owner is not None else None
-    port = scene.before.link(link.peer) if link is not None and link.peer is not None else None
-    if link is None or link.peer is None or port is None or link.peer.node != hop.node:
+    if owner is None:
         return None
-    left = port.name in (*step.out, step.came_in)
-    return port if port.master == step.bridge and not left else None
+    met = layer_two(scene.before, owner, but=DevRef(hop.node, step.bridge))
+    links = (scene.before.link(ref) for ref in met if ref.node == hop.node)
+    leading = [link for link in links if link is not None and link.master == step.bridge]
+    if any(link.name in (*step.out, step.came_in) for link in leading):
+        return None
+    return next(iter(leading), None)
+
+
+def _keeps(port: LinkState) -> bool:
+    flooding = port.bcast_flood and port.mcast_flood and (port.port is None or port.port.flood)
+    return _isolated(port) or not flooding
 
 
 def _isolated(port: LinkState) -> bool:

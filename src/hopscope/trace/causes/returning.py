@@ -15,7 +15,7 @@ from hopscope.model.lookup import in_subnet, is_local, next_hop, owner_of, sysct
 from hopscope.model.snapshot import NodeState, Route
 from hopscope.model.vocab import DevName, DevRef, NodeName, computed
 from hopscope.trace.causes.evidence import LAB, command, last_device, sends
-from hopscope.trace.causes.tables import in_table, lookup_in, table_text
+from hopscope.trace.causes.tables import also_says, in_table, lookup_in, table_text
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.ways import Lookup
 
@@ -149,13 +149,13 @@ def _neighbour(
         if not _leads(node, asked, ring, scene):
             continue
         target = route.destination if not route.destination.endswith("/0") else goal
-        metric = f" metric {route.metric}" if route.metric else ""
         return Better(
             at=DevRef(state.name, dev),
             sentence=f"{state.name} sent it there by its route `{table_text(route)}`, although "
             f"{node} ({ip}) leads to {goal}",
             mend=command(
-                state.name, f"ip route replace {target} via {ip}{in_table(route)}{metric}"
+                state.name,
+                f"ip route replace {target} via {ip}{in_table(route)}{also_says(route)}",
             ),
         )
     return None

@@ -28,7 +28,7 @@ from hopscope.trace.causes.evidence import (
     sysctl_command,
 )
 from hopscope.trace.causes.firewall import deletion
-from hopscope.trace.causes.lost import lost_route
+from hopscope.trace.causes.lost import lost_route, with_lost_route
 from hopscope.trace.causes.returning import better_way, look_at_routes
 from hopscope.trace.causes.tables import in_table, layer_three, limit_of, lookup_in, removal
 from hopscope.trace.scene import Packet, Scene
@@ -36,6 +36,7 @@ from hopscope.trace.ways import LOOPBACK, Lookup
 from hopscope.wire.packet import title
 
 __all__ = [
+    "led_elsewhere",
     "lowering",
     "no_route",
     "not_forwarding",
@@ -152,11 +153,28 @@ def no_route(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         lookup = lookup_in(packet, hop, step.destination, scene)
         route = lookup.route()
         if route is not None and route.type in _FORBIDDING:
-            return _forbidden(hop, route)
+            return with_lost_route(_forbidden(hop, route), scene, lookup)
         if step.route is not None or not _forwards(state, hop, step.destination):
             continue
-        return _thrown(hop, lookup) or _missing(hop, state, step, scene, packet)
+        thrown = _thrown(hop, lookup)
+        if thrown is not None:
+            return with_lost_route(thrown, scene, lookup)
+        return _missing(hop, lookup, step, scene, packet)
     return None
+
+
+def led_elsewhere(reason: Reason, packet: Packet, first: Hop, scene: Scene) -> Reason:
+    """The reason, and the lost route for want of which a node had sent the packet that way."""
+    for hop in all_hops(first):
+        step = next((s for s in hop.steps if isinstance(s, RouteStep)), None)
+        if step is None or not sends(hop):
+            continue
+        lookup = lookup_in(packet, hop, step.destination, scene)
+        found = with_lost_route(reason, scene, lookup)
+        if found is not reason:
+            also = f"; or {reason.mend}" if reason.mend else ""
+            return replace(found, mend=found.mend + also)
+    return reason
 
 
 def _forbidden(hop: Hop, route: Route) -> Reason:
@@ -204,7 +222,8 @@ def _thrown(hop: Hop, lookup: Lookup) -> Reason | None:
     )
 
 
-def _missing(hop: Hop, state: NodeState, step: RouteStep, scene: Scene, packet: Packet) -> Reason:
+def _missing(hop: Hop, lookup: Lookup, step: RouteStep, scene: Scene, packet: Packet) -> Reason:
+    state = lookup.state
     errors = [e for e in scene.errors_about(packet) if e.born_in == hop.node]
     basis = seen(f"{hop.node} sent its maker: {title(errors[0].headers)}") if errors else step.basis
     down = next((link for link in state.links if _would_lead(link, step.destination)), None)
@@ -218,7 +237,7 @@ def _missing(hop: Hop, state: NodeState, step: RouteStep, scene: Scene, packet: 
             basis=basis,
             mend=device_command(ref, "up"),
         )
-    lost = lost_route(scene, hop.node, step.destination)
+    lost = lost_route(scene, lookup)
     if lost is not None:
         return lost
     six = ":" in step.destination

@@ -1,5 +1,7 @@
 """How a hop's routes were asked, and how its routes are named and removed; decides nothing."""
 
+from typing import Final
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -14,6 +16,7 @@ from hopscope.trace.ways import LOOPBACK, Lookup, mark_of
 
 __all__ = [
     "Limit",
+    "also_says",
     "devices_of",
     "in_table",
     "layer_three",
@@ -23,6 +26,7 @@ __all__ = [
     "table_text",
 ]
 
+_FEATURES: Final = {1: "ecn", 16: "tcp_usec_ts"}  # RTAX_FEATURE_*: those that ip knows
 _OWN_TABLES = (255, MAIN_TABLE)  # which nobody names
 
 
@@ -64,9 +68,8 @@ def limit_of(packet: Packet, hop: Hop, scene: Scene) -> Limit | None:
     if route is None or not route.mtu or link.name not in devices_of(route):
         out = f"through {link.name}, whose MTU is {link.mtu}"
         return Limit(mtu=link.mtu, at=at, sentence=out, mend="raise the MTU of both ends")
-    more = f" src {route.source}" if route.source else ""
-    more += f" metric {route.metric}" if route.metric else ""
-    words = f"ip route replace {table_text(route, more)}"
+    rest = replace(route, metrics=tuple(one for one in route.metrics if one.split()[0] != "mtu"))
+    words = f"ip route replace {table_text(route, also_says(rest))}"
     return Limit(
         mtu=route.mtu,
         at=at,
@@ -91,6 +94,24 @@ def table_text(route: Route, more: str = "") -> str:
         return route_text(route) + in_table(route) + more
     alone = route_text(replace(route, hops=(), dev=None, via=None))
     return alone + in_table(route) + more + ways_text(None, None, route.hops, onlink=False)
+
+
+def also_says(route: Route) -> str:
+    """What it says beside where it leads, as ``ip route`` takes it: what replaces it must, too."""
+    protocol = route.protocol if route.protocol != "boot" else ""  # which nobody needs to name
+    said = {"proto": protocol, "src": route.source, "metric": route.metric}
+    named = "".join(f" {word} {value}" for word, value in said.items() if value)
+    return named + "".join(map(_metric, route.metrics))
+
+
+def _metric(told: str) -> str:
+    """Numbers are taken as the kernel has them; ``rto_min`` is locked anyway, and says no more."""
+    name, _, value = told.partition(" ")
+    if name == "rto_min":
+        return f" {name} {value.removeprefix('lock ')}"
+    if name == "features":
+        return "".join(f" {name} {word}" for bit, word in _FEATURES.items() if int(value) & bit)
+    return f" {told}"
 
 
 def removal(node: NodeName, route: Route) -> str:

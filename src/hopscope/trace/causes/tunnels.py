@@ -14,6 +14,7 @@ from hopscope.model.devices import Vxlan
 from hopscope.model.journey import Hop, Reason, TransmitStep
 from hopscope.model.lookup import in_subnet, is_group, next_hop, owner_of, owner_of_mac
 from hopscope.model.vocab import Basis, DevRef, Mac, NodeName, computed, inferred, seen
+from hopscope.trace.carried import layer_two
 from hopscope.trace.causes.evidence import LAB, all_hops, command, device_command
 from hopscope.trace.causes.links import carries
 from hopscope.trace.scene import Packet, Scene
@@ -71,12 +72,19 @@ def _taken(packet: Packet, hop: Hop, scene: Scene) -> Iterator[_Sent]:
         if (owner is not None and owner.node == hop.node) or step.dst_mac is None:
             continue
         end = owner if is_group(step.dst_mac) else owner_of_mac(scene.before, step.dst_mac)
-        end = end if _vxlan(end, scene) is not None else None
+        end = _end(end, ref, scene) if end is not None else None
         came = {one.node for one in hop.onward if one.came_from == step.dev}
         if came and (end is None or end.node in came):
             continue
         remotes = tuple(_remotes(ref, step.dst_mac, link.vxlan, scene))
         yield _Sent(ref=ref, vxlan=link.vxlan, mac=step.dst_mac, end=end, remotes=remotes)
+
+
+def _end(goal: DevRef, sent: DevRef, scene: Scene) -> DevRef | None:
+    """The vxlan device that is the goal, or that leads there by bridges behind the tunnel."""
+    met = layer_two(scene.before, goal)
+    ends = (ref for ref in met if _vxlan(ref, scene) is not None)
+    return next(ends, None) if sent not in met else None
 
 
 def _vxlan(ref: DevRef | None, scene: Scene) -> Vxlan | None:
