@@ -276,6 +276,50 @@ def test_nexthop_objects_are_seen_and_removed(records: Path) -> None:
         assert writes_of(one, PLAIN) == []
 
 
+PROXIES: Final = """
+    ip neigh add proxy 10.0.0.77 dev eth0 && ip neigh add proxy fd00::77 dev eth0 router
+    ip neigh add proxy 10.0.0.78 dev lo
+"""
+
+
+def proxies(one: RunningLab) -> list[str]:
+    """As ip tells them."""
+    return sorted(one.run("ns1", ["ip", "neigh", "show", "proxy"]).stdout.decode().splitlines())
+
+
+def test_who_answers_for_others_is_seen_and_ends(records: Path) -> None:
+    """Or answers again, after any step that fails, in all that the kernel tells."""
+    with standing(PLAIN) as one:
+        assert one.run("ns1", ["sh", "-ec", PROXIES]).code == 0
+        before = proxies(one)
+        assert len(before) == 3
+        assert sorted(change.name for change in one.differences().changes) == [
+            "proxy 10.0.0.77 on eth0",
+            "proxy 10.0.0.78 on lo",
+            "proxy fd00::77 on eth0",
+        ]
+        for budget in range(100):
+            told = told_when_struck(one, PLAIN, budget)
+            if not told:
+                break
+            assert "restored" not in told
+            assert proxies(one) == before
+        assert budget == 3
+        assert proxies(one) == []
+        assert writes_of(one, PLAIN) == []
+
+
+def test_who_answers_for_others_does_again_where_the_device_is_made_anew(records: Path) -> None:
+    """As it goes with its device."""
+    then = PLAIN.replace("ns1:eth0", "ns1:eth1").replace("{eth0: 10.0.0.1", "{eth1: 10.0.0.1")
+    with standing(PLAIN) as one:
+        assert one.run("ns1", ["sh", "-ec", PROXIES]).code == 0
+        before = proxies(one)
+        for budget in (1, 3, 5):
+            assert "restored" not in told_when_struck(one, then, budget)
+            assert proxies(one) == before
+
+
 def test_nexthop_objects_are_given_back(records: Path) -> None:
     """After any step that fails."""
     with standing(PLAIN) as one:

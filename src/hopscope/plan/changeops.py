@@ -157,15 +157,17 @@ class RemoveNexthop(Struct, frozen=True, kw_only=True):
 
 
 class RemoveNeighbour(Struct, frozen=True, kw_only=True):
-    """Remove a neighbour entry."""
+    """Remove a neighbour entry; with *proxy*, one by which the node answers for the address."""
 
     node: NodeName
     dev: DevName
     ip: str
+    proxy: bool = False
     place: Place | None = None
 
     def __str__(self) -> str:
-        return f"{self.node}/{self.dev}: removing the neighbour {self.ip}"
+        what = "proxy" if self.proxy else "neighbour"
+        return f"{self.node}/{self.dev}: removing the {what} {self.ip}"
 
 
 class ResetRules(Struct, frozen=True, kw_only=True):

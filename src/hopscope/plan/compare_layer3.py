@@ -239,3 +239,17 @@ def neighbours(wanted: Wanted, world: World) -> Iterator[Difference]:
             change=told(Action.REMOVE, Subject.NEIGHBOUR, ref.node, f"{ip} on {ref.dev}"),
             removes=(RemoveNeighbour(node=ref.node, dev=ref.dev, ip=ip),),
         )
+    yield from _proxies(wanted, world)
+
+
+def _proxies(wanted: Wanted, world: World) -> Iterator[Difference]:
+    """By which a node answers for addresses that are not its own; no lab declares any."""
+    for name, entries in world.proxies.items():
+        names = {link.index: link.name for link in world.nodes[name].links}
+        for one in entries:
+            dev = names.get(one.index)
+            if dev is not None and stays(wanted, world, DevRef(name, dev)):
+                gone = RemoveNeighbour(node=name, dev=dev, ip=one.ip, proxy=True)
+                told_of = f"proxy {one.ip} on {dev}"
+                change = told(Action.REMOVE, Subject.NEIGHBOUR, name, told_of)
+                yield Difference(change=change, removes=(gone,))

@@ -18,9 +18,14 @@ def settings(wanted: Wanted, world: World) -> Iterator[Difference]:
     """Of devices that stay: one that is made is as usual, and so is a port that joins."""
     for ref in wanted.devices:
         link = world.links.get(ref)
-        if link is not None and stays(wanted, world, ref):
+        if link is not None and _odd(wanted, ref, link) and stays(wanted, world, ref):
             yield from _others(wanted, world, ref, link)
             yield from _alias(wanted, ref, link)
+
+
+def _odd(wanted: Wanted, ref: DevRef, link: LinkState) -> bool:
+    """Whether it needs a closer look; most do not."""
+    return bool(link.settings or link.alias) or ref in wanted.others or ref in wanted.marks
 
 
 def _others(wanted: Wanted, world: World, ref: DevRef, link: LinkState) -> Iterator[Difference]:

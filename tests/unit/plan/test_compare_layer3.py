@@ -24,6 +24,7 @@ from hopscope.plan.restore import plan_of
 from hopscope.plan.wanted import wanted
 from hopscope.plan.world import World
 from hopscope.wire.rtnl_nexthop import NextHopObject
+from hopscope.wire.rtnl_proxy import ProxyEntry
 
 MAC, OTHER = Mac("02:00:00:00:00:98"), Mac("02:00:00:00:00:99")
 ONE = Address(ip="10.0.0.1", prefix=24)
@@ -190,6 +191,18 @@ def test_objects_that_someone_added_go_and_groups_before_their_members() -> None
     assert [one.removes for one in left] == [
         (RemoveNexthop(node=GUEST, id=number),) for number in (7, 3, 6)
     ]
+
+
+def test_who_answers_for_addresses_of_others_does_no_longer() -> None:
+    """But on a device that goes, or of nobody's."""
+    entries = [ProxyEntry(index=index, ip="10.0.0.7") for index in (2, 7)]
+    left = found(ADDRESSED, guest(ONE), proxies={GUEST: entries})
+    assert told(left) == [(Action.REMOVE, "proxy 10.0.0.7 on eth0", "", None, None)]
+    gone = RemoveNeighbour(node=GUEST, dev=ETH0, ip="10.0.0.7", proxy=True)
+    assert left[0].removes == (gone,)
+    anew = lab(end="queues: 2", guest="addresses: {eth0: 10.0.0.1/24}")
+    names = [one[1] for one in told(found(anew, guest(ONE), proxies={GUEST: entries}))]
+    assert not any("proxy" in name for name in names)
 
 
 def test_a_route_is_told_in_the_words_of_ip() -> None:

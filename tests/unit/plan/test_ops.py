@@ -153,6 +153,10 @@ VETH = AddVeth(near=NEAR, far=FAR, up=True)
             "a/eth0: removing the neighbour 10.0.0.1",
         ),
         (
+            RemoveNeighbour(node=A, dev=DEV, ip="10.0.0.1", proxy=True),
+            "a/eth0: removing the proxy 10.0.0.1",
+        ),
+        (
             RemoveFdb(node=A, dev=DEV, mac=MAC),
             "a: removing the forwarding entry 02:00:00:00:00:01 at eth0",
         ),

@@ -27,6 +27,7 @@ from hopscope.wire import (
     rtnl_bridge,
     rtnl_links,
     rtnl_nexthop,
+    rtnl_proxy,
     rtnl_route,
     rtnl_settings,
     traffic,
@@ -133,6 +134,8 @@ def _removal(
             return rtnl.delete_link(index)
         case RemoveAddress(cidr=cidr):
             return rtnl.remove_address(index, cidr)
+        case RemoveNeighbour(ip=ip, proxy=True):
+            return rtnl_proxy.remove_proxy(index, ip)
         case RemoveNeighbour(ip=ip):
             return rtnl.remove_neighbour(index, ip)
         case RemoveFdb(mac=mac):
