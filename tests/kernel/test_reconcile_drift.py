@@ -59,6 +59,11 @@ DRIFT: Final = {
         ),
     ),
     "a macvlan's state, by its protocol": (OVER, "ns1", "ip link set x protodown on"),
+    "addresses in another order": (
+        PLAIN.replace("10.0.0.1/24", "[10.0.0.1/24, 10.0.0.7/24, 10.9.0.1/16]"),
+        "ns1",
+        "ip addr del 10.0.0.1/24 dev eth0; ip addr add 10.0.0.1/24 dev eth0",
+    ),
     "an alias and a group": (PLAIN, "ns1", "ip link set eth0 alias mine group 7"),
     "the weight of a next hop": (
         lab(ns1="routes: [10.9.0.0/16 nexthop via 10.0.0.2 nexthop via 10.0.0.9 weight 2]"),

@@ -1,7 +1,7 @@
 """Addresses, routes and neighbours that are declared against those that there are."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import ip_address, ip_interface
+from collections.abc import Collection, Iterable, Iterator
+from ipaddress import ip_address
 from typing import Final
 
 from hopscope.model.change import Action, Subject
@@ -9,6 +9,7 @@ from hopscope.model.lab import MAIN_TABLE
 from hopscope.model.lookup import ways_text
 from hopscope.model.snapshot import NextHop, NodeState, Route
 from hopscope.model.vocab import DevRef, NeighbourState
+from hopscope.plan.addressorder import as_kept, out_of_place
 from hopscope.plan.difference import Difference, natural, stays, switch, told
 from hopscope.plan.ops import AddRoute, RemoveAddress, RemoveNeighbour, RemoveNexthop, RemoveRoute
 from hopscope.plan.wanted import Wanted, interface
@@ -52,55 +53,54 @@ def addresses(wanted: Wanted, world: World) -> Iterator[Difference]:
             )
             gone = RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr)
             yield Difference(change=change, removes=(gone,), makes=(op,))
-    yield from _leaving(wanted, list(there))
+    yield from _leaving(wanted, there)
 
 
-def _leaving(wanted: Wanted, there: Sequence[_Key]) -> Iterator[Difference]:
+def _leaving(wanted: Wanted, there: Iterable[_Key]) -> Iterator[Difference]:
     """Those that go, the last first: the first of a subnet takes others along."""
-    places = _displaced(wanted, there)
-    latest = list(reversed(there))
-    for ref, cidr in sorted(latest, key=lambda key: key[0]):
-        name, gone = f"{cidr} on {ref.dev}", RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr)
-        if (ref, cidr) in places:
-            before, after = places[ref, cidr]
-            op = wanted.addresses[ref, cidr]
+    now, goal = _by_device(there), _by_device(wanted.addresses)
+    for ref in sorted(now):
+        order = as_kept(goal.get(ref, ()))
+        moved = out_of_place(_ordered(ref, now[ref], order), order)
+        gone = {
+            cidr: RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr)
+            for cidr in reversed(now[ref])
+            if cidr in moved or ((ref, cidr) not in wanted.addresses and _left(wanted, ref, cidr))
+        }
+        if moved:
+            makes = [wanted.addresses[ref, cidr] for cidr in goal[ref] if cidr in moved]
             change = told(
                 Action.CHANGE,
                 Subject.ADDRESS,
                 ref.node,
-                name,
-                attribute="place",
-                before=str(before),
-                after=str(after),
-                place=op.place,
+                str(ref.dev),
+                attribute="order",
+                before=", ".join(_ordered(ref, now[ref], now[ref])),
+                after=", ".join(order),
+                place=makes[0].place,
             )
-            yield Difference(change=change, removes=(gone,), makes=(op,))
-        elif (ref, cidr) not in wanted.addresses and not natural(cidr, ref.dev):
-            change = told(Action.REMOVE, Subject.ADDRESS, ref.node, name)
-            yield Difference(change=change, removes=(gone,))
+            yield Difference(change=change, removes=tuple(gone.values()), makes=tuple(makes))
+        for cidr, op in gone.items():
+            if cidr not in moved:
+                change = told(Action.REMOVE, Subject.ADDRESS, ref.node, f"{cidr} on {ref.dev}")
+                yield Difference(change=change, removes=(op,))
 
 
-def _displaced(wanted: Wanted, there: Sequence[_Key]) -> dict[_Key, tuple[int, int]]:
-    """IPv4 addresses of a subnet whose first is to be another: place now, and place to be.
-
-    The first of a subnet is primary, which packets are sent from; others come after it as they do.
-    """
-    now, goal = _by_subnet(there), _by_subnet(wanted.addresses)
-    found: dict[_Key, tuple[int, int]] = {}
-    for subnet, keys in now.items():
-        to_be = goal.get(subnet, [])
-        kept = [key for key in keys if key in to_be]
-        if kept and kept[0] != to_be[0]:
-            found |= {key: (keys.index(key) + 1, to_be.index(key) + 1) for key in kept}
-    return found
-
-
-def _by_subnet(keys: Iterable[_Key]) -> dict[tuple[DevRef, str], list[_Key]]:
-    found: dict[tuple[DevRef, str], list[_Key]] = {}
+def _by_device(keys: Iterable[_Key]) -> dict[DevRef, list[str]]:
+    found: dict[DevRef, list[str]] = {}
     for ref, cidr in keys:
-        if ":" not in cidr:
-            found.setdefault((ref, str(ip_interface(cidr).network)), []).append((ref, cidr))
+        found.setdefault(ref, []).append(cidr)
     return found
+
+
+def _ordered(ref: DevRef, cidrs: Iterable[str], among: Collection[str]) -> list[str]:
+    """Those whose order counts: of IPv4, and not the kernel's own."""
+    return [one for one in cidrs if ":" not in one and one in among and not natural(one, ref.dev)]
+
+
+def _left(wanted: Wanted, ref: DevRef, cidr: str) -> bool:
+    """Loopback keeps its address of IPv4 when it goes down, and has none before it comes up."""
+    return not natural(cidr, ref.dev) or (ref.dev == "lo" and not wanted.devices[ref].up)
 
 
 def routes(wanted: Wanted, world: World) -> Iterator[Difference]:

@@ -162,7 +162,7 @@ def _qdiscs(node: NodeState, told: Container[DevRef]) -> Iterator[Op]:
 def _layer3(node: NodeState, told: Container[DevRef]) -> Iterator[Op]:
     for link in node.links:
         for address in link.addresses if DevRef(node.name, link.name) in told else ():
-            if not natural(str(address), link.name):
+            if not natural(str(address), link.name) or (link.name == "lo" and not link.up):
                 dad = ":" in address.ip and not address.nodad
                 yield AddAddress(node=node.name, dev=link.name, cidr=str(address), dad=dad)
     for route in node.routes:

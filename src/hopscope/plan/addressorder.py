@@ -1,0 +1,59 @@
+"""In which order the kernel keeps the IPv4 addresses of a device, and which are out of it.
+
+The first of a subnet is the one that packets to it are sent from, the first of all the one for
+packets to anywhere else (inet_select_addr(), net/ipv4/devinet.c).
+"""
+
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_interface
+
+__all__ = ["as_kept", "out_of_place"]
+
+
+def as_kept(cidrs: Sequence[str]) -> list[str]:
+    """Those of IPv4, given in this order, as the kernel keeps them (__inet_insert_ifa()).
+
+    The first of each subnet, and then all others.
+    """
+    four = [one for one in cidrs if ":" not in one]
+    if len(four) < 2:
+        return four
+    firsts = list(_firsts(four).values())
+    return [*firsts, *(one for one in four if one not in firsts)]
+
+
+def out_of_place(now: Sequence[str], goal: Sequence[str]) -> list[str]:
+    """Those of *now*, all of which are in *goal*, that have to go and come again.
+
+    One that comes stands behind those there are: so whatever follows the first that is out of place
+    does. With the first of a subnet go all others of it.
+    """
+    if list(now) == list(goal[: len(now)]):
+        return []
+    firsts, firsts_now = _firsts(goal), _firsts(now)
+    kept = {net for net, cidr in firsts_now.items() if firsts[net] == cidr}
+    leading = [cidr for net, cidr in firsts_now.items() if net in kept]
+    kept -= set(map(_subnet, _behind(leading, list(firsts.values()))))
+    others = [one for one in now if _subnet(one) in kept and one not in leading]
+    behind = _behind(others, goal[len(firsts) :])
+    return [one for one in now if _subnet(one) not in kept or one in behind]
+
+
+def _firsts(cidrs: Iterable[str]) -> dict[str, str]:
+    """Subnet → the first of it."""
+    found: dict[str, str] = {}
+    for cidr in cidrs:
+        found.setdefault(_subnet(cidr), cidr)
+    return found
+
+
+def _subnet(cidr: str) -> str:
+    return str(ip_interface(cidr).network)
+
+
+def _behind(now: Sequence[str], goal: Sequence[str]) -> Sequence[str]:
+    """What follows the first that is not where it should be."""
+    same = 0
+    while same < len(now) and now[same] == goal[same]:
+        same += 1
+    return now[same:]
