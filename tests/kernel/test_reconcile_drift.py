@@ -59,6 +59,23 @@ DRIFT: Final = {
         ),
     ),
     "a macvlan's state, by its protocol": (OVER, "ns1", "ip link set x protodown on"),
+    "the route of a subnet removed": (
+        lab(ns1="routes: [default via 10.0.0.2]"),
+        "ns1",
+        "ip route flush table main",
+    ),
+    "the route of a subnet of IPv6 removed": (SIX, "ns2", "ip -6 route del fd00::/64 dev eth0"),
+    "an address that the node does not take": (
+        PLAIN.replace("10.0.0.1/24", "[10.0.0.1/24, 10.0.0.7/24]"),
+        "ns1",
+        "ip route del local 10.0.0.7 table local; ip route del local 10.0.0.1 table local",
+    ),
+    "an address without a route of its subnet": (
+        PLAIN.replace("10.0.0.1/24", "[10.0.0.1/24, 10.0.0.7/24, 10.9.0.1/16]"),
+        "ns1",
+        "ip addr flush dev eth0; ip addr add 10.0.0.1/24 dev eth0 noprefixroute",
+    ),
+    "loopback's address removed": (PLAIN, "ns1", "ip addr flush dev lo"),
     "addresses in another order": (
         PLAIN.replace("10.0.0.1/24", "[10.0.0.1/24, 10.0.0.7/24, 10.9.0.1/16]"),
         "ns1",

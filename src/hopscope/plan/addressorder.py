@@ -7,7 +7,7 @@ packets to anywhere else (inet_select_addr(), net/ipv4/devinet.c).
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_interface
 
-__all__ = ["as_kept", "out_of_place"]
+__all__ = ["as_kept", "firsts", "out_of_place", "with_others"]
 
 
 def as_kept(cidrs: Sequence[str]) -> list[str]:
@@ -18,8 +18,8 @@ def as_kept(cidrs: Sequence[str]) -> list[str]:
     four = [one for one in cidrs if ":" not in one]
     if len(four) < 2:
         return four
-    firsts = list(_firsts(four).values())
-    return [*firsts, *(one for one in four if one not in firsts)]
+    leading = list(firsts(four).values())
+    return [*leading, *(one for one in four if one not in leading)]
 
 
 def out_of_place(now: Sequence[str], goal: Sequence[str]) -> list[str]:
@@ -30,16 +30,23 @@ def out_of_place(now: Sequence[str], goal: Sequence[str]) -> list[str]:
     """
     if list(now) == list(goal[: len(now)]):
         return []
-    firsts, firsts_now = _firsts(goal), _firsts(now)
-    kept = {net for net, cidr in firsts_now.items() if firsts[net] == cidr}
-    leading = [cidr for net, cidr in firsts_now.items() if net in kept]
-    kept -= set(map(_subnet, _behind(leading, list(firsts.values()))))
+    wanted, there = firsts(goal), firsts(now)
+    kept = {net for net, cidr in there.items() if wanted[net] == cidr}
+    leading = [cidr for net, cidr in there.items() if net in kept]
+    kept -= set(map(_subnet, _behind(leading, list(wanted.values()))))
     others = [one for one in now if _subnet(one) in kept and one not in leading]
-    behind = _behind(others, goal[len(firsts) :])
+    behind = _behind(others, goal[len(wanted) :])
     return [one for one in now if _subnet(one) not in kept or one in behind]
 
 
-def _firsts(cidrs: Iterable[str]) -> dict[str, str]:
+def with_others(some: Iterable[str], goal: Sequence[str]) -> set[str]:
+    """These, and with the first of a subnet all others of it."""
+    found = set(some)
+    nets = {net for net, cidr in firsts(goal).items() if cidr in found}
+    return found | {cidr for cidr in goal if _subnet(cidr) in nets}
+
+
+def firsts(cidrs: Iterable[str]) -> dict[str, str]:
     """Subnet → the first of it."""
     found: dict[str, str] = {}
     for cidr in cidrs:

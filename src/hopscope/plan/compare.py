@@ -10,9 +10,10 @@ from typing import Final
 
 from hopscope.model.change import Action, Subject
 from hopscope.model.vocab import DevName, DevRef, NodeName
+from hopscope.plan.compare_addresses import addresses
 from hopscope.plan.compare_devices import devices
 from hopscope.plan.compare_forwarding import fdb, remotes
-from hopscope.plan.compare_layer3 import addresses, neighbours, nexthops, routes
+from hopscope.plan.compare_layer3 import neighbours, nexthops, routes
 from hopscope.plan.compare_marked import marked
 from hopscope.plan.compare_policy import policy
 from hopscope.plan.compare_ports import ports

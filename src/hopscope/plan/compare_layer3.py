@@ -1,6 +1,6 @@
-"""Addresses, routes and neighbours that are declared against those that there are."""
+"""Routes and neighbours that are declared against those that there are."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Final
 
@@ -9,98 +9,17 @@ from hopscope.model.lab import MAIN_TABLE
 from hopscope.model.lookup import ways_text
 from hopscope.model.snapshot import NextHop, NodeState, Route
 from hopscope.model.vocab import DevRef, NeighbourState
-from hopscope.plan.addressorder import as_kept, out_of_place
-from hopscope.plan.difference import Difference, natural, stays, switch, told
-from hopscope.plan.ops import AddRoute, RemoveAddress, RemoveNeighbour, RemoveNexthop, RemoveRoute
-from hopscope.plan.wanted import Wanted, interface
+from hopscope.plan.difference import Difference, stays, told
+from hopscope.plan.ops import AddRoute, RemoveNeighbour, RemoveNexthop, RemoveRoute
+from hopscope.plan.wanted import Wanted
 from hopscope.plan.world import World
 
-__all__ = ["addresses", "declarable_route", "neighbours", "nexthops", "routes"]
+__all__ = ["declarable_route", "neighbours", "nexthops", "routes"]
 
 _BY_HAND: Final = ("static", "boot")
 """The protocols of routes that someone added; all others are the kernel's own."""
 _TYPES: Final = ("unicast", "blackhole", "unreachable", "prohibit", "throw")
 _METRIC_6: Final = 1024  # IP6_RT_PRIO_USER: that of an IPv6 route for which none was given
-
-
-_Key = tuple[DevRef, str]
-
-
-def addresses(wanted: Wanted, world: World) -> Iterator[Difference]:
-    """Of devices that stay; those of a device that is removed go with it."""
-    there = {
-        (ref, interface(str(address))): address
-        for ref, link in world.links.items()
-        for address in link.addresses
-        if stays(wanted, world, ref)
-    }
-    for (ref, cidr), op in wanted.addresses.items():
-        now = there.get((ref, cidr))
-        name = f"{cidr} on {ref.dev}"
-        if now is None:
-            change = told(Action.CREATE, Subject.ADDRESS, ref.node, name, place=op.place)
-            yield Difference(change=change, makes=(op,))
-        elif ":" in cidr and op.dad is now.nodad:
-            change = told(
-                Action.CHANGE,
-                Subject.ADDRESS,
-                ref.node,
-                name,
-                attribute="dad",
-                before=switch(not now.nodad),
-                after=switch(op.dad),
-                place=op.place,
-            )
-            gone = RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr)
-            yield Difference(change=change, removes=(gone,), makes=(op,))
-    yield from _leaving(wanted, there)
-
-
-def _leaving(wanted: Wanted, there: Iterable[_Key]) -> Iterator[Difference]:
-    """Those that go, the last first: the first of a subnet takes others along."""
-    now, goal = _by_device(there), _by_device(wanted.addresses)
-    for ref in sorted(now):
-        order = as_kept(goal.get(ref, ()))
-        moved = out_of_place(_ordered(ref, now[ref], order), order)
-        gone = {
-            cidr: RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr)
-            for cidr in reversed(now[ref])
-            if cidr in moved or ((ref, cidr) not in wanted.addresses and _left(wanted, ref, cidr))
-        }
-        if moved:
-            makes = [wanted.addresses[ref, cidr] for cidr in goal[ref] if cidr in moved]
-            change = told(
-                Action.CHANGE,
-                Subject.ADDRESS,
-                ref.node,
-                str(ref.dev),
-                attribute="order",
-                before=", ".join(_ordered(ref, now[ref], now[ref])),
-                after=", ".join(order),
-                place=makes[0].place,
-            )
-            yield Difference(change=change, removes=tuple(gone.values()), makes=tuple(makes))
-        for cidr, op in gone.items():
-            if cidr not in moved:
-                change = told(Action.REMOVE, Subject.ADDRESS, ref.node, f"{cidr} on {ref.dev}")
-                yield Difference(change=change, removes=(op,))
-
-
-def _by_device(keys: Iterable[_Key]) -> dict[DevRef, list[str]]:
-    found: dict[DevRef, list[str]] = {}
-    for ref, cidr in keys:
-        found.setdefault(ref, []).append(cidr)
-    return found
-
-
-def _ordered(ref: DevRef, cidrs: Iterable[str], among: Collection[str]) -> list[str]:
-    """Those whose order counts: of IPv4, and not the kernel's own."""
-    return [one for one in cidrs if ":" not in one and one in among and not natural(one, ref.dev)]
-
-
-def _left(wanted: Wanted, ref: DevRef, cidr: str) -> bool:
-    """Loopback keeps its address of IPv4 when it goes down, and has none before it comes up."""
-    return not natural(cidr, ref.dev) or (ref.dev == "lo" and not wanted.devices[ref].up)
 
 
 def routes(wanted: Wanted, world: World) -> Iterator[Difference]:

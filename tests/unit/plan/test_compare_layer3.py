@@ -1,11 +1,12 @@
 """Addresses, routes and neighbours that are declared against those that there are."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from comparing import ETH0, GUEST, HOST, P1, found, lab, snapshot, told, work, world
+from comparing import ETH0, GUEST, HOST, P1, connected, found, lab, snapshot, told, work, world
 from hopscope.model.change import Action
 from hopscope.model.lab import MAIN_TABLE
 from hopscope.model.snapshot import Address, Neighbour, NextHop, Route, Snapshot
@@ -30,12 +31,12 @@ MAC, OTHER = Mac("02:00:00:00:00:98"), Mac("02:00:00:00:00:99")
 ONE = Address(ip="10.0.0.1", prefix=24)
 
 
-def guest(*addresses: Address, **more: object) -> Snapshot:
+def guest(*addresses: Address, **more: Any) -> Snapshot:
     """With these at its device, and more of it."""
     lo, eth0 = snapshot().node(GUEST).links
-    own = Address(ip="127.0.0.1", prefix=8)
-    links = (replace(lo, addresses=(own,)), replace(eth0, addresses=addresses))
-    return snapshot(guest={"links": links, **more})
+    routes = (*connected(ETH0, *addresses), *more.pop("routes", ()))
+    links = (lo, replace(eth0, addresses=addresses))
+    return snapshot(guest={"links": links, "routes": routes, **more})
 
 
 ADDRESSED = lab(guest="addresses: {eth0: 10.0.0.1/24}")
