@@ -7,7 +7,7 @@ packets to anywhere else (inet_select_addr(), net/ipv4/devinet.c).
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_interface
 
-__all__ = ["as_kept", "firsts", "out_of_place", "with_others"]
+__all__ = ["as_kept", "out_of_place", "with_others"]
 
 
 def as_kept(cidrs: Sequence[str]) -> list[str]:
@@ -18,7 +18,7 @@ def as_kept(cidrs: Sequence[str]) -> list[str]:
     four = [one for one in cidrs if ":" not in one]
     if len(four) < 2:
         return four
-    leading = list(firsts(four).values())
+    leading = list(_firsts(four).values())
     return [*leading, *(one for one in four if one not in leading)]
 
 
@@ -30,7 +30,7 @@ def out_of_place(now: Sequence[str], goal: Sequence[str]) -> list[str]:
     """
     if list(now) == list(goal[: len(now)]):
         return []
-    wanted, there = firsts(goal), firsts(now)
+    wanted, there = _firsts(goal), _firsts(now)
     kept = {net for net, cidr in there.items() if wanted[net] == cidr}
     leading = [cidr for net, cidr in there.items() if net in kept]
     kept -= set(map(_subnet, _behind(leading, list(wanted.values()))))
@@ -41,12 +41,13 @@ def out_of_place(now: Sequence[str], goal: Sequence[str]) -> list[str]:
 
 def with_others(some: Iterable[str], goal: Sequence[str]) -> set[str]:
     """These, and with the first of a subnet all others of it."""
-    found = set(some)
-    nets = {net for net, cidr in firsts(goal).items() if cidr in found}
+    if not (found := set(some)):
+        return found
+    nets = {net for net, cidr in _firsts(goal).items() if cidr in found}
     return found | {cidr for cidr in goal if _subnet(cidr) in nets}
 
 
-def firsts(cidrs: Iterable[str]) -> dict[str, str]:
+def _firsts(cidrs: Iterable[str]) -> dict[str, str]:
     """Subnet → the first of it."""
     found: dict[str, str] = {}
     for cidr in cidrs:

@@ -6,7 +6,6 @@ from typing import Final
 
 from hopscope.model.lab import MAIN_TABLE
 from hopscope.model.vocab import DevRef
-from hopscope.plan.addressorder import firsts
 from hopscope.plan.world import World
 
 __all__ = ["lacking"]
@@ -46,7 +45,7 @@ def _there(world: World, ref: DevRef) -> set[_Route]:
 
 def _made_of(now: Sequence[str]) -> Iterator[tuple[str, list[_Route]]]:
     """See fib_add_ifaddr(), net/ipv4/fib_frontend.c, and addrconf_prefix_route() of IPv6."""
-    leading = set(firsts([cidr for cidr in now if ":" not in cidr]).values())
+    led: set[str] = set()  # the subnets whose first address has been met
     for cidr in now:
         address = ip_interface(cidr)
         subnet = str(address.network)
@@ -56,6 +55,7 @@ def _made_of(now: Sequence[str]) -> Iterator[tuple[str, list[_Route]]]:
             yield cidr, [] if later else [(subnet, MAIN_TABLE, _METRIC_6)]
             continue
         routes = [(f"{address.ip}/32", _LOCAL, 0)]
-        if cidr in leading and not alone and not subnet.startswith("0."):
+        if subnet not in led and not alone and not subnet.startswith("0."):
             routes.append((subnet, MAIN_TABLE, 0))
+        led.add(subnet)
         yield cidr, routes
