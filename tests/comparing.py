@@ -1,13 +1,15 @@
 """A small lab, and the same as it stands: for tests of what is compared, without a kernel."""
 
+from ipaddress import ip_interface
 from typing import Any
 
 from msgspec.structs import replace
 
 from hopscope.model.change import Action
 from hopscope.model.devices import BridgeState, PortOptions
-from hopscope.model.snapshot import LinkState, NodeState, Snapshot
-from hopscope.model.vocab import DevName, DevRef, NodeName
+from hopscope.model.lab import MAIN_TABLE
+from hopscope.model.snapshot import Address, LinkState, NodeState, Route, Snapshot
+from hopscope.model.vocab import DevName, DevRef, Family, NodeName
 from hopscope.plan.compare import differences
 from hopscope.plan.compile import compile_lab
 from hopscope.plan.converge import converge
@@ -25,6 +27,7 @@ __all__ = [
     "HOST",
     "P1",
     "Told",
+    "connected",
     "found",
     "lab",
     "link",
@@ -61,7 +64,8 @@ def snapshot(
     bridge: BridgeState | None = None, port: PortOptions | None = None, **more: Any
 ) -> Snapshot:
     """That lab as it stands; *more* is of its nodes: ``host={"fdb": …}``."""
-    lo = link(HOST, DevName("lo"), "loopback", index=1)
+    own = Address(ip="127.0.0.1", prefix=8)
+    lo = link(HOST, DevName("lo"), "loopback", index=1, addresses=(own,))
     host = NodeState(
         name=HOST,
         links=(
@@ -81,6 +85,25 @@ def snapshot(
     return Snapshot(
         nodes=(replace(host, **more.get("host", {})), replace(guest, **more.get("guest", {})))
     )
+
+
+def connected(dev: DevName, *addresses: Address) -> tuple[Route, ...]:
+    """The routes that the kernel makes of these."""
+    found: list[Route] = []
+    for one in addresses:
+        net = str(ip_interface(str(one)).network)
+        if ":" in one.ip:
+            way = {"family": Family.IP6, "metric": 256}
+        else:
+            way = {"family": Family.IP}
+            host = f"{one.ip}/32"
+            found.append(_kernels(destination=host, table=255, type="local", dev=dev, **way))
+        found.append(_kernels(destination=net, table=MAIN_TABLE, type="unicast", dev=dev, **way))
+    return tuple(found)
+
+
+def _kernels(**fields: Any) -> Route:
+    return Route(protocol="kernel", **fields)
 
 
 def world(now: Snapshot, **more: Any) -> World:

@@ -14,7 +14,7 @@ __all__ = ["essence", "unlike"]
 
 _CONFIGURED = (
     *("kind", "mtu", "up", "master", "peer", "queues", "bridge", "port", "over", "macvlan"),
-    *("vxlan", "vlans", "nf_call", "nf_call6"),
+    *("vxlan", "vlans", "nf_call", "nf_call6", "settings", "alias"),
 )
 _OF_TIME = ("net.netfilter.nf_conntrack_count",)
 
@@ -106,5 +106,6 @@ def _link(link: LinkState) -> dict[str, Any]:
     return {
         "mac": None if chance else link.mac,
         "addresses": sorted(addresses),
+        "shut": link.port_state == "disabled" and link.carrier,
         **{key: getattr(link, key) for key in _CONFIGURED},
     }

@@ -18,6 +18,7 @@ from hopscope.model.journey import Step
 from hopscope.model.reachability import Reachability
 from hopscope.model.reasons import REASONS
 from hopscope.spec.schema import json_schema
+from hopscope.wire.rtnl_settings import USUAL
 
 DOCS = ROOT / "docs"
 TUTORIALS = ("tutorial.md", "zh/tutorial.md")
@@ -106,6 +107,13 @@ def test_every_command_is_told() -> None:
     page = text("cli.md")
     for command in COMMANDS:
         assert f"<!-- cli: {command.name} -->" in page, command.name
+
+
+def test_every_setting_of_a_device_that_is_compared_is_told() -> None:
+    """Where it is said what no lab file declares."""
+    part = text("cli.md").partition("What no lab file declares is")[2].partition("Left as they")[0]
+    missing = [one for one in USUAL if not re.search(rf"\b{one.rpartition('.')[2]}\b", part)]
+    assert missing == []
 
 
 @pytest.mark.parametrize("page", [DOCS / "cli.md", ROOT / "README.md"], ids=lambda page: page.name)

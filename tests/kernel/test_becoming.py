@@ -42,6 +42,7 @@ def seen(running: RunningLab, *argv: str) -> str:
     return running.run("a", list(argv)).stdout.decode()
 
 
+VIA: Final = "routes: [192.0.2.0/24 dev eth0, 198.51.100.0/24 via 10.0.0.2]"
 OTHERS: Final = {
     "a sysctl of all for that of a device": (
         lab(a="sysctls: {net.ipv4.conf.eth0.forwarding: 1}"),
@@ -77,6 +78,21 @@ OTHERS: Final = {
         lab(addresses="[10.0.0.1/24, 10.0.0.5/24]"),
         lab(addresses="[10.0.0.5/24, 10.0.0.1/24]"),
         ("ip", "-4", "-o", "addr", "show", "eth0"),
+    ),
+    "addresses of one subnet behind the first": (
+        lab(addresses="[10.0.0.1/24, 10.0.0.5/24, 10.0.0.7/24]"),
+        lab(addresses="[10.0.0.1/24, 10.0.0.7/24, 10.0.0.5/24]"),
+        ("ip", "-4", "-o", "addr", "show", "eth0"),
+    ),
+    "subnets the other way round": (
+        lab(addresses="[10.0.0.1/24, 10.1.0.1/24, 10.1.0.2/24]", a=VIA),
+        lab(addresses="[10.1.0.2/24, 10.2.0.1/16, 10.0.0.1/24, 10.1.0.1/24]", a=VIA),
+        ("sh", "-c", "ip -4 -o addr show eth0; ip route get 192.0.2.1; ip route get 198.51.100.1"),
+    ),
+    "a loopback that is down": (
+        lab(),
+        lab(a="lo: false"),
+        ("ip", "-o", "addr", "show", "lo"),
     ),
     "other elements of a set": (
         lab(a=nft("10.0.0.9")),

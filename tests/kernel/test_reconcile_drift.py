@@ -11,7 +11,7 @@ import pytest
 from changing import become, declared, standing, told_when_struck, writes_of
 from essence import essence, unlike
 from hopscope.lab.running import RunningLab
-from hopscope.model.change import Subject
+from hopscope.model.change import Change, Subject
 from partlabs import ANY, MAC, PLAIN, X, lab, vxlan
 from permitted import TAPS
 
@@ -23,8 +23,65 @@ REMOTE: Final = vxlan(f"fdb: {{{MAC}: 192.0.2.3}}")
 OVER: Final = lab(ns1=f"devices: {{x: {{kind: macvlan, over: eth0}}}}{X}")
 TAP: Final = lab(host="devices: {tap0: {kind: tap, bridge: br0, cost: 3}}")
 TUNNEL: Final = lab(ns1="devices: {x: {kind: vxlan, id: 4, remote: 192.0.2.2, over: eth0}}")
+GONE: Final = PLAIN.replace("br0", "br1")
 SIX: Final = PLAIN.replace("10.0.0.2/24", "'fd00::2/64'")
 DRIFT: Final = {
+    "no ARP": (
+        lab(ns1=f"neighbours: {{eth0: {{10.0.0.7: {MAC}}}}}"),
+        "ns1",
+        "ip link set eth0 arp off",
+    ),
+    "flags": (PLAIN, "ns1", "ip link set eth0 multicast off promisc on allmulticast on"),
+    "flags of a bridge, a port and loopback": (
+        PLAIN,
+        "host",
+        "ip link set br0 arp off; ip link set p1 promisc on; ip link set lo promisc on",
+    ),
+    "how a port is treated": (
+        PLAIN,
+        "host",
+        (
+            "bridge link set dev p2 neigh_suppress on; bridge link set dev p2 mcast_to_unicast on;"
+            "bridge link set dev p2 bcast_flood off; bridge link set dev p2 mcast_flood off;"
+            "bridge link set dev p2 guard on; bridge link set dev p2 root_block on;"
+            "bridge link set dev p2 fastleave on; bridge link set dev p2 locked on;"
+            "bridge link set dev p2 mcast_router 2; bridge link set dev p1 backup_port p2;"
+            "ip link set p1 type bridge_slave group_fwd_mask 8 priority 9 proxy_arp on"
+        ),
+    ),
+    "a port that someone shuts": (PLAIN, "host", "bridge link set dev p2 state 0"),
+    "a bridge's own": (
+        PLAIN,
+        "host",
+        (
+            "ip link set br0 type bridge mcast_snooping 0 mcast_querier 1 mcast_router 2"
+            " group_fwd_mask 8 nf_call_ip6tables 1 nf_call_arptables 1"
+        ),
+    ),
+    "a macvlan's state, by its protocol": (OVER, "ns1", "ip link set x protodown on"),
+    "the route of a subnet removed": (
+        lab(ns1="routes: [default via 10.0.0.2]"),
+        "ns1",
+        "ip route flush table main",
+    ),
+    "the route of a subnet of IPv6 removed": (SIX, "ns2", "ip -6 route del fd00::/64 dev eth0"),
+    "an address that the node does not take": (
+        PLAIN.replace("10.0.0.1/24", "[10.0.0.1/24, 10.0.0.7/24]"),
+        "ns1",
+        "ip route del local 10.0.0.7 table local; ip route del local 10.0.0.1 table local",
+    ),
+    "an address without a route of its subnet": (
+        PLAIN.replace("10.0.0.1/24", "[10.0.0.1/24, 10.0.0.7/24, 10.9.0.1/16]"),
+        "ns1",
+        "ip addr flush dev eth0; ip addr add 10.0.0.1/24 dev eth0 noprefixroute",
+    ),
+    "loopback's address removed": (PLAIN, "ns1", "ip addr flush dev lo"),
+    "addresses in another order": (
+        PLAIN.replace("10.0.0.1/24", "[10.0.0.1/24, 10.0.0.7/24, 10.9.0.1/16]"),
+        "ns1",
+        "ip addr del 10.0.0.1/24 dev eth0; ip addr add 10.0.0.1/24 dev eth0",
+    ),
+    "an alias and a group": (PLAIN, "ns1", "ip link set eth0 alias mine group 7"),
     "the weight of a next hop": (
         lab(ns1="routes: [10.9.0.0/16 nexthop via 10.0.0.2 nexthop via 10.0.0.9 weight 2]"),
         "ns1",
@@ -241,6 +298,50 @@ def test_nexthop_objects_are_seen_and_removed(records: Path) -> None:
         assert writes_of(one, PLAIN) == []
 
 
+PROXIES: Final = """
+    ip neigh add proxy 10.0.0.77 dev eth0 && ip neigh add proxy fd00::77 dev eth0 router
+    ip neigh add proxy 10.0.0.78 dev lo
+"""
+
+
+def proxies(one: RunningLab) -> list[str]:
+    """As ip tells them."""
+    return sorted(one.run("ns1", ["ip", "neigh", "show", "proxy"]).stdout.decode().splitlines())
+
+
+def test_who_answers_for_others_is_seen_and_ends(records: Path) -> None:
+    """Or answers again, after any step that fails, in all that the kernel tells."""
+    with standing(PLAIN) as one:
+        assert one.run("ns1", ["sh", "-ec", PROXIES]).code == 0
+        before = proxies(one)
+        assert len(before) == 3
+        assert sorted(change.name for change in one.differences().changes) == [
+            "proxy 10.0.0.77 on eth0",
+            "proxy 10.0.0.78 on lo",
+            "proxy fd00::77 on eth0",
+        ]
+        for budget in range(100):
+            told = told_when_struck(one, PLAIN, budget)
+            if not told:
+                break
+            assert "restored" not in told
+            assert proxies(one) == before
+        assert budget == 3
+        assert proxies(one) == []
+        assert writes_of(one, PLAIN) == []
+
+
+def test_who_answers_for_others_does_again_where_the_device_is_made_anew(records: Path) -> None:
+    """As it goes with its device."""
+    then = PLAIN.replace("ns1:eth0", "ns1:eth1").replace("{eth0: 10.0.0.1", "{eth1: 10.0.0.1")
+    with standing(PLAIN) as one:
+        assert one.run("ns1", ["sh", "-ec", PROXIES]).code == 0
+        before = proxies(one)
+        for budget in (1, 3, 5):
+            assert "restored" not in told_when_struck(one, then, budget)
+            assert proxies(one) == before
+
+
 def test_nexthop_objects_are_given_back(records: Path) -> None:
     """After any step that fails."""
     with standing(PLAIN) as one:
@@ -255,6 +356,44 @@ def test_nexthop_objects_are_given_back(records: Path) -> None:
         assert budget > 0
 
 
+ODD: Final = """
+    ip link set br0 alias mine group 5 arp off && ip link set p1 promisc on
+    ip link set br0 type bridge mcast_snooping 0 && bridge link set dev p1 neigh_suppress on
+    bridge link set dev p2 state 0
+"""
+
+
+def test_what_no_lab_file_declares_of_a_device_is_told_and_given_back(records: Path) -> None:
+    """After any step that fails; also where the device is made anew on the way there or back."""
+    with standing(PLAIN) as one:
+        assert one.run("host", ["sh", "-ec", ODD]).code == 0
+        before = essence(one.snapshot())
+        told = [_short(change) for change in one.differences().changes]
+        assert told == [
+            "p2 state disabled → forwarding",
+            "br0 arp off → on",
+            "br0 group 5 → 0",
+            "br0 mcast_snooping off → on",
+            "br0 alias mine → none",
+            "p1 promisc on → off",
+            "p1 neigh_suppress on → off",
+        ]
+        for then in (PLAIN, PLAIN.replace("10.0.0.1/24}", "10.0.0.1/24}, lo: false"), GONE):
+            for budget in range(100):
+                struck = told_when_struck(one, then, budget)
+                if not struck:
+                    break
+                assert "restored" not in struck
+                assert unlike(essence(one.snapshot()), before) == []
+            assert budget > 0
+            become(one, PLAIN)
+            assert one.run("host", ["sh", "-ec", ODD]).code == 0
+
+
+def _short(change: Change) -> str:
+    return f"{change.name} {change.attribute} {change.before} → {change.after}"
+
+
 def test_on_the_way_back_what_is_made_by_hand_stays(records: Path) -> None:
     """Also what no lab file can declare, and two ends of a link with different MTUs."""
     by_hand = """
@@ -263,6 +402,7 @@ def test_on_the_way_back_what_is_made_by_hand_stays(records: Path) -> None:
         ip route add 10.57.0.0/16 nexthop via 10.0.0.2 nexthop via 10.0.0.9
         ip route add local 10.58.0.0/16 dev lo && ip route add 10.59.0.0/16 dev eth0 tos 8
         ip rule add pref 7 tos 0x10 lookup 9 && tc qdisc add dev eth0 root pfifo limit 7
+        ip link set eth0 multicast off alias mine group 5
     """
     with standing(PLAIN) as one:
         done = one.run("ns1", ["sh", "-ec", by_hand])

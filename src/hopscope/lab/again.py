@@ -1,7 +1,7 @@
 """Addresses and routes that a change may take away: kept as the kernel told them, and given back.
 
 A plan cannot tell all of them: an address with a peer or a label, a route by two next hops, or by
-a nexthop object, which is kept as well.
+a nexthop object, which is kept as well. So is a proxy entry.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,6 +24,7 @@ from hopscope.plan.ops import (
     Plan,
     RemoveAddress,
     RemoveDevice,
+    RemoveNeighbour,
     RemoveNexthop,
     RemoveNodes,
     RemoveRoute,
@@ -34,11 +35,13 @@ from hopscope.wire import rtnl, rtnl_read
 from hopscope.wire.netlink import Message
 from hopscope.wire.rtnl_again import Told, told
 from hopscope.wire.rtnl_nexthop import dump_nexthops, nexthop, nexthop_told
+from hopscope.wire.rtnl_proxy import dump_proxies, proxy, proxy_told
 
 __all__ = ["Again", "disturbed"]
 
 _REQUESTS: Final = {
     "address": (rtnl.dump_addresses(),),
+    "proxy": (dump_proxies(),),
     "nexthop": (dump_nexthops(),),
     "route": (rtnl.dump_routes(rtnl.AF_INET), rtnl.dump_routes(rtnl.AF_INET6)),
 }
@@ -59,7 +62,7 @@ def _lose(op: Op, world: World) -> tuple[NodeName, ...]:
         case RemoveDevice():
             peer = world.links[DevRef(op.node, op.dev)].peer
             return (op.node,) if peer is None else (op.node, peer.node)
-        case RemoveAddress() | RemoveRoute() | RemoveNexthop():
+        case RemoveAddress() | RemoveRoute() | RemoveNexthop() | RemoveNeighbour(proxy=True):
             return (op.node,)
         case ChangeDevice() if op.up is not None or op.mtu is not None:
             return (op.node,)
@@ -96,7 +99,9 @@ class Again:
         answers = (one for ask in _REQUESTS[what] for one in self._sandbox.ask(node, ask))
         return [
             one
-            for one in (told(answer) or nexthop_told(answer) for answer in answers)
+            for one in (
+                told(answer) or nexthop_told(answer) or proxy_told(answer) for answer in answers
+            )
             if one is not None and (one.devices & kept.devices or (kept.alone and not one.devices))
         ]
 
@@ -155,5 +160,7 @@ def _words(one: Told) -> str:
         return f"address {address.ip}/{address.prefix}"
     if (made := nexthop(one.again)) is not None:
         return f"nexthop {made.id}"
+    if (answered := proxy(one.again)) is not None:
+        return f"proxy {answered.ip}"
     route = rtnl_read.route(one.again)
     return "route" if route is None else f"route to {route.destination}"

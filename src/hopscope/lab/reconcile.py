@@ -19,6 +19,7 @@ from hopscope.kernel.neighbours import agreed
 from hopscope.kernel.onhost.changes import HostChanges
 from hopscope.kernel.read.nexthops import read_nexthops
 from hopscope.kernel.read.nftables import read_objects
+from hopscope.kernel.read.proxies import read_proxies
 from hopscope.kernel.read.rules import read_chains
 from hopscope.kernel.read.snapshot import read
 from hopscope.kernel.sandbox import Sandbox
@@ -228,6 +229,7 @@ class _Reconciliation:
             objects={node: read_objects(self._sandbox, node) for node in ours},
             expected_objects=self._objects,
             nexthops={} if told else {node: read_nexthops(self._sandbox, node) for node in ours},
+            proxies={} if told else {node: read_proxies(self._sandbox, node) for node in nodes},
             was=self._was,
         )
 

@@ -61,6 +61,10 @@ class LinkState(Struct, frozen=True, kw_only=True):
     bcast_flood: bool = True  # of a bridge port: whether broadcasts leave there
     mcast_flood: bool = True  # … and frames for groups that nobody is known to have joined
     noarp: bool = False  # it asks for no link-layer address, and answers no question for its own
+    running: bool = True  # it sends; with a carrier and without this, it will in a moment
+    alias: str = ""  # what someone calls it; on the real host, whose it is
+    settings: Mapping[str, int] = field(default_factory=dict)
+    """What no lab file declares and is not as usual: ``arp``, ``port.neigh_suppress`` …"""
     nf_call: bool = False  # a bridge's own nf_call_iptables
     nf_call6: bool = False  # … and nf_call_ip6tables
     counters: Mapping[str, int] = field(default_factory=dict)  # rx_packets, tx_dropped …

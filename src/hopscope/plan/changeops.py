@@ -1,4 +1,4 @@
-"""The operations that change a lab which stands: a plan for fresh namespaces holds none of them."""
+"""The operations that change a lab which stands: the plan of a lab file holds none of them."""
 
 from msgspec import Struct
 
@@ -27,6 +27,7 @@ __all__ = [
     "RemoveRoute",
     "RemoveRules",
     "ResetRules",
+    "SetOthers",
 ]
 
 
@@ -65,14 +66,29 @@ class ChangeBridge(Struct, frozen=True, kw_only=True):
         return f"changing the bridge {self.node}/{self.dev}"
 
 
-class OpenPort(Struct, frozen=True, kw_only=True):
-    """Let a port of a bridge without a spanning tree forward at once."""
+class SetOthers(Struct, frozen=True, kw_only=True):
+    """Set what no lab file declares of a device: names of `wire.rtnl_settings` and values."""
 
     node: NodeName
     dev: DevName
+    values: tuple[tuple[str, int], ...]
     place: Place | None = None
 
     def __str__(self) -> str:
+        return f"{self.node}/{self.dev}: setting {', '.join(name for name, _value in self.values)}"
+
+
+class OpenPort(Struct, frozen=True, kw_only=True):
+    """Let a port of a bridge without a spanning tree forward at once; with *shut*, nothing pass."""
+
+    node: NodeName
+    dev: DevName
+    shut: bool = False
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        if self.shut:
+            return f"shutting the port {self.node}/{self.dev}"
         return f"letting the port {self.node}/{self.dev} forward"
 
 
@@ -141,15 +157,17 @@ class RemoveNexthop(Struct, frozen=True, kw_only=True):
 
 
 class RemoveNeighbour(Struct, frozen=True, kw_only=True):
-    """Remove a neighbour entry."""
+    """Remove a neighbour entry; with *proxy*, one by which the node answers for the address."""
 
     node: NodeName
     dev: DevName
     ip: str
+    proxy: bool = False
     place: Place | None = None
 
     def __str__(self) -> str:
-        return f"{self.node}/{self.dev}: removing the neighbour {self.ip}"
+        what = "proxy" if self.proxy else "neighbour"
+        return f"{self.node}/{self.dev}: removing the {what} {self.ip}"
 
 
 class ResetRules(Struct, frozen=True, kw_only=True):
@@ -241,6 +259,7 @@ Changing = (
     ChangeDevice
     | ChangeBridge
     | ChangeVlans
+    | SetOthers
     | OpenPort
     | RemoveNodes
     | RemoveDevice

@@ -10,12 +10,14 @@ from typing import Final
 
 from hopscope.model.change import Action, Subject
 from hopscope.model.vocab import DevName, DevRef, NodeName
+from hopscope.plan.compare_addresses import addresses
 from hopscope.plan.compare_devices import devices
 from hopscope.plan.compare_forwarding import fdb, remotes
-from hopscope.plan.compare_layer3 import addresses, neighbours, nexthops, routes
+from hopscope.plan.compare_layer3 import neighbours, nexthops, routes
 from hopscope.plan.compare_marked import marked
 from hopscope.plan.compare_policy import policy
 from hopscope.plan.compare_ports import ports
+from hopscope.plan.compare_settings import settings
 from hopscope.plan.compare_traffic import qdiscs
 from hopscope.plan.compare_vlans import vlans
 from hopscope.plan.difference import NOT_DECLARED, Difference, stays, told
@@ -47,6 +49,7 @@ def differences(wanted: Wanted, world: World) -> list[Difference]:
         *_sysctls(wanted, world),
         *devices(wanted, world),
         *ports(wanted, world),
+        *settings(wanted, world),
         *vlans(wanted, world),
         *fdb(wanted, world),
         *remotes(wanted, world),

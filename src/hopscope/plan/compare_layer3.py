@@ -1,7 +1,7 @@
-"""Addresses, routes and neighbours that are declared against those that there are."""
+"""Routes and neighbours that are declared against those that there are."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import ip_address, ip_interface
+from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Final
 
 from hopscope.model.change import Action, Subject
@@ -9,98 +9,17 @@ from hopscope.model.lab import MAIN_TABLE
 from hopscope.model.lookup import ways_text
 from hopscope.model.snapshot import NextHop, NodeState, Route
 from hopscope.model.vocab import DevRef, NeighbourState
-from hopscope.plan.difference import Difference, natural, stays, switch, told
-from hopscope.plan.ops import AddRoute, RemoveAddress, RemoveNeighbour, RemoveNexthop, RemoveRoute
-from hopscope.plan.wanted import Wanted, interface
+from hopscope.plan.difference import Difference, stays, told
+from hopscope.plan.ops import AddRoute, RemoveNeighbour, RemoveNexthop, RemoveRoute
+from hopscope.plan.wanted import Wanted
 from hopscope.plan.world import World
 
-__all__ = ["addresses", "declarable_route", "neighbours", "nexthops", "routes"]
+__all__ = ["declarable_route", "neighbours", "nexthops", "routes"]
 
 _BY_HAND: Final = ("static", "boot")
 """The protocols of routes that someone added; all others are the kernel's own."""
 _TYPES: Final = ("unicast", "blackhole", "unreachable", "prohibit", "throw")
 _METRIC_6: Final = 1024  # IP6_RT_PRIO_USER: that of an IPv6 route for which none was given
-
-
-_Key = tuple[DevRef, str]
-
-
-def addresses(wanted: Wanted, world: World) -> Iterator[Difference]:
-    """Of devices that stay; those of a device that is removed go with it."""
-    there = {
-        (ref, interface(str(address))): address
-        for ref, link in world.links.items()
-        for address in link.addresses
-        if stays(wanted, world, ref)
-    }
-    for (ref, cidr), op in wanted.addresses.items():
-        now = there.get((ref, cidr))
-        name = f"{cidr} on {ref.dev}"
-        if now is None:
-            change = told(Action.CREATE, Subject.ADDRESS, ref.node, name, place=op.place)
-            yield Difference(change=change, makes=(op,))
-        elif ":" in cidr and op.dad is now.nodad:
-            change = told(
-                Action.CHANGE,
-                Subject.ADDRESS,
-                ref.node,
-                name,
-                attribute="dad",
-                before=switch(not now.nodad),
-                after=switch(op.dad),
-                place=op.place,
-            )
-            gone = RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr)
-            yield Difference(change=change, removes=(gone,), makes=(op,))
-    yield from _leaving(wanted, list(there))
-
-
-def _leaving(wanted: Wanted, there: Sequence[_Key]) -> Iterator[Difference]:
-    """Those that go, the last first: the first of a subnet takes others along."""
-    places = _displaced(wanted, there)
-    latest = list(reversed(there))
-    for ref, cidr in sorted(latest, key=lambda key: key[0]):
-        name, gone = f"{cidr} on {ref.dev}", RemoveAddress(node=ref.node, dev=ref.dev, cidr=cidr)
-        if (ref, cidr) in places:
-            before, after = places[ref, cidr]
-            op = wanted.addresses[ref, cidr]
-            change = told(
-                Action.CHANGE,
-                Subject.ADDRESS,
-                ref.node,
-                name,
-                attribute="place",
-                before=str(before),
-                after=str(after),
-                place=op.place,
-            )
-            yield Difference(change=change, removes=(gone,), makes=(op,))
-        elif (ref, cidr) not in wanted.addresses and not natural(cidr, ref.dev):
-            change = told(Action.REMOVE, Subject.ADDRESS, ref.node, name)
-            yield Difference(change=change, removes=(gone,))
-
-
-def _displaced(wanted: Wanted, there: Sequence[_Key]) -> dict[_Key, tuple[int, int]]:
-    """IPv4 addresses of a subnet whose first is to be another: place now, and place to be.
-
-    The first of a subnet is primary, which packets are sent from; others come after it as they do.
-    """
-    now, goal = _by_subnet(there), _by_subnet(wanted.addresses)
-    found: dict[_Key, tuple[int, int]] = {}
-    for subnet, keys in now.items():
-        to_be = goal.get(subnet, [])
-        kept = [key for key in keys if key in to_be]
-        if kept and kept[0] != to_be[0]:
-            found |= {key: (keys.index(key) + 1, to_be.index(key) + 1) for key in kept}
-    return found
-
-
-def _by_subnet(keys: Iterable[_Key]) -> dict[tuple[DevRef, str], list[_Key]]:
-    found: dict[tuple[DevRef, str], list[_Key]] = {}
-    for ref, cidr in keys:
-        if ":" not in cidr:
-            found.setdefault((ref, str(ip_interface(cidr).network)), []).append((ref, cidr))
-    return found
 
 
 def routes(wanted: Wanted, world: World) -> Iterator[Difference]:
@@ -240,3 +159,17 @@ def neighbours(wanted: Wanted, world: World) -> Iterator[Difference]:
             change=told(Action.REMOVE, Subject.NEIGHBOUR, ref.node, f"{ip} on {ref.dev}"),
             removes=(RemoveNeighbour(node=ref.node, dev=ref.dev, ip=ip),),
         )
+    yield from _proxies(wanted, world)
+
+
+def _proxies(wanted: Wanted, world: World) -> Iterator[Difference]:
+    """By which a node answers for addresses that are not its own; no lab declares any."""
+    for name, entries in world.proxies.items():
+        names = {link.index: link.name for link in world.nodes[name].links}
+        for one in entries:
+            dev = names.get(one.index)
+            if dev is not None and stays(wanted, world, DevRef(name, dev)):
+                gone = RemoveNeighbour(node=name, dev=dev, ip=one.ip, proxy=True)
+                told_of = f"proxy {one.ip} on {dev}"
+                change = told(Action.REMOVE, Subject.NEIGHBOUR, name, told_of)
+                yield Difference(change=change, removes=(gone,))

@@ -9,7 +9,7 @@ from hopscope.model.change import Action, Subject
 from hopscope.model.devices import PortOptions
 from hopscope.model.snapshot import LinkState
 from hopscope.model.vocab import DevName, DevRef
-from hopscope.plan.difference import NOT_DECLARED, Difference, joined, switch, told
+from hopscope.plan.difference import NOT_DECLARED, Difference, joined, shut, switch, told
 from hopscope.plan.ops import ChangeDevice, Op, OpenPort, SetPort
 from hopscope.plan.wanted import Wanted
 from hopscope.plan.world import World
@@ -38,16 +38,25 @@ def ports(wanted: Wanted, world: World) -> Iterator[Difference]:
         link = world.links.get(ref)
         if link is not None and joined(wanted, world, ref):
             yield from _changed(ref, device.master, op, link)
-            yield from _opened(wanted, ref, device.master, link)
+            yield from _opened(wanted, world, ref, device.master, link)
         elif op is not None:
             yield from _made(ref, op)
 
 
-def _opened(wanted: Wanted, ref: DevRef, master: DevName, link: LinkState) -> Iterator[Difference]:
-    """A port on its way to forwarding stays there when the spanning tree is switched off."""
-    bridge = wanted.devices[DevRef(ref.node, master)]
+def _opened(
+    wanted: Wanted, world: World, ref: DevRef, master: DevName, link: LinkState
+) -> Iterator[Difference]:
+    """A port on its way to forwarding stays there when the spanning tree is switched off.
+
+    So does one that someone disabled, which a plan that leads back may ask for.
+    """
+    bridge_ref = DevRef(ref.node, master)
+    bridge, closed = wanted.devices[bridge_ref], ref in wanted.shut
     tree = bridge.bridge is not None and bridge.bridge.stp
-    if not tree and link.up and link.carrier and link.port_state in _WAITING:
+    if tree or not (link.up and link.carrier):
+        return
+    now = shut(link, world.links.get(bridge_ref))
+    if now is not closed or link.port_state in _WAITING:
         change = told(
             Action.CHANGE,
             Subject.PORT,
@@ -55,11 +64,12 @@ def _opened(wanted: Wanted, ref: DevRef, master: DevName, link: LinkState) -> It
             str(ref.dev),
             attribute="state",
             before=link.port_state,
-            after="forwarding",
+            after="disabled" if closed else "forwarding",
             place=bridge.place,
             why="no spanning tree is declared",
         )
-        yield Difference(change=change, makes=(OpenPort(node=ref.node, dev=ref.dev),))
+        op = OpenPort(node=ref.node, dev=ref.dev, shut=closed)
+        yield Difference(change=change, makes=(op,))
 
 
 def _made(ref: DevRef, op: SetPort) -> Iterator[Difference]:

@@ -17,6 +17,7 @@ from hopscope.plan.ops import (
     ChangeBridge,
     ChangeDevice,
     MakeNodes,
+    Mark,
     Op,
     Plan,
     RemoveAddress,
@@ -30,6 +31,7 @@ from hopscope.plan.ops import (
     RemoveRoute,
     RemoveRules,
     ResetRules,
+    SetOthers,
     SetSysctl,
 )
 from hopscope.plan.world import World
@@ -116,6 +118,8 @@ def _making(plan: Plan, found: Sequence[Difference]) -> tuple[Op, ...]:
                 return after_devices + (0.1 if bridge else 0.2 if up is not None else 0)
             case ChangeBridge():
                 return after_devices
+            case SetOthers() | Mark() if id(op) not in place:
+                return after_devices + 0.3  # of ports; before neighbours, whom `arp` takes away
             case SetSysctl() if id(op) not in place:
                 return -1
             case _:

@@ -12,7 +12,17 @@ from hopscope.plan.ops import Op
 from hopscope.plan.wanted import Device, Wanted
 from hopscope.plan.world import World
 
-__all__ = ["NOT_DECLARED", "Difference", "joined", "natural", "same", "stays", "switch", "told"]
+__all__ = [
+    "NOT_DECLARED",
+    "Difference",
+    "joined",
+    "natural",
+    "same",
+    "shut",
+    "stays",
+    "switch",
+    "told",
+]
 
 NOT_DECLARED: Final = "not declared"
 _QUEUED: Final = ("veth", "macvlan", "vxlan")
@@ -87,6 +97,17 @@ def joined(wanted: Wanted, world: World, ref: DevRef) -> bool:
     if device is None or link is None or device.master is None or device.master != link.master:
         return False
     return stays(wanted, world, ref) and stays(wanted, world, DevRef(ref.node, device.master))
+
+
+def shut(link: LinkState, bridge: LinkState | None) -> bool:
+    """Whether someone disabled a port: one that runs is, by itself, where its bridge is down.
+
+    See br_stp_enable_port(), net/bridge/br_stp_if.c. With a spanning tree nobody can.
+    """
+    if link.port_state != "disabled" or bridge is None or not bridge.up:
+        return False
+    tree = bridge.bridge is not None and bridge.bridge.stp
+    return link.up and link.carrier and link.running and not tree
 
 
 def switch(on: bool) -> str:  # noqa: FBT001 - it is what it says

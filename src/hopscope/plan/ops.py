@@ -29,6 +29,7 @@ from hopscope.plan.changeops import (
     RemoveRoute,
     RemoveRules,
     ResetRules,
+    SetOthers,
 )
 from hopscope.plan.moreops import (
     AddFdb,
@@ -78,6 +79,7 @@ __all__ = [
     "RemoveRoute",
     "RemoveRules",
     "ResetRules",
+    "SetOthers",
     "SetPort",
     "SetSysctl",
     "SetUp",
@@ -179,7 +181,7 @@ class SetUp(Struct, frozen=True, kw_only=True):
 
 
 class Mark(Struct, frozen=True, kw_only=True):
-    """Write our ownership mark on a device of the real host."""
+    """Give a device an alias, "" for none: of the real host, our ownership mark."""
 
     node: NodeName
     dev: DevName
@@ -187,7 +189,7 @@ class Mark(Struct, frozen=True, kw_only=True):
     place: Place | None = None
 
     def __str__(self) -> str:
-        return f"marking {self.node}/{self.dev} as ours"
+        return f"giving {self.node}/{self.dev} the alias {self.alias!r}"
 
 
 class AddAddress(Struct, frozen=True, kw_only=True):

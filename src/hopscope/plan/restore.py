@@ -8,7 +8,7 @@ from hopscope.model.vocab import DevRef, Mac, NeighbourState, NodeName
 from hopscope.plan.compare_layer3 import declarable_route
 from hopscope.plan.compare_policy import declarable_rules
 from hopscope.plan.compare_traffic import declarable
-from hopscope.plan.difference import natural
+from hopscope.plan.difference import natural, shut
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
@@ -21,9 +21,12 @@ from hopscope.plan.ops import (
     AddRules,
     AddVeth,
     MakeNodes,
+    Mark,
     NewEnd,
     Op,
+    OpenPort,
     Plan,
+    SetOthers,
     SetPort,
     SetSysctl,
     SetVlans,
@@ -54,6 +57,7 @@ def plan_of(
             *devices_of(nodes),
             *_sysctls(sysctls, of_devices=True),
             *states_of(nodes),
+            *(op for node in nodes for op in _others(node, told)),
             *(op for node in nodes for op in _ports(node, told)),
             *(op for node in nodes for op in _forwarding(node, told)),
             *(op for node in nodes for op in _qdiscs(node, told)),
@@ -106,10 +110,24 @@ def _end(ref: DevRef, link: LinkState) -> NewEnd:
     return NewEnd(ref=ref, mac=link.mac or Mac(""), bridge=None, queues=link.queues)
 
 
+def _others(node: NodeState, told: Container[DevRef]) -> Iterator[Op]:
+    """What no lab file declares of a device."""
+    for link in node.links:
+        if DevRef(node.name, link.name) not in told:
+            continue
+        if link.settings:
+            values = tuple(link.settings.items())
+            yield SetOthers(node=node.name, dev=link.name, values=values)
+        if link.alias:
+            yield Mark(node=node.name, dev=link.name, alias=link.alias)
+
+
 def _ports(node: NodeState, told: Container[DevRef]) -> Iterator[Op]:
     for link in node.links:
         if link.master and link.port is not None and DevRef(node.name, link.name) in told:
             yield SetPort(node=node.name, dev=link.name, options=link.port)
+            if shut(link, node.link(link.master)):
+                yield OpenPort(node=node.name, dev=link.name, shut=True)
     filtering = {one.name for one in node.links if one.bridge and one.bridge.vlan_filtering}
     for link in node.links:
         if (link.master or link.name) in filtering and DevRef(node.name, link.name) in told:
@@ -144,7 +162,7 @@ def _qdiscs(node: NodeState, told: Container[DevRef]) -> Iterator[Op]:
 def _layer3(node: NodeState, told: Container[DevRef]) -> Iterator[Op]:
     for link in node.links:
         for address in link.addresses if DevRef(node.name, link.name) in told else ():
-            if not natural(str(address), link.name):
+            if not natural(str(address), link.name) or (link.name == "lo" and not link.up):
                 dad = ":" in address.ip and not address.nodad
                 yield AddAddress(node=node.name, dev=link.name, cidr=str(address), dad=dad)
     for route in node.routes:

@@ -27,7 +27,9 @@ from hopscope.plan.ops import (
     Mark,
     NewEnd,
     Op,
+    OpenPort,
     Plan,
+    SetOthers,
     SetPort,
     SetSysctl,
     SetUp,
@@ -73,6 +75,8 @@ class Wanted(Struct, kw_only=True):
     routes: list[AddRoute] = field(default_factory=list)
     neighbours: dict[tuple[DevRef, str], AddNeighbour] = field(default_factory=dict)
     ports: dict[DevRef, SetPort] = field(default_factory=dict)
+    others: dict[DevRef, SetOthers] = field(default_factory=dict)  # no lab file declares any
+    shut: set[DevRef] = field(default_factory=set)  # … nor ports through which nothing passes
     vlans: dict[DevRef, SetVlans] = field(default_factory=dict)
     fdb: dict[tuple[DevRef, Mac], AddFdb] = field(default_factory=dict)
     remotes: dict[tuple[DevRef, Mac, str], AddRemote] = field(default_factory=dict)
@@ -129,6 +133,10 @@ def _take_part(state: Wanted, op: Op) -> None:
             state.sysctls[node, path] = op
         case SetPort(node=node, dev=dev):
             state.ports[DevRef(node, dev)] = op
+        case SetOthers(node=node, dev=dev):
+            state.others[DevRef(node, dev)] = op
+        case OpenPort(node=node, dev=dev):
+            state.shut.add(DevRef(node, dev))
         case SetVlans(node=node, dev=dev):
             state.vlans[DevRef(node, dev)] = op
         case AddFdb(node=node, dev=dev, mac=mac):

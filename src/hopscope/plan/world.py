@@ -11,6 +11,7 @@ from hopscope.model.snapshot import Chain, LinkState, NodeState, Snapshot
 from hopscope.model.vocab import DevRef, NodeName
 from hopscope.plan.setbefore import Was
 from hopscope.wire.rtnl_nexthop import NextHopObject
+from hopscope.wire.rtnl_proxy import ProxyEntry
 
 __all__ = [
     "Marked",
@@ -87,6 +88,7 @@ class World:
         objects: Objects = _NONE,
         expected_objects: Objects = _NONE,
         nexthops: Mapping[NodeName, Sequence[NextHopObject]] = _NONE,
+        proxies: Mapping[NodeName, Sequence[ProxyEntry]] = _NONE,
         was: Was = _NONE,
     ) -> None:
         """*snapshot* with the rules of the nodes that have any, or should.
@@ -95,8 +97,8 @@ class World:
         *expected_rules* is what the declared rules would be listed as, and *objects* and
         *expected_objects* are the same of nft's tables as a whole; devices of *ignored*
         are left as they are, and with *only_told* all that no lab file can declare. *nexthops*
-        are the objects that are to go unless somebody else's; *was*: the sysctls that `set`
-        changed, which are to be again what they were.
+        are the objects that are to go unless somebody else's, and so *proxies*; *was*: the sysctls
+        that `set` changed, which are to be again what they were.
 
         Of a node that was there before the lab: *usual* are its sysctls of then, and *following*
         those that the kernel sets along with one; *marked* are its rules.
@@ -112,6 +114,7 @@ class World:
         self.objects = objects
         self.expected_objects = expected_objects
         self.nexthops = nexthops
+        self.proxies = proxies
         self.was = was
         self._ignored = ignored
 

@@ -60,6 +60,8 @@ VETH_INFO_PEER: Final = 1
 
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS = 1, 2, 4, 8
 IFA_F_NODAD: Final = 0x02
+RT_SCOPE_UNIVERSE, RT_SCOPE_HOST = 0, 254
+_LOOPBACK: Final = 127
 NDA_DST, NDA_LLADDR = 1, 2
 NUD_PERMANENT: Final = 0x80
 NETNSA_FD: Final = 3
@@ -127,9 +129,13 @@ def delete_link(index: int) -> Message:
 
 
 def add_address(index: int, cidr: str, *, nodad: bool = True) -> Message:
-    """An address; *nodad*: an IPv6 one is usable at once (IFA_F_NODAD)."""
+    """An address; *nodad*: an IPv6 one is usable at once (IFA_F_NODAD).
+
+    One of 127.0.0.0/8 is for the host alone, as it is of ``ip address`` and of the kernel itself.
+    """
     family, packed, length = _interface(cidr)
-    body = struct.pack("=BBBBI", family, length, 0, 0, index)
+    scope = RT_SCOPE_HOST if family == AF_INET and packed[0] == _LOOPBACK else RT_SCOPE_UNIVERSE
+    body = struct.pack("=BBBBI", family, length, 0, scope, index)
     body += attr(IFA_LOCAL, packed) + attr(IFA_ADDRESS, packed)
     if family == AF_INET and length < 31:
         hosts = (1 << (32 - length)) - 1

@@ -38,12 +38,12 @@ __all__ = [
 RTM_NEWLINK, RTM_GETLINK, RTM_SETLINK, RTM_DELLINK = 16, 18, 19, 17
 RTM_NEWNEIGH, RTM_DELNEIGH = 28, 29
 AF_BRIDGE: Final = 7
-IFLA_IFNAME, IFLA_LINKINFO, IFLA_AF_SPEC, IFLA_EXT_MASK = 3, 18, 26, 29
+IFLA_IFNAME, IFLA_PROTINFO, IFLA_LINKINFO, IFLA_AF_SPEC, IFLA_EXT_MASK = 3, 12, 18, 26, 29
 IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 4, 5
 IFLA_BR_FORWARD_DELAY, IFLA_BR_AGEING_TIME, IFLA_BR_STP_STATE, IFLA_BR_PRIORITY = 1, 4, 5, 6
 IFLA_BR_VLAN_FILTERING, IFLA_BR_NF_CALL_IPTABLES = 7, 36
 IFLA_BRPORT_STATE, IFLA_BRPORT_COST, IFLA_BRPORT_MODE, IFLA_BRPORT_LEARNING = 1, 3, 4, 8
-_FORWARDING: Final = 3  # BR_STATE_FORWARDING
+_DISABLED, _FORWARDING = 0, 3  # BR_STATE_…
 IFLA_BRPORT_UNICAST_FLOOD, IFLA_BRPORT_ISOLATED = 9, 33
 IFLA_BRIDGE_FLAGS, IFLA_BRIDGE_VLAN_INFO = 0, 2
 BRIDGE_FLAGS_SELF: Final = 2
@@ -125,11 +125,15 @@ def set_port(index: int, options: PortOptions) -> Message:
     return Message(RTM_NEWLINK, 0, ifinfo(index=index) + nest(IFLA_LINKINFO, info))
 
 
-def open_port(index: int) -> Message:
-    """Have a port forward; the kernel refuses it of a bridge with a spanning tree."""
-    data = u8(IFLA_BRPORT_STATE, _FORWARDING)
-    info = text(IFLA_INFO_SLAVE_KIND, "bridge") + nest(IFLA_INFO_SLAVE_DATA, data)
-    return Message(RTM_NEWLINK, 0, ifinfo(index=index) + nest(IFLA_LINKINFO, info))
+def open_port(index: int, *, shut: bool = False) -> Message:
+    """Have a port forward, or pass nothing; the kernel refuses it with a spanning tree.
+
+    Asked as of any device, it would tell of a change, at which the bridge opens a port that is shut
+    (br_port_carrier_check(), net/bridge/br_if.c).
+    """
+    data = u8(IFLA_BRPORT_STATE, _DISABLED if shut else _FORWARDING)
+    body = ifinfo(index=index, family=AF_BRIDGE) + nest(IFLA_PROTINFO, data)
+    return Message(RTM_SETLINK, 0, body)
 
 
 def add_vlan(index: int, vlan: Vlan, *, itself: bool = False) -> Message:

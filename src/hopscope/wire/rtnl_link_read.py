@@ -13,6 +13,7 @@ from hopscope.model.devices import BridgeState, PortOptions, Vxlan
 from hopscope.model.vocab import Mac
 from hopscope.wire.netlink import Message, attributes
 from hopscope.wire.rtnl_options import bridge_state, macvlan_mode, port_options, vxlan, vxlan_link
+from hopscope.wire.rtnl_settings import settings
 
 __all__ = ["LinkPart", "as_int", "as_mac", "as_text", "link", "not_yet_running"]
 
@@ -55,6 +56,9 @@ class LinkPart(Struct, frozen=True, kw_only=True):
     bcast_flood: bool = True
     mcast_flood: bool = True
     noarp: bool = False
+    running: bool = True
+    alias: str = ""
+    settings: dict[str, int] = field(default_factory=dict)
     qdisc: str = ""  # the kind of the one at the root
     bridge: BridgeState | None = None
     port: PortOptions | None = None
@@ -82,18 +86,17 @@ def link(message: Message) -> LinkPart | None:
     found = attributes(message.payload[_IFINFO.size :])
     info = attributes(found.get(18, b""))
     data = attributes(info.get(2, b""))
-    kind = as_text(info.get(1))
+    kind = "loopback" if hardware == ARPHRD_LOOPBACK else as_text(info.get(1))
     if kind == "tun" and as_int(data.get(3)) == _IFF_TAP:
         kind = "tap"
     port = attributes(info.get(5, b"")) if as_text(info.get(4)) == "bridge" else {}
-    up = bool(flags & IFF_UP)
     return LinkPart(
         index=index,
         name=as_text(found.get(3)),
-        kind="loopback" if hardware == ARPHRD_LOOPBACK else kind,
+        kind=kind,
         mac=as_mac(found.get(1)),
         mtu=as_int(found.get(4)) or 0,
-        up=up,
+        up=bool(flags & IFF_UP),
         carrier=bool(flags & IFF_LOWER_UP),
         promiscuity=as_int(found.get(30)) or 0,
         master=as_int(found.get(10)),
@@ -109,6 +112,9 @@ def link(message: Message) -> LinkPart | None:
         bcast_flood=as_int(port.get(30)) != 0,
         mcast_flood=as_int(port.get(27)) != 0,
         noarp=bool(flags & IFF_NOARP),
+        running=bool(flags & IFF_RUNNING),
+        alias=as_text(found.get(20)),
+        settings=settings(kind, flags, found, port, data),
         macvlan=macvlan_mode(data) if kind == "macvlan" else None,
         vxlan=vxlan(data) if kind == "vxlan" else None,
         counters=_counters(found.get(23, b"")),

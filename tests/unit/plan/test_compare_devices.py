@@ -5,7 +5,21 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from comparing import BR0, ETH0, GUEST, HOST, P1, found, lab, link, snapshot, told, work, world
+from comparing import (
+    BR0,
+    ETH0,
+    GUEST,
+    HOST,
+    P1,
+    connected,
+    found,
+    lab,
+    link,
+    snapshot,
+    told,
+    work,
+    world,
+)
 from hopscope.model.change import Action
 from hopscope.model.devices import BridgeState, PortOptions, Vlan, Vxlan
 from hopscope.model.lab import DeviceSpec, LabSpec, NodeSpec
@@ -304,7 +318,8 @@ def test_an_address_with_the_other_kind_of_detection_comes_anew() -> None:
     text = lab(guest="addresses: {eth0: 'fd00::1/64'}, dad: true")
     address = Address(ip="fd00::1", prefix=64, nodad=True)
     _lo, eth0 = snapshot().node(GUEST).links
-    now = snapshot(guest={"links": (_lo, replace(eth0, addresses=(address,)))})
+    links = (_lo, replace(eth0, addresses=(address,)))
+    now = snapshot(guest={"links": links, "routes": connected(ETH0, address)})
     seen = [one for one in told(found(text, now)) if "fd00" in one[1]]
     assert seen == [(Action.CHANGE, "fd00::1/64 on eth0", "dad", "off", "on")]
     gone = RemoveAddress(node=GUEST, dev=ETH0, cidr="fd00::1/64")

@@ -1,11 +1,12 @@
 """Addresses, routes and neighbours that are declared against those that there are."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from comparing import ETH0, GUEST, HOST, P1, found, lab, snapshot, told, work, world
+from comparing import ETH0, GUEST, HOST, P1, connected, found, lab, snapshot, told, work, world
 from hopscope.model.change import Action
 from hopscope.model.lab import MAIN_TABLE
 from hopscope.model.snapshot import Address, Neighbour, NextHop, Route, Snapshot
@@ -24,17 +25,18 @@ from hopscope.plan.restore import plan_of
 from hopscope.plan.wanted import wanted
 from hopscope.plan.world import World
 from hopscope.wire.rtnl_nexthop import NextHopObject
+from hopscope.wire.rtnl_proxy import ProxyEntry
 
 MAC, OTHER = Mac("02:00:00:00:00:98"), Mac("02:00:00:00:00:99")
 ONE = Address(ip="10.0.0.1", prefix=24)
 
 
-def guest(*addresses: Address, **more: object) -> Snapshot:
+def guest(*addresses: Address, **more: Any) -> Snapshot:
     """With these at its device, and more of it."""
     lo, eth0 = snapshot().node(GUEST).links
-    own = Address(ip="127.0.0.1", prefix=8)
-    links = (replace(lo, addresses=(own,)), replace(eth0, addresses=addresses))
-    return snapshot(guest={"links": links, **more})
+    routes = (*connected(ETH0, *addresses), *more.pop("routes", ()))
+    links = (lo, replace(eth0, addresses=addresses))
+    return snapshot(guest={"links": links, "routes": routes, **more})
 
 
 ADDRESSED = lab(guest="addresses: {eth0: 10.0.0.1/24}")
@@ -192,6 +194,18 @@ def test_objects_that_someone_added_go_and_groups_before_their_members() -> None
     ]
 
 
+def test_who_answers_for_addresses_of_others_does_no_longer() -> None:
+    """But on a device that goes, or of nobody's."""
+    entries = [ProxyEntry(index=index, ip="10.0.0.7") for index in (2, 7)]
+    left = found(ADDRESSED, guest(ONE), proxies={GUEST: entries})
+    assert told(left) == [(Action.REMOVE, "proxy 10.0.0.7 on eth0", "", None, None)]
+    gone = RemoveNeighbour(node=GUEST, dev=ETH0, ip="10.0.0.7", proxy=True)
+    assert left[0].removes == (gone,)
+    anew = lab(end="queues: 2", guest="addresses: {eth0: 10.0.0.1/24}")
+    names = [one[1] for one in told(found(anew, guest(ONE), proxies={GUEST: entries}))]
+    assert not any("proxy" in name for name in names)
+
+
 def test_a_route_is_told_in_the_words_of_ip() -> None:
     """With all that was chosen of it."""
     now = replace(ROUTE, metric=7, table=100)
@@ -295,37 +309,63 @@ def test_what_there_was_is_told_as_a_plan() -> None:
 
 
 def numbered(*hosts: int) -> tuple[Address, ...]:
-    """Addresses of one subnet, in the kernel's order."""
-    return tuple(replace(ONE, ip=f"10.0.0.{host}") for host in hosts)
+    """Addresses of one subnet, in the kernel's order; those from 100 on are of another."""
+    return tuple(replace(ONE, ip=f"10.0.{host // 100}.{host % 100}") for host in hosts)
+
+
+def cidrs(*hosts: int) -> list[str]:
+    return [str(one) for one in numbered(*hosts)]
 
 
 @pytest.mark.parametrize(
-    ("declared", "now", "changed"),
+    ("declared", "now", "moved"),
     [
-        ((1, 5), (1, 5), {}),
-        ((1, 5, 7), (1, 7, 5), {}),  # those that are no primary ones
-        ((1, 5), (5, 1), {1: ("2", "1"), 5: ("1", "2")}),
-        ((1, 5), (5,), {5: ("1", "2")}),
-        ((5,), (1, 5), {}),  # it is first when the other has gone
+        ((1, 5), (1, 5), ()),
+        ((1, 5, 7), (1, 7, 5), (7, 5)),  # those that are no primary ones
+        ((1, 5, 7), (1, 7), (7,)),  # 5 would come behind it
+        ((1, 5), (5, 1), (5, 1)),
+        ((1, 5), (5,), (5,)),
+        ((5,), (1, 5), ()),  # it is first when the other has gone
+        ((1, 5, 101), (1, 101, 5), ()),  # the firsts of all subnets come before the others
+        ((1, 101), (101, 1), (101, 1)),
+        ((1, 5, 101), (101, 1, 5), (101, 1, 5)),
+        ((101, 1, 5), (1, 5), (1, 5)),
     ],
 )
-def test_the_first_address_of_a_subnet_is_the_one_that_is_declared_first(
-    declared: Sequence[int], now: Sequence[int], changed: dict[int, tuple[str, str]]
+def test_addresses_stand_in_the_order_that_is_declared(
+    declared: Sequence[int], now: Sequence[int], moved: Sequence[int]
 ) -> None:
-    """Packets are sent from there; all of the subnet are taken away, the last first, and given."""
-    cidrs = ", ".join(f"10.0.0.{host}/24" for host in declared)
-    text = lab(guest=f"addresses: {{eth0: [{cidrs}, 10.0.1.1/24]}}")
-    there = (*numbered(*now), replace(ONE, ip="10.0.1.1"))
-    moved = [one for one in told(found(text, guest(*there))) if one[2] == "place"]
-    assert {name.split("/")[0]: (a, b) for _action, name, _what, a, b in moved} == {
-        f"10.0.0.{host}": places for host, places in changed.items()
-    }
-    done = work(text, guest(*there))
+    """Packets are sent from the first; what is out of place goes, the last first, and comes."""
+    text = lab(guest=f"addresses: {{eth0: [{', '.join(cidrs(*declared))}]}}")
+    there = guest(*numbered(*now))
+    changes = [one.change for one in found(text, there) if one.change.attribute]
+    orders = [(one.name, one.attribute, one.before) for one in changes]
+    assert orders == ([("eth0", "order", ", ".join(cidrs(*now)))] if moved else [])
+    done = work(text, there)
     gone = [op.cidr for op in done if isinstance(op, RemoveAddress)]
-    kept = {f"10.0.0.{host}/24" for host in declared}
-    assert [cidr for cidr in gone if cidr in kept] == [
-        f"10.0.0.{host}/24" for host in reversed(now) if host in changed
-    ]
+    unwanted = set(now) - set(declared)
+    assert gone == [*cidrs(*(one for one in reversed(now) if one in (*moved, *unwanted)))]
     made = [op.cidr for op in done if isinstance(op, AddAddress)]
     new = set(declared) - set(now)
-    assert made == [f"10.0.0.{host}/24" for host in declared if host in changed or host in new]
+    assert made == cidrs(*(host for host in declared if host in moved or host in new))
+
+
+def test_what_goes_as_well_goes_in_its_turn() -> None:
+    """With a first of a subnet that moves, one that nobody declared would be gone by then."""
+    text = lab(guest="addresses: {eth0: [10.0.0.1/24, 10.0.0.5/24]}")
+    done = work(text, guest(*numbered(5, 9, 1)))
+    assert [op.cidr for op in done if isinstance(op, RemoveAddress)] == cidrs(1, 9, 5)
+
+
+def test_loopback_has_its_own_address_only_where_it_is_up() -> None:
+    """It keeps that of IPv4 when it is taken down."""
+    text = lab(guest="addresses: {eth0: 10.0.0.1/24}, lo: false")
+    now = guest(ONE)
+    assert told(found(text, now)) == [
+        (Action.CHANGE, "lo", "state", "up", "down"),
+        (Action.REMOVE, "127.0.0.1/8 on lo", "", None, None),
+    ]
+    lo, eth0 = now.node(GUEST).links
+    down = snapshot(guest={"links": (replace(lo, up=False), eth0)})
+    plan = plan_of(down, world(down).sysctls, {})
+    assert told(differences(wanted(plan), world(down, only_told=True))) == []

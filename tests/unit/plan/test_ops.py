@@ -45,6 +45,7 @@ from hopscope.plan.ops import (
     RemoveRoute,
     RemoveRules,
     ResetRules,
+    SetOthers,
     SetPort,
     SetSysctl,
     SetUp,
@@ -67,7 +68,7 @@ VETH = AddVeth(near=NEAR, far=FAR, up=True)
         (VETH, "making the link a/p – b/eth0"),
         (SetUp(node=A, dev=DEV), "bringing a/eth0 up"),
         (SetUp(node=A, dev=DEV, up=False), "bringing a/eth0 down"),
-        (Mark(node=A, dev=DEV, alias="hopscope:x"), "marking a/eth0 as ours"),
+        (Mark(node=A, dev=DEV, alias="hopscope:x"), "giving a/eth0 the alias 'hopscope:x'"),
         (AddAddress(node=A, dev=DEV, cidr="::1/128"), "giving a/eth0 the address ::1/128"),
         (
             AddRoute(node=A, to="10.0.0.0/8", via="10.0.0.1", dev=DEV, metric=None),
@@ -131,6 +132,11 @@ VETH = AddVeth(near=NEAR, far=FAR, up=True)
         (ChangeBridge(node=A, dev=DEV), "changing the bridge a/eth0"),
         (ChangeVlans(node=A, dev=DEV), "changing the VLANs of a/eth0"),
         (OpenPort(node=A, dev=DEV), "letting the port a/eth0 forward"),
+        (OpenPort(node=A, dev=DEV, shut=True), "shutting the port a/eth0"),
+        (
+            SetOthers(node=A, dev=DEV, values=(("arp", 1), ("group", 0))),
+            "a/eth0: setting arp, group",
+        ),
         (RemoveNodes(names=(A, B)), "removing the namespaces a, b"),
         (RemoveDevice(node=A, dev=DEV), "removing a/eth0"),
         (
@@ -145,6 +151,10 @@ VETH = AddVeth(near=NEAR, far=FAR, up=True)
         (
             RemoveNeighbour(node=A, dev=DEV, ip="10.0.0.1"),
             "a/eth0: removing the neighbour 10.0.0.1",
+        ),
+        (
+            RemoveNeighbour(node=A, dev=DEV, ip="10.0.0.1", proxy=True),
+            "a/eth0: removing the proxy 10.0.0.1",
         ),
         (
             RemoveFdb(node=A, dev=DEV, mac=MAC),

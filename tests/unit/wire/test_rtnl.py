@@ -120,6 +120,13 @@ def test_an_ipv4_address(index: int, ip: str, length: int) -> None:
     last = str(ip_interface(f"{ip}/{length}").network.broadcast_address)
     assert read.get("IFA_BROADCAST") == (last if length < 31 else None)
     assert "IFA_FLAGS" not in read
+    assert read["scope"] == (254 if ip.startswith("127.") else 0)
+
+
+def test_an_address_of_loopback_is_for_the_host_alone() -> None:
+    """RT_SCOPE_HOST, as ip has it."""
+    assert decoded(rtnl.add_address(1, "127.0.0.1/8"), ifaddrmsg)["scope"] == 254
+    assert decoded(rtnl.add_address(1, "7f00::1/8"), ifaddrmsg)["scope"] == 0
 
 
 @given(index=indexes, ip=addresses6, length=st.integers(0, 128), nodad=st.booleans())

@@ -189,11 +189,12 @@ def test_what_is_set_of_a_port_is_read(options: PortOptions) -> None:
     assert rtnl_options.port_options(attributes(info[5])) == options
 
 
-def test_a_port_is_told_to_forward() -> None:
-    """BR_STATE_FORWARDING, and nothing else."""
-    message = rtnl_bridge.open_port(7)
-    info = attributes(attributes(message.payload[16:])[18])
-    assert attributes(info[5]) == {1: b"\3"}
+@pytest.mark.parametrize(("shut", "state"), [(False, b"\3"), (True, b"\0")])
+def test_a_port_is_told_to_forward(shut: object, state: bytes) -> None:
+    """BR_STATE_FORWARDING or _DISABLED, and nothing else, of its bridge."""
+    message = rtnl_bridge.open_port(7, shut=bool(shut))
+    assert (message.type, message.payload[0]) == (19, 7)
+    assert attributes(attributes(message.payload[16:])[12]) == {1: state}
 
 
 def test_what_is_set_of_a_bridge_is_read() -> None:

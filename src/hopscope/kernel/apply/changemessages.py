@@ -20,8 +20,18 @@ from hopscope.plan.ops import (
     RemoveQdisc,
     RemoveRemote,
     RemoveRoute,
+    SetOthers,
 )
-from hopscope.wire import rtnl, rtnl_bridge, rtnl_links, rtnl_nexthop, rtnl_route, traffic
+from hopscope.wire import (
+    rtnl,
+    rtnl_bridge,
+    rtnl_links,
+    rtnl_nexthop,
+    rtnl_proxy,
+    rtnl_route,
+    rtnl_settings,
+    traffic,
+)
 from hopscope.wire.netlink import Message
 from hopscope.wire.rtnl_read import HopPart
 
@@ -31,8 +41,10 @@ __all__ = ["change_messages", "hop_parts"]
 def change_messages(plan: Plan, op: Changing) -> list[Message]:
     """The messages, in order; they are for the socket of the operation's node."""
     match op:
-        case OpenPort():
-            return [rtnl_bridge.open_port(_index(plan, op.node, op.dev))]
+        case OpenPort(shut=shut):
+            return [rtnl_bridge.open_port(_index(plan, op.node, op.dev), shut=shut)]
+        case SetOthers(values=values):
+            return [rtnl_settings.set_settings(_index(plan, op.node, op.dev), dict(values))]
         case ChangeDevice() | ChangeBridge() | ChangeVlans():
             return list(_changes(plan, op))
         case RemovePolicyRules(priority=priority, number=number, six=six):
@@ -122,6 +134,8 @@ def _removal(
             return rtnl.delete_link(index)
         case RemoveAddress(cidr=cidr):
             return rtnl.remove_address(index, cidr)
+        case RemoveNeighbour(ip=ip, proxy=True):
+            return rtnl_proxy.remove_proxy(index, ip)
         case RemoveNeighbour(ip=ip):
             return rtnl.remove_neighbour(index, ip)
         case RemoveFdb(mac=mac):
