@@ -1,18 +1,23 @@
 """Snapshots: what we read of real namespaces is what iproute2 and /proc say inside them."""
 
 import json
+import struct
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from hopscope.errors import CannotError
+from hopscope.errors import CannotError, KernelError
 from hopscope.lab.declare import parse
 from hopscope.lab.running import RunningLab
+from hopscope.model.limits import NEXT_HOPS
 from hopscope.model.snapshot import NodeState, PolicyRule, Route, Snapshot
-from hopscope.model.vocab import DevRef, Family, NeighbourState
+from hopscope.model.vocab import DevRef, Family, NeighbourState, NodeName
+from hopscope.wire import rtnl
+from hopscope.wire.netlink import Message, attr
 
 pytestmark = pytest.mark.kernel
 
@@ -407,3 +412,60 @@ def test_what_cannot_be_read_is_said(records: Path, monkeypatch: pytest.MonkeyPa
         assert lab.snapshot().node("host").unread == (
             "host: rules of iptables-legacy are not read (filter); see iptables-legacy-save",
         )
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (rtnl.dump_routes(2).payload + attr(15, struct.pack("=I", 12345)), "table does not exist"),
+        (rtnl.dump_routes(2).payload[:-4] + struct.pack("=I", 0x10), "Invalid flags for FIB dump"),
+    ],
+)
+def test_a_listing_that_the_kernel_refuses_is_not_empty(
+    lab: RunningLab, request_: bytes, said: str
+) -> None:
+    """It says so where its listing ends; the next one is whole."""
+    node = NodeName("ns1")
+    with pytest.raises(KernelError, match=said):
+        lab.sandbox.ask(node, replace(rtnl.dump_routes(2), payload=request_))
+    assert lab.sandbox.ask(node, rtnl.dump_routes(2))
+
+
+def test_a_kernel_without_policy_rules_of_ipv6_has_none(
+    lab: RunningLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is booted with ipv6.disable=1: it knows no such family, and says so at the end.
+
+    AF_APPLETALK never has any.
+    """
+    asked = rtnl.dump_policy_rules
+
+    def dump(family: int) -> Message:
+        return asked(5 if family == rtnl.AF_INET6 else family)
+
+    monkeypatch.setattr(rtnl, "dump_policy_rules", dump)
+    node = NodeName("ns1")
+    with pytest.raises(KernelError, match="EAFNOSUPPORT"):
+        lab.sandbox.ask(node, dump(rtnl.AF_INET6))
+    rules = lab.snapshot(["ns1"], rules=False).nodes[0].policy_rules
+    assert {rule.family for rule in rules} == {Family.IP}
+
+
+def test_routes_with_as_many_next_hops_as_a_lab_may_have(records: Path) -> None:
+    """They fit the kernel's listing, and the batches that make them the socket."""
+    four = ", ".join(f"via 10.0.{n // 250}.{n % 250 + 3}" for n in range(NEXT_HOPS.high))
+    six = ", ".join(f"'via fd00::{n + 3:x}'" for n in range(NEXT_HOPS.high))
+    routes = [f"{{to: 10.9.{n}.0/24, nexthops: [{four}]}}" for n in range(12)]
+    routes += [f"{{to: 'fd09:{n}::/64', nexthops: [{six}]}}" for n in range(2)]
+    text = f"""
+name: many
+nodes:
+  a:
+    addresses: {{e0: [10.0.0.1/16, "fd00::1/64"]}}
+    routes: [{", ".join(routes)}]
+  b: {{addresses: {{e0: [10.0.0.2/16, "fd00::2/64"]}}}}
+links: [[a:e0, b:e0]]
+"""
+    with RunningLab.start(parse(text, "many.yaml"), text) as lab:
+        found = lab.snapshot(["a"], rules=False).nodes[0].routes
+        assert sum(len(one.hops) == NEXT_HOPS.high for one in found) == 14

@@ -1,7 +1,7 @@
 """The rtnetlink socket of one namespace: batches out, acknowledgements matched by number."""
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from errno import EINTR
 from threading import Lock
 from typing import Final
@@ -16,6 +16,7 @@ from hopscope.wire.netlink import (
     NLMSG_ERROR,
     Message,
     ack,
+    ended,
     pack,
     unpack,
 )
@@ -27,12 +28,26 @@ NETLINK_CAP_ACK: Final = 10
 NETLINK_EXT_ACK: Final = 11
 NETLINK_GET_STRICT_CHK: Final = 12
 BATCH: Final = 64  # acknowledgements must fit the default receive buffer
+_LARGEST: Final = 1 << 16  # bytes of a batch: it must fit the send buffer, 208 KiB by default
 _ANSWER: Final = 1 << 18
+_READING: Final = "reading its network"
 _CALM: Final = 5.0  # seconds; a burst of changes, as when containers start, is over sooner
 _UNREST: Final = (
     f"something changes it without a pause: no listing was whole for {_CALM:g} s; "
     "try again when that has ended"
 )
+
+
+def _batches(messages: Sequence[Message]) -> Iterator[tuple[int, Sequence[Message]]]:
+    """Each with the number of its first."""
+    start, size = 0, 0
+    for number, message in enumerate(messages):
+        size += len(message.payload)
+        if number - start == BATCH or (size > _LARGEST and number > start):
+            yield start, messages[start:number]
+            start, size = number, len(message.payload)
+    if start < len(messages):
+        yield start, messages[start:]
 
 
 class Route:
@@ -57,8 +72,8 @@ class Route:
         only what may be undone as a whole.
         """
         with self._alone:
-            for start in range(0, len(messages), BATCH):
-                self._send_batch(messages[start : start + BATCH], start)
+            for start, batch in _batches(messages):
+                self._send_batch(batch, start)
 
     def _send_batch(self, messages: Sequence[Message], start: int) -> None:
         """Only the last message asks for an answer: the kernel answers a refusal anyhow."""
@@ -96,7 +111,7 @@ class Route:
         try:
             wait_until(whole, "a listing that nothing interrupts", within=_CALM)
         except NotReadyError as error:
-            raise KernelError(EINTR, f"{self._node}: reading its network", _UNREST) from error
+            raise KernelError(EINTR, f"{self._node}: {_READING}", _UNREST) from error
         return answers
 
     def _ask_once(self, request: Message) -> tuple[list[Message], bool]:
@@ -128,12 +143,10 @@ class Route:
                 if message.seq != self._seq:
                     continue
                 interrupted = interrupted or bool(message.flags & NLM_F_DUMP_INTR)
-                if message.type == NLMSG_DONE:
-                    return answers, interrupted
-                if message.type == NLMSG_ERROR:
-                    answer = ack(message)
-                    if answer is not None and answer.code:
-                        raise KernelError(answer.code, str(self._node), answer.said)
+                if message.type in (NLMSG_DONE, NLMSG_ERROR):
+                    answer = ended(message) or ack(message)
+                    if answer is not None and answer.code:  # what came so far is not all
+                        raise KernelError(answer.code, f"{self._node}: {_READING}", answer.said)
                     return answers, interrupted
                 answers.append(message)
                 if not message.flags & multi:

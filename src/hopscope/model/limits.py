@@ -12,6 +12,7 @@ __all__ = [
     "FORWARD_DELAY",
     "METRIC",
     "MTU",
+    "NEXT_HOPS",
     "PORT",
     "PRIORITY",
     "QUEUES",
@@ -69,4 +70,7 @@ WAIT: Final = Limits(low=0, high=60 * 10**9)  # nanoseconds
 PORT: Final = Limits(low=1, high=65_535)  # of TCP
 READY: Final = Limits(low=0, high=600, above=True)
 STOP: Final = Limits(low=0, high=60)  # seconds
+NEXT_HOPS: Final = Limits(low=1, high=1000)  # of a route
+"""The kernel (6.18) takes more, and lists at most 2,020 of IPv4, or 1,150 of IPv6: of a route with
+more, and of all that stand after it, it says nothing, as a part of a listing is at most 32 KiB."""
 REPLICAS: Final = Limits(low=1, high=10_000)

@@ -7,7 +7,7 @@ from typing import Final
 
 from hopscope.errors import Problem
 from hopscope.model.lab import AddressSpec, NodeSpec, RouteSpec
-from hopscope.model.limits import METRIC, TABLE, WEIGHT
+from hopscope.model.limits import METRIC, NEXT_HOPS, TABLE, WEIGHT
 from hopscope.model.snapshot import NextHop
 from hopscope.model.vocab import DevRef
 from hopscope.spec.faults import Fault, cut, near
@@ -23,6 +23,7 @@ _Owner = tuple[str, str, Path]
 """A node, its device, and where this is said."""
 
 _DEFAULT_METRIC: Final = {4: 0, 6: 1024}  # IP6_RT_PRIO_USER
+_HOW_MANY: Final = "the number of next hops of a route"
 _DEFAULTS: Final = ("0.0.0.0/0", "::/0")
 _LEAST_SIX: Final = 1280  # IPV6_MIN_MTU
 
@@ -173,6 +174,9 @@ def _route(
         hint = "make it one of the next hops"
         yield Fault(rule="bad-route", message=message, text=text, hint=hint), (word,), text
     elif route.hops:
+        if (fault := limit_fault(_HOW_MANY, len(route.hops), NEXT_HOPS)) is not None:
+            yield fault, ("nexthops",), "nexthop"
+            return
         for number, hop in enumerate(route.hops):
             for fault, part, piece in _way(scope, node, route, hop, reach):
                 yield fault, ("nexthops", number, *part), piece

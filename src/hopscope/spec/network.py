@@ -9,6 +9,7 @@ from hopscope.model.limits import (
     COST,
     FORWARD_DELAY,
     MTU,
+    NEXT_HOPS,
     PRIORITY,
     QUEUES,
     RULE_PRIORITY,
@@ -148,8 +149,10 @@ class Route(Part):
     )
     nexthops: list[AnyNextHop] = Field(
         default=[],
-        description="Several gateways, instead of 'via' and 'dev': each takes its share of flows.",
+        description="Several gateways, instead of 'via' and 'dev': each takes its share of flows; "
+        f"at most {NEXT_HOPS.high}.",
         examples=[["via 10.0.1.1", "via 10.0.2.1 weight 2"]],
+        json_schema_extra={"maxItems": NEXT_HOPS.high},
     )
     src: str | None = Field(
         default=None,

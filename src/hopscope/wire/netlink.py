@@ -25,6 +25,7 @@ __all__ = [
     "attr",
     "attribute_list",
     "attributes",
+    "ended",
     "nest",
     "pack",
     "text",
@@ -159,18 +160,36 @@ def attributes(data: bytes) -> dict[int, bytes]:
     return dict(attribute_list(data))
 
 
+def ended(message: Message) -> Ack | None:
+    """What the NLMSG_DONE of a dump says: also why the kernel told no more; None for any other.
+
+    Layout: netlink_dump_done(), net/netlink/af_netlink.c. Some parts of the kernel leave it empty.
+    """
+    if message.type != NLMSG_DONE:
+        return None
+    if len(message.payload) < 4:
+        return Ack(message.seq, 0)
+    (code,) = struct.unpack_from("=i", message.payload)
+    told = message.payload[4:] if message.flags & _NLM_F_ACK_TLVS else b""
+    return Ack(message.seq, -code, *_words(told))
+
+
 def ack(message: Message) -> Ack | None:
     """What an NLMSG_ERROR message says; None for any other message."""
     if message.type != NLMSG_ERROR or len(message.payload) < 4 + _HEADER.size:
         return None
     (code,) = struct.unpack_from("=i", message.payload)
-    said, offset = "", None
-    if message.flags & _NLM_F_ACK_TLVS:
-        (length,) = struct.unpack_from("=I", message.payload, 4)
-        capped = message.flags & _NLM_F_CAPPED
-        start = 4 + (_HEADER.size if capped else _padded(length))
-        found = attributes(message.payload[start:])
-        said = found.get(_NLMSGERR_ATTR_MSG, b"").rstrip(b"\0").decode(errors="replace")
-        if len(where := found.get(_NLMSGERR_ATTR_OFFS, b"")) == 4:
-            (offset,) = struct.unpack("=I", where)
-    return Ack(message.seq, -code, said, offset)
+    if not message.flags & _NLM_F_ACK_TLVS:
+        return Ack(message.seq, -code)
+    (length,) = struct.unpack_from("=I", message.payload, 4)
+    start = 4 + (_HEADER.size if message.flags & _NLM_F_CAPPED else _padded(length))
+    return Ack(message.seq, -code, *_words(message.payload[start:]))
+
+
+def _words(data: bytes) -> tuple[str, int | None]:
+    """The kernel's own words, and where in the request the attribute is that it means."""
+    found = attributes(data)
+    said = found.get(_NLMSGERR_ATTR_MSG, b"").rstrip(b"\0").decode(errors="replace")
+    where = found.get(_NLMSGERR_ATTR_OFFS, b"")
+    offset: int | None = struct.unpack("=I", where)[0] if len(where) == 4 else None
+    return said, offset

@@ -190,6 +190,17 @@ def test_a_route_that_cannot_be(route: str, rule: str, message: str, hint: str) 
     assert hint in found.hint
 
 
+def test_more_next_hops_than_the_kernel_lists() -> None:
+    """A listing of it would end before that route, and without a word."""
+    hops = " ".join("nexthop via 10.244.1.9" for _ in range(1001))
+    (found,) = wrong(routed(f"10.9.0.0/16 ▸{hops}"), "out-of-range")
+    assert found.message == "the number of next hops of a route cannot be 1001"
+    assert found.hint == "allowed is 1 to 1000"
+    parts = ", ".join("via 10.244.1.9" for _ in range(1001))
+    wrong(routed(f"{{to: 10.9.0.0/16, nexthops: ▸[{parts}]}}"), "out-of-range")
+    assert problems(routed("10.9.0.0/16 " + hops.removesuffix(" nexthop via 10.244.1.9"))) == ()
+
+
 DOWN = [
     ("down: [veth1a]", "default via ▸10.244.1.1"),
     ("down: [veth1a]", "10.9.0.0/16 dev ▸veth1a"),

@@ -17,6 +17,7 @@ from hopscope.wire.netlink import (
     attr,
     attribute_list,
     attributes,
+    ended,
     nest,
     pack,
     text,
@@ -86,6 +87,7 @@ def test_any_bytes_end(junk: bytes) -> None:
     for message in unpack(junk):
         assert message.payload in junk
         ack(message)
+        ended(message)
     assert attributes(junk) == dict(attribute_list(junk))
 
 
@@ -174,6 +176,26 @@ def test_no_ack() -> None:
     assert ack(Message(NLMSG_DONE, 0, bytes(20))) is None
     short = error(-22)
     assert ack(replace(short, payload=short.payload[:19])) is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "payload", "answer"),
+    [
+        pytest.param(0x2, bytes(4), Ack(9, 0), id="all was told"),
+        pytest.param(0x2, b"", Ack(9, 0), id="empty"),
+        pytest.param(0x2, struct.pack("=i", -19), Ack(9, 19), id="refused, nothing said"),
+        pytest.param(
+            0x2 | TLVS,
+            struct.pack("=i", -2) + text(1, "ipv4: FIB table does not exist"),
+            Ack(9, 2, "ipv4: FIB table does not exist"),
+            id="refused in the kernel's words",
+        ),
+    ],
+)
+def test_the_end_of_a_dump(flags: int, payload: bytes, answer: Ack) -> None:
+    """As netlink_dump_done() of net/netlink/af_netlink.c writes it; nothing else is one."""
+    assert ended(Message(NLMSG_DONE, flags, payload, seq=9)) == answer
+    assert ended(Message(NLMSG_ERROR, flags, payload, seq=9)) is None
 
 
 @given(st.binary(max_size=80), u16)

@@ -1,10 +1,12 @@
 """The kernel's tables → a Snapshot of some of a lab's nodes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from errno import EAFNOSUPPORT
 from typing import Final
 
 from msgspec.structs import replace
 
+from hopscope.errors import KernelError
 from hopscope.kernel.protocol import Kernel
 from hopscope.kernel.read import files as readfiles
 from hopscope.kernel.read.qdiscs import filtering_of, qdiscs_of, told_of
@@ -285,7 +287,7 @@ def _routes(kernel: Kernel, node: NodeName, names: Mapping[int, DevName]) -> Ite
 
 def _policy_rules(kernel: Kernel, node: NodeName) -> Iterator[PolicyRule]:
     for family in (rtnl.AF_INET, rtnl.AF_INET6):
-        for answer in kernel.ask(node, rtnl.dump_policy_rules(family)):
+        for answer in _told_rules(kernel, node, family):
             part = rtnl_read.policy_rule(answer)
             if part is not None:
                 yield PolicyRule(
@@ -298,6 +300,16 @@ def _policy_rules(kernel: Kernel, node: NodeName) -> Iterator[PolicyRule]:
                     action=part.action,
                     values=part.values,
                 )
+
+
+def _told_rules(kernel: Kernel, node: NodeName, family: int) -> Sequence[Message]:
+    """None of a family of which the kernel has none: it is booted, or made, without IPv6."""
+    try:
+        return kernel.ask(node, rtnl.dump_policy_rules(family))
+    except KernelError as error:
+        if error.code == EAFNOSUPPORT:  # fib_nl_dumprule(), net/core/fib_rules.c
+            return ()
+        raise
 
 
 def _neighbours(
