@@ -39,6 +39,8 @@ _MARKER: Final = (
     "a lab file's text, or a hopscope.Lab"
 )
 _COMMAND: Final = re.compile(r"\bhopscope (exec|set|show) ")  # in a lab that stands
+_PLAIN: Final = re.compile(r"(\w[\w.]*/)*\w[\w.]*(::\w+)+")
+"""Names of tests of which no two become one when their separators do."""
 _LONGEST: Final = 100
 _LONGEST_NAME: Final = 63  # of a lab
 _numbers = itertools.count(1)  # one that stays has its name for itself
@@ -120,7 +122,7 @@ class Labs:
         config = self._item.config
         home = config.invocation_params.dir / given if given else config.rootpath / _FOLDER
         name = re.sub(r"[^\w.-]+", "-", self._item.nodeid).strip("-.")
-        if len(name) > _LONGEST:
+        if len(name) > _LONGEST or not _PLAIN.fullmatch(self._item.nodeid):
             told = hashlib.sha256(self._item.nodeid.encode()).hexdigest()[:8]
             name = f"{name[-_LONGEST:]}-{told}"
         return home / name
@@ -175,14 +177,39 @@ class Labs:
 _LABS: Final = pytest.StashKey[Labs]()
 
 
+def _own_lines(error: BaseException) -> None:
+    """Of an error, and of those before it, show what is none of hopscope's own doing."""
+    chain = [error]
+    while (before := _before(chain[-1])) is not None and before not in chain:
+        chain.append(before)
+    shown = [one for one in chain if one is error or not _is_ours(one.__traceback__)]
+    for one, earlier in zip(shown, [*shown[1:], None], strict=True):
+        if type(one).__module__ == "hopscope.errors":
+            _end_outside(one.__traceback__)
+        if _before(one) is not earlier:
+            one.__cause__, one.__context__ = None, earlier
+            one.__suppress_context__ = earlier is None
+
+
+def _before(error: BaseException) -> BaseException | None:
+    """The error that Python tells of before this one."""
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
 def _end_outside(entry: TracebackType | None) -> None:
     """Cut a traceback after the last frame that is none of hopscope's own."""
-    own, last = str(Path(__file__).parent), None
+    last = None
     while entry is not None:
-        last = last if entry.tb_frame.f_code.co_filename.startswith(own) else entry
+        last = last if _is_ours(entry) else entry
         entry = entry.tb_next
     if last is not None:
         last.tb_next = None
+
+
+def _is_ours(entry: TracebackType | None) -> bool:
+    """Whether hopscope itself caught what has that traceback, or is at that frame of it."""
+    own = str(Path(__file__).parent)
+    return entry is not None and entry.tb_frame.f_code.co_filename.startswith(own)
 
 
 def _add(report: pytest.TestReport, title: str, text: str) -> None:
@@ -267,7 +294,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Explain a failure while its labs still stand; of a mistake show the test's own lines."""
     if call.excinfo is not None and type(call.excinfo.value).__module__ == "hopscope.errors":
-        _end_outside(call.excinfo.tb)
+        _own_lines(call.excinfo.value)
     report = yield
     made = item.stash.get(_LABS, None)
     if made is not None and report.failed and report.when != "teardown":

@@ -173,6 +173,30 @@ def test_the_evidence_of_a_failure_is_kept(pytester: pytest.Pytester) -> None:
     assert not (pytester.path / "elsewhere" / ".gitignore").exists()
 
 
+def test_each_parameter_has_evidence_of_its_own(pytester: pytest.Pytester) -> None:
+    """Also where its name has letters that no folder is given: one that passes leaves the other."""
+    result = run(
+        pytester,
+        """
+import pytest
+@pytest.mark.parametrize("op", ["<", ">"])
+@pytest.mark.lab("bridge")
+def test_it(lab, op):
+    lab.ping("ns1", "ns2")
+    assert op == ">"
+@pytest.mark.lab("bridge")
+def test_plain(lab): assert lab.ping("ns1", "ns2") is None
+""",
+    )
+    result.assert_outcomes(passed=1, failed=2)
+    told = re.findall(r"evidence: (\S+)", result.stdout.str())
+    assert len(told) == 2
+    assert all((pytester.path / file).is_file() for file in told)
+    assert told[1] == (
+        ".pytest_hopscope/test_each_parameter_has_evidence_of_its_own.py-test_plain/report.html"
+    )
+
+
 def test_expectations_in_the_words_of_a_lab_file(pytester: pytest.Pytester) -> None:
     """A ping's own, and those of a story; what did not hold stands in the assertion."""
     result = run(
@@ -360,10 +384,20 @@ def test_fixture(mine): pass
 @pytest.mark.lab("bridge")
 def test_expect(lab):
     lab.ping("ns1", "ns2", expect={"replly": True})
+@pytest.mark.lab("bridge")
+def test_name(lab): lab.ping("ns1", "zzz")
+def test_chain(labs):
+    try: int("before that")
+    except ValueError: labs.text("name: [")
 """,
     )
-    result.assert_outcomes(errors=2, failed=1)
+    result.assert_outcomes(errors=2, failed=3)
     out = result.stdout.str()
+    assert ">   def test_name(lab): lab.ping" in out
+    assert "does not appear to be an IPv4" not in out
+    assert "invalid literal for int() with base 10: 'before that'" in out
+    assert out.count("During handling of the above exception") == 1
+    assert "The above exception was the direct cause" not in out
     assert "did you mean 'reply'?" in out
     assert ">   def mine(labs): return labs" in out
     assert str(Path(hopscope.__file__).parent) not in out

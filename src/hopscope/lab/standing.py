@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Self
 
@@ -130,10 +131,9 @@ class StandingLab(RunningLab):
 
     def _address(self, here: NodeState, target: str) -> str:
         """An address as given, or the target node's that is nearest to the source."""
-        try:
+        with suppress(ValueError):
             return str(ip_address(target))
-        except ValueError:
-            there = self.snapshot([self.check_node(target)], rules=False).nodes[0]
+        there = self.snapshot([self.check_node(target)], rules=False).nodes[0]
         found = [
             address.ip
             for link in sorted(there.links, key=lambda link: link.kind == "loopback")
