@@ -1,12 +1,12 @@
 """Strategies for lab files that nobody would write: words in any order, labs with mistakes."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from hypothesis import strategies as st
 
-__all__ = ["SPICE", "changed_tree", "nearly", "pieces", "words"]
+__all__ = ["SPICE", "changed_tree", "nearly", "pieces", "swollen", "swollen_tree", "words"]
 
 SPICE: Final = [
     *"\t:-?&*!|>'\"%@`#,[]{}~\\\n\r\x85\u2028\ufeffé",
@@ -53,6 +53,38 @@ def nearly(draw: st.DrawFn, texts: Sequence[str], most: int = 4) -> str:
 def changed_tree(draw: st.DrawFn, tree: object) -> object:
     """*tree* with some of its parts replaced by others of another kind."""
     return _leaves(draw, tree)
+
+
+@st.composite
+def swollen_tree(draw: st.DrawFn, tree: object) -> object:
+    """*tree* with one of its lists very long: its items again and again."""
+    places = list(_lists(tree))
+    place = draw(st.sampled_from(places)) if places else ()
+    return swollen(tree, place, draw(st.sampled_from([100, 1_001, 5_000])))
+
+
+def _lists(value: object, *place: object) -> Iterator[tuple[object, ...]]:
+    match value:
+        case dict():
+            for key, below in value.items():
+                yield from _lists(below, *place, key)
+        case list() if value:
+            yield place
+            for number, item in enumerate(value):
+                yield from _lists(item, *place, number)
+
+
+def swollen(value: object, place: Sequence[object], times: int) -> object:
+    """*value* with so many items in the list at that place."""
+    match value, place:
+        case dict(), (at, *below):
+            return {key: swollen(v, below, times) if key == at else v for key, v in value.items()}
+        case list(), (at, *below):
+            return [swollen(v, below, times) if n == at else v for n, v in enumerate(value)]
+        case list(), _:
+            return (value * times)[:times]
+        case _:
+            return value
 
 
 def _leaves(draw: st.DrawFn, value: object) -> object:

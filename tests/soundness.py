@@ -1,15 +1,23 @@
 """Whatever is written, it is a lab, or it is told what is wrong and where: the judge of that."""
 
+import json
 import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from msgspec import to_builtins
+
+from fakes import Recording, ReplayingKernel
 from hopscope import spec
 from hopscope.errors import Problem, SpecError
+from hopscope.kernel.apply.firewall import restore_form
+from hopscope.kernel.apply.messages import messages_of
 from hopscope.plan.compile import compile_lab
+from hopscope.plan.ops import AddRules, AddTap, MakeNodes, Plan, SetSysctl
 from hopscope.spec import Listing
+from hopscope.wire.netlink import pack, unpack
 from labtexts import FILE
 
 __all__ = ["HangError", "sound", "watched"]
@@ -41,7 +49,7 @@ def watched(seconds: float = _MOST) -> Iterator[None]:
 def sound(text: str | bytes, listing: Listing) -> str:
     """Nothing but SpecError is raised, and every place is a place in the text.
 
-    Returns the first rule that was broken; "" for a lab, whose operations are then known too.
+    Returns the first rule that was broken; "" for a lab, whose operations are then known and said.
     """
     try:
         with watched():
@@ -52,8 +60,29 @@ def sound(text: str | bytes, listing: Listing) -> str:
     assert lab.name
     assert lab.nodes
     with watched():
-        assert compile_lab(lab).ops
+        plan = compile_lab(lab)
+        assert plan.ops
+        _all_encoded(plan)
     return ""
+
+
+def _all_encoded(plan: Plan) -> None:
+    """What is built of it can be said to the kernel, and to iptables."""
+    (names,) = (op.names for op in plan.ops if isinstance(op, MakeNodes))
+    kernel = ReplayingKernel(Recording(kernel="", nodes=[*names]))
+    for op in plan.ops:
+        match op:
+            case AddRules(tool="nft", lines=lines):
+                assert all(line.encode() for line in lines)
+            case AddRules(lines=lines):
+                assert restore_form(lines)[0].encode()
+            case MakeNodes() | SetSysctl() | AddTap():
+                assert json.dumps(to_builtins(op)).encode()
+            case _:
+                messages = messages_of(plan, op, kernel)
+                assert [one.payload for one in messages] == [
+                    one.payload for said in messages for one in unpack(pack(said))
+                ]
 
 
 def _all_placed(text: str | bytes, problems: tuple[Problem, ...]) -> None:

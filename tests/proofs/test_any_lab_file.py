@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, example, given, seed, settings
 from hypothesis import strategies as st
 
-from anytext import SPICE, changed_tree, nearly, pieces, words
+from anytext import SPICE, changed_tree, nearly, pieces, swollen, swollen_tree, words
 from docpages import PAGES, ROOT, blocks
 from hopscope.lab.declare import built_in, sysctl_listing
 from hopscope.render.exports.yamltext import dumped
@@ -36,6 +36,20 @@ FILES: Final = [
 
 KNOWN: Final = sorted({piece for text in FILES for piece in pieces(text)})
 TREES: Final = [plain(read(text, "lab.yaml").tree) for text in built_in().values()]
+SEVERAL_WAYS: Final = {
+    "name": "ways",
+    "nodes": {
+        "a": {
+            "addresses": {"e0": ["10.0.0.1/16", "fd00::1/64"]},
+            "routes": [
+                {"to": "10.9.0.0/16", "nexthops": ["via 10.0.0.2", {"via": "10.0.0.3"}]},
+                {"to": "fd09::/64", "nexthops": ["via fd00::2"]},
+            ],
+        },
+        "b": {"addresses": {"e0": "10.0.0.2/16"}},
+    },
+    "links": [["a:e0", "b:e0"]],
+}
 FUZZED: Final = size(1_500, 100_000)
 
 
@@ -75,6 +89,15 @@ def test_any_lab_with_a_few_mistakes(text: str) -> None:
 @given(st.sampled_from(TREES).flatmap(changed_tree))
 def test_any_lab_with_parts_of_another_kind(tree: object) -> None:
     """As JSON, which is YAML."""
+    sound(json.dumps(tree), sysctl_listing)
+
+
+@seed(SEED)
+@tried(5, 399)
+@example(swollen(SEVERAL_WAYS, ("nodes", "a", "routes", 0, "nexthops"), 5_000))
+@given(st.sampled_from([*TREES, SEVERAL_WAYS]).flatmap(swollen_tree))
+def test_any_lab_with_a_very_long_list(tree: object) -> None:
+    """What has room for some has no room for thousands, or for all of them."""
     sound(json.dumps(tree), sysctl_listing)
 
 

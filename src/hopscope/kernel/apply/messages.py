@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from hopscope.kernel.apply.changemessages import change_messages, hop_parts
-from hopscope.kernel.sandbox import Sandbox
+from hopscope.kernel.protocol import Kernel
 from hopscope.model.vocab import DevRef
 from hopscope.plan.ops import (
     AddAddress,
@@ -36,11 +36,11 @@ __all__ = ["messages_of"]
 _DEFAULT_VLAN = 1  # the kernel's vlan_default_pvid
 
 
-def messages_of(plan: Plan, op: Op, sandbox: Sandbox) -> list[Message]:
+def messages_of(plan: Plan, op: Op, kernel: Kernel) -> list[Message]:
     """The messages, in order; they are for the socket of the operation's node."""
     match op:
         case AddVeth():
-            return _veth(plan, op, sandbox)
+            return _veth(plan, op, kernel)
         case AddBridge():
             return [_bridge(plan, op)]
         case SetUp():
@@ -48,7 +48,7 @@ def messages_of(plan: Plan, op: Op, sandbox: Sandbox) -> list[Message]:
             index = plan.indexes[DevRef(op.node, op.dev)]
             return [rtnl.set_link(index, up=op.up, master=master, mac=op.mac, mtu=op.mtu)]
         case AddMacvlan():
-            return [_macvlan(plan, op, sandbox)]
+            return [_macvlan(plan, op, kernel)]
         case AddVxlan():
             return [_vxlan(plan, op)]
         case AddRemote():
@@ -104,12 +104,12 @@ def _bridge(plan: Plan, op: AddBridge) -> Message:
     )
 
 
-def _macvlan(plan: Plan, op: AddMacvlan, sandbox: Sandbox) -> Message:
+def _macvlan(plan: Plan, op: AddMacvlan, kernel: Kernel) -> Message:
     return rtnl_links.add_macvlan(
         op.ref.dev,
         index=plan.indexes[op.ref],
         over=plan.indexes[DevRef(op.node, op.over)],
-        ns_fd=None if op.ref.node == op.node else sandbox.ns_fd(op.ref.node),
+        ns_fd=None if op.ref.node == op.node else kernel.ns_fd(op.ref.node),
         mode=op.mode,
         mac=op.mac,
         mtu=op.mtu,
@@ -152,7 +152,7 @@ def _vlans(plan: Plan, op: SetVlans) -> Iterator[Message]:
         yield rtnl_bridge.remove_vlan(index, _DEFAULT_VLAN, itself=op.itself)
 
 
-def _veth(plan: Plan, op: AddVeth, sandbox: Sandbox) -> list[Message]:
+def _veth(plan: Plan, op: AddVeth, kernel: Kernel) -> list[Message]:
     """The pair, and its near end comes up: 0064 says why that one is asked for before."""
     near, far = op.near, op.far
     index = plan.indexes[near.ref]
@@ -166,7 +166,7 @@ def _veth(plan: Plan, op: AddVeth, sandbox: Sandbox) -> list[Message]:
         peer=rtnl.VethPeer(
             name=far.ref.dev,
             index=plan.indexes[far.ref],
-            ns_fd=sandbox.ns_fd(far.ref.node),
+            ns_fd=kernel.ns_fd(far.ref.node),
             mac=far.mac,
             mtu=op.mtu,
             queues=far.queues,
