@@ -74,7 +74,7 @@ def test_counters_are_read_anew(records: Path, monkeypatch: pytest.MonkeyPatch) 
         "iptables -t nat -F",
         "iptables -P FORWARD DROP",
         "nft delete table inet own",
-        "nft insert rule inet own c counter",
+        "nft insert rule inet own c icmp type echo-reply counter",
         "ip6tables -t raw -A PREROUTING -p tcp -j ACCEPT",
     ],
 )
