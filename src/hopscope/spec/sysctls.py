@@ -15,6 +15,7 @@ __all__ = ["sysctls"]
 _PER_DEVICE: Final = ("conf", "neigh")
 _EVERY: Final = {"conf": ("all", "default"), "neigh": ("default",)}
 _TEMPLATES: Final = ("default", LO)  # a namespace's own directory of neighbours has only lo
+_WRITE_ONLY: Final = ("net/ipv4/route/flush", "net/ipv6/route/flush")
 _UNLOADED: Final = "the kernel module {0} is not loaded: modprobe {0}"
 _REASONS: Final = {
     "net/bridge": _UNLOADED.format("br_netfilter"),
@@ -31,6 +32,7 @@ def sysctls(
         fault = sysctl_fault(sysctl.key, sysctl.value)
         at_value = fault is not None and fault.text == sysctl.value
         fault = fault or _device(scope, node, sysctl.key) or _absent(scope, sysctl.key)
+        fault = fault or _unreadable(sysctl.key)
         if fault is not None:
             yield said(fault, scope.where((*path, sysctl.key), key=not at_value))
 
@@ -52,6 +54,15 @@ def _device(scope: Scope, node: str, key: str) -> Fault | None:
 
 def _of_device(parts: tuple[str, ...]) -> bool:
     return len(parts) > 3 and parts[2] in _PER_DEVICE
+
+
+def _unreadable(key: str) -> Fault | None:
+    """Whether the kernel never tells its value: nothing could be compared, or put back."""
+    if "/".join(sysctl_parts(key)) not in _WRITE_ONLY:
+        return None
+    message = f"{shortened(key)} can only be written: it is a command, and has no value"
+    hint = f"give it by hand: hopscope exec LAB NODE -- sysctl -w {key}=1"
+    return Fault(rule="bad-sysctl", message=message, text=key, hint=hint)
 
 
 def _absent(scope: Scope, key: str) -> Fault | None:

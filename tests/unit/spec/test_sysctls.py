@@ -132,6 +132,20 @@ def test_a_sysctl_that_this_kernel_has(sysctl: str) -> None:
     assert problems(with_sysctls(sysctl)) == ()
 
 
+@pytest.mark.parametrize("key", ["net.ipv4.route.flush", "net/ipv6/route/flush"])
+def test_what_can_only_be_written_is_no_state(key: str) -> None:
+    """It could not be told whether it is as declared."""
+    listing = {**SYSCTLS, "net/ipv4": ("route",), "net/ipv6": ("route",)}
+    listing |= {f"net/ipv{version}/route": ("flush",) for version in (4, 6)}
+    for text in (with_sysctls(f"{key}: 1"), f"{PAIR}  - set: {{ns1: {{{key}: 1}}}}\n"):
+        with pytest.raises(SpecError) as caught:
+            spec.parse(text, FILE, listing=listing.get)
+        (problem,) = caught.value.problems
+        assert problem.rule == "bad-sysctl"
+        assert "can only be written" in problem.message
+        assert f"sysctl -w {key}=1" in problem.hint
+
+
 def test_what_a_device_has_is_unknown_where_no_directory_shows_it() -> None:
     """The kernel lists no device of IPv6, so nobody knows; but ipv6 itself is empty."""
     listing = {**SYSCTLS, "net/ipv6": ("neigh",), "net/ipv6/neigh": ("eth0",)}
