@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from hopscope.errors import KernelError
 from hopscope.kernel.asking import Asking
+from hopscope.model.naming import cut
 from hopscope.model.vocab import NodeName
 
 __all__ = ["Making", "Values", "refused"]
@@ -19,6 +20,11 @@ Values = Sequence[tuple[NodeName, str, str]]
 
 _SOME: Final = 12  # nodes in one request; each answers with two descriptors
 _AHEAD: Final = 3  # requests: while one is filled, the holder has another to make
+_SAID: Final = {
+    errno.ENOENT: "this kernel has no such sysctl here",
+    errno.EMSGSIZE: "it takes only a part of this value",
+}
+"""What to add to the kernel's words for a sysctl; see `kernel.holder.procfiles`."""
 
 
 class _Asked(Struct, frozen=True):
@@ -110,7 +116,7 @@ class Making:
 def refused(values: Values, number: int, code: int) -> KernelError:
     """What to raise when the kernel answers one of these with *code*; its index is *number*."""
     node, path, text = values[number]
-    said = "this kernel has no such sysctl here" if code == errno.ENOENT else ""
-    error = KernelError(code, f"{node}: setting {path.replace('/', '.')} = {text}", said)
+    doing = f"{node}: setting {path.replace('/', '.')} = {cut(text)}"
+    error = KernelError(code, doing, _SAID.get(code, ""))
     error.index = number
     return error

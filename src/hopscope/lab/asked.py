@@ -1,10 +1,12 @@
 """What a Python program asked for, judged before anything is done; nothing here acts."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from hopscope.errors import UsageError
+from hopscope.errors import KernelError, UsageError
 from hopscope.model.limits import COUNT, SIZE, TIMEOUT, Limits
+from hopscope.model.naming import cut
 from hopscope.plan.compile import sysctl_path
 
 __all__ = [
@@ -14,8 +16,10 @@ __all__ = [
     "lab_name",
     "no_node",
     "node_sysctl",
+    "refused_sysctl",
     "sysctl_text",
     "texts",
+    "unread_sysctl",
 ]
 
 _PING: Final[Mapping[str, tuple[Limits, str]]] = {
@@ -96,6 +100,22 @@ def node_sysctl(key: str) -> str:
         message = f"{key}: only sysctls below net. belong to a node; others are the machine's"
         raise UsageError(message)
     return path
+
+
+def unread_sysctl(lab: str, node: str, key: str, *, there: bool) -> str:
+    """What is said of one that gives no value: it is not *there*, or could not be put back."""
+    if not there:
+        return f"{node} has no sysctl {key} (as the kernel of this machine knows them)"
+    return (
+        f"{key} of {node} cannot be read, so hopscope could not put it back to what it is now; "
+        f"by hand: hopscope exec {lab} {node} -- sysctl -w {key}=VALUE"
+    )
+
+
+def refused_sysctl(node: str, key: str, value: str, error: KernelError) -> str:
+    """What is said of a value that the kernel does not take."""
+    said = f" ({error.said})" if error.said else ""
+    return f"{node}: {key} = {cut(value)} is refused: {os.strerror(error.code)}{said}"
 
 
 def lab_name(name: str) -> str:

@@ -1,6 +1,5 @@
 """RunningLab: a lab that stands, and what can be done with it from Python."""
 
-import os
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -325,8 +324,8 @@ class RunningLab:
         full = f"/proc/sys/{path}"
         before = self.sandbox.read_files(where, [full])[full]
         if before is None:
-            message = f"{node} has no sysctl {key} (as the kernel of this machine knows them)"
-            raise UsageError(message)
+            there = self.sandbox.run(where, ["test", "-e", full]).code == 0
+            raise UsageError(asked.unread_sysctl(self.name, node, key, there=there))
         with self._undoable(where) as host:
             if host is not None:
                 host.remember_sysctl(path)
@@ -335,8 +334,9 @@ class RunningLab:
             try:
                 self.sandbox.write_sysctls(where, {path: value})
             except KernelError as error:
-                message = f"{node}: {key} = {value} is refused: {os.strerror(error.code)}"
-                raise UsageError(message) from error
+                with suppress(KernelError):  # of a list, or a long text, a part may have been taken
+                    self.sandbox.write_sysctls(where, {path: before.strip()})
+                raise UsageError(asked.refused_sysctl(node, key, value, error)) from error
         after = self.sandbox.read_files(where, [full])[full] or ""
         return before.strip(), after.strip()
 

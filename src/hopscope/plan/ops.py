@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from hopscope.errors import Place
 from hopscope.model.lab import MAIN_TABLE
 from hopscope.model.lookup import ways_text
-from hopscope.model.naming import some_of
+from hopscope.model.naming import cut, some_of
 from hopscope.model.snapshot import NextHop
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
 from hopscope.plan.changeops import (
@@ -108,7 +108,7 @@ class SetSysctl(Struct, frozen=True, kw_only=True):
     place: Place | None = None
 
     def __str__(self) -> str:
-        return f"{self.node}: setting {self.path} = {self.value}"
+        return f"{self.node}: setting {self.path} = {cut(self.value)}"
 
 
 class AddBridge(Struct, frozen=True, kw_only=True):

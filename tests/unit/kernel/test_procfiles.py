@@ -48,3 +48,26 @@ def test_what_is_absent_or_refused_is_told() -> None:
     assert proc.write("/proc/sys/net/no-such-file", "1") == errno.ENOENT
     assert proc.write("/proc/self/timerslack_ns", "50000") == 0
     assert proc.write("/proc/self/oom_score_adj", "many") == errno.EINVAL
+
+
+def test_a_text_of_which_a_part_was_taken_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel takes no more than a page, and of two numbers for one the first."""
+
+    def in_part(_file: int, data: bytes) -> int:
+        return len(data) - 1
+
+    monkeypatch.setattr("hopscope.kernel.holder.procfiles.os.write", in_part)
+    assert ProcFiles().write("/proc/self/timerslack_ns", "50000 1") == errno.EMSGSIZE
+
+
+def test_nothing_is_written_as_an_empty_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the kernel is not even asked."""
+    written: list[bytes] = []
+
+    def noted(_file: int, data: bytes) -> int:
+        written.append(data)
+        return len(data)
+
+    monkeypatch.setattr("hopscope.kernel.holder.procfiles.os.write", noted)
+    assert ProcFiles().write("/proc/self/timerslack_ns", "") == 0
+    assert written == [b"\n"]

@@ -1,11 +1,13 @@
 """Arguments of the Python API that cannot be, told by their names."""
 
+import errno
 import math
 from typing import Any
 
 import pytest
 
 from hopscope import UsageError
+from hopscope.errors import KernelError
 from hopscope.lab import asked
 
 PING = {"count": 1, "timeout": 1.0, "size": 56}
@@ -95,3 +97,22 @@ def test_sysctl_values_that_cannot_be(value: Any, said: str) -> None:
 def test_a_node_that_is_not_there(name: str, known: list[str], hint: str) -> None:
     """A lab of thousands does not name them all."""
     assert asked.no_node("many", name, known) == f"lab 'many' has no node '{name}'; {hint}"
+
+
+def test_a_sysctl_without_a_value_is_absent_or_cannot_be_put_back() -> None:
+    """Which are two things."""
+    absent = asked.unread_sysctl("lab", "a", "net.x", there=False)
+    assert absent == "a has no sysctl net.x (as the kernel of this machine knows them)"
+    told = asked.unread_sysctl("lab", "a", "net.ipv4.route.flush", there=True)
+    assert "cannot be read" in told
+    assert "hopscope exec lab a -- sysctl -w net.ipv4.route.flush=VALUE" in told
+
+
+def test_a_long_value_that_is_refused_is_cut() -> None:
+    """With the kernel's own words, where it said any."""
+    told = asked.refused_sysctl("a", "net.x", "1" * 9000, KernelError(errno.EMSGSIZE, "", "why"))
+    assert told.startswith("a: net.x = 111")
+    assert told.endswith("… is refused: Message too long (why)")
+    assert asked.refused_sysctl("a", "net.x", "y", KernelError(errno.EINVAL, "")) == (
+        "a: net.x = y is refused: Invalid argument"
+    )

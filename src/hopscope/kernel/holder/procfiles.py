@@ -7,6 +7,7 @@ A procfs that is mounted anew knows no names. So it is mounted, in a tenth of th
 namespaces. Standard library only, as the holder.
 """
 
+import errno
 import os
 from contextlib import suppress
 
@@ -47,14 +48,18 @@ class ProcFiles:
             return None
 
     def write(self, path: str, text: str) -> int:
-        """Write a file of /proc; the errno, 0 when it went well."""
+        """Write a file of /proc; the errno, 0 when it went well.
+
+        EMSGSIZE, which the kernel has for no such file, when it took a part of the text only.
+        """
+        data = text.encode() or b"\n"  # a write of nothing is none
         try:
             file = os.open(path.removeprefix(_PROC), os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._root)
             try:
-                os.write(file, text.encode())
+                taken = os.write(file, data)
             finally:
                 with suppress(OSError):
                     os.close(file)
         except OSError as error:
             return error.errno or 1
-        return 0
+        return 0 if taken == len(data) else errno.EMSGSIZE
