@@ -104,8 +104,9 @@ class Fault:
             raise self._error(node, allowed)
 
     def write_all_sysctls(self, values: Sequence[tuple[NodeName, str, str]]) -> None:
-        """One by one."""
-        allowed = self._take(len(values))
+        """One by one; what is tried elsewhere is no step."""
+        fresh = values[0][0].startswith(".fresh-")
+        allowed = len(values) if fresh else self._take(len(values))
         self._real["write_all_sysctls"](list(values)[:allowed])
         if allowed < len(values):
             raise self._error(values[0][0], allowed)

@@ -27,6 +27,7 @@ from hopscope.kernel.state import LabFile
 from hopscope.lab.again import Again, disturbed
 from hopscope.lab.onhost import HostSide, insertions
 from hopscope.lab.processes import difference
+from hopscope.lab.sysctls import as_told, at_first, check_lasting, paths_of, values_of
 from hopscope.model.change import Change, Subject
 from hopscope.model.lab import LabSpec
 from hopscope.model.snapshot import Chain, NodeState, Snapshot
@@ -40,16 +41,15 @@ from hopscope.plan.ops import AddRules, MakeNodes, Plan
 from hopscope.plan.processes import changes
 from hopscope.plan.restore import plan_of
 from hopscope.plan.setbefore import coming_back
+from hopscope.plan.sysctls import doubtful, lasting, written
 from hopscope.plan.wanted import Wanted, wanted
-from hopscope.plan.world import Marked, Objects, World, default_path
+from hopscope.plan.world import Marked, Objects, Sysctls, World, default_path
 from hopscope.wire.netlink import NETLINK_NETFILTER, NETLINK_ROUTE
 
 __all__ = ["compare", "from_nothing", "reconcile"]
 
 _ROUNDS: Final = 4
 """A change may undo another: taking a device down drops its routes. Two rounds are usual."""
-
-Paths = Mapping[NodeName, Sequence[str]]
 
 
 def from_nothing(spec: LabSpec, *, on_host: bool = False) -> Convergence:
@@ -111,15 +111,6 @@ def reconcile(
     return _Reconciliation(sandbox, spec, earlier, file, host).perform(leave, record)
 
 
-def _paths(*some: Collection[tuple[NodeName, str]]) -> Paths:
-    """The sysctls that are declared, or were, or were set."""
-    found: dict[NodeName, dict[str, None]] = {}
-    for keys in some:
-        for node, path in keys:
-            found.setdefault(node, {})[path] = None
-    return {node: list(paths) for node, paths in found.items()}
-
-
 class _Before(Struct, frozen=True):
     """What there was: as a plan, as it was read, and the devices that no plan makes."""
 
@@ -146,14 +137,17 @@ class _Reconciliation:
         compiled = compile_lab if host is None else host.compiled
         self._sandbox = sandbox
         self._host = host
+        self._lab = spec.name
         self._plan = compiled(spec if host is None else host.spec)
         self._wanted = self._aim(self._plan)
         said = wanted(compiled(earlier))
         was = {(NodeName(node), path): value for node, path, value in file.was}
         self._was = coming_back(was, said, self._wanted)
-        self._judged = _paths(self._wanted.sysctls, said.sysctls, self._was)
-        self._paths = _paths(self._wanted.sysctls, said.sysctls, was)
+        self._judged = paths_of(self._wanted.sysctls, said.sysctls, self._was)
+        self._paths = paths_of(self._wanted.sysctls, said.sysctls, was)
         self._defaults: Mapping[str, str | None] = {}
+        self._written = written(said)
+        self._told: dict[tuple[str, str], str] = {}
         self._rules: Mapping[NodeName, tuple[Chain, ...]] = {}
         self._objects: Objects = {}
         self._heard = set(heard(earlier.nodes))
@@ -180,8 +174,7 @@ class _Reconciliation:
         rules = dict(goal.rules)
         real = rules.pop(HOME, None) if self._host is not None else None
         with self._sandbox.fresh_node() as fresh:
-            texts = self._sandbox.read_files(fresh, [f"/proc/sys/{path}" for path in left])
-            self._defaults = {path: _value(texts[f"/proc/sys/{path}"]) for path in left}
+            self._defaults = at_first(self._sandbox, fresh, left)
             refused: list[Problem] = []
             listed = {node: self._listed(fresh, ops, refused) for node, ops in rules.items()}
             self._rules = {node: chains for node, (chains, _objects) in listed.items()}
@@ -216,9 +209,11 @@ class _Reconciliation:
         ours = [node for node in nodes if not self._is_real(node)]
         paths = self._judged.get(HOME, ())
         usual, others = self._host.sysctls(paths) if self._host is not None else ({}, [])
+        sysctls = values_of(self._sandbox, self._paths, {HOME: others} if told else {})
         return World(
             self._snapshot(),
-            sysctls=self._sysctls({HOME: others} if told else {}),
+            sysctls=sysctls,
+            spelled=self._spelled(sysctls),
             defaults=self._defaults,
             expected_rules=self._rules,
             ignored=strangers or (),
@@ -245,15 +240,14 @@ class _Reconciliation:
         )
         return self._host.seen(Snapshot(nodes=parts))
 
-    def _sysctls(self, more: Paths) -> dict[tuple[NodeName, str], str | None]:
-        """Those that are declared or were, and *more*."""
-        found: dict[tuple[NodeName, str], str | None] = {}
-        for node in self._sandbox.nodes:
-            paths = [*self._paths.get(node, ()), *more.get(node, ())]
-            if paths:
-                texts = self._sandbox.read_files(node, [f"/proc/sys/{path}" for path in paths])
-                found |= {(node, path): _value(texts[f"/proc/sys/{path}"]) for path in paths}
-        return found
+    def _spelled(self, sysctls: Sysctls) -> Mapping[tuple[str, str], str]:
+        """How the kernel tells those that it seems to tell otherwise; each is tried once.
+
+        And only if it was written before: some sysctls are the machine's.
+        """
+        new = doubtful(self._wanted, sysctls) & self._written - self._told.keys()
+        self._told |= as_told(self._sandbox, sorted(new))
+        return self._told
 
     def difference(self) -> Convergence:
         """How what there is differs."""
@@ -281,8 +275,7 @@ class _Reconciliation:
             record()
             return ()
         before = self._remember(world, first)
-        if self._host is not None:
-            self._host.check(first.removal, world)
+        self._check(first, world)
         try:
             if self._host is not None:
                 self._host.begin()
@@ -295,6 +288,12 @@ class _Reconciliation:
             raise
         return first.changes
 
+    def _check(self, work: Convergence, world: World) -> None:
+        """UsageError for what cannot be done while the lab stands."""
+        check_lasting(lasting(self._wanted, world, work.making.ops), self._lab)
+        if self._host is not None:
+            self._host.check(work.removal, world)
+
     def _rounds(self, first: Convergence) -> None:
         following = first
         for _round in range(_ROUNDS):
@@ -306,6 +305,7 @@ class _Reconciliation:
         raise CannotError(what, mend="hopscope down, and up")
 
     def _apply(self, work: Convergence) -> None:
+        self._written |= written(self._wanted)
         apply(work.removal, self._sandbox)
         nodes, contents = work.making.parted()
         begin(nodes, self._sandbox)
@@ -337,7 +337,7 @@ class _Reconciliation:
         if self._host is not None:
             rules[HOME] = insertions(world.marked)
             _usual, others = self._host.sysctls(self._paths.get(HOME, ()))
-            values = self._sysctls({HOME: others})
+            values = values_of(self._sandbox, self._paths, {HOME: others})
         plan = plan_of(world.snapshot, values, rules)
         plan = plan if self._host is None else self._host.told(plan, world)
         strangers = frozenset(world.links.keys() - wanted(plan).devices.keys())
@@ -391,7 +391,3 @@ class _Reconciliation:
 def _left(work: Convergence) -> str:
     """The first of what still differs."""
     return ", ".join(f"{one.node} {one.name} {one.attribute}" for one in work.changes[:3])
-
-
-def _value(text: str | None) -> str | None:
-    return None if text is None else text.strip()

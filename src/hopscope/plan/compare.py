@@ -29,6 +29,7 @@ from hopscope.plan.ops import (
     SetSysctl,
 )
 from hopscope.plan.setbefore import TWINS
+from hopscope.plan.sysctls import default_of_loopback, is_secret, takes_the_default
 from hopscope.plan.wanted import Wanted
 from hopscope.plan.world import World, default_path, mtu_of_ipv6, rules_text
 
@@ -86,19 +87,25 @@ def _sysctls(wanted: Wanted, world: World) -> Iterator[Difference]:
     """Those declared, and those of *world* that were declared before, or set: back as usual."""
     for (node, path), op in wanted.sysctls.items():
         now = world.sysctls.get((node, path))
-        if node not in world.nodes or now is None or now.split() != op.value.split():
+        if node not in world.nodes or not _holds(world, op, now):
             yield _sysctl(op, now, also=_on_devices(wanted, world, op))
     for (node, path), now in world.sysctls.items():
         usual = _usual(wanted, world, node, path)
         names = (path, TWINS.get(path, path))
         declared = any((node, name) in wanted.sysctls for name in names)
         left = not declared and _lasts(wanted, world, node, path)
-        if left and now is not None and usual is not None and now != usual:
+        if left and now is not None and usual is not None and now.split() != usual.split():
             op = SetSysctl(node=node, path=path, value=usual)
             others = world.following.get((node, path), ())
             also: list[Op] = [SetSysctl(node=node, path=one, value=value) for one, value in others]
             also += _on_devices(wanted, world, op)
             yield _sysctl(op, now, why=_why(wanted, path), also=also)
+
+
+def _holds(world: World, op: SetSysctl, now: str | None) -> bool:
+    """Whether it is as declared: in the same words, or in the kernel's."""
+    told = world.as_told(op.path, op.value)
+    return now is not None and now.split() in (op.value.split(), told.split())
 
 
 def _why(wanted: Wanted, path: str) -> str:
@@ -120,32 +127,30 @@ def _usual(wanted: Wanted, world: World, node: NodeName, path: str) -> str | Non
     Where the kernel sets all devices' along with one of the node (_FOR_ALL), that is what counts.
     """
     default = default_path(path)
-    for name in (default, *_FOR_ALL.get(default or path, ())):
+    for name in (default or default_of_loopback(path), *_FOR_ALL.get(default or path, ())):
         op = wanted.sysctls.get((node, name)) if name is not None else None
         if op is not None:
-            return op.value
+            return world.as_told(op.path, op.value)
     if (node, path) in world.was:
         return world.was[node, path]
     if default is not None and mtu_of_ipv6(path):
         device = wanted.devices.get(DevRef(node, DevName(path.split("/")[3])))
         return str(device.mtu) if device is not None else None
-    return world.usual.get(node, world.defaults).get(default or path)
+    usual = world.usual.get(node, world.defaults).get(default or path)
+    return "" if usual is None and is_secret(path) else usual
 
 
 def _on_devices(wanted: Wanted, world: World, op: SetSysctl) -> list[Op]:
     """A default is for devices to come; those that are there are given it as if they came now."""
-    family, kind, which, key = (*op.path.split("/"), "", "", "", "")[1:5]
-    if (kind, which) != ("conf", "default"):
-        return []
     paths = (
-        f"net/{family}/conf/{ref.dev}/{key}"
-        for ref, link in world.links.items()
-        if ref.node == op.node and link.kind != "loopback" and stays(wanted, world, ref)
+        op.path.replace("/conf/default/", f"/conf/{ref.dev}/")
+        for ref in world.links
+        if ref.node == op.node and "/conf/default/" in op.path and stays(wanted, world, ref)
     )
     return [
         SetSysctl(node=op.node, path=path, value=op.value, place=op.place)
         for path in paths
-        if (op.node, path) not in wanted.sysctls
+        if (op.node, path) not in wanted.sysctls and takes_the_default(path)
     ]
 
 

@@ -43,6 +43,7 @@ from hopscope.plan.ops import (
     SetUp,
 )
 from hopscope.plan.ports import port_ops
+from hopscope.plan.setbefore import TWINS
 from hopscope.plan.traffic import traffic_ops
 from hopscope.plan.world import mtu_of_ipv6
 
@@ -211,9 +212,18 @@ def _early_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
     for node in spec.nodes:
         if not (on_host and node.name == HOME):
             yield from _quiet(node, six=six)
-        for sysctl in node.sysctls:
+        for sysctl in sorted(node.sysctls, key=_sets_no_others):
             if not _names_a_device(sysctl):
                 yield _set(node, sysctl)
+
+
+def _sets_no_others(sysctl: SysctlSpec) -> bool:
+    """Forwarding sets whether redirects are accepted, and all of IPv6 its default: these go first.
+
+    See inet_forward_change(), net/ipv4/devinet.c.
+    """
+    path = sysctl_path(sysctl.key)
+    return path not in TWINS and not path.startswith("net/ipv6/conf/all/")
 
 
 def _quiet(node: NodeSpec, *, six: bool) -> Iterator[Op]:

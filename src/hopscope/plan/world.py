@@ -82,6 +82,7 @@ class World:
         expected_rules: Rules,
         ignored: Collection[DevRef] = (),
         only_told: bool = False,
+        spelled: Mapping[tuple[str, str], str] = _NONE,
         usual: Mapping[NodeName, Mapping[str, str | None]] = _NONE,
         following: Mapping[tuple[NodeName, str], Sequence[tuple[str, str]]] = _NONE,
         marked: Marked | None = None,
@@ -93,7 +94,8 @@ class World:
     ) -> None:
         """*snapshot* with the rules of the nodes that have any, or should.
 
-        *defaults* (by path) are of a namespace in which nothing was done yet;
+        *defaults* (by path) are of a namespace in which nothing was done yet, and *spelled* says
+        how it tells there the value that was written to a path, where that is in other words;
         *expected_rules* is what the declared rules would be listed as, and *objects* and
         *expected_objects* are the same of nft's tables as a whole; devices of *ignored*
         are left as they are, and with *only_told* all that no lab file can declare. *nexthops*
@@ -108,6 +110,7 @@ class World:
         self.defaults = defaults
         self.expected_rules = expected_rules
         self.only_told = only_told
+        self.spelled = spelled
         self.usual = usual
         self.following = following
         self.marked = marked
@@ -117,6 +120,10 @@ class World:
         self.proxies = proxies
         self.was = was
         self._ignored = ignored
+
+    def as_told(self, path: str, value: str) -> str:
+        """What the kernel tells of a sysctl once the value is written."""
+        return self.spelled.get((default_path(path) or path, value), value)
 
     @cached_property
     def nodes(self) -> Mapping[NodeName, NodeState]:

@@ -141,13 +141,13 @@ class TestSysctls:
         assert one.change.why == "not declared"
 
     def test_a_default_is_given_to_the_devices_that_are_there(self) -> None:
-        """As if they came now; loopback, which was there first, has its own."""
+        """As if they came now; to loopback as well, which comes up after the lines."""
         default = "net/ipv4/conf/default/rp_filter"
         text = lab(guest="sysctls: {net.ipv4.conf.default.rp_filter: 1}")
         (one,) = differ(text, snapshot(), sysctls={(GUEST, default): "0"})
         assert makes(one) == [
             SetSysctl(node=GUEST, path=path, value="1")
-            for path in (default, "net/ipv4/conf/eth0/rp_filter")
+            for path in (default, *(default.replace("default", dev) for dev in ("lo", "eth0")))
         ]
 
 
