@@ -6,6 +6,7 @@ HopscopeError
 │   ├── NoSuchLabError   no running lab has that name
 │   └── LabExistsError   a lab of that name is already up
 ├── CannotError          this machine cannot; names what is missing and the mending command
+│   └── UnreadableRecordError  what is recorded of a lab cannot be read; it is left as it is
 ├── KernelError          the kernel refused an operation; carries errno and its own words
 │   └── OwnedByOthersError  something of that name exists and is not ours
 ├── ToolError            iptables, nft or another tool refused what it was given
@@ -15,6 +16,7 @@ HopscopeError
 import errno
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Problem",
     "SpecError",
     "ToolError",
+    "UnreadableRecordError",
     "UsageError",
 ]
 
@@ -119,6 +122,17 @@ class CannotError(HopscopeError):
         super().__init__(f"{what}\n  mend it with: {mend}" if mend else what)
         self.what: str = what
         self.mend: str = mend
+
+
+class UnreadableRecordError(CannotError):
+    """What is recorded of a lab cannot be read, and is left as it is: *file*, and *why*."""
+
+    def __init__(self, name: str, file: Path, why: str, *, mend: str = "") -> None:
+        what = f"what is recorded of lab {name!r} cannot be read: {file}: {why}"
+        super().__init__(what, mend=mend or f"hopscope down {name}")
+        self.name: str = name
+        self.file: Path = file
+        self.why: str = why
 
 
 class KernelError(HopscopeError):

@@ -5,6 +5,7 @@ import os
 import shutil
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -153,3 +154,30 @@ def test_without_rules_there_is_nothing_to_try(hopscope: Any, tmp_path: Path) ->
     path = tmp_path / "pair.yaml"
     path.write_text(PAIR)
     assert hopscope("check", "--rules", str(path)).returncode == 0
+
+
+@pytest.mark.kernel
+def test_a_file_whose_name_is_no_text_is_one_like_any_other(hopscope: Any, tmp_path: Path) -> None:
+    """Whatever writes its name down: messages, records, reports."""
+    file = os.fsdecode(os.fsencode(tmp_path) + b"/c\xff.yaml")
+    wrong = os.fsdecode(os.fsencode(tmp_path) + b"/wrong\xff.yaml")
+    Path(file).write_text(PAIR)
+    Path(wrong).write_text(WRONG)
+    xml = tmp_path / "junit.xml"
+    shown = f"{tmp_path}/c\\xff.yaml"
+    assert hopscope("check", file).stdout.startswith(f"{shown}: lab 'pair' is right")
+    for command in (
+        ["plan", file],
+        ["export", "--format", "mermaid", file],
+        ["run", "--quiet", "--out", str(tmp_path / "out"), file],
+        ["test", "--junit-xml", str(xml), file, wrong],
+        ["up", file],
+        ["up", file],
+    ):
+        done = hopscope(*command)
+        assert done.returncode in (0, 1, 2), done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+        assert "\\udcff" not in done.stdout + done.stderr
+    assert json.loads(hopscope("ls", "--json").stdout)[0]["file"] == shown
+    assert len(ET.parse(xml).findall(".//error")) == 1  # noqa: S314 - our own
+    assert (tmp_path / "out" / "report.html").exists()

@@ -3,9 +3,11 @@
 A namespace of each case's own plays the host's part.
 """
 
+import json
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +20,7 @@ import pytest
 
 import ownhost
 from changing import declared
-from hopscope.errors import CannotError, NoSuchLabError, UsageError
+from hopscope.errors import CannotError, NoSuchLabError, UnreadableRecordError, UsageError
 from hopscope.kernel import state
 from hopscope.kernel.holding import Hold, held
 from hopscope.kernel.sandbox import Sandbox
@@ -137,6 +139,38 @@ def undone_without_guardian(folder: Path) -> None:
     assert settled(before, look) == []
 
 
+def restored_without_record(folder: Path) -> None:
+    """Someone removes it by hand, while the lab stands and has been changed: the guardian knows."""
+    before = look()
+    lab = RunningLab.start(declared(BARE), BARE, name="lab", on_host=True)
+    lab.detach()
+    lab.change(declared(ON_HOST), ON_HOST)
+    shutil.rmtree(folder / "state/lab")
+    wait_until(lambda: not processes(state.state_home()), "their end", within=20)
+    assert settled(before, look) == []
+
+
+def kept_when_unknown(folder: Path) -> None:
+    """What to undo is told in another version's words: the lab ends, and they are kept and told."""
+    before = look()
+    RunningLab.start(declared(ON_HOST), ON_HOST, name="lab", on_host=True).detach()
+    lab = state.find("lab")
+    later = json.dumps({**json.loads(lab.undo), "later": {}})
+    state.rewrite(lab._replace(undo=later))
+    for attempt in (lambda: ending.end("lab"), lambda: ending.end("lab"), ending.sweep):
+        with pytest.raises(UnreadableRecordError, match=r"state/lab/lab\.json: .*`later`") as told:
+            attempt()
+        assert "of the version that made it" in told.value.mend
+        assert processes(state.state_home()) == []
+    with pytest.raises(UnreadableRecordError):
+        RunningLab.start(declared(BARE), BARE, name="next", on_host=True)
+    file = folder / "state/lab/lab.json"
+    assert json.loads(file.read_text())["undo"] == later
+    file.write_text(json.dumps(lab._asdict()))
+    assert ending.end("lab") is ending.Ending.BEFORE
+    assert settled(before, look) == []
+
+
 def elsewhere(case: str, folder: Path) -> None:
     """A case of this module in another network namespace, which is like the host, and stays so."""
     argv = ["unshare", "--net", sys.executable, __file__, case, str(folder)]
@@ -222,6 +256,7 @@ CASES: Final[Mapping[str, ownhost.Case]] = {
     for case in (
         *(empty_ones_stay, a_rule_is_one, undone_once, undone_without_guardian),
         *(down_from_elsewhere, swept_from_elsewhere, the_next_waits),
+        *(restored_without_record, kept_when_unknown),
     )
 }
 

@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, Phase, example, given, seed, settings
 from hypothesis import strategies as st
 
 from anytext import SPICE, changed_tree, nearly, pieces, swollen, swollen_tree, words
+from command import HOPSCOPE
 from docpages import PAGES, ROOT, blocks
-from hopscope.lab.declare import built_in, sysctl_listing
+from hopscope import SpecError
+from hopscope.lab.declare import built_in, parse, source_of, sysctl_listing
 from hopscope.render.exports.yamltext import dumped
 from hopscope.spec import json_schema
 from hopscope.spec.source import read
@@ -51,6 +53,9 @@ SEVERAL_WAYS: Final = {
     "links": [["a:e0", "b:e0"]],
 }
 FUZZED: Final = size(1_500, 100_000)
+
+
+TEXTS: Final = st.sampled_from([text.encode() for text in FILES]) | st.binary(max_size=40)
 
 
 def tried(small: int, full: int) -> settings:
@@ -107,6 +112,56 @@ def test_any_lab_with_a_very_long_list(tree: object) -> None:
 def test_any_lawful_lab(tree: dict[str, object]) -> None:
     """It is one."""
     assert sound(dumped(tree), sysctl_listing) == ""
+
+
+@seed(SEED)
+@tried(50, 3_000)
+@given(name=st.binary(min_size=1, max_size=250) | st.text(max_size=60).map(str.encode), text=TEXTS)
+@example(name=b"c\xff.yaml", text=b"name: one\nnodes: {a: {}}\n")
+def test_any_name_of_a_file(
+    tmp_path_factory: pytest.TempPathFactory, name: bytes, text: bytes
+) -> None:
+    """It is read, or what is wrong is told in a line that can be written anywhere."""
+    folder = tmp_path_factory.mktemp("named")
+    path = os.fsencode(folder) + b"/" + name.translate(None, b"/\0")
+    if os.path.isdir(path):  # noqa: PTH112 - of bytes
+        return
+    with open(path, "wb") as file:  # noqa: PTH123
+        file.write(text)
+    try:
+        assert (parse(*source_of(os.fsdecode(path))).file or "\n").isprintable()
+    except SpecError as error:
+        for problem in error.problems:
+            assert str(problem.place).isprintable()
+            assert str(problem).encode()
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "import"])
+@pytest.mark.parametrize("file", ["/dev/zero", "/dev/urandom", "/dev/null", "/proc/self/mem", "/"])
+def test_any_device(command: str, file: str) -> None:
+    """Also as standard input; in as much memory as such a command may take."""
+    limited: list[str | Path] = [
+        "sh",
+        "-c",
+        'ulimit -v 4000000; exec "$@"',
+        "sh",
+        HOPSCOPE,
+        command,
+    ]
+    for named, stdin in ((file, os.devnull), ("-", file)):
+        given_in = os.open(stdin, os.O_RDONLY)
+        done = subprocess.run(
+            [*limited, named],
+            stdin=given_in,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        os.close(given_in)
+        assert done.returncode in (1, 2, 3), done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stderr
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("atheris"), reason="atheris is not installed")

@@ -159,7 +159,7 @@ def _words(offer: str | Offer, arguments: Sequence[str]) -> Sequence[str]:
         case Offer.BUILT_IN:
             return built_in_labs()
         case Offer.RUNNING:
-            return [lab.name for lab in state.running() if lab.name not in arguments]
+            return [lab.name for lab in state.living() if lab.name not in arguments]
         case Offer.NODES:
             return next((lab.nodes for lab in state.running() if lab.name in arguments[:1]), ())
         case Offer.FILES:

@@ -65,7 +65,10 @@ def doctor(*, json: bool) -> None:
 
 def _checked() -> Iterator[Checked]:
     """The running labs, read as `show rules` does."""
-    for lab in state.running():
+    for lab in state.living():
+        if not isinstance(lab, state.LabFile):
+            yield Checked(lab=lab.name, unread=str(lab))
+            continue
         from hopscope.lab.running import RunningLab
         from hopscope.model.lookup import silent_nat
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["built_in_labs", "not_up", "stands_again", "tell_notes"]
 
 _LABS: Final = Path(__file__).parents[1] / "labs"
+_HEAD: Final = 1 << 16  # bytes of a file in which its name is looked for
 
 
 def built_in_labs() -> list[str]:
@@ -39,7 +40,8 @@ def _made_of(file: str) -> str | None:
     from hopscope.kernel.state import running
 
     with suppress(OSError):  # of a built-in lab there may be no such file
-        said = re.search(rb"^name:\s*[\"']?([\w.-]+)", Path(file).read_bytes(), re.MULTILINE)
+        with Path(file).open("rb") as opened:
+            said = re.search(rb"^name:\s*[\"']?([\w.-]+)", opened.read(_HEAD), re.MULTILINE)
         name = said[1].decode() if said else ""
         found = [lab.name for lab in running() if lab.name == name or lab.file == file]
         return name if name in found else next(iter(found), None)

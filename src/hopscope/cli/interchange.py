@@ -7,8 +7,9 @@ from pathlib import Path, PurePath
 
 from hopscope.cli.sources import STDIN, source_of
 from hopscope.errors import CannotError, NoSuchLabError, UsageError
-from hopscope.lab.declare import parse
+from hopscope.lab.declare import head_of, parse, written
 from hopscope.model.lab import LabSpec
+from hopscope.model.limits import LARGEST_FILE
 
 __all__ = ["export", "import_lab"]
 
@@ -84,13 +85,17 @@ def _declared(lab: str) -> LabSpec:
 
 def _read(file: str) -> tuple[str, str]:
     """The text of a file, or of standard input, and its name for messages."""
-    if file == "-":
-        return sys.stdin.buffer.read().decode(errors="replace"), STDIN
     try:
-        return Path(file).read_text(encoding="utf-8", errors="replace"), PurePath(file).name
-    except OSError as error:
-        message = f"cannot read {file!r}: {error.strerror}"
+        data = sys.stdin.buffer.read(LARGEST_FILE + 1) if file == "-" else head_of(file)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        message = f"cannot read {file!r}: {why}"
         raise UsageError(message) from error
+    if len(data) > LARGEST_FILE:
+        message = f"{file!r} is larger than {LARGEST_FILE >> 20} MiB; is this the right file?"
+        raise UsageError(message)
+    text = data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+    return text, STDIN if file == "-" else written(PurePath(file).name)
 
 
 def _put(text: str, out: str | None) -> None:

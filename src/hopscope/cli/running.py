@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from hopscope.kernel.starting import Starter
+    from hopscope.kernel.state import LabFile
     from hopscope.lab.running import RunningLab
     from hopscope.model.lab import LabSpec
     from hopscope.model.record import Record
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["down", "list_labs", "run", "up"]
 
 _SHOWN: Final = 6  # nodes that are named in a line
+_UNREADABLE: Final = "unreadable"
+"""How `ls` calls a lab whose record is."""
 
 
 def run(
@@ -182,10 +185,14 @@ def down(names: "Sequence[str]", *, every: bool, quiet: bool) -> None:
 
 
 def _standing() -> "list[str]":
-    """All labs but those that end with their run; says so where there is none."""
+    """All labs but those known to end with their run; says so where there is none."""
     from hopscope.kernel import state
 
-    names = [lab.name for lab in state.running() if not lab.temporary]
+    names = [
+        lab.name
+        for lab in state.living()
+        if not isinstance(lab, state.LabFile) or not lab.temporary
+    ]
     if not names:
         sys.stdout.write("no lab is running\n")
     return names
@@ -194,37 +201,50 @@ def _standing() -> "list[str]":
 def _end(name: str, *, quiet: bool) -> None:
     """One that died before leaves only a record, which is cleared."""
     from hopscope.kernel import state
-    from hopscope.lab.ending import end
+    from hopscope.lab.ending import Ending, end
 
     try:
-        lived = end(name)
+        how = end(name)
     except (KeyboardInterrupt, SystemExit):
-        stands = any(lab.name == name for lab in state.running())
+        stands = any(lab.name == name for lab in state.living())
         what = "still stands" if stands else "is down; what had not ended was killed"
         sys.stderr.write(f"hopscope: interrupted; {name} {what}\n")
         raise
+    if how is Ending.UNREAD:
+        sys.stderr.write(f"note: the record of {name} could not be read, and was removed\n")
     if quiet:
         return
-    if lived:
-        sys.stdout.write(f"{name} is down\n")
-    else:
+    if how is Ending.BEFORE:
         sys.stdout.write(f"{name} had ended already (killed, or a reboot); cleared its record\n")
+    else:
+        sys.stdout.write(f"{name} is down\n")
 
 
 def list_labs(*, json: bool) -> None:
-    """The living labs; stale records are not told."""
+    """The living labs; stale records are not told. Those that cannot be read are an error, too."""
     from hopscope.kernel import state
 
-    labs = list(state.running())
+    found = list(state.living())
+    labs = [one for one in found if isinstance(one, state.LabFile)]
+    unread = [one for one in found if not isinstance(one, state.LabFile)]
     if json:
         fields = ("name", "mode", "pid", "nodes", "file", "started", "temporary")
         rows = [{field: getattr(lab, field) for field in fields} for lab in labs]
+        unknown = {**dict.fromkeys(fields), "mode": _UNREADABLE, "nodes": ()}
+        rows += [{**unknown, "name": error.name} for error in unread]
         sys.stdout.write(jsonlib.dumps(rows, indent=2) + "\n")
-        return
-    if not labs:
+    elif found:
+        _print_labs(labs, [error.name for error in unread])
+    else:
         sys.stdout.write("no lab is running\n")
-        return
-    width = max(4, *(len(lab.name) for lab in labs))
+    for error in unread[:-1]:
+        sys.stderr.write(f"hopscope: {error}\n")
+    if unread:
+        raise unread[-1]
+
+
+def _print_labs(labs: "Sequence[LabFile]", unread: "Sequence[str]") -> None:
+    width = max(4, *map(len, [*(lab.name for lab in labs), *unread]))
     sys.stdout.write(f"{'LAB':<{width}}  {'MODE':<8}  {'PID':>7}  {'AGE':>6}  NODES\n")
     for lab in labs:
         age = _age((time.time_ns() - lab.started) // 1_000_000_000)
@@ -233,6 +253,8 @@ def list_labs(*, json: bool) -> None:
         sys.stdout.write(
             f"{lab.name:<{width}}  {lab.mode:<8}  {lab.pid:>7}  {age:>6}  {nodes}{note}\n"
         )
+    for name in unread:
+        sys.stdout.write(f"{name:<{width}}  {_UNREADABLE}\n")
 
 
 def _listed(nodes: "Sequence[str]") -> str:

@@ -4,6 +4,7 @@ import sys
 from typing import Final
 
 from hopscope.lab import declare
+from hopscope.model.limits import LARGEST_FILE
 
 __all__ = ["STDIN", "source_of"]
 
@@ -17,5 +18,5 @@ def source_of(lab: str) -> tuple[bytes, str]:
     Raises UsageError when there is no such lab, or the file cannot be read.
     """
     if lab == "-":
-        return sys.stdin.buffer.read(), STDIN
+        return sys.stdin.buffer.read(LARGEST_FILE + 1), STDIN
     return declare.source_of(lab)

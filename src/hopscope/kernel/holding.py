@@ -36,10 +36,13 @@ def hold_to_the_end(lock: int) -> None:
 
 
 def held(file: Path) -> Hold:
-    """How a file's lock is held; not at all if there is no such file."""
+    """How a file's lock is held; not at all if there is no such file.
+
+    Raises OSError when it cannot be opened; for reading will do, where nothing can be written.
+    """
     try:
-        lock = os.open(file, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
+        lock = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
         return Hold.NOT
     try:
         answer = fcntl.fcntl(lock, fcntl.F_OFD_GETLK, _flock(Hold.STANDS))

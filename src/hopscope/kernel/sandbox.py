@@ -131,6 +131,11 @@ class Sandbox(Nodes):
         """A descriptor that becomes readable when the lab ends, as long as nothing is asked."""
         return self._control.fileno()
 
+    @property
+    def guarded(self) -> bool:
+        """Whether there is a guardian, which restores the host."""
+        return len(self._lives) > 1
+
     def ask(
         self, node: NodeName, request: Message, *, bus: int = socket.NETLINK_ROUTE
     ) -> list[Message]:

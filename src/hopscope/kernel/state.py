@@ -15,17 +15,25 @@ who is `alone` with it.
 """
 
 import contextlib
+import errno
 import fcntl
-import json
 import os
+import shlex
 import socket
-import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
-from hopscope.errors import CannotError, LabExistsError, NoSuchLabError, NotReadyError
+from hopscope.errors import (
+    CannotError,
+    LabExistsError,
+    NoSuchLabError,
+    NotReadyError,
+    UnreadableRecordError,
+)
+from hopscope.kernel import records
 from hopscope.kernel.holding import Hold, held, hold
+from hopscope.kernel.records import LabFile, record_in, recording, state_home
 from hopscope.kernel.waiting import wait_until
 
 __all__ = [
@@ -38,48 +46,20 @@ __all__ = [
     "clear",
     "find",
     "left_behind",
+    "living",
     "privileged",
     "rewrite",
     "running",
     "state_home",
     "take",
+    "unread",
 ]
 
-_ELSEWHERE: Final = 'export HOPSCOPE_STATE="$HOME/hopscope"  # or any folder of yours, with room'
 _NOBODYS: Final = ".ended~"  # how a folder's other name begins, which is no lab's
 _BEING_CLEARED: Final = 1.0  # seconds; it takes a millisecond
 _BEING_CHANGED: Final = 10.0  # … and less than that; without the holder it fails at once
 _DYING: Final = 30.0  # … the kernel closes what a killed holder had open; the host is restored
 _ENDING: Final = 90.0  # … and before, processes are given a minute at most
-
-
-class LabFile(NamedTuple):
-    """What ``lab.json`` says of a running lab."""
-
-    name: str
-    pid: int  # the holder's; 0 before there is one
-    mode: str  # "sandbox" or "on-host"
-    source: str  # the lab file's text
-    file: str  # its name, for messages
-    nodes: tuple[str, ...]
-    home: str  # the node that is the holder's own namespace
-    started: int  # nanoseconds since 1970
-    boot: int = 0  # the machine's, reckoned once, as a clock that is set moves it; 0: not known
-    temporary: bool = False  # of a `run` or a test: ends with the process that made it
-    made: tuple[str, ...] = ()  # all nodes it ever had, in that order; (): those of *nodes*
-    undo: str = ""  # on-host: what to restore, as JSON
-    was: tuple[tuple[str, str, str], ...] = ()  # node, sysctl, and its value before it was set
-
-    @property
-    def recorded(self) -> tuple[str, ...]:
-        """The nodes as the record of LOG rules counts them."""
-        return self.made or self.nodes
-
-    def setting(self, node: str, path: str, value: str) -> Self:
-        """With what a sysctl is before it is set; the first value is the one that counts."""
-        if any(one[:2] == (node, path) for one in self.was):
-            return self
-        return self._replace(was=(*self.was, (node, path, value)))
 
 
 class Claim(NamedTuple):
@@ -90,16 +70,52 @@ class Claim(NamedTuple):
 
     def write(self, lab: LabFile) -> None:
         """Record the lab; replaces what was recorded, whole or not at all."""
-        with _recording(self.folder):
-            _write(self.folder, lab)
+        with recording(self.folder):
+            records.write(self.folder, lab)
 
     def left(self) -> LabFile | None:
-        """The record of an earlier lab of that name, which died without being taken down."""
-        return _read(self.folder)
+        """The record of an earlier lab of that name, which died without being taken down.
+
+        Raises UnreadableRecordError.
+        """
+        with self.reading():
+            return records.read(self.folder)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """What is found unreadable meanwhile is told as what nobody can undo but the reader."""
+        try:
+            yield
+        except UnreadableRecordError as error:
+            mend = (
+                f"hopscope down {error.name}, of the version that made it; or look what it tells "
+                f"to undo on this host, then: rm -r {shlex.quote(str(self.folder))}"
+            )
+            raise UnreadableRecordError(error.name, error.file, error.why, mend=mend) from None
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Let go of the name, and keep the record, when what is done meanwhile fails."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def gone(self) -> bool:
+        """Whether someone has removed the folder by hand; another lab's may have its place."""
+        try:
+            return not os.path.samestat(os.fstat(self.lock), (self.folder / "lock").stat())
+        except FileNotFoundError:
+            return True
 
     def clear(self) -> None:
         """Remove the record, and let go of the name."""
-        (self.folder / "lab.json").unlink(missing_ok=True)  # before others can have the lock
+        if self.gone:
+            self.close()
+            return
+        record_in(self.folder).unlink(missing_ok=True)  # before others can have the lock
         nobodys = self.folder.with_name(f"{_NOBODYS}{os.urandom(8).hex()}")
         with contextlib.suppress(FileNotFoundError):  # someone removed it by hand
             self.folder.rename(nobodys)
@@ -111,33 +127,6 @@ class Claim(NamedTuple):
         os.close(self.lock)
 
 
-def state_home() -> Path:
-    """The folder of all records, made if absent; private to this user.
-
-    Raises CannotError when no such folder can be made.
-    """
-    uid = os.geteuid()
-    if chosen := os.environ.get("HOPSCOPE_STATE"):
-        if not Path(chosen).is_absolute():
-            what = f"HOPSCOPE_STATE={chosen} is another folder wherever one stands"
-            raise CannotError(what, mend=f"export HOPSCOPE_STATE='{Path(chosen).resolve()}'")
-        home = Path(chosen).resolve()
-    elif uid == 0:
-        home = Path("/run/hopscope")
-    elif os.access(runtime := os.environ.get("XDG_RUNTIME_DIR", ""), os.W_OK):
-        home = Path(runtime) / "hopscope"
-    else:
-        home = Path(f"/tmp/hopscope-{uid}")  # noqa: S108 - owner and mode are checked below
-    with _recording(home):
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = home.lstat()
-    if status.st_uid != uid or status.st_mode & 0o022:
-        what = f"{home} is not private to user {uid}"
-        ours = status.st_uid == uid and not status.st_mode & stat.S_ISVTX  # as /tmp is everyone's
-        raise CannotError(what, mend=f"chmod 700 '{home}'" if ours else _ELSEWHERE)
-    return home
-
-
 def claim(name: str) -> Claim:
     """Take the name. LabExistsError if a lab of it lives.
 
@@ -147,17 +136,19 @@ def claim(name: str) -> Claim:
     taken: list[Claim] = []
 
     def free() -> bool:
-        with _recording(folder):
+        with recording(folder):
             if (made := _try(folder)) is not None:
                 taken.append(made)
-        return bool(taken) or (folder / "lab.json").exists()
+        return bool(taken) or record_in(folder).exists()
 
     with contextlib.suppress(NotReadyError):  # it may just be being cleared away
         wait_until(free, f"the record of {name}", within=_BEING_CLEARED)
     if not taken:
         raise LabExistsError(name)
     (claimed,) = taken
-    if (left := claimed.left()) is not None and left.undo:
+    with claimed.kept():
+        left = claimed.left()
+    if left is not None and left.undo:
         claimed.close()
         what = f"what an earlier lab {name!r} did on the host is not undone yet"
         raise CannotError(what, mend=f"hopscope down {name}")
@@ -179,9 +170,10 @@ def _try(folder: Path) -> Claim | None:
         return None
     try:
         hold(lock)
-        if os.path.samestat(os.fstat(lock), (folder / "lock").stat()):
-            return Claim(folder, lock)
-    except (BlockingIOError, PermissionError, FileNotFoundError):
+        claimed = Claim(folder, lock)
+        if not claimed.gone:
+            return claimed
+    except (BlockingIOError, PermissionError):
         pass
     os.close(lock)
     return None
@@ -190,13 +182,18 @@ def _try(folder: Path) -> Claim | None:
 def clear(lab: LabFile) -> None:
     """Remove the record of a lab that has ended, unless its name has a new owner."""
     folder = state_home() / lab.name
-    if not folder.is_dir() or (claimed := _try(folder)) is None:
-        return
-    left = claimed.left()
-    if left is None or left.started == lab.started:
-        claimed.clear()
-    else:
-        claimed.close()
+    try:
+        if not folder.is_dir() or (claimed := _try(folder)) is None:
+            return
+        with claimed.kept():
+            left = claimed.left()
+        if left is None or left.started == lab.started:
+            claimed.clear()
+        else:
+            claimed.close()
+    except OSError as error:
+        what = f"lab {lab.name!r} has ended; its record cannot be removed: {folder}: "
+        raise CannotError(f"{what}{error.strerror}") from error
 
 
 def rewrite(lab: LabFile) -> None:
@@ -208,23 +205,17 @@ def rewrite(lab: LabFile) -> None:
         raise _ended(lab) from None
     try:
         same = Path(f"/proc/self/fd/{held}")  # whatever comes to bear its name meanwhile
-        recorded = _read(same)
+        recorded = records.read(same, folder)
         if recorded is None or recorded.started != lab.started:
             raise _ended(lab)
-        with _recording(folder):
-            _write(same, lab)
+        with recording(folder):
+            records.write(same, lab)
     finally:
         os.close(held)
 
 
 def _ended(lab: LabFile) -> CannotError:
     return CannotError(f"lab {lab.name!r} has ended")
-
-
-def _write(folder: Path, lab: LabFile) -> None:
-    fresh = folder / "lab.json.new"
-    fresh.write_text(json.dumps(lab._asdict()))
-    fresh.rename(folder / "lab.json")
 
 
 def _remove(folder: Path) -> None:
@@ -238,39 +229,54 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _alive(folder: Path) -> bool:
-    return held(folder / "lock") is not Hold.NOT
-
-
-def _read(folder: Path) -> LabFile | None:
+def _held(folder: Path) -> Hold:
+    """How its lock is held. UnreadableRecordError when that cannot be told: it may well live."""
     try:
-        fields = json.loads((folder / "lab.json").read_text())
-        names = {one: tuple(fields[one]) for one in ("nodes", "made")}
-        return LabFile(**{**fields, **names, "was": tuple(map(tuple, fields["was"]))})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+        return held(folder / "lock")
+    except OSError as error:
+        if error.errno == errno.EACCES and folder.lstat().st_uid != os.geteuid():
+            return Hold.NOT  # another user's, in a folder where we keep other things
+        raise UnreadableRecordError(folder.name, folder / "lock", str(error.strerror)) from error
+
+
+def _alive(folder: Path) -> bool:
+    return _held(folder) is not Hold.NOT
+
+
+def living() -> Iterator[LabFile | UnreadableRecordError]:
+    """The living labs, by name; where its record cannot be read, why."""
+    for folder in sorted(state_home().iterdir()):
+        try:
+            if _alive(folder) and (lab := records.read(folder)) and lab.pid:
+                yield lab
+        except UnreadableRecordError as error:
+            yield error
 
 
 def running() -> Iterator[LabFile]:
-    """The living labs, by name."""
-    for folder in sorted(state_home().iterdir()):
-        if _alive(folder) and (lab := _read(folder)) and lab.pid:
-            yield lab
+    """The living labs whose records can be read, by name."""
+    return (lab for lab in living() if isinstance(lab, LabFile))
 
 
 def find(name: str) -> LabFile:
     """The living lab of that name; one that was killed is waited for until it has ended.
 
-    Raises NoSuchLabError when there is none, CannotError for one that is just being made.
+    Raises NoSuchLabError when there is none, CannotError for one that is just being made, and
+    UnreadableRecordError.
     """
     if "/" not in name:
         _await(lambda folder: not _dying(folder), name, within=_DYING)
     return _found(name)
 
 
+def unread(name: str) -> LabFile:
+    """As much of a lab's record as is known where it cannot be read: its holder can be reached."""
+    return LabFile(name=name, pid=0, mode="", source="", file="", nodes=(), home="", started=0)
+
+
 def _found(name: str) -> LabFile:
     folder = state_home() / name
-    if "/" not in name and _alive(folder) and (lab := _read(folder)):
+    if "/" not in name and _alive(folder) and (lab := records.read(folder)):
         if not lab.pid:
             raise CannotError(f"lab {name!r} is just being made", mend="try again")
         return lab
@@ -279,7 +285,7 @@ def _found(name: str) -> LabFile:
 
 def await_end(name: str) -> None:
     """Wait for the end of a lab that is taken down, or was killed; not for that of others."""
-    _await(lambda folder: held(folder / "lock") is not Hold.ENDS, name, within=_ENDING)
+    _await(lambda folder: _held(folder) is not Hold.ENDS, name, within=_ENDING)
     _await(lambda folder: not _dying(folder), name, within=_DYING)
 
 
@@ -371,13 +377,3 @@ def privileged() -> bool:
     status = Path("/proc/self/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("CapEff:"))
     return bool(int(line.split()[1], 16) >> 21 & 1)
-
-
-@contextlib.contextmanager
-def _recording(place: Path) -> Iterator[None]:
-    """A disk that is full, or read only, is told as what it is."""
-    try:
-        yield
-    except OSError as error:
-        what = f"cannot record running labs in {place}: {error.strerror}"
-        raise CannotError(what, mend=_ELSEWHERE) from error

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 from hopscope import spec
 from hopscope.errors import Place, Problem, SpecError, UsageError
-from hopscope.lab.declare import parse, source_of, sysctl_listing
+from hopscope.lab.declare import parse, source_of, sysctl_listing, written
 from hopscope.lab.outputs import write_folder
 from hopscope.lab.standing import StandingLab
 from hopscope.model.lab import LabSpec
@@ -56,7 +56,7 @@ class Lab:
     def from_text(cls, text: str, *, file: str = "<text>") -> Self:
         """The lab that YAML declares; SpecError with every mistake in it."""
         made = cls(parse(text, file).name)
-        made._source = (text, file)
+        made._source = (text, written(file))
         return made
 
     def pool(

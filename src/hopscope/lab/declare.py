@@ -1,5 +1,6 @@
 """Where a lab comes from: a built-in's name or a file."""
 
+import os
 from collections.abc import Collection
 from difflib import get_close_matches
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Final
 from hopscope.errors import UsageError
 from hopscope.lab.known import keep, recall
 from hopscope.model.lab import LabSpec
+from hopscope.model.limits import LARGEST_FILE
 
-__all__ = ["built_in", "parse", "source_of", "sysctl_listing"]
+__all__ = ["built_in", "head_of", "parse", "source_of", "sysctl_listing", "written"]
 
 _LABS: Final = Path(__file__).parents[1] / "labs"
 _SYSCTLS: Final = Path("/proc/sys")
@@ -30,15 +32,34 @@ def source_of(lab: str) -> tuple[bytes, str]:
     if lab in known:
         return known[lab].encode(), f"{lab}.yaml"
     try:
-        return Path(lab).read_bytes(), lab
+        return head_of(lab), written(lab)
     except FileNotFoundError:
         near = get_close_matches(lab, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"built-in labs: {', '.join(known)}"
         message = f"there is no lab file {lab!r}, and no built-in lab of that name; {hint}"
         raise UsageError(message) from None
-    except OSError as error:
-        message = f"cannot read the lab file {lab!r}: {error.strerror}"
+    except (OSError, ValueError) as error:  # the latter for what can be no file's name
+        why = error.strerror if isinstance(error, OSError) else error
+        message = f"cannot read the lab file {lab!r}: {why}"
         raise UsageError(message) from error
+
+
+def head_of(file: str) -> bytes:
+    """A file's bytes; of one that is larger than a lab may be, or endless, just more than that."""
+    with Path(file).open("rb") as opened:
+        return opened.read(LARGEST_FILE + 1)
+
+
+def written(file: str) -> str:
+    """A file's name as it can be written anywhere, in one line: what is no text is escaped."""
+    try:
+        data = os.fsencode(file)
+    except UnicodeEncodeError:  # no file here is called so
+        data = file.encode(errors="backslashreplace")
+    name = data.decode(errors="backslashreplace")
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def parse(source: str | bytes, file: str) -> LabSpec:
@@ -46,6 +67,7 @@ def parse(source: str | bytes, file: str) -> LabSpec:
 
     What was checked before is not checked again, as long as it would come out the same.
     """
+    file = written(file)
     data = source.encode(errors="surrogatepass") if isinstance(source, str) else source
     lab = recall(data, file, sysctl_listing)
     if lab is None:

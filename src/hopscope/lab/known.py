@@ -58,11 +58,14 @@ def recall(source: bytes, file: str, listing: Listing) -> LabSpec | None:
 def keep(
     source: bytes, file: str, told: Mapping[str, Collection[str] | None], lab: LabSpec
 ) -> None:
-    """Have it recalled as long as /proc/sys tells what it *told*. A full disk keeps nothing."""
+    """Have it recalled as long as /proc/sys tells what it *told*.
+
+    A full disk keeps nothing, and a file's name that is no text is not kept.
+    """
     path = _path(source, file)
     if path is None:
         return
-    with suppress(OSError):
+    with suppress(OSError, UnicodeError):
         listed = {folder: _ordered(names) for folder, names in told.items()}
         entry = _Entry(source=source, file=file, code=_code(), told=listed, lab=lab)
         data = msgpack.encode(entry)
@@ -88,7 +91,7 @@ def _ordered(names: Collection[str] | None) -> tuple[str, ...] | None:
 def _path(source: bytes, file: str) -> Path | None:
     """Where its entry is, or that of another: each says whose it is."""
     folder = cache_folder("labs")
-    name = f"{zlib.crc32(source, zlib.crc32(os.fsencode(file))):08x}"
+    name = f"{zlib.crc32(source, zlib.crc32(file.encode(errors='surrogatepass'))):08x}"
     return None if folder is None else folder / name
 
 

@@ -144,7 +144,7 @@ class RunningLab:
     def attach(cls, name: str) -> Self:
         """A lab that another process started; NoSuchLabError when there is none."""
         lab = state.find(name)
-        host = HostChanges.load(lab.undo) if lab.undo else None
+        host = HostChanges.of(lab)
         return cls(None, Made(lab, Sandbox.attach(lab), host), ours=False)
 
     @property
@@ -243,8 +243,8 @@ class RunningLab:
 
         if not self.on_host:
             return None
-        self._made.host = HostChanges.load(self.file.undo)  # another process may have added to it
-        return HostSide(self.sandbox, self._made.host, spec, keep=self._keep)
+        self._made.host = host = HostChanges.of(self.file)  # another process may have added to it
+        return HostSide(self.sandbox, host, spec, keep=self._keep) if host is not None else None
 
     def _keep(self, host: HostChanges) -> None:
         self._rewrite(self.file._replace(undo=host.dump()))
@@ -260,7 +260,7 @@ class RunningLab:
             check_here(self.sandbox)
         self.sandbox.look_again()  # one that was taken down here says so
         with state.alone(self.file) as self._made.file:
-            yield HostChanges.load(self.file.undo) if real else None
+            yield HostChanges.of(self.file) if real else None
 
     def __repr__(self) -> str:
         """What it is and how it is called."""

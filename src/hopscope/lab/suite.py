@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hopscope.errors import CannotError, ExitCode, HopscopeError, Place
-from hopscope.lab.declare import built_in, parse, source_of
+from hopscope.lab.declare import built_in, parse, source_of, written
 from hopscope.lab.running import RunningLab
 from hopscope.lab.story import perform
 from hopscope.model.lab import ExpectStep, LabSpec, PingStep
@@ -74,7 +74,7 @@ def read(
 def wrong_file(file: str, error: HopscopeError) -> Tried:
     """What becomes of one that cannot be read."""
     case = _error("lab file", error, str(error), seconds=0.0)
-    return Tried(file=file, lab="", cases=(case,), seconds=0.0)
+    return Tried(file=written(file), lab="", cases=(case,), seconds=0.0)
 
 
 def run_lab(given: Given, told: Callable[[Case], None]) -> Tried:

@@ -10,6 +10,7 @@ __all__ = [
     "COST",
     "COUNT",
     "FORWARD_DELAY",
+    "LARGEST_FILE",
     "METRIC",
     "MTU",
     "NEXT_HOPS",
@@ -31,6 +32,10 @@ __all__ = [
     "WEIGHT",
     "Limits",
 ]
+
+
+LARGEST_FILE: Final = 1 << 20
+"""Bytes of a lab file."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from ruamel.yaml.events import (
 )
 
 from hopscope.errors import Place, Problem, SpecError
+from hopscope.model.limits import LARGEST_FILE
 from hopscope.spec.faults import cut, near, shortened
 from hopscope.spec.tree import (
     DEEPEST,
@@ -34,9 +35,8 @@ from hopscope.spec.tree import (
 )
 from hopscope.spec.yamlwords import explained, lines_of
 
-__all__ = ["LARGEST", "Document", "read", "unprintable"]
+__all__ = ["Document", "read", "unprintable"]
 
-LARGEST: Final = 1 << 20
 """Bytes; some thousands of nodes."""
 
 _MOST_PARTS: Final = 100_000  # after aliases are expanded: a small file can mean a huge one
@@ -95,8 +95,8 @@ def _stop(place: Place, rule: str, message: str, *, text: str = "", hint: str = 
 
 
 def _decoded(text: str | bytes, file: str) -> str:
-    if len(text) > LARGEST:
-        message = f"the lab file is larger than {LARGEST >> 20} MiB"
+    if len(text) > LARGEST_FILE:
+        message = f"the lab file is larger than {LARGEST_FILE >> 20} MiB"
         _stop(Place(file, 1, 1), "too-big", message, hint="is this the right file?")
     if isinstance(text, bytes):
         text = _text_of(text, file)

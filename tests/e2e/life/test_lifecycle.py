@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -89,19 +91,87 @@ def test_a_killed_holder_leaves_a_record_that_is_cleared(hopscope: Hopscope) -> 
     assert settled(before, lambda: look(state=hopscope.state)) == []
 
 
-@pytest.mark.parametrize("record", ["", "{", '{"name": "stale"}', None])
-def test_a_stale_record_does_not_hinder_up(hopscope: Hopscope, record: str | None) -> None:
-    """As after a reboot: a folder, a lock that nobody holds, and perhaps half a record."""
-    folder = hopscope.state / "stale"
+def _stale(hopscope: Hopscope, record: str | None) -> Path:
+    """As after a reboot: a folder, a lock that nobody holds, and perhaps a record."""
+    folder: Path = hopscope.state / "stale"
     folder.mkdir(mode=0o700, parents=True)
     hopscope.state.chmod(0o700)
     (folder / "lock").touch()
     (folder / "control").touch()
     if record is not None:
         (folder / "lab.json").write_text(record)
+    return folder
+
+
+@pytest.mark.parametrize("undo", ["", None])
+def test_a_stale_record_does_not_hinder_up(hopscope: Hopscope, undo: str | None) -> None:
+    lab = LabFile("stale", 4242, "sandbox", "", "", ("ns1",), "host", 7)
+    _stale(hopscope, undo if undo is None else json.dumps(lab._asdict()))
     assert _labs(hopscope) == []
     hopscope.up("bridge", "stale")
     assert _labs(hopscope) == ["stale"]
+
+
+@pytest.mark.parametrize("record", ["", "{", '{"name": "stale"}'])
+def test_a_stale_record_that_cannot_be_read_is_kept_and_told(
+    hopscope: Hopscope, record: str
+) -> None:
+    """It may be all that tells what is to be undone. Other labs do not mind it."""
+    folder = _stale(hopscope, record)
+    assert _labs(hopscope) == []
+    for command in (["up", "bridge", "--name=stale"], ["down", "stale"]):
+        done = hopscope(*command)
+        assert done.returncode == 3, done.stdout
+        assert str(folder / "lab.json") in done.stderr
+        assert f"rm -r {folder}" in done.stderr
+        assert (folder / "lab.json").read_text() == record
+    hopscope.up("bridge", "other")
+    assert _labs(hopscope) == ["other"]
+    shutil.rmtree(folder)
+    hopscope.up("bridge", "stale")
+
+
+def test_a_standing_lab_whose_record_cannot_be_read_is_listed_and_ended(hopscope: Hopscope) -> None:
+    hopscope.up("bridge", "odd")
+    hopscope.up("bridge", "plain")
+    (hopscope.state / "odd" / "lab.json").write_text("{")
+    listed = hopscope("ls")
+    assert listed.returncode == 3
+    assert re.search(r"^odd +unreadable$", listed.stdout, re.MULTILINE), listed.stdout
+    assert re.search(r"^plain +sandbox ", listed.stdout, re.MULTILINE), listed.stdout
+    assert str(hopscope.state / "odd" / "lab.json") in listed.stderr
+    rows = json.loads(hopscope("ls", "--json").stdout)
+    assert [(row["name"], row["mode"]) for row in rows] == [
+        ("plain", "sandbox"),
+        ("odd", "unreadable"),
+    ]
+    assert "lab odd: not checked: " in hopscope("doctor").stdout
+    for command in (["exec", "odd", "ns1", "--", "true"], ["ping", "odd", "ns1", "ns2"]):
+        done = hopscope(*command)
+        assert done.returncode == 3
+        assert "mend it with: hopscope down odd" in done.stderr
+    done = hopscope("down", "--all")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["odd is down", "plain is down"]
+    assert done.stderr == "note: the record of odd could not be read, and was removed\n"
+    assert processes(hopscope.state) == []
+    assert list(hopscope.state.iterdir()) == []
+
+
+@pytest.mark.root
+def test_labs_are_found_and_ended_where_nothing_can_be_written(hopscope: Hopscope) -> None:
+    """Their records are on a file system that has become read only."""
+    hopscope.up("bridge", "fixed")
+    script = 'mount --bind "$1" "$1"; mount -o remount,ro,bind "$1"; shift; exec "$@"'
+    fixed = ("unshare", "-m", "sh", "-ec", script, "sh", str(hopscope.state))
+    inside = replace(hopscope, argv=(*fixed, *hopscope.argv))
+    assert _labs(inside) == ["fixed"]
+    assert inside("exec", "fixed", "ns1", "--", "true").returncode == 0
+    done = inside("down", "fixed")
+    assert done.returncode == 3
+    assert "lab 'fixed' has ended; its record cannot be removed: " in done.stderr
+    assert processes(hopscope.state) == []
+    assert "had ended already" in hopscope("down", "fixed").stdout
 
 
 def test_killing_the_holder_of_a_run_ends_it_in_words(hopscope: Hopscope, tmp_path: Path) -> None:

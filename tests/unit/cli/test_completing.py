@@ -22,7 +22,7 @@ def _labs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         LabFile(name="alpha", pid=os.getpid(), nodes=("a", "b"), **common),  # type: ignore[arg-type]
         LabFile(name="beta", pid=os.getpid(), nodes=("c",), **common),  # type: ignore[arg-type]
     ]
-    monkeypatch.setattr(state, "running", lambda: iter(labs))
+    monkeypatch.setattr(state, "living", lambda: iter(labs))
 
 
 def told(line: str) -> list[str]:

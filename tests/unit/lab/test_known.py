@@ -225,3 +225,12 @@ def test_those_that_write_at_the_same_time_leave_one_whole_entry(entries: Path) 
     assert len(list(entries.iterdir())) == 1
     for descriptor in (*ready, *go):
         os.close(descriptor)
+
+
+def test_what_cannot_be_kept_is_not(entries: Path) -> None:
+    """A name that no text holds; one that this locale cannot say, as ASCII, is kept."""
+    lab = parse(TEXT, "ü.yaml")
+    assert known.recall(TEXT, "ü.yaml", declare.sysctl_listing) == lab
+    known.keep(TEXT, "\udcff", {}, lab)
+    assert known.recall(TEXT, "\udcff", declare.sysctl_listing) is None
+    assert len(list(entries.iterdir())) == 1

@@ -3,8 +3,9 @@
 import pytest
 
 from hopscope.errors import SpecError
+from hopscope.model.limits import LARGEST_FILE
 from hopscope.spec import source
-from hopscope.spec.source import LARGEST, read
+from hopscope.spec.source import read
 from hopscope.spec.tree import plain
 from labtexts import FILE, PAIR, parsed, problems, unmarked, wrong
 
@@ -91,13 +92,13 @@ def test_a_file_that_is_not_text(
 
 
 def test_a_file_that_is_far_too_large_is_not_read() -> None:
-    (found,) = problems(b"#" * (LARGEST + 1))
+    (found,) = problems(b"#" * (LARGEST_FILE + 1))
     assert (found.rule, found.place.line) == ("too-big", 1)
     assert "1 MiB" in found.message
 
 
 def test_the_largest_file_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "LARGEST", len(PAIR))
+    monkeypatch.setattr(source, "LARGEST_FILE", len(PAIR))
     assert problems(PAIR) == ()
     assert problems(PAIR + "#")[0].rule == "too-big"
 

@@ -31,23 +31,16 @@ from hopscope.kernel.holder.births import all_or_none, make
 from hopscope.kernel.holder.client import Client
 from hopscope.kernel.holder.confine import BOUNDS, SIZE, freeze, lock, named_namespaces
 from hopscope.kernel.holder.emptying import empty
+from hopscope.kernel.holder.place import Place
 from hopscope.kernel.holder.procfiles import ProcFiles
 from hopscope.kernel.holder.recording import Recording
-from hopscope.kernel.holder.settle import called, isolate, settle, told
+from hopscope.kernel.holder.settle import called, isolate, mount_all, settle, told
 from hopscope.kernel.holding import hold_to_the_end
 from hopscope.kernel.syscalls import (
     CLONE_NEWNET,
     CLONE_NEWNS,
     CLONE_NEWPID,
     CLONE_NEWUTS,
-    MS_NODEV,
-    MS_NOEXEC,
-    MS_NOSUID,
-    MS_PRIVATE,
-    MS_REC,
-    MS_SHARED,
-    mount,
-    set_host_name,
     setns,
     unshare,
 )
@@ -107,29 +100,17 @@ class Holder:
         files = min(config["files"], most), most
         self.limits: dict[int, tuple[int, int]] = {resource.RLIMIT_NOFILE: files}  # of programs
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        folder = "" if config["confined"] else config["folder"]  # that never outlives its maker
+        self.place: Place = Place(folder, self.lock)  # before the lab's own /run may cover it
         unshare(CLONE_NEWNS | CLONE_NEWUTS | (0 if config["on_host"] else CLONE_NEWNET))
         if config["confined"]:
             self.limits |= BOUNDS
             freeze()
-        self.mount_all(config["name"], SIZE if config["confined"] else "")
+        self.notes += mount_all(config["name"], SIZE if config["confined"] else "", NETNS_DIR)
         self.proc: ProcFiles = ProcFiles()
         if config["confined"]:
             lock()
         self.home: int = _open("/proc/self/ns/net")
-
-    def mount_all(self, name: str, size: str) -> None:
-        """A private view: own /proc, /sys, /run, of that *size*, and host name."""
-        mount("none", "/", None, MS_REC | MS_PRIVATE)
-        quiet = MS_NOSUID | MS_NODEV | MS_NOEXEC
-        for kind, target in (("proc", "/proc"), ("sysfs", "/sys")):
-            try:
-                mount(kind, target, kind, quiet)
-            except OSError as error:  # a container may forbid it: the old one stays
-                self.notes.append(f"{target}: {error.strerror}")
-        mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, f"mode=0755{size}")
-        mount("none", "/run", None, MS_SHARED)  # with those who have a /sys of their own
-        os.mkdir(NETNS_DIR)
-        set_host_name(name)
 
     def serve(self, guardian: int) -> None:
         """Answer until told to stop, or until the one who started us is gone."""
@@ -147,6 +128,8 @@ class Holder:
                     with contextlib.suppress(BlockingIOError):
                         os.read(wake_read, 4096)
                     self.reap()
+                    if self.detached and self.place.lost():  # nobody would find the lab again
+                        self.do_stop(None, {}, [])
                 elif fd == self.listener.fileno():
                     self.welcome()
                 elif fd in self.recording:

@@ -14,9 +14,22 @@ from typing import Any
 
 from hopscope.kernel import letters
 from hopscope.kernel.holder.confine import open_to_all
-from hopscope.kernel.syscalls import CLONE_NEWPID, CLONE_NEWUSER, set_dumpable, unshare
+from hopscope.kernel.syscalls import (
+    CLONE_NEWPID,
+    CLONE_NEWUSER,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_REC,
+    MS_SHARED,
+    mount,
+    set_dumpable,
+    set_host_name,
+    unshare,
+)
 
-__all__ = ["called", "isolate", "settle", "told"]
+__all__ = ["called", "isolate", "mount_all", "settle", "told"]
 
 _NOBODY = 65534  # the kernel's own overflow user and group
 
@@ -83,6 +96,23 @@ def isolate(*, user: bool, nobody: bool = False) -> None:
         ("gid_map", f"0 {gid} 1"),
     ):
         Path(f"/proc/self/{name}").write_text(text)
+
+
+def mount_all(name: str, size: str, netns: str) -> list[str]:
+    """A private view: own /proc, /sys, /run, of that *size*, and host name; what was forbidden."""
+    notes: list[str] = []
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
+    quiet = MS_NOSUID | MS_NODEV | MS_NOEXEC
+    for kind, target in (("proc", "/proc"), ("sysfs", "/sys")):
+        try:
+            mount(kind, target, kind, quiet)
+        except OSError as error:  # a container may forbid it: the old one stays
+            notes.append(f"{target}: {error.strerror}")
+    mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, f"mode=0755{size}")
+    mount("none", "/run", None, MS_SHARED)  # with those who have a /sys of their own
+    Path(netns).mkdir()
+    set_host_name(name)
+    return notes
 
 
 def _become_nobody() -> None:

@@ -21,11 +21,20 @@ from pathlib import Path
 from typing import Final, Self
 
 from msgspec import Struct, field, to_builtins
+from msgspec.json import decode as json_decode
 
-from hopscope.errors import CannotError, KernelError, OwnedByOthersError, ToolError, UsageError
+from hopscope.errors import (
+    CannotError,
+    KernelError,
+    OwnedByOthersError,
+    ToolError,
+    UnreadableRecordError,
+    UsageError,
+)
 from hopscope.kernel.onhost.limits import check_layer3, check_sysctl, follows
 from hopscope.kernel.onhost.marks import deletions, with_mark
 from hopscope.kernel.onhost.tables import FAMILIES, holding, quietly, remove_unused
+from hopscope.kernel.records import LabFile, record_in, state_home
 from hopscope.kernel.tools import USUAL
 from hopscope.kernel.transport import Route
 from hopscope.model.lab import LabSpec, NodeSpec
@@ -62,7 +71,7 @@ def reserve() -> socket.socket:
     return made
 
 
-class HostChanges(Struct, kw_only=True):
+class HostChanges(Struct, kw_only=True, forbid_unknown_fields=True):
     """What one lab changes on the real host, and how it was before."""
 
     lab: str
@@ -176,8 +185,23 @@ class HostChanges(Struct, kw_only=True):
 
     @classmethod
     def load(cls, text: str) -> Self:
-        """What `dump` wrote."""
-        return cls(**json.loads(text))
+        """What `dump` wrote. ValueError when it holds what we would not undo."""
+        return json_decode(text, type=cls)
+
+    @classmethod
+    def of(cls, lab: LabFile, folder: Path | None = None) -> Self | None:
+        """What a lab's record says that is to be undone; None for a lab that is not on the host.
+
+        *folder*: of the record, where that is not the lab's. Raises UnreadableRecordError.
+        """
+        if not lab.undo:
+            return None
+        try:
+            return cls.load(lab.undo)
+        except ValueError as error:
+            file = record_in(folder or state_home() / lab.name)
+            why = f"what to undo on this host is not told as this version knows it: {error}"
+            raise UnreadableRecordError(lab.name, file, why) from error
 
     def undo(self) -> None:
         """Restore the host; asked twice it does nothing more. Only marked objects are removed.
