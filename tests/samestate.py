@@ -107,6 +107,7 @@ def _link(link: LinkState, *, random: bool) -> LinkState:
         index=0,
         queues=0,  # of a link made by hand as many as there are cores
         mac=mac,
+        running=True,  # follows the carrier a moment later
         counters={},
         promiscuity=0,
         port_state=None,  # follows the carrier, a moment later
