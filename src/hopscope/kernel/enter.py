@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final, NoReturn, Self
 
 from hopscope.errors import CannotError, UsageError
-from hopscope.kernel import letters, syscalls
+from hopscope.kernel import children, letters, syscalls
 from hopscope.kernel.state import LabFile, find, state_home
 
 __all__ = ["Doors"]
@@ -111,6 +111,7 @@ class Doors:
         process is left in the lab's user namespace, and can run nothing else afterwards.
         """
         here = _folder()
+        children.heed()  # one that is ignored never comes
         self._come_near()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
         try:
@@ -148,6 +149,7 @@ class Doors:
             environment = {**environment, **prepare()}
             for number in _IGNORED_BY_PYTHON:
                 signal.signal(number, signal.SIG_DFL)
+            children.unheed()
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.execvpe(argv[0], list(argv), environment)  # noqa: S606 - no shell is the point
         except OSError as error:
@@ -181,7 +183,7 @@ class _Command:
     def _changed(self) -> int | None:
         try:
             pid, status = os.waitpid(self._pid, os.WNOHANG | os.WUNTRACED)
-        except ChildProcessError:  # it ended while we were stopped: only SIGKILL does that
+        except ChildProcessError:  # it ended while we were stopped, and it was: by SIGKILL
             return int(signal.SIGKILL)
         return status if pid else None
 

@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 from hopscope.errors import CannotError
 from hopscope.kernel import letters
+from hopscope.kernel.children import Child
 from hopscope.kernel.state import state_home
 
 __all__ = ["START", "Starter", "listen"]
@@ -39,7 +39,7 @@ class Starter:
             undo.callback(self.control.close)
             number = theirs.fileno()
             argv = [sys.executable, "-I", "-S", "-c", _HOLDER]
-            self._pid = os.posix_spawn(
+            pid = os.posix_spawn(
                 sys.executable,
                 [*argv, str(number), str(state_home())],  # the latter for those who list processes
                 os.environ,
@@ -49,6 +49,7 @@ class Starter:
                 ],
                 setsid=True,
             )
+            self._child: Child | None = Child(pid)
             undo.pop_all()
 
     def become(
@@ -74,15 +75,15 @@ class Starter:
 
     def close(self) -> None:
         """End it, unless it has become a holder."""
-        if self._pid:
+        if self._child is not None:
             self.control.close()
-            os.kill(self._pid, signal.SIGKILL)  # a stuck one would be waited for without end
+            self._child.kill()  # a stuck one would be waited for without end
             self._wait()
 
     def _wait(self) -> None:
-        with contextlib.suppress(ChildProcessError):  # of one who ignores SIGCHLD
-            os.waitpid(self._pid, 0)
-        self._pid = 0
+        if self._child is not None:
+            self._child.wait()
+            self._child = None
 
 
 def _first_letters(control: socket.socket) -> tuple[dict[str, Any], list[int]]:

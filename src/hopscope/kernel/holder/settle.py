@@ -39,6 +39,7 @@ def settle(kept: int) -> None:
         Path("/proc/self/oom_score_adj").write_text("0")
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT):
         signal.signal(ignored, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, our children would end unseen
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
