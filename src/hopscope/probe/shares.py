@@ -3,7 +3,7 @@
 import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any, TypeVar
 
 from hopscope.errors import CannotError
@@ -21,15 +21,17 @@ def shared(
 ) -> Iterator[list[Result]]:
     """What *work* makes of the parts, in their order; *count* processes have a share each.
 
-    *work* answers for each part that it is given; from another process, with what can be
-    pickled. An error there is raised here; CannotError when a process was killed. They end
-    while the results are used.
+    Where no more may run (ulimit -u) this process does the others' too. *work* answers for each
+    part that it is given; from another process, with what can be pickled. An error there is raised
+    here; CannotError when a process was killed. They end while the results are used.
     """
     children: list[tuple[Child, IO[bytes]]] = []
     results: dict[int, Result] = {}
     try:
-        children.extend(_started(parts[number::count], work) for number in range(1, count))
-        results |= zip(range(0, len(parts), count), work(parts[::count]), strict=True)
+        with suppress(BlockingIOError):
+            children.extend(_started(parts[number::count], work) for number in range(1, count))
+        ours = [one for one in range(len(parts)) if not 0 < one % count <= len(children)]
+        results |= zip(ours, work([parts[one] for one in ours]), strict=True)
         for number, (_process, pipe) in enumerate(children, 1):
             got = _read(pipe)
             if isinstance(got, BaseException):
@@ -57,7 +59,12 @@ def _started(
 ) -> tuple[Child, IO[bytes]]:
     """A process that does its share, writes the result, and ends."""
     ours, theirs = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except BaseException:
+        os.close(ours)
+        os.close(theirs)
+        raise
     if pid:
         os.close(theirs)
         return Child(pid), os.fdopen(ours, "rb")
