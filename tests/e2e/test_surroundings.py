@@ -43,3 +43,44 @@ def test_so_is_what_has_processes_of_its_own(hopscope: Hopscope, bridge: str, co
     told = [hopscope(command, *given, before=before) for before in ((), UNHEARD)]
     assert told[0].returncode == told[1].returncode
     assert told[1].stderr == told[0].stderr
+
+
+def test_a_folder_that_was_removed_is_the_root_to_a_process(
+    hopscope: Hopscope, tmp_path: Path
+) -> None:
+    """As it is to a command."""
+    (lab := tmp_path / "kept.yaml").write_text(
+        "name: kept\nnodes: {a: {run: [{command: sh -c 'pwd; sleep 100', name: it}]}}\n"
+    )
+    gone = ("sh", "-c", 'mkdir "$0"; cd "$0"; rmdir "$0"; exec "$@"', str(tmp_path / "gone"))
+    done = hopscope("up", str(lab), before=gone)
+    assert done.returncode == 0, done.stderr
+    told = hopscope("exec", "kept", "a", "--", "pwd", before=gone)
+    assert (told.stdout, told.stderr) == ("/\n", "")
+    cwd = "for one in /proc/[0-9]*; do grep -qs sleep $one/comm && readlink $one/cwd; done"
+    assert hopscope("exec", "kept", "a", "--", "sh", "-c", cwd).stdout == "/\n"
+    assert hopscope("down", "kept").returncode == 0
+
+
+@pytest.mark.parametrize("files", [12, 14, 16])
+def test_too_few_files_are_no_mistake_of_the_lab(hopscope: Hopscope, files: int) -> None:
+    """Neither of its file's third line, nor of its size; and nothing stays."""
+    done = hopscope("up", "bridge", "--name", "few", before=("prlimit", f"--nofile={files}"))
+    assert done.returncode == 3
+    assert f"more open files than the {files} that a process may have here" in done.stderr
+    assert "yaml" not in done.stderr
+    assert "Errno" not in done.stderr
+    assert hopscope("down", "few").returncode == 2
+
+
+def test_too_few_namespaces_are_told_and_not_as_python_does(hopscope: Hopscope) -> None:
+    """Forbidden by a user namespace around us; none at all, or one for two nodes."""
+    for most, told in ((0, "let us make namespaces: unshare: No space left"), (2, "no room is")):
+        limited = f'echo {most} > /proc/sys/user/max_net_namespaces && exec "$@"'
+        before = ("unshare", "--user", "--map-root-user", "sh", "-c", limited, "sh")
+        done = hopscope("up", "bridge", "--name", "few", before=before)
+        if "write failed" in done.stderr or "/proc/sys/user" in done.stderr:
+            pytest.skip("no user namespace of our own, or no limit in it")
+        assert done.returncode == 3
+        assert told in done.stderr
+        assert "Errno" not in done.stderr

@@ -18,13 +18,13 @@ import contextlib
 import fcntl
 import json
 import os
-import socket
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from hopscope.errors import CannotError, LabExistsError, NoSuchLabError, NotReadyError
+from hopscope.kernel.control import reach
 from hopscope.kernel.holding import Hold, held, hold
 from hopscope.kernel.waiting import wait_until
 
@@ -44,7 +44,6 @@ __all__ = [
     "state_home",
     "take",
 ]
-
 _ELSEWHERE: Final = 'export HOPSCOPE_STATE="$HOME/hopscope"  # or any folder of yours, with room'
 _NOBODYS: Final = ".ended~"  # how a folder's other name begins, which is no lab's
 _BEING_CLEARED: Final = 1.0  # seconds; it takes a millisecond
@@ -297,17 +296,9 @@ def _dying(folder: Path) -> bool:
     if not _alive(folder):
         return False
     try:
-        place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:  # by now it is cleared away
-        return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
-        control.setblocking(False)
-        try:  # a path through the descriptor: a socket's may have 107 bytes at most
-            control.connect(f"/proc/self/fd/{place}/control")
-        except OSError as error:
-            return isinstance(error, ConnectionRefusedError)
-        finally:
-            os.close(place)
+        reach(folder, 0).close()
+    except OSError as error:  # another: it is busy, or by now cleared away
+        return isinstance(error, ConnectionRefusedError)
     return False
 
 

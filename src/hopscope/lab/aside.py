@@ -15,6 +15,7 @@ from typing import Final, NoReturn
 
 from hopscope.kernel.children import Child
 from hopscope.kernel.interrupts import ENDING
+from hopscope.kernel.scarcity import scarce
 
 __all__ = ["BROKEN", "beside", "receive", "send", "status_of"]
 
@@ -27,7 +28,10 @@ _LENGTH: Final = struct.Struct("=Q")
 
 
 def beside(serve: Callable[[socket.socket], int]) -> tuple[Child, socket.socket]:
-    """Start the process; it, and our end. It ends with what *serve* returns as its status."""
+    """Start the process; it, and our end. It ends with what *serve* returns as its status.
+
+    CannotError when no more may run.
+    """
     ours, theirs = socket.socketpair()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
@@ -35,6 +39,10 @@ def beside(serve: Callable[[socket.socket], int]) -> tuple[Child, socket.socket]
         if pid == 0:
             _be(serve, theirs)
         child = Child(pid)
+    except OSError as error:
+        ours.close()
+        theirs.close()
+        raise scarce(error.errno or 0, "starting another process") or error from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()

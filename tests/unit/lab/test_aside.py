@@ -1,11 +1,13 @@
 """A process beside the run: what it is sent, how it ends, and that it always does."""
 
+import errno
 import os
 import signal
 import socket
 
 import pytest
 
+from hopscope.errors import CannotError
 from hopscope.lab.aside import BROKEN, beside, receive, send, status_of
 
 
@@ -122,3 +124,12 @@ def test_where_sigchld_is_ignored_it_is_waited_for() -> None:
         assert status_of(child) == 0
     finally:
         signal.signal(signal.SIGCHLD, before)
+
+
+def test_one_that_may_not_run_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fork() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", fork)
+    with pytest.raises(CannotError, match="no more processes may run"):
+        beside(echo)

@@ -4,7 +4,6 @@ Standard library only, as the holder.
 """
 
 import contextlib
-import errno
 import os
 import signal
 import socket
@@ -58,9 +57,8 @@ def told(control: socket.socket) -> Iterator[None]:
     try:
         yield
     except BaseException as error:  # noqa: BLE001 - there is nobody else to tell
-        code = error.errno if isinstance(error, OSError) else None
         with contextlib.suppress(OSError):
-            letters.send(control, {"error": code or errno.EIO, "doing": str(error)})
+            letters.send(control, letters.refusal(error))
         os._exit(1)
 
 
