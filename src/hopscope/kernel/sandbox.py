@@ -23,6 +23,7 @@ from hopscope.errors import CannotError, HopscopeError
 from hopscope.kernel.control import listen
 from hopscope.kernel.descriptors import as_before, set_back
 from hopscope.kernel.interrupts import undisturbed
+from hopscope.kernel.lingering import lingers
 from hopscope.kernel.making import refused
 from hopscope.kernel.nodes import Nodes
 from hopscope.kernel.protocol import Completed
@@ -303,16 +304,20 @@ class Sandbox(Nodes):
 
         Those that are kept are asked to end first, and given the time that each was promised; a
         signal that would end us ends it. With a guardian, we return when the host is restored.
+        CannotError when the holder does not end even so: see `lingers`; it is let go of.
         """
         with undisturbed() as signals:
             within = self._ask_to_end()
             holder, *guardian = self._lives or [-1]
-            if holder >= 0 and not _ended(holder, within, signals):
-                _kill(holder)
-                _ended(holder, _DEATH)
-            for process in guardian:
-                _ended(process, _RESTORING)
-            self.close()
+            try:
+                if holder >= 0 and not _ended(holder, within, signals):
+                    _kill(holder)
+                    if not _ended(holder, _DEATH):
+                        raise lingers(self.pid, on_host=bool(guardian))
+                for process in guardian:
+                    _ended(process, _RESTORING)
+            finally:
+                self.close()
 
     def _ask_to_end(self) -> float:
         """Have the lab end; the seconds after which something is wrong with its holder."""
