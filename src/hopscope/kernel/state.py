@@ -15,7 +15,6 @@ who is `alone` with it.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import stat
@@ -26,6 +25,7 @@ from typing import Final, NamedTuple, Self
 from hopscope.errors import CannotError, LabExistsError, NoSuchLabError, NotReadyError
 from hopscope.kernel.control import reach
 from hopscope.kernel.holding import Hold, held, hold
+from hopscope.kernel.turns import take_turn, try_turn
 from hopscope.kernel.waiting import wait_until
 
 __all__ = [
@@ -304,7 +304,7 @@ def _dying(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def alone(lab: LabFile) -> Iterator[LabFile]:
-    """One at a time changes a lab, and has its record as it is then; others wait.
+    """One at a time changes a lab, and has its record as it is then; others wait, and say so.
 
     Raises NoSuchLabError when it has ended, CannotError when another has its name.
     """
@@ -313,7 +313,7 @@ def alone(lab: LabFile) -> Iterator[LabFile]:
     except FileNotFoundError:
         raise NoSuchLabError(lab.name, [one.name for one in running()]) from None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        take_turn(lock, f"changes lab {lab.name!r}")
         found = _found(lab.name)  # at once: its guardian waits for us
         if found.started != lab.started:
             raise _ended(lab)
@@ -326,16 +326,9 @@ def alone(lab: LabFile) -> Iterator[LabFile]:
 def after_changes(folder: Path) -> Iterator[None]:
     """Once whoever changes the lab has come to an end; or, after some seconds, all the same."""
     lock = _changing(folder)
-
-    def free() -> bool:
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        return False
-
     try:
         with contextlib.suppress(NotReadyError):
-            wait_until(free, "the end of a change", within=_BEING_CHANGED)
+            wait_until(lambda: try_turn(lock), "the end of a change", within=_BEING_CHANGED)
         yield
     finally:
         os.close(lock)
