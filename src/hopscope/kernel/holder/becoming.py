@@ -31,6 +31,8 @@ def become(
             resource.setrlimit(kind, limit)
         for number in (*IGNORED_BY_PYTHON, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_DFL)
+        if resource.RLIMIT_FSIZE in limits:  # a bound of ours is to be told, not to kill
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         for target, fd in enumerate(fds):
             os.dup2(fd, target)
         if "folder" in request:  # it is kept, and a job of its own
