@@ -334,6 +334,8 @@ def test_a_holder_that_does_not_answer_is_not_waited_for_long(hopscope: Any, fre
     finally:
         os.kill(pid, signal.SIGCONT)
     assert (done.returncode, f"lab '{fresh}' does not answer" in done.stderr) == (3, True)
+    assert done.stderr.count("mend it with") == 1
+    assert f"kill -9 {pid}" in done.stderr
     assert hopscope("exec", fresh, "ns1", "true").returncode == 0
 
 

@@ -50,6 +50,20 @@ def left() -> Callable[[], list[str]]:
     return lambda: [path.name for path in state.state_home().iterdir()]
 
 
+def test_signals_are_as_any_program_expects_them() -> None:
+    """Of one that is kept, and of one that is run: Python's own choice is nobody else's."""
+
+    def ignored(told: str) -> set[int]:
+        return {one for one in pythons if int(told.split()[1], 16) >> (one - 1) & 1}
+
+    pythons = (signal.SIGPIPE, signal.SIGXFSZ)
+    with web(shell("grep SigIgn /proc/self/status; sleep 100")).up() as lab:
+        run = lab.run("web", ["grep", "SigIgn", "/proc/self/status"])
+        assert ignored(run.stdout.decode()) == set()
+        wait_until(lambda: lab.output("web", "it") != "", "its output", within=10)
+        assert ignored(lab.output("web", "it")) == set()
+
+
 def test_a_web_server_is_reached_from_another_node() -> None:
     """As soon as the lab stands: nobody has to wait, and nobody to try again."""
     server: dict[str, object] = {"command": ["python3", "-c", SERVE], "ready": {"tcp": 8000}}

@@ -20,7 +20,13 @@ NS1 = NodeName("ns1")
 
 def child(starter: Starter) -> int:
     """A descriptor of its process, and so also of one that has ended."""
-    return os.pidfd_open(starter._pid)
+    return os.pidfd_open(number(starter))
+
+
+def number(starter: Starter) -> int:
+    """Its PID."""
+    assert starter._child is not None
+    return starter._child.pid
 
 
 def ends(process: int) -> bool:
@@ -49,7 +55,7 @@ def test_one_whose_maker_is_gone_ends_by_itself(records: Path) -> None:
     process = child(starter)
     starter.control.close()
     assert ends(process)
-    assert os.waitstatus_to_exitcode(os.waitpid(starter._pid, 0)[1]) == 0
+    assert os.waitstatus_to_exitcode(os.waitpid(number(starter), 0)[1]) == 0
 
 
 def test_one_becomes_the_holder_of_the_lab_that_it_is_told(records: Path) -> None:
@@ -104,7 +110,7 @@ def test_the_holder_needs_its_parent_no_more(records: Path) -> None:
     """Which may be killed as soon as it has forked it; it ends by itself in a moment."""
     starter = Starter()
     claimed = state.claim("orphan")
-    children = Path(f"/proc/{starter._pid}/task/{starter._pid}/children")
+    children = Path(f"/proc/{number(starter)}/task/{number(starter)}/children")
 
     process = child(starter)
 

@@ -33,9 +33,11 @@ _SIGNALLED: Final = 128  # and the signal's number: the exit status of what a si
 def main() -> None:
     """Run the command; errors a user can mend are printed without a traceback."""
     from hopscope.errors import HopscopeError, NoSuchLabError
+    from hopscope.kernel.children import heed
     from hopscope.kernel.interrupts import ENDING, too_late
 
     _open_standard_streams()
+    heed()
     for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
             signal.signal(number, _end)

@@ -73,7 +73,7 @@ class Teller(Silent):
         from hopscope.lab.aside import beside
 
         sys.stdout.flush()  # else both would write it
-        self._pid, self._ours = beside(self._tell)
+        self._child, self._ours = beside(self._tell)
         return self
 
     def _tell(self, theirs: socket.socket) -> int:
@@ -97,7 +97,7 @@ class Teller(Silent):
 
         self._ours.close()
         patience = _PATIENCE if self._said else 0.0
-        code = status_of(self._pid, None if error is None else patience)
+        code = status_of(self._child, None if error is None else patience)
         if code < 0 and sys.stdout.isatty():
             sys.stdout.write("\x1b[?25h")  # it may have hidden the cursor
         if 0 < code < BROKEN:

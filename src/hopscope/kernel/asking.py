@@ -9,7 +9,6 @@ import contextlib
 import errno
 import itertools
 import os
-import resource
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from threading import Condition, get_ident
@@ -18,6 +17,8 @@ from typing import Any
 from hopscope.errors import CannotError, KernelError
 from hopscope.kernel import letters
 from hopscope.kernel.descriptors import make_room
+from hopscope.kernel.reaching import end_it
+from hopscope.kernel.scarcity import scarce
 from hopscope.kernel.starting import START
 
 __all__ = ["Asking"]
@@ -70,7 +71,9 @@ class Asking:
         with self._heard():
             reply, got = self._await(number, endless=do == "run")
         if "error" in reply:
-            raise KernelError(reply["error"], f"in the sandbox: {do}", _said(reply))
+            code, doing, said = reply["error"], f"in the sandbox: {do}", reply["doing"]
+            limit = scarce(code, f"{doing} {said}".rstrip(), reply.get("files"))
+            raise limit or KernelError(code, doing, said)
         return reply, got
 
     def forget(self, number: int) -> None:
@@ -136,22 +139,11 @@ class Asking:
             yield
         except TimeoutError as error:
             what = f"the lab's holder process has not answered for {self._patience:g} seconds"
-            raise CannotError(what, mend=f"kill -9 {self.pid}   (the holder)") from error
+            raise CannotError(what, mend=end_it(self.pid)) from error
         except ConnectionError as error:
             what = "the lab's holder process has ended (killed?), and the kernel freed the lab"
             raise CannotError(what, mend="hopscope up, or run, again") from error
         except OSError as error:
             if self._control.fileno() < 0:  # by another thread, meanwhile
                 raise CannotError(_DOWN, mend="hopscope up, or run, again") from error
-            if error.errno != errno.EMFILE:
-                raise
-            most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-            what = f"this process may open no more than {most} files, and so large a lab takes more"
-            raise CannotError(what, mend=f"ulimit -Hn {4 * most}   (as root)") from error
-
-
-def _said(reply: Mapping[str, Any]) -> str:
-    """What the holder's words add to those of the error's number."""
-    code, words = reply["error"], reply["doing"]
-    said: str = words.removeprefix(f"[Errno {code}] ").removeprefix(os.strerror(code))
-    return said.removeprefix(": ")
+            raise scarce(error.errno or 0, "speaking with the lab's holder") or error from error

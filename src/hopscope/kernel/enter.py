@@ -13,19 +13,20 @@ import contextlib
 import errno
 import os
 import signal
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, NoReturn, Self
 
 from hopscope.errors import CannotError, UsageError
-from hopscope.kernel import letters, syscalls
-from hopscope.kernel.state import LabFile, find, state_home
+from hopscope.kernel import children, letters, syscalls
+from hopscope.kernel.reaching import ANSWERS, reached, unanswered
+from hopscope.kernel.scarcity import scarce
+from hopscope.kernel.state import LabFile, find
+from hopscope.kernel.tools import own_folder
 
 __all__ = ["Doors"]
 
-_TIMEOUT: Final = 5.0  # seconds in which a holder answers; it takes far less than one
 _SI_KERNEL: Final = 0x80
 _LISTED: Final = 10  # nodes; a lab may have thousands
 _GUESSED: Final = 200
@@ -42,7 +43,6 @@ _FORWARDED: Final = {
     signal.SIGUSR2,
 }
 _AWAITED: Final = _FORWARDED | {signal.SIGCHLD}
-_IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 class Doors:
@@ -56,7 +56,7 @@ class Doors:
         """
         self.lab: LabFile = find(name)
         self.node: str = _chosen(self.lab, node)
-        self._holder = _reached(self.lab)
+        self._holder = reached(self.lab)
         try:
             self._fds = self._handed_over()
         except BaseException:
@@ -68,8 +68,8 @@ class Doors:
             letters.send(self._holder, {"do": "doors", "id": 1, "node": self.node})
             answer, fds = letters.receive(self._holder)
         except TimeoutError:
-            what = f"lab {self.lab.name!r} does not answer"
-            raise CannotError(what, mend=f"hopscope down {self.lab.name}") from None
+            why = f"its holder has said nothing for {ANSWERS:g} seconds"
+            raise unanswered(self.lab, why) from None
         except ConnectionError:
             answer, fds = {}, []
         if not answer:
@@ -110,13 +110,17 @@ class Doors:
         *prepare* runs inside, just before; the variables that it returns are added. This
         process is left in the lab's user namespace, and can run nothing else afterwards.
         """
-        here = _folder()
+        here = own_folder()
+        children.heed()  # one that is ignored never comes
         self._come_near()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
         try:
             child = os.fork()
         except OSError as error:
-            raise CannotError(f"lab {self.lab.name!r} has ended") from error
+            limit = scarce(error.errno or 0, "starting the command")
+            if limit is None or error.errno == errno.ENOMEM:  # so says a PID namespace that is dead
+                limit = CannotError(f"lab {self.lab.name!r} has ended")
+            raise limit from error
         if child == 0:
             self._go_in(here, argv, environment, prepare, before)
         return _Command(child).see_to_its_end()
@@ -146,8 +150,9 @@ class Doors:
                 syscalls.own_sys()
             _go_to(here)
             environment = {**environment, **prepare()}
-            for number in _IGNORED_BY_PYTHON:
+            for number in syscalls.IGNORED_BY_PYTHON:
                 signal.signal(number, signal.SIG_DFL)
+            children.unheed()
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.execvpe(argv[0], list(argv), environment)  # noqa: S606 - no shell is the point
         except OSError as error:
@@ -181,7 +186,7 @@ class _Command:
     def _changed(self) -> int | None:
         try:
             pid, status = os.waitpid(self._pid, os.WNOHANG | os.WUNTRACED)
-        except ChildProcessError:  # it ended while we were stopped: only SIGKILL does that
+        except ChildProcessError:  # it ended while we were stopped, and it was: by SIGKILL
             return int(signal.SIGKILL)
         return status if pid else None
 
@@ -244,30 +249,8 @@ def _chosen(lab: LabFile, node: str | None) -> str:
     raise UsageError(message)
 
 
-def _reached(lab: LabFile) -> socket.socket:
-    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    control.settimeout(_TIMEOUT)
-    folder = os.open(state_home() / lab.name, os.O_PATH | os.O_DIRECTORY)
-    try:  # a path through the descriptor: a socket's may have 107 bytes at most
-        control.connect(f"/proc/self/fd/{folder}/control")
-    except OSError as error:
-        control.close()
-        find(lab.name)  # raises NoSuchLabError when it ended meanwhile
-        raise CannotError(f"lab {lab.name!r} does not answer: {error.strerror}") from error
-    finally:
-        os.close(folder)
-    return control
-
-
 def _same(fd: int, path: str) -> bool:
     return os.path.samestat(os.fstat(fd), os.stat(path))  # noqa: PTH116 - a magic link
-
-
-def _folder() -> str:
-    try:
-        return os.getcwd()  # noqa: PTH109 - Path would follow
-    except FileNotFoundError:
-        return "/"
 
 
 def _go_to(folder: str) -> None:

@@ -7,12 +7,13 @@ whose descriptor comes first. Standard library only, since the holder runs this 
 import errno
 import json
 import os
+import resource
 import socket
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["DOORS", "MOST_FDS", "receive", "send"]
+__all__ = ["DOORS", "MOST_FDS", "receive", "refusal", "send"]
 
 DOORS: Final = ("user", "pid", "uts", "mnt")
 """The namespaces of a lab, in the order in which their descriptors come; a node's comes last."""
@@ -59,6 +60,17 @@ def receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
             os.close(fd)
         raise
     return letter, fds
+
+
+def refusal(error: BaseException) -> dict[str, Any]:
+    """What tells of an error: its number, what its words add to that, and our limit of files."""
+    if not isinstance(error, OSError):
+        return {"error": errno.EINVAL, "doing": repr(error)}
+    code = error.errno or errno.EIO
+    said = str(error).removeprefix(f"[Errno {code}] ")  # as Python puts it
+    said = said.removeprefix(os.strerror(code)).removesuffix(os.strerror(code))
+    doing = said.removeprefix(": ").removesuffix(": ")
+    return {"error": code, "doing": doing, "files": resource.getrlimit(resource.RLIMIT_NOFILE)[1]}
 
 
 def _read(data: bytes) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Neighbour tables: how much room the machine gives them all, and entries of ours for a while."""
 
-import fcntl
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from hopscope.errors import KernelError
 from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.transport import NETLINK_CAP_ACK, SOL_NETLINK
+from hopscope.kernel.turns import take_turn, try_turn
 from hopscope.model.vocab import Mac, NeighbourState, NodeName
 from hopscope.wire import rtnl, rtnl_read
 from hopscope.wire.neighbours import addition, batch, removal
@@ -100,7 +100,10 @@ def alone(
     file = folder / _NOTE
     lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        if wait:
+            take_turn(lock, f"probes lab {folder.name!r}")
+        elif not try_turn(lock):
+            raise BlockingIOError
         if file.stat().st_size:
             _sweep(sandbox, nodes)
             file.write_text("")

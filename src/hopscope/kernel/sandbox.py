@@ -5,6 +5,7 @@ over their descriptors. It knows nothing of labs, plans or packets.
 """
 
 import contextlib
+import errno
 import functools
 import os
 import select
@@ -18,14 +19,18 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from hopscope.errors import CannotError, HopscopeError, NoSuchLabError
+from hopscope.errors import CannotError, HopscopeError
+from hopscope.kernel.control import listen
 from hopscope.kernel.descriptors import as_before, set_back
 from hopscope.kernel.interrupts import undisturbed
+from hopscope.kernel.lingering import lingers
 from hopscope.kernel.making import refused
 from hopscope.kernel.nodes import Nodes
 from hopscope.kernel.protocol import Completed
-from hopscope.kernel.starting import START, Starter, listen
-from hopscope.kernel.state import Claim, LabFile, find, privileged, running, state_home
+from hopscope.kernel.reaching import ANSWERS, reached, unanswered
+from hopscope.kernel.scarcity import scarce
+from hopscope.kernel.starting import START, Starter
+from hopscope.kernel.state import Claim, LabFile, find, privileged
 from hopscope.kernel.tools import tool_path
 from hopscope.model.process import ProcessState
 from hopscope.model.vocab import NodeName
@@ -39,7 +44,6 @@ _RESTORING: Final = 30.0  # … and that restoring the host may take: a few prog
 _GRACE: Final = 1.0  # … and that those who end have in any case: a signal may be sent twice at once
 _GLANCE: Final = 0.1  # … and after which we look whether a signal came
 _FOREIGN: Final = 60.0  # … that a program of a confined sandbox may take
-_ANSWERS: Final = 5.0  # … and in which a holder that we come to answers
 
 
 class Sandbox(Nodes):
@@ -105,25 +109,16 @@ class Sandbox(Nodes):
 
         Raises CannotError when it does not answer, NoSuchLabError when it has ended.
         """
-        try:
-            folder = os.open(state_home() / lab.name, os.O_PATH | os.O_DIRECTORY)
-        except FileNotFoundError as error:
-            raise NoSuchLabError(lab.name, [one.name for one in running()]) from error
-        control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        control = reached(lab)
         sandbox = cls(control, lab.pid, tuple(NodeName(name) for name in lab.nodes), ())
-        try:  # a path through the descriptor: a socket's may have 107 bytes at most
-            control.settimeout(_ANSWERS)
-            control.connect(f"/proc/self/fd/{folder}/control")
-            sandbox._patience = _ANSWERS
+        sandbox._patience = ANSWERS
+        try:
             _reply, sandbox._lives = sandbox._request("lives")
-            sandbox._patience = START
-        except (OSError, CannotError) as error:
+        except CannotError as error:
             control.close()
             find(lab.name)  # raises NoSuchLabError when it ended meanwhile
-            what = f"lab {lab.name!r} does not answer: {error}"
-            raise CannotError(what, mend=f"kill -9 {lab.pid}   (its holder)") from error
-        finally:
-            os.close(folder)
+            raise unanswered(lab, error.what) from error
+        sandbox._patience = START
         return sandbox
 
     @property
@@ -314,16 +309,20 @@ class Sandbox(Nodes):
 
         Those that are kept are asked to end first, and given the time that each was promised; a
         signal that would end us ends it. With a guardian, we return when the host is restored.
+        CannotError when the holder does not end even so: see `lingers`; it is let go of.
         """
         with undisturbed() as signals:
             within = self._ask_to_end()
             holder, *guardian = self._lives or [-1]
-            if holder >= 0 and not _ended(holder, within, signals):
-                _kill(holder)
-                _ended(holder, _DEATH)
-            for process in guardian:
-                _ended(process, _RESTORING)
-            self.close()
+            try:
+                if holder >= 0 and not _ended(holder, within, signals):
+                    _kill(holder)
+                    if not _ended(holder, _DEATH):
+                        raise lingers(self.pid, on_host=bool(guardian))
+                for process in guardian:
+                    _ended(process, _RESTORING)
+            finally:
+                self.close()
 
     def _ask_to_end(self) -> float:
         """Have the lab end; the seconds after which something is wrong with its holder."""
@@ -375,7 +374,10 @@ def _kill(process: int) -> None:
 def _killing(process: int, within: float) -> Iterator[None]:
     """Kill the process of that descriptor when what is done meanwhile takes longer."""
     timer = Timer(within, _kill, [process])
-    timer.start()
+    try:
+        timer.start()
+    except RuntimeError as error:  # no more threads may run
+        raise scarce(errno.EAGAIN, "watching over a program") or error from error
     try:
         yield
     except CannotError as error:

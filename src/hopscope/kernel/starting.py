@@ -3,18 +3,19 @@
 import contextlib
 import errno
 import os
-import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from hopscope.errors import CannotError
 from hopscope.kernel import letters
+from hopscope.kernel.children import Child
+from hopscope.kernel.scarcity import scarce
 from hopscope.kernel.state import state_home
 
-__all__ = ["START", "Starter", "listen"]
+__all__ = ["START", "Starter"]
 
 _HOLDER: Final = (
     f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
@@ -35,11 +36,11 @@ class Starter:
     def __init__(self) -> None:
         self.control: socket.socket
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs, contextlib.ExitStack() as undo:
+        with theirs, _spawning(), contextlib.ExitStack() as undo:
             undo.callback(self.control.close)
             number = theirs.fileno()
             argv = [sys.executable, "-I", "-S", "-c", _HOLDER]
-            self._pid = os.posix_spawn(
+            pid = os.posix_spawn(
                 sys.executable,
                 [*argv, str(number), str(state_home())],  # the latter for those who list processes
                 os.environ,
@@ -49,6 +50,7 @@ class Starter:
                 ],
                 setsid=True,
             )
+            self._child: Child | None = Child(pid)
             undo.pop_all()
 
     def become(
@@ -74,15 +76,23 @@ class Starter:
 
     def close(self) -> None:
         """End it, unless it has become a holder."""
-        if self._pid:
+        if self._child is not None:
             self.control.close()
-            os.kill(self._pid, signal.SIGKILL)  # a stuck one would be waited for without end
+            self._child.kill()  # a stuck one would be waited for without end
             self._wait()
 
     def _wait(self) -> None:
-        with contextlib.suppress(ChildProcessError):  # of one who ignores SIGCHLD
-            os.waitpid(self._pid, 0)
-        self._pid = 0
+        if self._child is not None:
+            self._child.wait()
+            self._child = None
+
+
+@contextlib.contextmanager
+def _spawning() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise scarce(error.errno or 0, "starting the lab's holder") or error from error
 
 
 def _first_letters(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
@@ -126,26 +136,15 @@ def _ended() -> CannotError:
     return CannotError(what, mend="hopscope doctor")
 
 
-def listen(folder: Path) -> socket.socket:
-    """The socket in a lab's folder by which others reach the holder."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    path = folder / "control"
-    path.unlink(missing_ok=True)
-    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-    try:
-        listener.bind(f"/proc/self/fd/{descriptor}/control")
-    finally:
-        os.close(descriptor)
-    listener.listen(16)
-    return listener
-
-
 def _forbidden(answer: Mapping[str, Any]) -> CannotError:
-    if answer["error"] not in (errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EUSERS):
-        what = f"the sandbox could not be set up: {answer['doing']}"
-        return CannotError(what, mend="hopscope doctor")
+    code, doing = answer["error"], answer["doing"]
+    said = f"{doing}: {os.strerror(code)}".removeprefix(": ")
+    if code not in (errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EUSERS):
+        what = "the sandbox could not be set up"
+        limit = scarce(code, f"{what}: {doing}".removesuffix(": "), answer.get("files"))
+        return limit or CannotError(f"{what}: {said}", mend="hopscope doctor")
     what = (
-        f"this machine does not let us make namespaces: {answer['doing']}. "
+        f"this machine does not let us make namespaces: {said}. "
         "Unprivileged user namespaces may be switched off"
     )
     return CannotError(what, mend="hopscope doctor   (names the knob; or run as root)")

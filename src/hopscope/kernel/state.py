@@ -16,10 +16,8 @@ who is `alone` with it.
 
 import contextlib
 import errno
-import fcntl
 import os
 import shlex
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -32,8 +30,10 @@ from hopscope.errors import (
     UnreadableRecordError,
 )
 from hopscope.kernel import records
+from hopscope.kernel.control import reach
 from hopscope.kernel.holding import Hold, held, hold
 from hopscope.kernel.records import LabFile, record_in, recording, state_home
+from hopscope.kernel.turns import take_turn, try_turn
 from hopscope.kernel.waiting import wait_until
 
 __all__ = [
@@ -54,7 +54,6 @@ __all__ = [
     "take",
     "unread",
 ]
-
 _NOBODYS: Final = ".ended~"  # how a folder's other name begins, which is no lab's
 _BEING_CLEARED: Final = 1.0  # seconds; it takes a millisecond
 _BEING_CHANGED: Final = 10.0  # … and less than that; without the holder it fails at once
@@ -303,23 +302,15 @@ def _dying(folder: Path) -> bool:
     if not _alive(folder):
         return False
     try:
-        place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:  # by now it is cleared away
-        return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
-        control.setblocking(False)
-        try:  # a path through the descriptor: a socket's may have 107 bytes at most
-            control.connect(f"/proc/self/fd/{place}/control")
-        except OSError as error:
-            return isinstance(error, ConnectionRefusedError)
-        finally:
-            os.close(place)
+        reach(folder, 0).close()
+    except OSError as error:  # another: it is busy, or by now cleared away
+        return isinstance(error, ConnectionRefusedError)
     return False
 
 
 @contextlib.contextmanager
 def alone(lab: LabFile) -> Iterator[LabFile]:
-    """One at a time changes a lab, and has its record as it is then; others wait.
+    """One at a time changes a lab, and has its record as it is then; others wait, and say so.
 
     Raises NoSuchLabError when it has ended, CannotError when another has its name.
     """
@@ -328,7 +319,7 @@ def alone(lab: LabFile) -> Iterator[LabFile]:
     except FileNotFoundError:
         raise NoSuchLabError(lab.name, [one.name for one in running()]) from None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        take_turn(lock, f"changes lab {lab.name!r}")
         found = _found(lab.name)  # at once: its guardian waits for us
         if found.started != lab.started:
             raise _ended(lab)
@@ -341,16 +332,9 @@ def alone(lab: LabFile) -> Iterator[LabFile]:
 def after_changes(folder: Path) -> Iterator[None]:
     """Once whoever changes the lab has come to an end; or, after some seconds, all the same."""
     lock = _changing(folder)
-
-    def free() -> bool:
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        return False
-
     try:
         with contextlib.suppress(NotReadyError):
-            wait_until(free, "the end of a change", within=_BEING_CHANGED)
+            wait_until(lambda: try_turn(lock), "the end of a change", within=_BEING_CHANGED)
         yield
     finally:
         os.close(lock)

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import signal
 
 __all__ = [
     "CLONE_NEWIPC",
@@ -11,6 +12,7 @@ __all__ = [
     "CLONE_NEWPID",
     "CLONE_NEWUSER",
     "CLONE_NEWUTS",
+    "IGNORED_BY_PYTHON",
     "MS_BIND",
     "MS_NODEV",
     "MS_NOEXEC",
@@ -39,6 +41,9 @@ CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 0x1000, 0x4000, 1 << 18, 1 << 20
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
+
+IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+"""Signals that end any other program, and ours too unless it is told so: ignoring is inherited."""
 
 _MNT_DETACH = 2
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # include/uapi/linux/prctl.h

@@ -5,7 +5,6 @@ closes, or is killed if it is held up itself.
 """
 
 import os
-import select
 import signal
 import socket
 import struct
@@ -14,7 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
+from hopscope.kernel.children import Child
 from hopscope.kernel.interrupts import ENDING
+from hopscope.kernel.scarcity import scarce
 
 __all__ = ["BROKEN", "beside", "receive", "send", "status_of"]
 
@@ -26,18 +27,26 @@ _NICE: Final = 5  # the run goes first: it is what is waited for
 _LENGTH: Final = struct.Struct("=Q")
 
 
-def beside(serve: Callable[[socket.socket], int]) -> tuple[int, socket.socket]:
-    """Start the process; its PID, and our end. It ends with what *serve* returns as its status."""
+def beside(serve: Callable[[socket.socket], int]) -> tuple[Child, socket.socket]:
+    """Start the process; it, and our end. It ends with what *serve* returns as its status.
+
+    CannotError when no more may run.
+    """
     ours, theirs = socket.socketpair()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         pid = os.fork()
         if pid == 0:
             _be(serve, theirs)
+        child = Child(pid)
+    except OSError as error:
+        ours.close()
+        theirs.close()
+        raise scarce(error.errno or 0, "starting another process") or error from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()
-    return pid, ours
+    return child, ours
 
 
 def _be(serve: Callable[[socket.socket], int], theirs: socket.socket) -> NoReturn:
@@ -68,29 +77,19 @@ def _let_go(ours: int) -> None:
                 os.close(descriptor)
 
 
-def status_of(pid: int, within: float | None = None) -> int:
+def status_of(child: Child, within: float | None = None) -> int:
     """Wait for its end, or kill it after so many seconds: its status, minus N for a signal N.
 
     However this is left, the process has ended.
     """
     try:
-        if within is not None and not _ends(pid, within):
-            os.kill(pid, signal.SIGKILL)
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if within is not None and not child.ends(within):
+            child.kill()
+        return child.wait()
     except BaseException:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        child.kill()
+        child.wait()
         raise
-
-
-def _ends(pid: int, within: float) -> bool:
-    process = os.pidfd_open(pid)
-    try:
-        poller = select.poll()
-        poller.register(process, select.POLLIN)
-        return bool(poller.poll(within * 1000))
-    finally:
-        os.close(process)
 
 
 def send(channel: socket.socket, data: bytes) -> None:

@@ -46,15 +46,18 @@ class Made(Struct):
         """End it; its guardian undoes what was done on the real host, or we do if that was killed.
 
         Never both: from then on the host is free for the next lab. CannotError, with nothing
-        changed, when that is another host than this.
+        changed, when that is another host than this; or when it has ended but for its holder, for
+        which a guardian goes on waiting.
         """
         if self.host is not None:
             self.host.check_here(f"nsenter --target={self.file.pid} --net ")
         with undisturbed():
-            self.sandbox.stop()
-            if self.host is not None and self.file.name in state.left_behind():
-                _restore(self.file.name)
-            state.clear(self.file)
+            try:
+                self.sandbox.stop()
+            finally:
+                if self.host is not None and self.file.name in state.left_behind():
+                    _restore(self.file.name)
+                state.clear(self.file)
 
 
 def sweep() -> None:

@@ -12,7 +12,7 @@ from hopscope.errors import NotReadyError
 from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import state_home
-from hopscope.kernel.tools import USUAL
+from hopscope.kernel.tools import USUAL, own_folder
 from hopscope.kernel.waiting import wait_until
 from hopscope.lab.readiness import start_all
 from hopscope.model.change import Change
@@ -116,7 +116,7 @@ def _keep(
 ) -> None:
     logs = folder(lab)
     logs.mkdir(mode=0o700, exist_ok=True)
-    here = os.getcwd()  # noqa: PTH109 - as a text
+    here = own_folder()
     wishes = [
         {
             "node": node,

@@ -33,7 +33,7 @@ class Writer:
     """Make it before the lab, as a context manager; `begin` when there is a record, then `end`."""
 
     def __enter__(self) -> Self:
-        self._pid, self._ours = beside(_serve)
+        self._child, self._ours = beside(_serve)
         return self
 
     def begin(self, record: "Record", folder: Path) -> None:
@@ -55,7 +55,7 @@ class Writer:
 
     def __exit__(self, *_: object) -> None:
         self._ours.close()
-        status_of(self._pid)
+        status_of(self._child)
 
 
 def _serve(theirs: socket.socket) -> int:

@@ -2,12 +2,12 @@
 
 import os
 import pickle
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any, TypeVar
 
 from hopscope.errors import CannotError
+from hopscope.kernel.children import Child
 
 __all__ = ["shared"]
 
@@ -21,26 +21,28 @@ def shared(
 ) -> Iterator[list[Result]]:
     """What *work* makes of the parts, in their order; *count* processes have a share each.
 
-    *work* answers for each part that it is given; from another process, with what can be
-    pickled. An error there is raised here; CannotError when a process was killed. They end
-    while the results are used.
+    Where no more may run (ulimit -u) this process does the others' too. *work* answers for each
+    part that it is given; from another process, with what can be pickled. An error there is raised
+    here; CannotError when a process was killed. They end while the results are used.
     """
-    children: list[tuple[int, IO[bytes]]] = []
+    children: list[tuple[Child, IO[bytes]]] = []
     results: dict[int, Result] = {}
     try:
-        children.extend(_child(parts[number::count], work) for number in range(1, count))
-        results |= zip(range(0, len(parts), count), work(parts[::count]), strict=True)
-        for number, (_pid, pipe) in enumerate(children, 1):
+        with suppress(BlockingIOError):
+            children.extend(_started(parts[number::count], work) for number in range(1, count))
+        ours = [one for one in range(len(parts)) if not 0 < one % count <= len(children)]
+        results |= zip(ours, work([parts[one] for one in ours]), strict=True)
+        for number, (_process, pipe) in enumerate(children, 1):
             got = _read(pipe)
             if isinstance(got, BaseException):
                 raise got
             results |= zip(range(number, len(parts), count), got, strict=True)
         yield [results[number] for number in range(len(parts))]
     finally:
-        for pid, pipe in children:
+        for child, pipe in children:
             pipe.close()
-            os.kill(pid, signal.SIGKILL)  # it is done, or no longer wanted
-            os.waitpid(pid, 0)
+            child.kill()  # it is done, or no longer wanted
+            child.wait()
 
 
 def _read(pipe: IO[bytes]) -> Any:
@@ -52,15 +54,20 @@ def _read(pipe: IO[bytes]) -> Any:
         ) from error
 
 
-def _child(
+def _started(
     parts: Sequence[Part], work: Callable[[Sequence[Part]], list[Result]]
-) -> tuple[int, IO[bytes]]:
+) -> tuple[Child, IO[bytes]]:
     """A process that does its share, writes the result, and ends."""
     ours, theirs = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except BaseException:
+        os.close(ours)
+        os.close(theirs)
+        raise
     if pid:
         os.close(theirs)
-        return pid, os.fdopen(ours, "rb")
+        return Child(pid), os.fdopen(ours, "rb")
     try:
         os.close(ours)
         with os.fdopen(theirs, "wb") as pipe:

@@ -285,6 +285,7 @@ def test_a_stopped_holder_is_told_and_can_be_ended(hopscope: Hopscope) -> None:
     done = hopscope("down", "stopped")
     assert done.returncode == 3
     assert f"kill -9 {pid}" in done.stderr
+    assert done.stderr.count("mend it with") == 1
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not processes(hopscope.state), "its end", within=5)
     assert hopscope("down", "stopped").returncode == 0

@@ -1,7 +1,9 @@
 """Work split among processes."""
 
+import errno
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -54,3 +56,25 @@ def test_a_process_that_is_killed_is_told() -> None:
 
     with pytest.raises(CannotError, match="was ended"), shared([0, 1], dies, count=2):
         pass
+
+
+@pytest.mark.parametrize("had", [0, 1, 2])
+def test_where_no_more_may_run_it_is_done_here(monkeypatch: pytest.MonkeyPatch, had: int) -> None:
+    """As ulimit -u has it; nothing stays open."""
+
+    def count_open() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    forked: list[bool] = []
+    real, before = os.fork, count_open()
+
+    def fork() -> int:
+        if len(forked) == had:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        forked.append(True)
+        return real()
+
+    monkeypatch.setattr(os, "fork", fork)
+    with shared(range(10), squares, count=4) as told:
+        assert told == squares(range(10))
+    assert count_open() == before

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from hopscope.kernel.syscalls import own_sys
+from hopscope.kernel.syscalls import IGNORED_BY_PYTHON, own_sys
 
 __all__ = ["become"]
 
@@ -29,8 +29,10 @@ def become(
         signal.set_wakeup_fd(-1)
         for kind, limit in limits.items():
             resource.setrlimit(kind, limit)
-        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT):
+        for number in (*IGNORED_BY_PYTHON, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_DFL)
+        if resource.RLIMIT_FSIZE in limits:  # a bound of ours is to be told, not to kill
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         for target, fd in enumerate(fds):
             os.dup2(fd, target)
         if "folder" in request:  # it is kept, and a job of its own

@@ -13,7 +13,10 @@ __all__ = ["empty"]
 
 
 def empty(path: str) -> None:
-    """End every process in the namespace that is bound at *path*, and unbind it."""
+    """End every process in the namespace that is bound at *path*, and unbind it.
+
+    One that has left it for a namespace of its own is not known to have been there.
+    """
     inside = os.stat(path).st_ino  # noqa: PTH116 - the holder does without pathlib
     while found := list(_inside(inside)):  # one may have forked meanwhile
         for pid in found:

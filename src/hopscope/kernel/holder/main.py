@@ -14,7 +14,6 @@ to a listening socket. Nobody who asks it changes namespaces.
 """
 
 import contextlib
-import errno
 import functools
 import itertools
 import os
@@ -163,10 +162,8 @@ class Holder:
             return
         try:
             reply, out = getattr(self, "do_" + request["do"])(client, request, fds)
-        except OSError as error:
-            reply, out = {"error": error.errno or errno.EIO, "doing": str(error)}, []
         except Exception as error:  # noqa: BLE001 - whatever it is, others have a lab here
-            reply, out = {"error": errno.EINVAL, "doing": repr(error)}, []
+            reply, out = letters.refusal(error), []
         finally:
             for fd in fds:
                 if fd not in self.recording.kept:

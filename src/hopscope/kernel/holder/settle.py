@@ -4,7 +4,6 @@ Standard library only, as the holder.
 """
 
 import contextlib
-import errno
 import os
 import signal
 import socket
@@ -52,6 +51,7 @@ def settle(kept: int) -> None:
         Path("/proc/self/oom_score_adj").write_text("0")
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT):
         signal.signal(ignored, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, our children would end unseen
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
@@ -70,9 +70,8 @@ def told(control: socket.socket) -> Iterator[None]:
     try:
         yield
     except BaseException as error:  # noqa: BLE001 - there is nobody else to tell
-        code = error.errno if isinstance(error, OSError) else None
         with contextlib.suppress(OSError):
-            letters.send(control, {"error": code or errno.EIO, "doing": str(error)})
+            letters.send(control, letters.refusal(error))
         os._exit(1)
 
 

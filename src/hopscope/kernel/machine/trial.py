@@ -28,6 +28,7 @@ from msgspec.structs import replace
 
 from hopscope.errors import KernelError
 from hopscope.kernel import syscalls
+from hopscope.kernel.children import Child
 from hopscope.kernel.tools import tool_path
 from hopscope.kernel.transport import Route
 from hopscope.wire.netlink import (
@@ -117,18 +118,19 @@ def try_out(*, user: bool, within: float, inside: bool = True) -> dict[str, Trie
     What is absent was not reached: an earlier namespace failed, or *within* seconds passed.
     """
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    child = os.fork()
-    if child == 0:
+    pid = os.fork()
+    if pid == 0:
         syscalls.end_with_parent(signal.SIGKILL)
         os.close(reading)
         _isolated(writing, user=user, inside=inside)
+    child = Child(pid)
     os.close(writing)
     try:
         return _outcomes(reading, time.monotonic() + within)
     finally:
         os.close(reading)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        child.kill()
+        child.wait()
 
 
 def _outcomes(reading: int, deadline: float) -> dict[str, Tried]:
