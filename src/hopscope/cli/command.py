@@ -1,4 +1,4 @@
-"""The command: thin functions that parse, call `hopscope.lab`, and print.
+"""A call of the command from its first moment to its exit status.
 
 Modules are imported inside the functions that use them, so that ``--help`` and the
 entering of a node stay fast.
@@ -14,23 +14,24 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, TextIO
 
+from hopscope.cli import INTERRUPTED, LEAVE_NOTHING
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-__all__ = ["lose_output", "main", "output_lost"]
+__all__ = ["lose_output", "output_lost", "run"]
 
 _STDERR: Final = 2
 _PATIENCE: Final = 1.0  # seconds that ending may take before being told again means something
 _told: list[float] = []
 """When we were told to end; what a library swallowed may be said again."""
-_LEAVE_NOTHING: Final = ("run", "test", "up")
 _TELL_AT_THE_END: Final = ("ping", "reachability")
 _ODD: Final = "backslashreplace"  # what ASCII lacks is written oddly, not with a traceback
 _CANNOT: Final = 3  # as ExitCode has it
 _SIGNALLED: Final = 128  # and the signal's number: the exit status of what a signal ended
 
 
-def main() -> None:
+def run() -> None:
     """Run the command; errors a user can mend are printed without a traceback."""
     from hopscope.errors import HopscopeError, NoSuchLabError
     from hopscope.kernel.interrupts import ENDING, too_late
@@ -101,8 +102,8 @@ def _leave(error: KeyboardInterrupt | SystemExit) -> NoReturn:
     interrupted = _SIGNALLED + signal.SIGINT
     status = interrupted if isinstance(error, KeyboardInterrupt) else error.code
     command = sys.argv[1] if sys.argv[1:2] else ""
-    if status == interrupted and command in _LEAVE_NOTHING:
-        sys.stderr.write("hopscope: interrupted; all is as it was before\n")
+    if status == interrupted and command in LEAVE_NOTHING:
+        sys.stderr.write(INTERRUPTED)
     if status == interrupted and command in _TELL_AT_THE_END:
         sys.stderr.write("hopscope: interrupted, before there was an answer to tell of\n")
     _finish(status)
