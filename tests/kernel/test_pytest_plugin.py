@@ -146,6 +146,11 @@ def test_pairs_that_are_not_reached_are_told_with_why(pytester: pytest.Pytester)
     assert "no answer within 0.1 s" in section
     assert f"why: {why}" in section
     assert "nothing was pinged" not in section
+    (folder,) = (path for path in (pytester.path / ".pytest_hopscope").iterdir() if path.is_dir())
+    record = json.loads((folder / "journeys.json").read_text())
+    assert [len(one["pairs"]) for one in record["reachability"]] == [1, 1]
+    page = (folder / "report.html").read_text()
+    assert "1 of 1 pair reached, 0 of 1 pair reached." in page
 
 
 def test_the_evidence_of_a_failure_is_kept(pytester: pytest.Pytester) -> None:
