@@ -517,3 +517,23 @@ def test_the_options_and_fixtures_are_told(pytester: pytest.Pytester) -> None:
         assert word in told
     assert "A builder of labs, which end" in told
     assert "@pytest.mark.lab(lab)" in told
+
+
+UNUSED = """
+import pytest
+@pytest.mark.lab("bridge")
+def test_without(): pass
+@pytest.mark.lab("bridge")
+def test_asked(request): request.getfixturevalue("lab").ping("ns1", "ns2")
+@pytest.mark.lab("bridge")
+class TestSome:
+    def test_of_a_class(self): pass
+"""
+
+
+def test_a_marker_alone_builds_nothing(pytester: pytest.Pytester) -> None:
+    """A warning says so; one for a whole class is for those of it that take the fixture."""
+    result = run(pytester, UNUSED, "-W", "default")
+    result.assert_outcomes(passed=3, warnings=1)
+    (told,) = re.findall(r".*PytestWarning: (.*)", result.stdout.str())
+    assert told == "@pytest.mark.lab builds no lab for a test that does not take the fixture 'lab'"
