@@ -105,7 +105,8 @@ def _leave(error: KeyboardInterrupt | SystemExit) -> NoReturn:
     if status == interrupted and command in LEAVE_NOTHING:
         sys.stderr.write(INTERRUPTED)
     if status == interrupted and command in _TELL_AT_THE_END:
-        sys.stderr.write("hopscope: interrupted, before there was an answer to tell of\n")
+        known = getattr(error, "__notes__", ["before there was an answer to tell of"])
+        sys.stderr.write(f"hopscope: interrupted, {known[0]}\n")
     _finish(status)
 
 
