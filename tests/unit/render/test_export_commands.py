@@ -284,5 +284,8 @@ def test_commands_can_be_taken_out_of_their_comment(mark: str) -> None:
     program = f"ip() {{ :; }}; sysctl() {{ :; }}; nft() {{ cat; }}\n{plain}\n"
     done = subprocess.run(["sh", "-e"], input=program, capture_output=True, text=True, check=True)
     assert done.stderr == ""
-    lines = [line.strip().removeprefix("#") for line in done.stdout.splitlines() if line.strip()]
-    assert lines == [line.strip().removeprefix("#") for line in script.splitlines() if line]
+    got, wanted = (
+        [bare for line in one.splitlines() if (bare := line.strip(" #"))]
+        for one in (done.stdout, script)
+    )
+    assert got == wanted
