@@ -80,6 +80,7 @@ from hopscope.model.vocab import (
     PktType,
     Verdict,
 )
+from matrices import reachability
 
 __all__ = [
     "addresses4",
@@ -497,6 +498,7 @@ def _numbered(steps: tuple[StepResult, ...]) -> tuple[StepResult, ...]:
 
 records = st.builds(
     Record,
+    reachability=st.lists(st.integers(2, 3).map(reachability), max_size=2).map(tuple),
     lab=texts,
     description=texts,
     mode=st.sampled_from(("sandbox", "on-host")),

@@ -11,7 +11,8 @@ with lab.up() as running:
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+
+TYPE_CHECKING = False  # of our own: typing takes longer to load than all that comes before it
 
 if TYPE_CHECKING:
     from hopscope.errors import (

@@ -30,6 +30,7 @@ __all__ = [
     "labs",
     "pytest_addoption",
     "pytest_configure",
+    "pytest_runtest_call",
     "pytest_runtest_makereport",
 ]
 
@@ -300,3 +301,15 @@ def pytest_runtest_makereport(
     if made is not None and report.failed and report.when != "teardown":
         made.explain(report)
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Say of a test that passed that its marker built nothing: it takes the fixture as well."""
+    __tracebackhide__ = True
+    result = yield
+    marked = any(mark.name == "lab" for mark in item.own_markers)
+    if marked and item.stash.get(_LABS, None) is None:
+        told = "@pytest.mark.lab builds no lab for a test that does not take the fixture 'lab'"
+        item.warn(pytest.PytestWarning(told))
+    return result

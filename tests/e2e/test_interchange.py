@@ -49,15 +49,28 @@ def test_a_name_that_means_no_format_is_refused(hopscope: Any, tmp_path: Path) -
 
 
 @pytest.mark.kernel
-def test_a_file_that_cannot_be_written_is_status_3(hopscope: Any) -> None:
-    """With what to name instead."""
-    for words in (("export", "bridge"), ("import", "-")):
-        done = hopscope(*words, "--out", "no/such/file", stdin=SCRIPT)
+def test_a_file_that_cannot_be_written_is_status_3(hopscope: Any, tmp_path: Path) -> None:
+    """With what to name instead. What is missing of its folder is made."""
+    (tmp_path / "no").write_text("")
+    for words in (("export", "bridge", "--format=sh"), ("import", "-")):
+        done = hopscope(*words, "--out", "no/such/file", stdin=SCRIPT, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (3, "")
         assert done.stderr.splitlines() == [
-            "hopscope: cannot write 'no/such/file': No such file or directory",
-            "  mend it with: --out FILE, in a folder that is there, and yours",
+            "hopscope: cannot write no: Not a directory",
+            "  mend it with: name a folder where no file is in the way",
         ]
+        done = hopscope(*words, "--out", ".", stdin=SCRIPT, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == "hopscope: --out names a folder, '.'; name a file in it\n"
+        assert hopscope(*words, "--out", "new/file", stdin=SCRIPT, cwd=tmp_path).returncode == 0
+        assert (tmp_path / "new" / "file").read_text()
+
+
+def test_an_image_is_of_containerlab_alone(hopscope: Any) -> None:
+    """Elsewhere nobody would see that it was passed over."""
+    done = hopscope("export", "bridge", "--image", "foo", "--format", "sh")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--image is of containerlab's nodes; the format sh has none" in done.stderr
 
 
 @pytest.mark.kernel

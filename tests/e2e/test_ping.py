@@ -1,6 +1,7 @@
 """hopscope ping: one packet explained, its exit status, its JSON."""
 
 import json
+import re
 import signal
 from typing import Any
 
@@ -46,6 +47,28 @@ def test_ctrl_c_is_told(hopscope: Any, bridge: str) -> None:
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (130, "")
     assert err == "hopscope: interrupted, before there was an answer to tell of\n"
+
+
+def test_ctrl_c_tells_what_had_come(hopscope: Any, bridge: str) -> None:
+    """Of the requests that were answered, or given up, before."""
+    inside = ("exec", bridge, "ns2", "--", "iptables")
+    rule = ("INPUT", "-p", "icmp", "-j", "DROP")
+    assert hopscope(*inside, "-A", *rule).returncode == 0
+
+    def some_came() -> bool:
+        listed = hopscope(*inside, "-nvxL", "INPUT").stdout.splitlines()
+        return int(next(line for line in listed if "DROP" in line).split()[0]) > 2
+
+    try:
+        process = hopscope.start("ping", bridge, "ns1", "ns2", "-c", "1000", "-W", "0.1")
+        wait_until(some_came, "some requests", within=20)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    finally:
+        hopscope(*inside, "-D", *rule)
+    assert (process.returncode, out) == (130, "")
+    told = r"hopscope: interrupted, 0 of \d+ requests answered until then\n"
+    assert re.fullmatch(told, err), err
 
 
 def test_count_and_size(hopscope: Any, bridge: str) -> None:

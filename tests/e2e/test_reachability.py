@@ -62,9 +62,9 @@ def test_a_picture(hopscope: Any, bridge: str, tmp_path: Path) -> None:
     done = hopscope("reachability", bridge, "--picture", str(file))
     assert done.returncode == 0
     assert file.read_text().startswith("<svg")
-    done = hopscope("reachability", bridge, "--picture", str(tmp_path / "no" / "matrix.svg"))
-    assert done.returncode == 3
-    assert "cannot write the picture" in done.stderr
+    done = hopscope("reachability", bridge, "--picture", str(file / "matrix.svg"))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"cannot write {file}: Not a directory" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -126,3 +126,13 @@ def test_ctrl_c_takes_a_built_lab_down(hopscope: Any, tmp_path: Path) -> None:
     process.communicate(timeout=20)
     assert process.returncode == 130
     assert "silent" not in hopscope("ls").stdout
+
+
+def test_a_list_of_no_nodes_is_not_all_nodes(hopscope: Any, bridge: str) -> None:
+    """As of a shell's variables that are not set; nor is no pair a success."""
+    done = hopscope("reachability", bridge, "--from", ",")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--from names no node in ','; leave it out for all nodes" in done.stderr
+    done = hopscope("reachability", bridge, "--from", "ns1", "--to", "ns1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "nothing to probe from ns1 to ns1" in done.stderr

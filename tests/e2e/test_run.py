@@ -233,7 +233,7 @@ def test_colour_only_where_it_is_wanted(hopscope: Any, tmp_path: Path) -> None:
         ),
         ("file", 3, "{}/file: Not a directory\n  mend it with: name a folder where no"),
         ("/proc/nowhere", 3, "/proc"),
-        ("", 2, "--out names no folder; name one, or leave it out for ./hopscope-out/NAME"),
+        ("", 2, "option --out: needs a value, not an empty one"),
     ],
 )
 def test_a_folder_that_cannot_be_written_is_said(

@@ -156,10 +156,28 @@ def test_the_first_failure_may_be_the_last(hopscope: Hopscope, labs: Path) -> No
     assert done.returncode == 1
     assert "refused.yaml" not in done.stdout
     assert "1 failed, 3 passed, 1 lab not finished" in done.stdout
+    wrong = labs / "wrong.yaml"
+    (labs / "wrong2.yaml").write_text(wrong.read_text())
+    done = hopscope("test", str(wrong), str(labs / "wrong2.yaml"), str(wrong), "-x", "-j", "1")
+    assert done.returncode == 2
+    assert "1 error, 1 lab not finished" in done.stdout
+    words = (str(labs / "right"), str(wrong), str(labs / "false"))
+    done = hopscope("test", *words, "-x", "-j", "1", "--json")
+    assert list(documents(done)) == ["right", "wrong"]
     (labs / "slow.yaml").write_text(SLOW)
     done = hopscope("test", str(labs / "slow.yaml"), str(labs / "false"), "-x", "-j", "2")
     assert done.returncode == 1  # and the slow one was not waited for
     assert "1 lab not finished" in done.stdout
+
+
+def test_what_means_nothing_is_refused(hopscope: Hopscope, labs: Path) -> None:
+    """Before anything is done."""
+    done = hopscope("test", str(labs), "--keep-all")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--keep-all keeps the evidence of all labs in --out DIR" in done.stderr
+    done = hopscope("test", str(labs), "--junit-xml", str(labs))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"--junit-xml names a folder, '{labs}'; name a file in it" in done.stderr
 
 
 def test_evidence_of_what_failed(hopscope: Hopscope, labs: Path, tmp_path: Path) -> None:

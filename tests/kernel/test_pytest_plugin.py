@@ -146,6 +146,11 @@ def test_pairs_that_are_not_reached_are_told_with_why(pytester: pytest.Pytester)
     assert "no answer within 0.1 s" in section
     assert f"why: {why}" in section
     assert "nothing was pinged" not in section
+    (folder,) = (path for path in (pytester.path / ".pytest_hopscope").iterdir() if path.is_dir())
+    record = json.loads((folder / "journeys.json").read_text())
+    assert [len(one["pairs"]) for one in record["reachability"]] == [1, 1]
+    page = (folder / "report.html").read_text()
+    assert "1 of 1 pair reached, 0 of 1 pair reached." in page
 
 
 def test_the_evidence_of_a_failure_is_kept(pytester: pytest.Pytester) -> None:
@@ -512,3 +517,23 @@ def test_the_options_and_fixtures_are_told(pytester: pytest.Pytester) -> None:
         assert word in told
     assert "A builder of labs, which end" in told
     assert "@pytest.mark.lab(lab)" in told
+
+
+UNUSED = """
+import pytest
+@pytest.mark.lab("bridge")
+def test_without(): pass
+@pytest.mark.lab("bridge")
+def test_asked(request): request.getfixturevalue("lab").ping("ns1", "ns2")
+@pytest.mark.lab("bridge")
+class TestSome:
+    def test_of_a_class(self): pass
+"""
+
+
+def test_a_marker_alone_builds_nothing(pytester: pytest.Pytester) -> None:
+    """A warning says so; one for a whole class is for those of it that take the fixture."""
+    result = run(pytester, UNUSED, "-W", "default")
+    result.assert_outcomes(passed=3, warnings=1)
+    (told,) = re.findall(r".*PytestWarning: (.*)", result.stdout.str())
+    assert told == "@pytest.mark.lab builds no lab for a test that does not take the fixture 'lab'"

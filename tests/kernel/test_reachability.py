@@ -489,3 +489,14 @@ def test_what_cannot_be_asked(five: StandingLab) -> None:
         reach(five, ["px"])
     with pytest.raises(UsageError, match="timeout"):
         reach(five, timeout=0)
+    with pytest.raises(UsageError, match="has no node ''"):
+        five.reachability("")
+
+
+def test_where_there_is_no_pair_nothing_is_proved(five: StandingLab) -> None:
+    """No count of none of none, which would be taken for success."""
+    with pytest.raises(UsageError, match="nothing to probe from p0 to p0: a node is none of its"):
+        reach(five, ["p0"], ["p0"])
+    lone = Lab("lone").node("a")
+    with lone.up() as running, pytest.raises(UsageError, match="no node has an address"):
+        running.reachability()

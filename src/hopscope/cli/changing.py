@@ -3,7 +3,7 @@
 import json as jsonlib
 import sys
 import time
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NoReturn
 
 from hopscope.cli.hints import tell_notes
@@ -97,9 +97,16 @@ def change(spec: "LabSpec", source: str, name: str, *, on_host: bool, quiet: boo
 
 def _tell_another(lab: "RunningLab", source: bytes, file: str) -> None:
     """That it is another file that the lab was made from: its name may be so by chance."""
-    before = lab.file
-    if PurePath(file) != PurePath(before.file) and source != before.source.encode():
-        sys.stderr.write(f"note: {lab.name} was made from {before.file}, not from {file}\n")
+    from hopscope.lab.recorded import here
+
+    before, now = lab.file, here()
+    if not before.folder or not now or file.startswith("<"):  # <stdin> is in no folder
+        old, new = PurePath(before.file), PurePath(file)
+    else:
+        old, new = Path(before.folder, before.file).resolve(), Path(now, file).resolve()
+    if old != new and source != before.source.encode():
+        told = (before.file, file) if before.folder == now else (old, new)
+        sys.stderr.write(f"note: {lab.name} was made from {told[0]}, not from {told[1]}\n")
 
 
 def _check_mode(lab: "RunningLab", *, on_host: bool) -> None:

@@ -6,8 +6,9 @@ from difflib import get_close_matches
 from pathlib import Path, PurePath
 
 from hopscope.cli.sources import STDIN, source_of
-from hopscope.errors import CannotError, NoSuchLabError, UsageError
+from hopscope.errors import NoSuchLabError, UsageError
 from hopscope.lab.declare import head_of, parse, written
+from hopscope.lab.folder import file_of, write_file
 from hopscope.model.lab import LabSpec
 from hopscope.model.limits import LARGEST_FILE
 
@@ -20,7 +21,11 @@ def export(lab: str, *, form: str | None, out: str | None, image: str | None) ->
 
     form = form or _meant(PurePath(out or "").suffix)
     _check("write", form, exports.FORMATS)
-    _put(exports.export(_declared(lab), form, image=image or exports.IMAGE), out)
+    if image is not None and form != "containerlab":
+        message = f"--image is of containerlab's nodes; the format {form} has none"
+        raise UsageError(message)
+    file = _file(out)
+    _put(exports.export(_declared(lab), form, image=image or exports.IMAGE), file)
 
 
 def _meant(suffix: str) -> str:
@@ -49,13 +54,14 @@ def import_lab(
 
     if form is not None:
         _check("read", form, imports.FORMATS)
+    to = _file(out)
     text, named = _read(file)
     lab, notes = imports.import_lab(
         text, named, form=form, name=name, arguments=arguments, seconds=seconds, uplink=uplink
     )
     for note in notes:
         sys.stderr.write(f"{note}\n")
-    _put(lab, out)
+    _put(lab, to)
 
 
 def _check(do: str, form: str, known: Collection[str]) -> None:
@@ -98,12 +104,12 @@ def _read(file: str) -> tuple[str, str]:
     return text, STDIN if file == "-" else written(PurePath(file).name)
 
 
-def _put(text: str, out: str | None) -> None:
-    if out is None:
+def _file(out: str | None) -> Path | None:
+    return None if out is None else file_of(out, "--out")
+
+
+def _put(text: str, file: Path | None) -> None:
+    if file is None:
         sys.stdout.write(text)
-        return
-    try:
-        Path(out).write_text(text, encoding="utf-8")
-    except OSError as error:
-        what = f"cannot write {out!r}: {error.strerror}"
-        raise CannotError(what, mend="--out FILE, in a folder that is there, and yours") from error
+    else:
+        write_file(file, text.encode())

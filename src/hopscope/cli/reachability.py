@@ -13,9 +13,10 @@ from rich.text import Text
 from hopscope.cli import printing
 from hopscope.cli.hints import stands_again
 from hopscope.cli.sources import source_of
-from hopscope.errors import CannotError, ExitCode, NoSuchLabError, UsageError
+from hopscope.errors import ExitCode, NoSuchLabError, UsageError
 from hopscope.kernel import state
 from hopscope.lab.declare import built_in, parse
+from hopscope.lab.folder import file_of, write_file
 from hopscope.lab.reachability import reach
 from hopscope.lab.running import RunningLab
 from hopscope.model import codec
@@ -43,11 +44,12 @@ def reachability(
 ) -> None:
     """Probe, print, draw; exit 1 when a pair is not reached."""
     protocol = _protocol(proto)
+    drawn = None if picture is None else file_of(picture, "--picture")
     with _standing(lab, name) as running:
         found = reach(
             running,
-            _names(froms),
-            _names(to),
+            _names("--from", froms),
+            _names("--to", to),
             protocol=protocol,
             port=port,
             timeout=timeout,
@@ -61,8 +63,8 @@ def reachability(
         line = stands_again(commands, lab, name)
         if line and found.lab not in {one.name for one in state.running()}:
             printing.show(Padding(Text(line, "dim"), (0, 0, 0, 2)))
-    if picture is not None:
-        _draw(found, Path(picture))
+    if drawn is not None:
+        _draw(found, drawn)
     sys.exit(ExitCode.OK if found.held else ExitCode.EXPECTATION_FAILED)
 
 
@@ -75,8 +77,12 @@ def _protocol(word: str) -> Protocol:
         raise UsageError(f"cannot probe with {word!r}; {hint}") from None
 
 
-def _names(given: str | None) -> list[str]:
-    return [name.strip() for name in given.split(",") if name.strip()] if given else []
+def _names(option: str, given: str | None) -> list[str]:
+    """Those given; none is all, which nobody means by a list of none."""
+    found = [name.strip() for name in (given or "").split(",") if name.strip()]
+    if given is not None and not found:
+        raise UsageError(f"{option} names no node in {given!r}; leave it out for all nodes")
+    return found
 
 
 @contextmanager
@@ -107,9 +113,5 @@ def _is_file(lab: str) -> bool:
 def _draw(found: Reachability, file: Path) -> None:
     from hopscope.render.heatmap import heatmap
 
-    try:
-        file.write_text(heatmap(found), encoding="utf-8")
-    except OSError as error:
-        what = f"cannot write the picture {str(file)!r}: {error.strerror}"
-        raise CannotError(what, mend="--picture FILE.svg, in a folder that is yours") from error
+    write_file(file, heatmap(found).encode())
     sys.stderr.write(f"written: {file}\n")

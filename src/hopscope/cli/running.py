@@ -167,7 +167,10 @@ def down(names: "Sequence[str]", *, every: bool, quiet: bool) -> None:
     """End labs; what keeps one from ending keeps no other, and is told at the end."""
     from hopscope.errors import HopscopeError, UsageError
 
-    if every == bool(names):
+    if every and names:
+        message = "names and --all exclude each other: hopscope down LAB…, or hopscope down --all"
+        raise UsageError(message)
+    if not every and not names:
         message = (
             "say which labs shall end: hopscope down LAB…, or all of them: hopscope down --all"
         )
@@ -228,7 +231,7 @@ def list_labs(*, json: bool) -> None:
     labs = [one for one in found if isinstance(one, state.LabFile)]
     unread = [one for one in found if not isinstance(one, state.LabFile)]
     if json:
-        fields = ("name", "mode", "pid", "nodes", "file", "started", "temporary")
+        fields = ("name", "mode", "pid", "nodes", "file", "folder", "started", "temporary")
         rows = [{field: getattr(lab, field) for field in fields} for lab in labs]
         unknown = {**dict.fromkeys(fields), "mode": _UNREADABLE, "nodes": ()}
         rows += [{**unknown, "name": error.name} for error in unread]

@@ -91,7 +91,7 @@ class Teller(Silent):
 
         Of a run that failed nobody is waited for long: its reader may not read.
         """
-        from hopscope.cli import lose_output
+        from hopscope.cli.command import lose_output
         from hopscope.errors import CannotError
         from hopscope.lab.aside import BROKEN, status_of
 

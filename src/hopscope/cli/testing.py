@@ -17,8 +17,8 @@ from msgspec.structs import replace
 from hopscope.cli import printing
 from hopscope.cli.hints import stands_again
 from hopscope.cli.sources import source_of
-from hopscope.errors import ExitCode, HopscopeError
-from hopscope.lab.folder import cannot_write, folder_of
+from hopscope.errors import ExitCode, HopscopeError, UsageError
+from hopscope.lab.folder import file_of, folder_of, write_file
 from hopscope.lab.keywords import keywords
 from hopscope.lab.suite import Given, collected, read, wrong_file
 from hopscope.lab.workers import tried
@@ -50,27 +50,25 @@ def test(
     json: bool,
 ) -> None:
     """Test them all, and exit with what became of them."""
+    if keep_all and out is None:
+        raise UsageError("--keep-all keeps the evidence of all labs in --out DIR; name that, too")
     begun = time.perf_counter()
     stamp = datetime.now().astimezone().isoformat()
     told = _Told(verbose=verbose, quiet=quiet or json, failures=not json)
-    labs, wrong = _selected(files, k, out, keep_all=keep_all)
-    if junit_xml is not None:
-        folder_of(str(Path(junit_xml).parent), "")  # before anything is done
-    told.begin(len(labs) + len(wrong), jobs or _cores())
+    labs = _selected(files, k, out, keep_all=keep_all)
+    junit = None if junit_xml is None else file_of(junit_xml, "--junit-xml")
+    told.begin(len(labs), jobs or _cores())
     try:
-        for one in wrong:
-            told.hear(one)
-        if not (wrong and exitfirst):
-            with closing(tried(labs, jobs=jobs or _cores())) as results:
-                for one in results:
-                    told.hear(one)
-                    if exitfirst and one.went_wrong:
-                        break
+        with closing(tried(labs, jobs=jobs or _cores())) as results:
+            for one in results:
+                told.hear(one)
+                if exitfirst and one.went_wrong:
+                    break
     finally:  # Ctrl-C, too
         seconds = time.perf_counter() - begun
-        told.end(seconds, left=len(labs) + len(wrong) - len(told.labs))
-        if junit_xml is not None:
-            _write_junit(Path(junit_xml), told.labs, seconds, stamp)
+        told.end(seconds, left=len(labs) - len(told.labs))
+        if junit is not None:
+            _write_junit(junit, told.labs, seconds, stamp)
         if json:
             sys.stdout.write(_document(told.labs, seconds))
     sys.exit(_status(told.labs))
@@ -82,22 +80,21 @@ def _cores() -> int:
 
 def _selected(
     files: Sequence[str], expression: str | None, out: str | None, *, keep_all: bool
-) -> tuple[list[Given], list[Tried]]:
-    """The labs to test, and what was wrong with those that cannot be."""
+) -> list[Given | Tried]:
+    """The labs to test, in their order, or what is wrong with those that cannot be."""
     selects = keywords(expression) if expression is not None else lambda _: True
-    labs: list[Given] = []
-    wrong: list[Tried] = []
+    labs: list[Given | Tried] = []
     folders = _Folders(out)
     for number, file in enumerate(collected(files), 1):
         try:
             given = read(file, number, source_of)
         except HopscopeError as error:
             if selects(file):
-                wrong.append(wrong_file(file, error))
+                labs.append(wrong_file(file, error))
             continue
         if selects(f"{given.file} {given.spec.name}"):
             labs.append(replace(given, folder=folders.of(given), keep=keep_all))
-    return labs, wrong
+    return labs
 
 
 class _Folders:
@@ -216,11 +213,7 @@ def _write_junit(file: Path, labs: Sequence[Tried], seconds: float, stamp: str) 
     from hopscope.render.junit import junit
 
     data = junit(labs, seconds=seconds, timestamp=stamp, hostname=platform.node())
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data + b"\n")
-    except OSError as error:
-        raise cannot_write(file, error) from error
+    write_file(file, data + b"\n")
 
 
 def _document(labs: Sequence[Tried], seconds: float) -> str:

@@ -73,6 +73,9 @@ def read(command: Command, words: Sequence[str]) -> tuple[list[Any], dict[str, A
     options = vars(found)
     if options["help"]:
         return [], options
+    for option in command.options:
+        if options[option.called] == "":  # as of a shell's variable that is not set
+            raise _mistake(f"option {option.names[0]}: needs a value, not an empty one", command)
     for word in rest:
         if word.startswith("-") and word != "-":
             known = [name for option in command.options for name in (*option.names, option.off)]

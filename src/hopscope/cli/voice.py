@@ -42,7 +42,8 @@ Said = Begun | Concluded | Written | StepResult
 
 def tell(theirs: socket.socket, *, verbose: bool) -> int:
     """Tell all that comes, until the run closes its end; the errno of what could not be written."""
-    from hopscope.cli import output_lost, printing
+    from hopscope.cli import printing
+    from hopscope.cli.command import output_lost
     from hopscope.render import text  # noqa: F401 - while nothing has come yet
 
     decoder = msgpack.Decoder(Said)

@@ -34,6 +34,7 @@ class LabFile(NamedTuple):
     made: tuple[str, ...] = ()  # all nodes it ever had, in that order; (): those of *nodes*
     undo: str = ""  # on-host: what to restore, as JSON
     was: tuple[tuple[str, str, str], ...] = ()  # node, sysctl, and its value before it was set
+    folder: str = ""  # in which *file* is named; "": not known
 
     @property
     def recorded(self) -> tuple[str, ...]:

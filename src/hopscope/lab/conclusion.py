@@ -308,6 +308,18 @@ def _untaken(record: Record) -> Iterator[Finding]:
         return
 
 
+def _pairs(record: Record) -> Iterator[Finding]:
+    """Which part of the pairs was reached, each time."""
+    for number, found in enumerate(record.reachability, 1):
+        how = str(found.protocol) if found.port is None else f"{found.protocol} port {found.port}"
+        reached = len(found.pairs) - len(found.failures)
+        yield Finding(
+            sentence=f"{reached} of {_count(len(found.pairs), 'pair')} reached by {how}.",
+            evidence=f"reachability {number}: every pair probed",
+            held=found.held,
+        )
+
+
 _TELL: tuple[Callable[[Record], Iterator[Finding]], ...] = (
     _failures,
     _layer_two,
@@ -317,4 +329,5 @@ _TELL: tuple[Callable[[Record], Iterator[Finding]], ...] = (
     _only_difference,
     _nat_first_only,
     _untaken,
+    _pairs,
 )

@@ -1,13 +1,14 @@
-"""Which folder a run is to leave, and what keeps it from being written, told before anything."""
+"""What a command is to leave, and what keeps it from being written, told before anything."""
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from hopscope.errors import CannotError, UsageError
 
-__all__ = ["cannot_write", "folder_of"]
+__all__ = ["cannot_write", "file_of", "folder_of", "write_file"]
 
 _FITS: Final = {
     errno.ENOTDIR: "where no file is in the way",
@@ -42,6 +43,38 @@ def folder_of(out: str | None, name: str) -> Path:
     except OSError as error:
         raise cannot_write(folder, error) from error
     return folder
+
+
+def file_of(path: str, option: str) -> Path:
+    """The file that an option names; what is missing of its folder will be made.
+
+    Raises UsageError for a folder, CannotError when it could not be made or written.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise UsageError(f"{option} names a folder, {path!r}; name a file in it")
+    if not _exists(file):
+        folder_of(str(file.parent), "")
+    elif not os.access(file, os.W_OK):
+        raise cannot_write(file, _refused(errno.EACCES, file))
+    return file
+
+
+def write_file(file: Path, data: bytes) -> None:
+    """Write it, and its folder; what a full disk takes of a new one does not stay.
+
+    Raises CannotError, which says what would do.
+    """
+    new = not _exists(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+    except OSError as error:
+        if new:
+            with suppress(OSError):
+                file.unlink()
+        error.filename = error.filename or str(file)
+        raise cannot_write(file, error) from error
 
 
 def cannot_write(folder: Path, error: OSError) -> CannotError:

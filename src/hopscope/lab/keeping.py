@@ -132,6 +132,7 @@ class KeepingLab(StandingLab):
             steps=tuple(_numbered(self.results)),
             conclusion=(),
             notes=tuple(self.sandbox.notes),
+            reachability=self.probed,
         )
 
 

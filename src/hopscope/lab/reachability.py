@@ -156,12 +156,20 @@ def _timeout(timeout: float) -> float:
 def _addresses(
     ends: Mapping[NodeName, NodeEnds], froms: Sequence[NodeName], tos: Sequence[NodeName]
 ) -> dict[Ends, str | None]:
-    """The address to probe for each pair; a node is no target of its own."""
+    """The address to probe for each pair; a node is no target of its own.
+
+    Raises UsageError where that leaves none.
+    """
     chooser = Chooser([ends[target] for target in tos])
     found: dict[Ends, str | None] = {}
     for source in froms:
         taken = chooser.addresses(ends[source])
         found |= {(source, target): taken[target] for target in tos if target != source}
+    if not found:  # which would count as all being well
+        if not (froms and tos):
+            raise UsageError("there is nothing to probe: no node has an address")
+        between = f"from {some_of(froms)} to {some_of(tos)}"
+        raise UsageError(f"there is nothing to probe {between}: a node is none of its own targets")
     return found
 
 

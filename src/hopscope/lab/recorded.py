@@ -1,13 +1,14 @@
 """What is recorded of a lab before there is anything of it."""
 
 import time
+from pathlib import Path
 
 from hopscope.kernel.onhost.changes import HostChanges
 from hopscope.kernel.state import LabFile
 from hopscope.model.lab import LabSpec
 from hopscope.plan.compile import HOME
 
-__all__ = ["recorded"]
+__all__ = ["here", "recorded"]
 
 
 def recorded(spec: LabSpec, source: str, host: HostChanges | None) -> LabFile:
@@ -25,4 +26,13 @@ def recorded(spec: LabSpec, source: str, host: HostChanges | None) -> LabFile:
         boot=now - time.monotonic_ns(),
         temporary=True,
         undo=host.dump() if host else "",
+        folder=here(),
     )
+
+
+def here() -> str:
+    """The folder in which files are named; "" where it is gone."""
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return ""

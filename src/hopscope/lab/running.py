@@ -23,7 +23,7 @@ from hopscope.kernel.state import LabFile, state_home
 from hopscope.lab import asked
 from hopscope.lab.declare import parse
 from hopscope.lab.ending import Made, sweep
-from hopscope.lab.recorded import recorded
+from hopscope.lab.recorded import here, recorded
 from hopscope.model.lab import LabSpec
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import DevName, NodeName
@@ -212,6 +212,7 @@ class RunningLab:
                 file = self.file._replace(
                     source=source,
                     file=spec.file or "<python>",
+                    folder=here(),
                     nodes=tuple(node.name for node in spec.nodes),
                     made=self.sandbox.look_again(),
                     undo=host.dump() if host is not None else "",

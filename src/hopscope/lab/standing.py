@@ -95,8 +95,8 @@ class StandingLab(RunningLab):
         if protocol not in list(Protocol):
             message = f"protocol is one of {', '.join(Protocol)}, not {protocol!r}"
             raise UsageError(message)
-        froms = texts("sources", sources) if sources else ()
-        tos = texts("targets", targets) if targets else ()
+        froms = texts("sources", sources) if sources or sources == "" else ()
+        tos = texts("targets", targets) if targets or targets == "" else ()
         how = Protocol(protocol)
         return reach(self, froms, tos, protocol=how, port=port, timeout=timeout)
 

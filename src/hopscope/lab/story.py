@@ -44,6 +44,7 @@ from hopscope.model.vocab import Nanos
 from hopscope.observe.session import Session
 from hopscope.probe import Prober
 from hopscope.render.logline import line
+from hopscope.render.words import counted
 from hopscope.trace.causes.evidence import LAB
 from hopscope.trace.journeys import journeys, unsent
 from hopscope.trace.loops import bridge_loop
@@ -209,11 +210,19 @@ def ping(
 
 
 def _replies(prober: Prober, session: Session, step: PingStep) -> tuple[Reply, ...]:
-    """Send the step's requests; an error that came late stands at its own request."""
+    """Send the step's requests; an error that came late stands at its own request.
+
+    Interrupted, it notes what had come until then.
+    """
+    replies: list[Reply] = []
     try:
-        replies = [
-            prober.ping(session, seq, timeout=step.timeout) for seq in range(1, step.count + 1)
-        ]
+        for seq in range(1, step.count + 1):
+            replies.append(prober.ping(session, seq, timeout=step.timeout))  # noqa: PERF401
+    except KeyboardInterrupt as error:
+        came = sum(reply.rtt is not None for reply in replies)
+        if replies:
+            error.add_note(f"{came} of {counted(len(replies), 'request')} answered until then")
+        raise
     finally:
         prober.close()
     return tuple(

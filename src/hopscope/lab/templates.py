@@ -1,5 +1,6 @@
 """Compiled templates, kept so that the next report need not compile them."""
 
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -12,10 +13,14 @@ __all__ = ["compiled_templates"]
 
 
 class _Kept(FileSystemBytecodeCache):
-    """As Jinja's own, but that a writer who is killed leaves no file behind."""
+    """As Jinja's own, but that a writer who is killed leaves no file behind.
+
+    A full disk is not told: who draws a report would take the report's own folder for full.
+    """
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        write_whole(Path(self._get_cache_filename(bucket)), bucket.bytecode_to_string())
+        with suppress(OSError):
+            write_whole(Path(self._get_cache_filename(bucket)), bucket.bytecode_to_string())
 
 
 def compiled_templates() -> FileSystemBytecodeCache | None:

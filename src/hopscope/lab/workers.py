@@ -27,9 +27,10 @@ _FORK: Final = get_context("fork")  # all that a worker needs is loaded by then
 _SIGNALLED: Final = 128
 
 
-def tried(labs: Sequence[Given], *, jobs: int) -> Generator[Tried]:
+def tried(labs: Sequence[Given | Tried], *, jobs: int) -> Generator[Tried]:
     """What became of each lab, the first to end first; at most *jobs* at a time.
 
+    One of which that is known before is told when its turn comes.
     Closing the iterator ends those that still run, and takes down what they built.
     """
     waiting = deque(labs)
@@ -37,8 +38,12 @@ def tried(labs: Sequence[Given], *, jobs: int) -> Generator[Tried]:
     try:
         while waiting or at_work:
             while waiting and len(at_work) < jobs:
-                worker = _Worker(waiting.popleft())
-                at_work[worker.ear] = worker
+                one = waiting.popleft()
+                if isinstance(one, Tried):
+                    yield one
+                else:
+                    worker = _Worker(one)
+                    at_work[worker.ear] = worker
             for ear in wait(list(at_work)):
                 worker = at_work[cast("Connection", ear)]
                 if (found := worker.heard()) is not None:

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from hopscope.model.events import Observation
 from hopscope.model.journey import Journey, Reason
 from hopscope.model.kind import Kind
+from hopscope.model.reachability import Reachability
 from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import Family, Nanos, NodeName
 
@@ -206,6 +207,7 @@ class Record(Struct, frozen=True, kw_only=True):
     steps: tuple[StepResult, ...]
     conclusion: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
+    reachability: tuple[Reachability, ...] = ()  # what a test probed beside its steps
     version: int = VERSION
 
     @property

@@ -15,7 +15,7 @@ from hopscope.model.vocab import Nanos, Verdict
 from hopscope.render.aligned import comparisons
 from hopscope.render.assets import asset
 from hopscope.render.changes import fdb_changes, neighbour_changes
-from hopscope.render.pages import failures, picture_of_record, verdict, views
+from hopscope.render.pages import failures, matrices, picture_of_record, verdict, views
 from hopscope.render.phrases import FILTERS
 from hopscope.render.shown import shown
 from hopscope.render.words import duration, headline, rule_lines, visit_words
@@ -49,6 +49,8 @@ def report(record: Record, *, compiled: BytecodeCache | None = None) -> str:
             record=record,
             verdict=verdict(record),
             failures=failures(record),
+            asked=bool(record.checks or record.pings or record.reachability),
+            matrices=matrices(record),
             steps=steps,
             picture=picture_of_record(record),
             comparisons=comparisons(record),

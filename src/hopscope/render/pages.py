@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hopscope.model.journey import HookStep, Journey, hops
+from hopscope.model.reachability import Reachability
 from hopscope.model.record import (
     Check,
     ExpectResult,
@@ -24,6 +25,7 @@ from hopscope.render.axis import Axis, axis
 from hopscope.render.changes import Change, fdb_changes, neighbour_changes
 from hopscope.render.topology import picture
 from hopscope.render.way import bridges_crossed, way
+from hopscope.render.words import counted
 
 __all__ = [
     "Failure",
@@ -32,6 +34,7 @@ __all__ = [
     "PingView",
     "StepView",
     "failures",
+    "matrices",
     "picture_of_record",
     "verdict",
     "views",
@@ -103,6 +106,9 @@ def verdict(record: Record) -> str:
     pings = f"{answered} of {len(record.pings)} pings answered"
     if not record.pings:
         pings = "no ping was sent"
+    if record.reachability:
+        reached = ", ".join(_reached(found) for found in record.reachability)
+        pings = f"{pings}; {reached}" if record.pings else reached
     if not checks:
         return f"No expectations were stated; {pings}."
     if len(checks) == 1:
@@ -110,6 +116,22 @@ def verdict(record: Record) -> str:
     if held == len(checks):
         return f"All {held} expectations held; {pings}."
     return f"{len(checks) - held} of {len(checks)} expectations failed; {pings}."
+
+
+def _reached(found: Reachability) -> str:
+    return (
+        f"{len(found.pairs) - len(found.failures)} of {counted(len(found.pairs), 'pair')} reached"
+    )
+
+
+def matrices(record: Record) -> list[str]:
+    """What was probed beside the steps, as the terminal has it."""
+    if not record.reachability:
+        return []
+    from hopscope.render.account import plain  # noqa: PLC0415 - loads rich
+    from hopscope.render.matrix import matrix  # noqa: PLC0415
+
+    return [plain(matrix(found)) for found in record.reachability]
 
 
 def _checks(record: Record) -> Iterator[tuple[StepResult, Check]]:
@@ -120,7 +142,7 @@ def _checks(record: Record) -> Iterator[tuple[StepResult, Check]]:
 
 
 def failures(record: Record) -> list[Failure]:
-    """Expectations that failed, then pings that nobody expected anything of and got no reply."""
+    """Expectations that failed, then what nobody expected anything of: silent pings and pairs."""
     found: list[Failure] = []
     for number, step in enumerate(record.steps, 1):
         if isinstance(step, PingResult | ExpectResult):
@@ -131,7 +153,19 @@ def failures(record: Record) -> list[Failure]:
             seen = f"{got} of {len(step.replies)} requests answered"
             check = Check(expected="", seen=seen, held=False, why=step.reason.sentence)
             found.append(_failure(number, step, check))
-    return found
+    return [*found, *(_unreached(one) for one in record.reachability if not one.held)]
+
+
+def _unreached(found: Reachability) -> Failure:
+    why = next((group for group in found.groups if group.reason), None)
+    return Failure(
+        title=f"Reachability of {found.lab}",
+        anchor="reachability",
+        expected="",
+        seen=_reached(found),
+        why=f"{' → '.join(why.example)}: {why.reason}" if why else "",
+        mend=why.mend if why else "",
+    )
 
 
 def _failure(number: int, step: PingResult | ExpectResult, check: Check) -> Failure:

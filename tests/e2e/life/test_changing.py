@@ -93,6 +93,28 @@ def test_another_file_of_that_name_is_told(hopscope: Hopscope, files: tuple[str,
     hopscope("down", "lab")
 
 
+def test_a_file_of_that_name_elsewhere_is_another(
+    hopscope: Hopscope, files: tuple[str, str], tmp_path: Path
+) -> None:
+    """Told with its folder; and the same file is the same wherever one stands."""
+    texts = [Path(file).read_text() for file in files]
+    places = [tmp_path / "one", tmp_path / "two"]
+    for place, text in zip(places, texts, strict=True):
+        place.mkdir()
+        (place / "lab.yaml").write_text(text)
+    one, two = places
+    assert hopscope("up", "lab.yaml", cwd=one).returncode == 0
+    assert json.loads(hopscope("ls", "--json").stdout)[0]["folder"] == str(one)
+    told = f"note: lab was made from {one}/lab.yaml, not from {two}/lab.yaml\n"
+    assert hopscope("plan", "lab.yaml", cwd=two).stderr == told
+    (one / "lab.yaml").write_text(texts[1])
+    assert hopscope("plan", "../one/lab.yaml", cwd=two).stderr == ""
+    (two / "lab.yaml").write_text(texts[1].replace("10.9.0.3", "10.9.0.8"))
+    assert hopscope("up", "lab.yaml", cwd=two).stderr == told
+    assert json.loads(hopscope("ls", "--json").stdout)[0]["folder"] == str(two)
+    hopscope("down", "lab")
+
+
 def test_diff_tells_by_its_exit_status(hopscope: Hopscope, files: tuple[str, str]) -> None:
     """0 when all is as declared, 1 when not; JSON says what."""
     hopscope("up", files[0])

@@ -275,6 +275,7 @@ def test_which_are_to_end_is_said(hopscope: Hopscope, arguments: tuple[str, ...]
     done = hopscope("down", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert "hopscope down --all" in done.stderr
+    assert ("exclude each other" in done.stderr) == bool(arguments)
 
 
 def test_a_stopped_holder_is_told_and_can_be_ended(hopscope: Hopscope) -> None:

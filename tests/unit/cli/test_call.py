@@ -107,6 +107,8 @@ def test_help_is_asked(line: str) -> None:
         ("log --syslog lab", "missing argument 'LAB'"),
         ("run --name", "option --name: needs a value"),
         ("run lab --name --json", "option --name: needs a value"),
+        ("run lab --name=", "option --name: needs a value, not an empty one"),
+        ("reachability lab --from=", "option --from: needs a value, not an empty one"),
         ("down -q=3 a", "option --quiet: has no value, but was given '3'"),
         ("ping a b c -c 1.5", "option --count: '1.5' is not a whole number, 1 to 1000"),
         ("ping a b c -c 1001", "option --count: '1001' is not a whole number, 1 to 1000"),

@@ -40,3 +40,28 @@ def test_a_silent_run_loads_none_of_the_slow_ones(loaded: set[str], slow: str) -
 def test_who_needs_typing_extensions_still_gets_it() -> None:
     program = "from hopscope.cli.loading import load_msgspec as f; f(); f(); import hopscope.spec"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+_INTERRUPTED = """
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[-1]:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+sys.modules.pop("enum")
+from hopscope.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("at", ["hopscope.cli.command", "enum", "typing", "hopscope.errors"])
+def test_an_interruption_of_loading_is_no_traceback(at: str) -> None:
+    """It ends as an interruption of the work does."""
+    for command, said in (
+        ("up", b"hopscope: interrupted; all is as it was before\n"),
+        ("--version", b""),
+    ):
+        argv = [sys.executable, "-c", _INTERRUPTED, command, at]
+        done = subprocess.run(argv, capture_output=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (130, b"", said)

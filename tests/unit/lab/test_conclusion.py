@@ -4,11 +4,13 @@ import pytest
 from msgspec.structs import replace
 
 from hopscope.lab.conclusion import conclude, ip_hooks
+from hopscope.model.reachability import Protocol
 from hopscope.model.record import Check, PingResult, Record, Reply
 from hopscope.model.vocab import Nanos, NodeName
 from hopscope.trace.journeys import journeys
 from hopscope.trace.replies import why_no_reply
 from journeycases import CASES, Case
+from matrices import LOST, reachability
 
 NAMED = {case.name: case for case in CASES}
 HOST = NodeName("host")
@@ -114,3 +116,15 @@ def test_ipv6_has_a_switch_of_its_own() -> None:
     """Its name stands in the sentence."""
     said = " ".join(sentences(ping("six-1", switches={"the.host/lan": "1"})))
     assert "With bridge-nf-call-ip6tables at the.host/lan: 1, bridged packets met" in said
+
+
+def test_what_was_probed_is_told() -> None:
+    """Each time by itself, with how many pairs it reached."""
+    lost = replace(reachability(3, {(0, 1): LOST}), protocol=Protocol.TCP, port=80)
+    probed = replace(concluded(ping("bridge-1")), reachability=(reachability(2), lost))
+    found = conclude(probed).conclusion[-2:]
+    assert [(one.sentence, one.held) for one in found] == [
+        ("2 of 2 pairs reached by icmp.", True),
+        ("5 of 6 pairs reached by tcp port 80.", False),
+    ]
+    assert found[1].evidence == "reachability 2: every pair probed"

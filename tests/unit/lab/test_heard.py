@@ -104,3 +104,29 @@ def test_what_took_it_down() -> None:
     assert down is not None
     assert down.line == 3
     assert taken_down(said[:1]) is None
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3])
+def test_a_head_that_was_being_written_is_nobodys_words(lines: int) -> None:
+    """Bash writes each line of it by itself, and may be killed between two."""
+    begun = traced(5, 3, 0, "curl x").splitlines(keepends=True)[:lines]
+    errors = BEGUN + traced(5, 2, 0, "true") + "no\n" + "".join(begun)
+    assert words(errors) == [(2, ["no"], [])]
+
+
+def test_what_is_left_out_ends_with_a_whole_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a trace that is longer than what is read, nothing of a head is taken for words."""
+    monkeypatch.setattr("hopscope.lab.imports.heard._MOST_READ", 500)
+    one = traced(5, 2, 0, "true") + "no\n"
+    for shift in range(len(one)):
+        errors = BEGUN + one * 20 + traced(5, 3, 0, "c" * shift)
+        *whole, last = words(errors)
+        assert whole, shift
+        assert all(each == (2, ["no"], []) for each in whole), shift
+        assert last == (3, [], []), shift
+
+
+def test_words_that_are_longer_than_what_is_read_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their command is not known any more."""
+    monkeypatch.setattr("hopscope.lab.imports.heard._MOST_READ", 6)
+    assert words(BEGUN + traced(5, 2, 0, "true") + "no\nno\nno\n") == [(0, ["no", "no"], [])]

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import subprocess
 
 import pytest
 
@@ -267,3 +268,24 @@ def test_tools_are_found_where_a_users_path_does_not_lead() -> None:
     stop, path, *_commands = script()
     assert stop == "set -eu"
     assert path.startswith("PATH=$PATH:/usr/sbin:/sbin ")
+
+
+@pytest.mark.parametrize("mark", ["#   ", "# "])
+def test_commands_can_be_taken_out_of_their_comment(mark: str) -> None:
+    """By whichever part of it that one deletes; a script of nft as a whole."""
+    script = "# it's the host's\ntable ip t {\n  chain c { }\n\n}\nNFT\n"
+    indented = script.replace("\n", "\n      ")
+    text = (
+        f"name: x\nnodes:\n  host:\n    bridges: [br0]\n    nft: |\n      {indented}\n  a: {{}}\n"
+    )
+    made = export(parse(text, "x"), "containerlab")
+    commands = made.partition("as root:\n")[2].partition("\nname:")[0]
+    plain = "\n".join(line.removeprefix(mark) for line in commands.splitlines())
+    program = f"ip() {{ :; }}; sysctl() {{ :; }}; nft() {{ cat; }}\n{plain}\n"
+    done = subprocess.run(["sh", "-e"], input=program, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    got, wanted = (
+        [bare for line in one.splitlines() if (bare := line.strip(" #"))]
+        for one in (done.stdout, script)
+    )
+    assert got == wanted

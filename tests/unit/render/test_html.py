@@ -18,6 +18,7 @@ from hopscope.model.vocab import DevName, Fate, NeighbourState, inferred
 from hopscope.render.changes import neighbour_changes
 from hopscope.render.html import load_templates, report
 from htmlpage import check_page, page
+from matrices import LOST, reachability
 from reportcases import (
     HOSTILE,
     bridge_record,
@@ -210,6 +211,38 @@ def test_without_pings_it_says_so() -> None:
     assert "No ping was sent, so there is no journey to show." in root.by_id("story").text
     assert "no path is drawn" in root.by_id("topology").text
     assert "Nothing was measured that a conclusion could rest on." in root.by_id("conclusion").text
+
+
+def test_what_was_not_asked_has_no_mark() -> None:
+    """A tick would say that all is well."""
+    told = page(record([])).all("p", "verdict")[0].text
+    assert told == "No expectations were stated; no ping was sent."
+    told = page(record([ping(1, [echo()])])).all("p", "verdict")[0].text
+    assert told == "✓ No expectations were stated; 1 of 1 pings answered."
+
+
+def test_pairs_that_were_probed_are_told() -> None:
+    """The matrix as the terminal has it; and at the top which were not reached, and why."""
+    lost = reachability(3, {(0, 1): LOST})
+    (group,) = lost.groups
+    why = replace(lost, groups=(replace(group, reason="a rule drops it", mend="delete it"),))
+    root = page(replace(record([]), reachability=(reachability(2), lost, why)))
+    assert root.all("p", "verdict")[0].text == (
+        "✗ No expectations were stated; "
+        "2 of 2 pairs reached, 5 of 6 pairs reached, 5 of 6 pairs reached."
+    )
+    first, second = root.by_id("failures").all("article")
+    assert first.text == "Reachability of pods Seen 5 of 6 pairs reached"
+    assert second.text == (
+        "Reachability of pods Seen 5 of 6 pairs reached Why n0 → n1: a rule drops it Mend delete it"
+    )
+    whole, *_ = root.by_id("reachability").all("pre")
+    assert whole.text.startswith("● pods: 2 of 2 pairs reached")
+    assert "✗ silent" in root.by_id("reachability").text
+    both = page(replace(record([ping(1, [echo()])]), reachability=(reachability(2),)))
+    assert both.all("p", "verdict")[0].text == (
+        "✓ No expectations were stated; 1 of 1 pings answered; 2 of 2 pairs reached."
+    )
 
 
 def test_without_packets_it_says_so() -> None:

@@ -31,6 +31,11 @@ set -x
 _FDINFO: Final = re.compile(
     r"^(\++hopscope \d+ \d+) pos:\t(\d+)\n(?:[a-z_]+:.*\n)*?[a-z_]+:\t\d+: ", re.MULTILINE
 )
+_HEADED: Final = re.compile(rb"^\++hopscope \d+ \d+(?: pos:\t|: )", re.MULTILINE)
+_UNFINISHED: Final = re.compile(
+    r"^\++hopscope (?!\d+ \d+(?: at \d+)?: )\S.*\n?(?:[a-z_]+:\t.*\n?)*\Z", re.MULTILINE
+)
+"""A head that bash was killed while it wrote: it writes each line by itself."""
 _TRACED: Final = re.compile(r"\++hopscope (\d+) (\d+)(?: at (\d+))?: (.*)")
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # which a lab file takes none of
 _MOST_READ: Final = 1 << 20
@@ -69,7 +74,7 @@ def heard(errors: bytes, output: bytes, script: str) -> list[Said]:
     """
     found: list[Said] = []
     main, lines = "", script.splitlines()
-    for each in _FDINFO.sub(r"\1 at \2: ", _read(errors[-_MOST_READ:])).splitlines():
+    for each in _trace(errors).splitlines():
         if (match := _TRACED.fullmatch(each)) is None:
             _hear(found, each)
             continue
@@ -90,6 +95,14 @@ def heard(errors: bytes, output: bytes, script: str) -> list[Said]:
         )
     _share_out(found, output)
     return found
+
+
+def _trace(errors: bytes) -> str:
+    """The last of it, each command's head in a line; nothing of a head that is not whole."""
+    read = errors[-_MOST_READ:]
+    if len(read) < len(errors) and (first := _HEADED.search(read, read.find(b"\n") + 1)):
+        read = read[first.start() :]
+    return _UNFINISHED.sub("", _FDINFO.sub(r"\1 at \2: ", _read(read)))
 
 
 def ending(said: Sequence[Said]) -> Said:

@@ -64,20 +64,34 @@ def _head(lab: LabSpec) -> Iterator[str]:
     foreign = _foreign(lab)
     after += [_named(lab, op) for op in commands.building(lab) if _is_elsewhere(foreign, op)]
     for when, ops in (("Before it deploys this", before), ("When it has", after)):
-        lines = [line for op in ops for line in commands.lines_of(op)]
+        lines = [line for op in ops for line in _lines(op)]
         if lines:
             yield ""
             yield f"containerlab sets up nothing on the host. {when}, as root:"
-            yield from (f"  {line}" for line in lines)
+            yield from map(_indented, lines)
     containers = {n.name: ["docker", "exec", "-d", _container(lab, n.name)] for n in lab.nodes}
     started = list(processes(lab, {**containers, HOME: []}))
     if started:
         yield from ("", "It starts no processes in them. When it has deployed this:")
-        yield from (f"  {line}" for line in started)
+        yield from map(_indented, started)
     chosen = [end for link in lab.links for end in (link.a, link.b) if end.queues != 1]
     if chosen:
         yield from ("", "What it cannot do:")
         yield from (f"  {end.ref} has {end.queues} queues" for end in chosen)
+
+
+def _lines(op: Building) -> Iterator[str]:
+    """Its commands; none ends at a line of its own, which it would not be in a comment."""
+    match op:
+        case AddRules(tool="nft", lines=lines):
+            yield from (f"printf %s {shlex.quote(text)} | nft -f -" for text in lines)
+        case _:
+            yield from commands.lines_of(op)
+
+
+def _indented(command: str) -> str:
+    """Each line of it alike, so that the whole can be taken out of the comment."""
+    return "\n".join(f"  {line}" for line in command.splitlines())
 
 
 def _container(lab: LabSpec, node: NodeName) -> str:
@@ -229,10 +243,8 @@ def _exec(node: NodeSpec, ops: Sequence[Building]) -> Iterator[str]:
                 yield command(["ip", "link", "set", "dev", near.ref.dev, "master", near.bridge])
             case AddVeth() | MakeNodes():
                 continue
-            case AddRules(tool="nft", lines=lines):
-                for text in lines:
-                    script = f"printf %s {shlex.quote(text)} | nft -f -"
-                    yield command(["sh", "-c", script])
+            case AddRules(tool="nft"):
+                yield from (command(["sh", "-c", line]) for line in _lines(op))
             case _:
                 yield from commands.lines_of(commands.moved(op, HOME))
     for dev in _downs(node):
