@@ -45,8 +45,7 @@ def add_step(lab: RunningLab, step: FirewallStep) -> Iterator[FirewallResult]:
 def _unjudged(rules: Sequence[RuleLine], refused: Problem) -> list[RuleLine]:
     """Those that nobody judged yet: the tables before the one that was refused stand."""
     tables = [firewall.arguments(rule.text)[0] for rule in rules]
-    texts = [rule.text for rule in rules]
-    bad = texts.index(refused.text)
+    bad = [rule.place for rule in rules].index(refused.place)  # on the host the text has our mark
     order = list(dict.fromkeys(tables))
     left = order[order.index(tables[bad]) :]
     return [r for n, r in enumerate(rules) if n != bad and tables[n] in left]
