@@ -27,6 +27,7 @@ PACKAGES: Final = frozenset({"hopscope", "wire.packet"})
 UNUSED: Final[Mapping[str, str]] = {
     "pytest_plugin.pytest_addoption": "pytest calls it",
     "pytest_plugin.pytest_configure": "pytest calls it",
+    "pytest_plugin.pytest_runtest_call": "pytest calls it",
     "pytest_plugin.pytest_runtest_makereport": "pytest calls it",
 }
 """Function or class → who uses it, though nothing in the package does."""

@@ -7,6 +7,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from hopscope.model.events import RuleHit
+from hopscope.model.flow import Headers
 from hopscope.model.journey import (
     BridgeStep,
     ChainVisit,
@@ -65,11 +66,8 @@ def discovery_drop(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     itself, answer = (icmp.type, ip.src, ip.dst), (_ADVERTISEMENT, icmp.target, ip.src)
     nodes = {hop.node: hop for hop in all_hops(first)}
     for way in scene.dropped:
-        seen, hop = way.headers, nodes.get(way.node)
-        if hop is None or seen.ip is None or seen.icmp is None:
-            continue
-        shown = (seen.icmp.type, seen.ip.src, seen.ip.dst)
-        if shown in (itself, answer):
+        hop, shown = nodes.get(way.node), _message(way.headers)
+        if hop is not None and shown in (itself, answer):
             why = _dropped(hop, hook_step(way, scene.node(hop.node)))
             if shown == itself:
                 return why
@@ -79,15 +77,20 @@ def discovery_drop(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
 
 def question_drop(hop: Hop, waits: NeighbourStep, scene: Scene) -> Reason | None:
     """What dropped the neighbour solicitation for which a packet waits, before a device had it."""
+    groups = (waits.ip, solicited_group(waits.ip))
     for way in scene.dropped:
-        ip, icmp = way.headers.ip, way.headers.icmp
+        kind, _source, goal = _message(way.headers) or (None, "", "")
         mine = (way.node, way.iif, way.oif) == (hop.node, None, waits.dev)
-        if not mine or ip is None or icmp is None or icmp.type != _SOLICITATION:
-            continue
-        if ip.dst in (waits.ip, solicited_group(waits.ip)):
+        if mine and kind == _SOLICITATION and goal in groups:
             why = _dropped(hop, hook_step(way, scene.node(hop.node)))
             return replace(why, at=DevRef(hop.node, waits.dev))
     return None
+
+
+def _message(headers: Headers) -> tuple[int, str, str] | None:
+    """Of ICMP: its type, from whom, and for whom."""
+    ip, icmp = headers.ip, headers.icmp
+    return (icmp.type, ip.src, ip.dst) if ip is not None and icmp is not None else None
 
 
 def _dropped(hop: Hop, step: HookStep) -> Reason:
