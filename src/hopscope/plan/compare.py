@@ -184,9 +184,9 @@ def _rules(wanted: Wanted, world: World) -> Iterator[Difference]:
             continue
         action = Action.CREATE if not now else Action.CHANGE if ops else Action.REMOVE
         place = next((op.place for op in ops), None)
-        from hopscope.plan.rulelines import chain_lines, rule_lines  # noqa: PLC0415 - seldom wanted
+        from hopscope.plan import rulelines  # noqa: PLC0415 - seldom wanted
 
-        lines = chain_lines(chains, goal) or rule_lines(*objects)
+        lines = rulelines.chain_lines(chains, goal) or rulelines.object_lines(*objects)
         yield Difference(
             change=told(action, Subject.RULES, name, "firewall rules", place=place, lines=lines),
             removes=(ResetRules(node=name),) if now else (),

@@ -121,7 +121,14 @@ def _words(op: AddRoute | RemoveRoute) -> str:
     way = ways_text(op.dev, op.via, op.hops, onlink=op.onlink)
     table = f" table {op.table}" if op.table != MAIN_TABLE else ""
     metric = f" metric {op.metric}" if op.metric else ""
-    return f"{kind}{op.to}{more}{way}{metric}{table}"
+    return f"{kind}{_destination(op)}{more}{way}{metric}{table}"
+
+
+def _destination(op: AddRoute | RemoveRoute) -> str:
+    """As lab files write it; that of IPv6 without a gateway would not say of which family it is."""
+    vias = (op.via, *(hop.via for hop in op.hops))
+    plain = op.to == "0.0.0.0/0" or (op.to == "::/0" and any(":" in via for via in vias if via))
+    return "default" if plain else op.to
 
 
 def _more(op: RemoveRoute) -> str:

@@ -44,6 +44,8 @@ def _what(change: Change) -> str:
         values += f" {change.before if change.before is not None else 'none'} → {change.after}"
     elif change.after is not None:
         values += f" = {change.after}"
+    elif change.before is not None:
+        values += f" = {change.before}"
     return f"{change.node}: {change.subject} {change.name}{values}"
 
 

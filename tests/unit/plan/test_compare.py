@@ -190,9 +190,11 @@ def test_what_nft_holds_beside_chains_is_compared() -> None:
     """A set is no chain; where it differs, the node's rules are given anew."""
     text = lab(guest="nft: 'table inet t {}'")
     goal = wanted(compile_lab(parse(text, "x")))
-    for now, same in (('{"table": "t"}', True), ('{"table": "u"}', False)):
-        there = world(
-            snapshot(), objects={GUEST: (now,)}, expected_objects={GUEST: ('{"table": "t"}',)}
+    one, other = (f'{{"table": {{"family": "inet", "name": "{name}"}}}}' for name in "tu")
+    for now, lines in ((one, None), (other, ("- table inet u", "+ table inet t"))):
+        there = world(snapshot(), objects={GUEST: (now,)}, expected_objects={GUEST: (one,)})
+        differing = differences(goal, there)
+        assert [op for one in differing for op in one.removes] == [ResetRules(node=GUEST)] * bool(
+            lines
         )
-        removed = [op for one in differences(goal, there) for op in one.removes]
-        assert removed == ([] if same else [ResetRules(node=GUEST)])
+        assert [one.change.lines for one in differing] == [lines] * bool(lines)

@@ -229,6 +229,24 @@ def test_a_route_is_told_in_the_words_of_ip() -> None:
     ]
 
 
+def test_a_default_route_is_told_as_lab_files_have_it() -> None:
+    """Of IPv6 only with a gateway: without one nothing would say of which family it is."""
+    default = replace(ROUTE, destination="0.0.0.0/0")
+    six = replace(default, family=Family.IP6, destination="::/0")
+    routes = (
+        default,
+        replace(six, via="fd00::9"),
+        replace(six, via=None),
+        replace(six, via=None, hops=(NextHop(dev=ETH0, via="fd00::9"),)),
+    )
+    assert [name for _, name, *_ in told(found(ADDRESSED, guest(ONE, routes=routes)))] == [
+        "default via 10.0.0.9 dev eth0",
+        "default via fd00::9 dev eth0",
+        "::/0 dev eth0",
+        "default nexthop via fd00::9 dev eth0",
+    ]
+
+
 def test_on_the_way_back_a_route_that_no_lab_declares_stays() -> None:
     """None is told as another, either."""
     theirs = ({"tos": 8}, {"nhid": 6}, {"type": "local"}, {"metrics": ("mtu 600",)})

@@ -1,11 +1,13 @@
 """Which firewall rules differ: the lines that go, and those that come."""
 
+import json
+
 import pytest
 from msgspec.structs import replace
 
 from hopscope.model.snapshot import Chain, Rule
 from hopscope.model.vocab import Family, Hook
-from hopscope.plan.rulelines import chain_lines, rule_lines
+from hopscope.plan.rulelines import chain_lines, object_lines, rule_lines
 
 
 def chain(*texts: str, **more: object) -> Chain:
@@ -71,3 +73,73 @@ def test_a_rule_of_ours_is_none_of_the_labs() -> None:
 
 def test_texts_are_compared_in_their_order() -> None:
     assert rule_lines(["a", "b", "c"], ["b", "x", "c"]) == ("- a", "+ x")
+
+
+T = {"family": "ip", "table": "t", "name": "x"}
+BASE = {**T, "type": "filter", "hook": "input", "prio": 5, "policy": "accept"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "words"),
+    [
+        ("table", {"family": "ip", "name": "t"}, "table ip t"),
+        ("counter", T, "counter ip t x"),
+        ("chain", T, "chain ip t x"),
+        ("chain", BASE, "chain ip t x { type filter hook input priority 5; policy accept; }"),
+        (
+            "chain",
+            {**BASE, "family": "netdev", "hook": "ingress", "dev": "e"},
+            "chain netdev t x { type filter hook ingress device e priority 5; policy accept; }",
+        ),
+        (
+            "chain",
+            {**BASE, "dev": ["e", "f"]},
+            (
+                'chain ip t x {"dev": ["e", "f"], "hook": "input", "policy": "accept", '
+                '"prio": 5, "type": "filter"}'
+            ),
+        ),
+        ("chain", {**T, "comment": "c"}, 'chain ip t x {"comment": "c"}'),
+        ("set", {**T, "type": "ipv4_addr"}, "set ip t x { type ipv4_addr; }"),
+        (
+            "set",
+            {**T, "type": "ipv4_addr", "flags": ["constant"], "elem": ["10.0.0.1", "10.0.0.2"]},
+            "set ip t x { type ipv4_addr; flags constant; elements = { 10.0.0.1, 10.0.0.2 } }",
+        ),
+        (
+            "map",
+            {**T, "type": "inet_service", "map": "verdict", "elem": [[80, {"drop": None}]]},
+            "map ip t x { type inet_service : verdict; elements = { 80 : drop } }",
+        ),
+        (
+            "map",
+            {**T, "type": "inet_service", "map": "mark", "elem": [[80, 1]]},
+            "map ip t x { type inet_service : mark; elements = { 80 : 1 } }",
+        ),
+        (
+            "map",
+            {**T, "type": "mark", "map": "verdict", "elem": [[1, {"jump": {"target": "c"}}]]},
+            (
+                'map ip t x {"elem": [[1, {"jump": {"target": "c"}}]], "map": "verdict", '
+                '"type": "mark"}'
+            ),
+        ),
+        ("set", {**T, "type": "mark", "size": 9}, 'set ip t x {"size": 9, "type": "mark"}'),
+        ("set", {**T, "type": ["mark", "mark"]}, 'set ip t x {"type": ["mark", "mark"]}'),
+        (
+            "set",
+            {**T, "type": "mark", "elem": [{"range": [1, 5]}]},
+            'set ip t x {"elem": [{"range": [1, 5]}], "type": "mark"}',
+        ),
+        (
+            "rule",
+            {"family": "ip", "table": "t", "chain": "c", "expr": [{"drop": None}]},
+            'rule ip t c {"expr": [{"drop": null}]}',
+        ),
+    ],
+)
+def test_what_is_no_rule_is_told_as_nft_writes_it(
+    kind: str, body: dict[str, object], words: str
+) -> None:
+    """Where it is plain; all else stays JSON, so that nothing of it is left out."""
+    assert object_lines((), (json.dumps({kind: body}),)) == (f"+ {words}",)

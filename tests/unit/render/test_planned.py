@@ -46,6 +46,10 @@ MTU = Change(
             "+ ns1: sysctl e = 1  declared",
         ),
         (
+            replace(ADDRESS, action=Action.REMOVE, subject=Subject.QDISC, name="e", before="tbf 1"),
+            "- ns1: qdisc e = tbf 1  lab.yaml:7:3",
+        ),
+        (
             replace(ADDRESS, action=Action.REMOVE, subject=Subject.NODE, name="ns1", why="x"),
             "- node ns1  lab.yaml:7:3, x",
         ),
