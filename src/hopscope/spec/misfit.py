@@ -25,6 +25,8 @@ from hopscope.spec.tree import (
     edited,
     locate,
     plain,
+    reads_as_number,
+    too_long,
     trail,
     value,
     words,
@@ -201,6 +203,14 @@ def _wrong_type(path: Path, tree: Tree, expected: str) -> Problem:
     item = isinstance(path[-1], int)
     name = next((part for part in reversed(path) if isinstance(part, str)), "")
     subject = f"an item of {shortened(name)}" if item else shortened(name)
+    if isinstance(found, Scalar) and too_long(found) and "number" in expected[:14]:
+        return Problem(
+            place=locate(tree, path),
+            rule="out-of-range",
+            message=f"{subject} cannot be {cut(found.text)}",
+            text=found.text,
+            hint="no number here has more than 18 digits",
+        )
     return Problem(
         place=locate(tree, path),
         rule="wrong-type",
@@ -234,7 +244,7 @@ def _type_hint(expected: str, found: Tree) -> str:
         return f'put it in quotes: "{cut(found.text)}"'
     if expected == "a list":
         return f"write [{found.text}]" if len(found.text) < 40 else "begin each item with '- '"
-    if isinstance(meaning, str) and "number" in expected and not found.unquoted:
+    if isinstance(meaning, str) and "number" in expected and reads_as_number(meaning):
         return "write it without quotes"
     return ""
 

@@ -113,8 +113,10 @@ def address_fault(text: str) -> Fault | None:
 
 
 @lru_cache(256)
-def network_of(text: str) -> Fault | None:
-    """The destination of a route: a network, or one address."""
+def network_of(
+    text: str, what: str = "the destination of a route", *, every: str = "default"
+) -> Fault | None:
+    """Whether it is no network, nor one address; *every* is the word for all addresses there."""
     try:
         if "%" not in text and re.fullmatch(r"[^/]+(/[0-9]{1,3})?", text):
             ip_network(text)
@@ -126,8 +128,8 @@ def network_of(text: str) -> Fault | None:
         message = f"{text} names a host within a network"
         hint = f"did you mean {loose!r}?"
     else:
-        message = f"{shortened(text)} is not the destination of a route"
-        hint = "write 'default', or a network such as 10.1.0.0/16"
+        message = f"{shortened(text)} is not {what}"
+        hint = f"write {every!r}, or a network such as 10.1.0.0/16"
     return Fault(rule="bad-route", message=message, text=text, hint=hint)
 
 

@@ -43,7 +43,7 @@ def _rule(scope: Scope, node: NodeSpec, rule: PolicySpec) -> Iterator[tuple[Faul
     for key, text in (("from", rule.source), ("to", rule.destination)):
         if text is None:
             continue
-        if (fault := network_of(text)) is not None:
+        if (fault := network_of(text, "a network or an address", every="all")) is not None:
             yield replace(fault, rule="bad-policy"), key, text
         else:
             versions.add(ip_network(text).version)

@@ -58,6 +58,8 @@ _POLICY_WORDS: Final = {
     "order": "priority",
 }
 _POLICY_ACTIONS: Final = ("blackhole", "unreachable", "prohibit")
+_TABLES: Final = {"main": 254, "default": 253, "local": 255}
+_LONGEST: Final = 15
 _NUMBERS: Final = ("metric", "table", "lookup", "priority", "fwmark", "weight")
 
 
@@ -254,16 +256,28 @@ def policy(value: Any) -> Any:
 
 
 def _number_or_text(word: str, argument: str) -> int | str:
-    number = word in _NUMBERS and re.fullmatch(r"[0-9]{1,10}", argument)
-    return int(argument) if number else argument
+    """What is no number though it must be one is refused here: its key stands in no file."""
+    if word in _NUMBERS and re.fullmatch(r"[0-9]+", argument, re.ASCII):
+        if len(argument) > _LONGEST:
+            hint = f"no number here has more than {_LONGEST} digits"
+            message = f"{word!r} cannot be {shortened(argument)}"
+            raise refusal("out-of-range", message, text=argument, hint=hint)
+        return int(argument)
+    if word in ("metric", "priority", "weight"):
+        message = f"{word!r} must be a whole number, not {shortened(argument)}"
+        raise refusal("wrong-type", message, text=argument)
+    if word in ("table", "lookup") and argument not in _TABLES:
+        message = f"{word!r} must be a table's number, or main, default or local"
+        message += f", not {shortened(argument)}"
+        raise refusal("wrong-type", message, text=argument)
+    return argument
 
 
 def table(value: Any) -> Any:
     """``main`` is the number that it stands for."""
-    names = {"main": 254, "default": 253, "local": 255}
-    if isinstance(value, bool) or not (isinstance(value, int) or value in names):
+    if isinstance(value, bool) or not (isinstance(value, int) or value in _TABLES):
         raise wanted("a table's number, or main, default or local")
-    return names.get(value, value)
+    return _TABLES.get(value, value)
 
 
 def mark(value: Any) -> Any:

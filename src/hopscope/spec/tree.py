@@ -26,6 +26,8 @@ __all__ = [
     "locate",
     "mapping",
     "plain",
+    "reads_as_number",
+    "too_long",
     "trail",
     "value",
     "words",
@@ -280,6 +282,17 @@ def value(scalar: Scalar) -> str | int | float | bool | None:
     if _NUMBER.fullmatch(text):
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
     return text
+
+
+def reads_as_number(text: str) -> bool:
+    """Whether it is one without the quotes around it."""
+    return _INTEGER.fullmatch(text) is not None or _NUMBER.fullmatch(text) is not None
+
+
+def too_long(scalar: Scalar) -> bool:
+    """Whether it is a whole number of so many digits that `value` takes it for none."""
+    whole = scalar.unquoted and _INTEGER.fullmatch(scalar.text) is not None
+    return whole and len(scalar.text.lstrip("+-")) > _LONGEST_INTEGER
 
 
 def words(tree: Tree) -> Iterator[str]:

@@ -235,6 +235,21 @@ ONE = [
         "'count' must be a whole number, not 1.5",
         "",
     ),
+    # numbers that are too big
+    (
+        STORY,
+        "  - ping: {from: ns1, to: ns2, count: ▸99999999999999999999}\n",
+        "out-of-range",
+        "'count' cannot be 99999999999999999999",
+        "no number here has more than 18 digits",
+    ),
+    (
+        "{br0: {}}",
+        "{br0: {}}\n    sysctls: {net.ipv4.ip_default_ttl: ▸99999999999999999999}",
+        "out-of-range",
+        "'net.ipv4.ip_default_ttl' cannot be 99999999999999999999",
+        "",
+    ),
     # missing keys
     (STORY, "  - ping: ▸{from: ns1}\n", "missing-key", "'ping' needs the key 'to'", ""),
     (
@@ -429,3 +444,9 @@ def test_what_remains_fits_and_the_names_left_out_are_remembered() -> None:
     assert {"br1", "x", "host"} <= fit.believed
     assert "ns1" not in fit.believed
     assert [problem.rule for problem in fit.problems] == ["wrong-type"]
+
+
+def test_only_a_number_is_to_be_written_without_quotes() -> None:
+    """What is no number without them would not fit then either."""
+    (found,) = wrong(changed("{br0: {}}", '{br0: {mtu: ▸"big"}}'), "wrong-type")
+    assert found.hint == ""

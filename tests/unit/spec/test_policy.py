@@ -115,7 +115,16 @@ ONE = [
     ("▸from 10.0.0.0/8 to fd00::/8 lookup 100", "bad-policy", "this one is of both", "two rules"),
     ("{from: all, lookup: ▸-1}", "out-of-range", "the number of a table cannot be -1", ""),
     ("from all lookup ▸99", "empty-table", "ns1 has no route in the table 99", "100"),
-    ("▸from all lookup nine", "wrong-type", "a table's number, or main", ""),
+    ("▸from all lookup nine", "wrong-type", "number, or main, default or local, not 'nine'", ""),
+    ("from ▸x lookup 100", "bad-policy", "'x' is not a network or an address", "write 'all', or"),
+    ("from all lookup ▸99999999999", "out-of-range", "a table cannot be 99999999999", "4294967295"),
+    ("▸from all lookup 100 priority 1.5", "wrong-type", "must be a whole number, not '1.5'", ""),
+    (
+        "▸from all lookup 9999999999999999999",
+        "out-of-range",
+        "'lookup' cannot be '9999999999999999999'",
+        "no number here has more than 15 digits",
+    ),
     ("from all iif ▸veth1z lookup 100", "unknown-device", "no device 'veth1z'", "'veth1a'"),
     ("▸from all fwmark 0xg lookup 100", "wrong-type", "a mark, such as 1 or 0x10/0xff", ""),
     ("from all lookup ▸100 prohibit", "bad-policy", "says both lookup and prohibit", "leave one"),
@@ -139,6 +148,9 @@ def test_one_mistake_in_a_rule(rule: str, name: str, message: str, hint: str) ->
 ROUTES = [
     ("blackhole 10.9.0.0/16 via ▸10.244.1.1", "bad-route", "leads nowhere, and this one says via"),
     ("default via 10.244.1.1 table ▸0", "out-of-range", "the number of a table cannot be 0"),
+    ("default via 10.244.1.1 metric ▸99999999999", "out-of-range", "cannot be 99999999999"),
+    ("▸default via 10.244.1.1 metric few", "wrong-type", "must be a whole number, not 'few'"),
+    ("▸default via 10.244.1.1 table few", "wrong-type", "default or local, not 'few'"),
     ("default via 10.244.1.1 src ▸10.0.0.9", "bad-route", "10.0.0.9 is no address of ns1"),
     ("default via 10.244.1.1 src ▸here", "bad-address", "not an IP address"),
 ]
