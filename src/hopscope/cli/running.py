@@ -233,6 +233,7 @@ def list_labs(*, json: bool) -> None:
     if json:
         fields = ("name", "mode", "pid", "nodes", "file", "folder", "started", "temporary")
         rows = [{field: getattr(lab, field) for field in fields} for lab in labs]
+        rows = [row | {"pid": _number(lab)} for row, lab in zip(rows, labs, strict=True)]
         unknown = {**dict.fromkeys(fields), "mode": _UNREADABLE, "nodes": ()}
         rows += [{**unknown, "name": error.name} for error in unread]
         sys.stdout.write(jsonlib.dumps(rows, indent=2) + "\n")
@@ -252,12 +253,17 @@ def _print_labs(labs: "Sequence[LabFile]", unread: "Sequence[str]") -> None:
     for lab in labs:
         age = _age((time.time_ns() - lab.started) // 1_000_000_000)
         note = "  (ends with its run)" if lab.temporary else ""
-        nodes = _listed(lab.nodes)
-        sys.stdout.write(
-            f"{lab.name:<{width}}  {lab.mode:<8}  {lab.pid:>7}  {age:>6}  {nodes}{note}\n"
-        )
+        nodes, pid = _listed(lab.nodes), _number(lab) or "-"
+        sys.stdout.write(f"{lab.name:<{width}}  {lab.mode:<8}  {pid:>7}  {age:>6}  {nodes}{note}\n")
     for name in unread:
         sys.stdout.write(f"{name:<{width}}  {_UNREADABLE}\n")
+
+
+def _number(lab: "LabFile") -> int | None:
+    """Its holder's PID; None for a lab that was made where other PIDs count, as inside a lab."""
+    from hopscope.kernel import holding, state
+
+    return lab.pid if holding.holds(lab.pid, state.state_home() / lab.name / "lock") else None
 
 
 def _listed(nodes: "Sequence[str]") -> str:

@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Hold", "held", "hold", "hold_to_the_end"]
+__all__ = ["Hold", "held", "hold", "hold_to_the_end", "holds"]
 
 _FLOCK: Final = struct.Struct("hhqqi4x")  # struct flock
 
@@ -49,6 +49,29 @@ def held(file: Path) -> Hold:
         return Hold(_FLOCK.unpack(answer)[0])
     finally:
         os.close(lock)
+
+
+def holds(pid: int, file: Path) -> bool:
+    """Whether that process has the file open; a number of another PID namespace is not its.
+
+    Where that must not be seen, the number is believed.
+    """
+    try:
+        wanted = file.stat()
+        opened = list(Path(f"/proc/{pid}/fd").iterdir())
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        return True
+    return any(_is(one, wanted) for one in opened)
+
+
+def _is(opened: Path, wanted: os.stat_result) -> bool:
+    try:
+        found = opened.stat()
+    except OSError:  # it is closed just now
+        return False
+    return (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino)
 
 
 def _set(lock: int, how: Hold) -> None:

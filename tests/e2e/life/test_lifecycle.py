@@ -484,3 +484,18 @@ links: [[ns1:a, ns2:b]]
 story:
   - ping: {from: ns1, to: 10.9.0.9, count: 20, timeout: 1, expect: {reply: false}}
 """
+
+
+def test_a_lab_inside_a_lab_has_no_pid_out_here(hopscope: Any, fresh: str, tmp_path: Path) -> None:
+    """The number that counts in there is another process's here, which nobody is to kill."""
+    (tmp_path / "inner.yaml").write_text("{name: inner, nodes: {a: {}}}")
+    inner = tmp_path / "inner.yaml"
+    made = hopscope("exec", fresh, "ns1", "--", *hopscope.argv, "up", str(inner), "-q")
+    assert made.returncode == 0, made.stderr
+    try:
+        labs = {lab["name"]: lab["pid"] for lab in json.loads(hopscope("ls", "--json").stdout)}
+        lines = {line.split()[0]: line.split()[2] for line in hopscope("ls").stdout.splitlines()}
+        assert labs == {fresh: _pid(hopscope, fresh), "inner": None}
+        assert (lines[fresh], lines["inner"]) == (str(labs[fresh]), "-")
+    finally:
+        assert hopscope("down", "inner").returncode == 0
