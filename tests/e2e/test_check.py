@@ -181,3 +181,16 @@ def test_a_file_whose_name_is_no_text_is_one_like_any_other(hopscope: Any, tmp_p
     assert json.loads(hopscope("ls", "--json").stdout)[0]["file"] == shown
     assert len(ET.parse(xml).findall(".//error")) == 1  # noqa: S314 - our own
     assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_the_name_of_a_lab_that_is_up_is_no_file_of_one(hopscope: Any) -> None:
+    """It is said which file that was made from."""
+    hopscope.up("bridge", "mine")
+    try:
+        for command in ("plan", "up", "check"):
+            done = hopscope(command, "mine")
+            said = "there is no lab file 'mine', and no built-in lab of that name; a lab of that"
+            assert done.returncode == 2
+            assert said + " name is up, and was made from bridge.yaml" in done.stderr
+    finally:
+        hopscope("down", "mine")

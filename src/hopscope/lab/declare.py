@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Collection
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
-from hopscope.errors import UsageError
+from hopscope.errors import CannotError, UsageError
 from hopscope.lab.known import keep, recall
 from hopscope.model.lab import LabSpec
 from hopscope.model.limits import LARGEST_FILE
@@ -36,6 +37,7 @@ def source_of(lab: str) -> tuple[bytes, str]:
     except FileNotFoundError:
         near = get_close_matches(lab, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"built-in labs: {', '.join(known)}"
+        hint = _standing(lab) or hint
         message = f"there is no lab file {lab!r}, and no built-in lab of that name; {hint}"
         raise UsageError(message) from None
     except (OSError, ValueError) as error:  # the latter for what can be no file's name
@@ -60,6 +62,17 @@ def written(file: str) -> str:
     if name.isprintable():
         return name
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def _standing(name: str) -> str:
+    """That a lab of that name is up, and what it was made from: that file is probably meant."""
+    from hopscope.kernel.state import running  # noqa: PLC0415 - seldom wanted
+
+    with suppress(CannotError):  # without records, none can be
+        for one in running():
+            if one.name == name:
+                return f"a lab of that name is up, and was made from {one.file}"
+    return ""
 
 
 def parse(source: str | bytes, file: str) -> LabSpec:

@@ -8,7 +8,7 @@ from hopscope.model.lookup import route_text
 from hopscope.model.snapshot import LinkState, PolicyRule, Route
 from hopscope.model.traffic import Htb, Netem, Shaping, Tbf
 
-__all__ = ["asks", "route_row", "settings", "shaping"]
+__all__ = ["asks", "bits", "route_row", "settings", "shaping"]
 
 
 def route_row(route: Route) -> str:
@@ -51,9 +51,9 @@ def shaping(options: Shaping) -> str:
     """A queueing discipline's options in the words of ``tc``."""
     match options:
         case Tbf(rate=rate, burst=burst, limit=limit):
-            return f"rate {_rate(rate)} burst {burst}b limit {limit}b"
+            return f"rate {bits(rate)} burst {burst}b limit {limit}b"
         case Htb(rate=rate, ceil=ceil, burst=burst):
-            return f"rate {_rate(rate)} ceil {_rate(ceil)} burst {burst}b"
+            return f"rate {bits(rate)} ceil {bits(ceil)} burst {burst}b"
         case Netem():
             words = [f"delay {options.delay / 1e6:g}ms"] if options.delay else []
             words += [f"jitter {options.jitter / 1e6:g}ms"] if options.jitter else []
@@ -65,11 +65,12 @@ def shaping(options: Shaping) -> str:
             assert_never(options)
 
 
-def _rate(bits: int) -> str:
+def bits(rate: int) -> str:
+    """A rate as lab files and ``tc`` write it."""
     for factor, unit in ((10**9, "gbit"), (10**6, "mbit"), (10**3, "kbit")):
-        if bits >= factor:
-            return f"{bits / factor:g}{unit}"
-    return f"{bits}bit"
+        if rate >= factor:
+            return f"{rate / factor:g}{unit}"
+    return f"{rate}bit"
 
 
 def _vxlan(vxlan: Vxlan) -> Iterator[str]:

@@ -66,6 +66,7 @@ _THINGS: Final = {
     "Drop": "'drop'",
     "TableExpect": "'expect'",
 }
+_LISTS_OF_MORE: Final = ("story", "links")  # a text is no item of these
 _MERGE: Final = "YAML 1.2 merges no mappings: write the keys out"
 _CONSEQUENCES: Final = frozenset(("one-key", "bad-link", "missing-key"))
 
@@ -216,7 +217,7 @@ def _wrong_type(path: Path, tree: Tree, expected: str) -> Problem:
         rule="wrong-type",
         message=f"{subject} must be {expected}, not {_described(found)}",
         text=found.text if isinstance(found, Scalar) else "",
-        hint=_type_hint(expected, found),
+        hint=_type_hint(expected, found, texts=name not in _LISTS_OF_MORE),
     )
 
 
@@ -232,7 +233,7 @@ def _described(found: Tree) -> str:
             return cut(found.text)
 
 
-def _type_hint(expected: str, found: Tree) -> str:
+def _type_hint(expected: str, found: Tree, *, texts: bool) -> str:
     if not isinstance(found, Scalar):
         return ""
     meaning = value(found)
@@ -243,7 +244,8 @@ def _type_hint(expected: str, found: Tree) -> str:
     if expected.startswith("a text") and not isinstance(meaning, str):
         return f'put it in quotes: "{cut(found.text)}"'
     if expected == "a list":
-        return f"write [{found.text}]" if len(found.text) < 40 else "begin each item with '- '"
+        short = texts and len(found.text) < 40
+        return f"write [{found.text}]" if short else "begin each item with '- '"
     if isinstance(meaning, str) and "number" in expected and reads_as_number(meaning):
         return "write it without quotes"
     return ""

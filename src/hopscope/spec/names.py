@@ -95,7 +95,9 @@ def address_fault(text: str) -> Fault | None:
     alone, slash, length = text.partition("/")
     ip = ip_of(alone)
     if ip is None:
-        hint = "write it as 10.244.1.2/24"
+        plain = re.sub("%[^/]*", "", text)
+        usual_form = "fd00::2/64" if ":" in text else "10.244.1.2/24"
+        hint = f"write {plain}" if ip_of(plain.partition("/")[0]) else f"write it as {usual_form}"
         message = f"{shortened(text)} is not an address with a prefix length"
         return Fault(rule="bad-address", message=message, text=text, hint=hint)
     usual = 24 if ip.version == 4 else 64

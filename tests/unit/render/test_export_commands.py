@@ -214,7 +214,7 @@ def test_pictures_say_what_they_do_not_show() -> None:
     port = f", {RATE}, delay: 20ms, jitter: 1ms, loss: 1%, reorder: 5%"
     lines = text_of("dot", port=port).splitlines()
     (line,) = (one for one in lines if "host/p1:" in one)
-    assert line.endswith("tbf 1000000bit, delay 20ms, jitter 1ms, loss 1%, reorder 5%")
+    assert line.endswith("tbf 1mbit, delay 20ms, jitter 1ms, loss 1%, reorder 5%")
 
 
 def test_a_node_without_devices_is_drawn() -> None:

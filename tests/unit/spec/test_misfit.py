@@ -235,6 +235,14 @@ ONE = [
         "'count' must be a whole number, not 1.5",
         "",
     ),
+    # lists of texts, and of more
+    (
+        f"story:\n{STORY}",
+        "story: ▸foo\n",
+        "wrong-type",
+        "'story' must be a list, not the text 'foo'",
+        "begin each item with '- '",
+    ),
     # numbers that are too big
     (
         STORY,

@@ -7,6 +7,7 @@ from hopscope.model.devices import PortOptions
 from hopscope.model.lab import DeviceSpec, LabSpec, LinkEnd, NodeSpec, ProcessSpec, ReadySpec
 from hopscope.model.vocab import NodeName
 from hopscope.render.exports.words import command
+from hopscope.render.settings import bits
 
 __all__ = ["not_drawn", "processes"]
 
@@ -73,10 +74,15 @@ def _of_node(node: NodeSpec) -> Iterator[str]:
     for bridge in node.bridges:
         options = [key for key in _SWITCHES if getattr(bridge, key)]
         values = ((key, getattr(bridge, key)) for key in _VALUES)
-        options += [f"{key} {value}" for key, value in values if value is not None]
+        options += [f"{key} {_value(value)}" for key, value in values if value is not None]
         parts += [f"{bridge.name} has {', '.join(options)}"] if options else []
     if parts:
         yield f"{node.name}: {'; '.join(parts)}"
+
+
+def _value(value: float | str) -> str:
+    """30, where 30.0 is kept."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _of_end(end: LinkEnd | DeviceSpec) -> Iterator[str]:
@@ -88,7 +94,7 @@ def _of_end(end: LinkEnd | DeviceSpec) -> Iterator[str]:
     yield from (f"MAC {end.mac}",) if end.mac else ()
     yield from (f"{end.queues} queues",) if end.queues != 1 else ()
     if (rate := end.traffic.rate) is not None:
-        yield f"{rate.kind} {rate.rate}bit"
+        yield f"{rate.kind} {bits(rate.rate)}"
     if (line := end.traffic.line) is not None:
         for key in ("delay", "jitter"):
             yield from (f"{key} {time / 1e6:g}ms",) if (time := getattr(line, key)) else ()
