@@ -97,6 +97,8 @@ def add_nft(kernel: Kernel, node: NodeName, script: str, place: Place | None = N
         return
     said = complaint("nft", node, done)
     if place is not None:
+        where = r"in line \1 of the script, column \2: "
+        said = re.sub(r"/dev/stdin:(\d+):(\d+)-\d+: Error: ", where, said)
         raise SpecError(
             [Problem(place=place, rule="refused-rule", message=f"nft refuses this: {said}")]
         )
