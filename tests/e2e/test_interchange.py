@@ -135,3 +135,12 @@ def test_files_that_are_not_there(hopscope: Any, arguments: tuple[str, ...]) -> 
     done = hopscope(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert arguments[-1] in done.stderr
+
+
+def test_a_file_called_minus_is_standard_output(hopscope: Any, tmp_path: Path) -> None:
+    """As it is standard input where one is read."""
+    exported = hopscope("export", "bridge", "--out", "-", cwd=tmp_path)
+    assert exported.stdout == hopscope("export", "bridge").stdout != ""
+    imported = hopscope("import", "-", "--out", "-", stdin=SCRIPT, cwd=tmp_path)
+    assert "name: stdin" in imported.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -65,6 +65,9 @@ def test_a_picture(hopscope: Any, bridge: str, tmp_path: Path) -> None:
     done = hopscope("reachability", bridge, "--picture", str(file / "matrix.svg"))
     assert (done.returncode, done.stdout) == (3, "")
     assert f"cannot write {file}: Not a directory" in done.stderr
+    done = hopscope("reachability", bridge, "--picture", "-", cwd=tmp_path)
+    assert (done.returncode, done.stdout[:4], list(tmp_path.iterdir())) == (0, "<svg", [file])
+    assert "reached" not in done.stdout.split("</svg>")[1]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +76,8 @@ def test_a_picture(hopscope: Any, bridge: str, tmp_path: Path) -> None:
         (("--proto", "icpm"), "did you mean 'icmp'?"),
         (("--proto", "udp"), "name it: --port N"),
         (("--port", "80"), "icmp has no ports"),
+        (("--picture", "x.png"), "no picture is meant by .png; its file ends in .svg"),
+        (("--picture", "-", "--json"), "both mean standard output"),
         (("--from", "ns9"), "has no node 'ns9'"),
         (("--timeout", "0"), "is not a number, 0.01 to 60"),
     ],

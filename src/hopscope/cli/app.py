@@ -181,7 +181,12 @@ COMMANDS: Final = (
                 1.0,
             ),
             Option(("--arp",), "Nodes resolve their neighbours themselves, however many."),
-            Option(("--picture",), "Draw a heat map (SVG).", "FILE", offers=(Offer.FILES,)),
+            Option(
+                ("--picture",),
+                "Draw a heat map (SVG); - is standard output.",
+                "FILE",
+                offers=(Offer.FILES,),
+            ),
             NAME,
             AS_JSON,
         ),

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from pathlib import Path, PurePath
 
-from hopscope.cli.sources import STDIN, source_of
+from hopscope.cli.sources import STDIN, STDOUT, source_of
 from hopscope.errors import NoSuchLabError, UsageError
 from hopscope.lab.declare import head_of, parse, written
 from hopscope.lab.folder import file_of, write_file
@@ -105,7 +105,7 @@ def _read(file: str) -> tuple[str, str]:
 
 
 def _file(out: str | None) -> Path | None:
-    return None if out is None else file_of(out, "--out")
+    return None if out is None or out == STDOUT else file_of(out, "--out")
 
 
 def _put(text: str, file: Path | None) -> None:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from rich.padding import Padding
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from hopscope.cli import printing
 from hopscope.cli.hints import stands_again
-from hopscope.cli.sources import source_of
+from hopscope.cli.sources import STDOUT, source_of
 from hopscope.errors import ExitCode, NoSuchLabError, UsageError
 from hopscope.kernel import state
 from hopscope.lab.declare import built_in, parse
@@ -44,7 +44,7 @@ def reachability(
 ) -> None:
     """Probe, print, draw; exit 1 when a pair is not reached."""
     protocol = _protocol(proto)
-    drawn = None if picture is None else file_of(picture, "--picture")
+    drawn = _picture(picture, json=json)
     with _standing(lab, name) as running:
         found = reach(
             running,
@@ -57,14 +57,17 @@ def reachability(
         )
     if json:
         sys.stdout.buffer.write(codec.dump(found, indent=2) + b"\n")
-    else:
+    elif picture != STDOUT:
         printing.show(matrix(found))
         commands = " ".join(f"{group.mend} {group.reason}" for group in found.groups)
         line = stands_again(commands, lab, name)
         if line and found.lab not in {one.name for one in state.running()}:
             printing.show(Padding(Text(line, "dim"), (0, 0, 0, 2)))
-    if drawn is not None:
-        _draw(found, drawn)
+    if picture == STDOUT:
+        sys.stdout.write(_drawn(found))
+    elif drawn is not None:
+        write_file(drawn, _drawn(found).encode())
+        sys.stderr.write(f"written: {drawn}\n")
     sys.exit(ExitCode.OK if found.held else ExitCode.EXPECTATION_FAILED)
 
 
@@ -110,8 +113,20 @@ def _is_file(lab: str) -> bool:
     return Path(lab).is_file() and lab not in {one.name for one in state.running()}
 
 
-def _draw(found: Reachability, file: Path) -> None:
+def _picture(file: str | None, *, json: bool) -> Path | None:
+    """Where to write it, known before anything is probed; None for standard output, or none."""
+    if file == STDOUT and json:
+        message = "--json and --picture - both mean standard output; name a file for the picture"
+        raise UsageError(message)
+    if file is None or file == STDOUT:
+        return None
+    suffix = PurePath(file).suffix
+    if suffix not in ("", ".svg"):
+        raise UsageError(f"no picture is meant by {suffix}; its file ends in .svg")
+    return file_of(file, "--picture")
+
+
+def _drawn(found: Reachability) -> str:
     from hopscope.render.heatmap import heatmap
 
-    write_file(file, heatmap(found).encode())
-    sys.stderr.write(f"written: {file}\n")
+    return heatmap(found)

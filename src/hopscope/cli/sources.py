@@ -6,10 +6,12 @@ from typing import Final
 from hopscope.lab import declare
 from hopscope.model.limits import LARGEST_FILE
 
-__all__ = ["STDIN", "source_of"]
+__all__ = ["STDIN", "STDOUT", "source_of"]
 
 STDIN: Final = "<stdin>"
 """What messages call it."""
+STDOUT: Final = "-"
+"""As the name of a file to be written."""
 
 
 def source_of(lab: str) -> tuple[bytes, str]:
