@@ -32,6 +32,8 @@ _WHY: Final[Mapping[str, str]] = {
     "ports": "the management network is not built",
 }
 _TO_HOST: Final = ("host", "mgmt-net", "dummy", "vxlan-stitch")
+_SPECIAL: Final = ("macvlan", "mgmt-net")
+"""What an end may be in a node's stead."""
 _TUNNELS: Final = ("vxlan", "vxlan-stitch")
 _LINK_KEYS: Final = (
     *("endpoints", "endpoint", "type", "mtu", "vars", "labels", "ipv4", "ipv6", "mode"),
@@ -154,6 +156,8 @@ class _Reader:
             self.shared[name] = HOST
         elif mode.startswith("container:"):
             self.shared[name] = mode.partition(":")[2]
+            said = f"{name} is no node of its own: it is in the namespace of {self.shared[name]}"
+            self.notes.add(place, f"{said}, and what it runs changes that")
         else:
             self.nodes[name] = ClabNode(
                 name=name, place=place, stands_for="" if kind == "linux" else kind
@@ -209,7 +213,8 @@ class _Reader:
         kind = str(link.get("type", "veth"))
         one = link.get("endpoint")
         if kind in _TO_HOST and isinstance(one, Mapping):
-            end = self.end(f"{one.get('node')}:{one.get('interface')}", one)
+            text = self.outside(f"{one.get('node')}:{one.get('interface')}", place)
+            end = self.end(text, one)
             far = str(link.get("host-interface") or f"{end.node[:8]}-{end.dev[:6]}")
             if kind == "dummy":
                 self.notes.add(place, "a dummy device is a veth pair here, whose far end is host's")
@@ -236,7 +241,7 @@ class _Reader:
             for end in ends
         ]
         texts = [self.outside(text, place) for text in texts]
-        special = [text for text in texts if text.partition(":")[0] in ("macvlan", "mgmt-net")]
+        special = [text for text in texts if text.partition(":")[0] in _SPECIAL]
         if special or not all(":" in text for text in texts):
             said = f"the link {' – '.join(texts)} is left out: it is not supported"
             self.notes.add(place, said)
@@ -248,9 +253,12 @@ class _Reader:
         return first, second
 
     def outside(self, text: str, place: Place) -> str:
-        """An end; one of a container that others have started is a node here."""
+        """An end; one of a container that others started, or of no node, is of a node here."""
         kind, _, rest = text.partition(":")
         if kind != "container" or ":" not in rest:
+            if rest and kind not in (*map(str, self.given), HOST, *_SPECIAL):
+                said = f"this topology has no node {kind}: an empty namespace stands for it"
+                self.notes.add(place, f"{said}, where containerlab refuses")
             return text
         node = rest.partition(":")[0]
         said = f"the container {node} is none of this topology: an empty namespace stands for it"

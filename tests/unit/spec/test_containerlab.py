@@ -61,7 +61,13 @@ topology:
         [("host", "eth3", None), ("host", "p3", "ovs")],
     ]
     assert found.commands[0].node == "a"
-    assert told(found) == "t.yml:5: ovs-bridge is not supported: a Linux bridge stands for it"
+    assert told(found).splitlines() == [
+        "t.yml:5: ovs-bridge is not supported: a Linux bridge stands for it",
+        (
+            "t.yml:9: beside is no node of its own: it is in the namespace of a, "
+            "and what it runs changes that"
+        ),
+    ]
 
 
 def test_links_of_every_form() -> None:
@@ -127,6 +133,25 @@ topology:
     assert "t.yml:6: the container other is none of this topology" in told(found)
     (both,) = [str(note) for note in found.notes if "container far" in note.text]
     assert "times" not in both  # of one place
+
+
+def test_a_link_to_no_node_makes_one_and_says_so() -> None:
+    """The name may be a slip, and containerlab would refuse it."""
+    found = read("""
+topology:
+  nodes: {a: {kind: linux}, 1: {kind: linux}}
+  links:
+    - endpoints: ["a:e1", "nosuch:e1"]
+    - {type: host, host-interface: h3, endpoint: {node: amiss, interface: e3}}
+    - endpoints: ["a:e2", "host:e2"]
+    - endpoints: ["1:e2", "a:e4"]
+""")
+    assert [node.name for node in found.nodes] == ["a", "1", "nosuch", "amiss", "host"]
+    said = "an empty namespace stands for it, where containerlab refuses"
+    assert told(found).splitlines() == [
+        f"t.yml:5: this topology has no node nosuch: {said}",
+        f"t.yml:6: this topology has no node amiss: {said}",
+    ]
 
 
 def test_other_kinds_are_stood_for_and_told() -> None:
