@@ -174,3 +174,26 @@ def test_a_file_whose_lab_is_up_leads_to_its_name(
         assert meant.stderr.endswith(f" (its lab goes by its name: hopscope {command})\n")
         assert meant.returncode == 2
         hopscope("down", name)
+
+
+def test_a_counted_node_is_all_that_it_stands_for(hopscope: Any, tmp_path: Path) -> None:
+    """In show, set and reachability; its replicas may be named too, with commas."""
+    file = tmp_path / "many.yaml"
+    file.write_text(
+        "name: many\nnodes:\n  host: {bridges: [br0], addresses: {br0: 10.0.0.1/24}}\n"
+        "  pod: {count: 3, addresses: {eth0: {pool: 10.0.0.0/24}}}\n"
+        "links: [[pod:eth0, host:p@br0]]\n"
+    )
+    assert hopscope("up", str(file)).returncode == 0
+    try:
+        for given, nodes in (("pod", [1, 2, 3]), ("pod3,pod1", [3, 1]), ("pod2,pod", [2, 1, 3])):
+            shown = json.loads(hopscope("show", "many", "links", "-n", given, "--json").stdout)
+            assert [one["name"] for one in shown] == [f"pod{number}" for number in nodes]
+        assert "no node ''" in hopscope("show", "many", "-n", "").stderr
+        done = hopscope("set", "many", "pod", "net.ipv4.ip_forward=1")
+        assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["pod1", "pod2", "pod3"]
+        done = hopscope("reachability", "many", "--from", "pod", "--to", "host", "--json")
+        pairs = [(one["source"], one["target"]) for one in json.loads(done.stdout)["pairs"]]
+        assert pairs == [(f"pod{number}", "host") for number in (1, 2, 3)]
+    finally:
+        hopscope("down", "many")

@@ -123,8 +123,8 @@ COMMANDS: Final = (
             Argument("[TABLE…]", f"Of {', '.join(TABLES)}.", ("topology",), TABLES),
             Option(
                 ("--node", "-n"),
-                "Only this node; may be repeated.",
-                "NODE",
+                "Only these; may be repeated.",
+                "NODE,…",
                 several=True,
                 keyword="nodes",
                 offers=(Offer.NODES,),

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from hopscope.cli import printing
 from hopscope.errors import ExitCode, UsageError
+from hopscope.lab.choosing import chosen
 from hopscope.lab.standing import StandingLab
 from hopscope.model import codec
 from hopscope.model.lab import TABLES
@@ -38,10 +39,11 @@ def show(name: str, what: list[str], nodes: list[str], *, json: bool) -> None:
             message = f"cannot show {word!r}; {hint}"
             raise UsageError(message)
     running = StandingLab.named(name)
-    chosen = [running.check_node(node) for node in nodes]
+    named = [one.strip() for node in nodes for one in node.split(",")]
+    only = chosen(running, named)
     with running.sandbox:
         whole = running.snapshot(rules="rules" in what)  # whose a MAC is, another node may tell
-    snapshot = replace(whole, nodes=tuple(whole.node(one) for one in chosen) or whole.nodes)
+    snapshot = replace(whole, nodes=tuple(whole.node(one) for one in only) or whole.nodes)
     if json:
         sys.stdout.write(jsonlib.dumps(_as_json(what, snapshot), indent=2) + "\n")
     else:
@@ -65,9 +67,10 @@ def set_sysctls(name: str, node: str, assignments: list[str]) -> None:
         pairs.append((key.strip(), value.strip()))
     running = StandingLab.named(name)
     with running.sandbox:
-        for key, value in pairs:
-            before, after = running.set_sysctl(node, key, value)
-            sys.stdout.write(f"{node}: {key} = {after} (was {before})\n")
+        for one in chosen(running, [node]):
+            for key, value in pairs:
+                before, after = running.set_sysctl(one, key, value)
+                sys.stdout.write(f"{one}: {key} = {after} (was {before})\n")
 
 
 def ping(

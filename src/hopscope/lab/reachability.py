@@ -18,6 +18,7 @@ from hopscope.errors import UsageError
 from hopscope.kernel.neighbours import Near, Permanent, alone, forget_left, overflows, room
 from hopscope.kernel.read.ends import leads_out, read_ends
 from hopscope.kernel.state import state_home
+from hopscope.lab.choosing import chosen
 from hopscope.lab.refused import told_who_refused
 from hopscope.lab.running import RunningLab
 from hopscope.lab.twice import Twice
@@ -66,7 +67,7 @@ def reach(
     for a node that is not there, or a port where none belongs.
     """
     probe = _Probe(protocol=protocol, port=_port(protocol, port), timeout=_timeout(timeout))
-    asked = [[lab.check_node(name) for name in dict.fromkeys(some)] for some in (sources, targets)]
+    asked = [chosen(lab, some) for some in (sources, targets)]
     started = Nanos(time.time_ns())
     forget_left(_folder(lab), lab.sandbox, _ours(lab))
     ends = {one.name: one for one in read_ends(lab.sandbox, lab.nodes)}
