@@ -1,5 +1,7 @@
 """Changes as lines: a mark, what, from what to what, and why."""
 
+import re
+
 import pytest
 from msgspec.structs import replace
 
@@ -87,3 +89,44 @@ def test_how_many() -> None:
     assert summary([MTU, ADDRESS, gone, ADDRESS]) == "2 to create, 1 to change, 1 to remove"
     assert summary([gone], done=True) == "1 removed"
     assert summary([]) == "nothing to change"
+
+
+def of_pods(change: Change, count: int) -> list[Change]:
+    """The same of so many nodes."""
+    return [replace(change, node=NodeName(f"pod{number}")) for number in range(1, count + 1)]
+
+
+def told(changes: list[Change]) -> list[str]:
+    """Each line without the blanks between what and why."""
+    return [re.sub(" {2,}", "  ", line.plain) for line in lines(changes)]
+
+
+def test_what_is_alike_of_many_nodes_is_told_once() -> None:
+    """In the place of the first; of a few nodes each by itself."""
+    nodes = [replace(one, subject=Subject.NODE, name=one.node) for one in of_pods(ADDRESS, 300)]
+    few = of_pods(replace(MTU, name="f"), 4)
+    assert told([*nodes, ADDRESS, *of_pods(MTU, 5), *few]) == [
+        "+ node pod1, pod2, pod3, pod4 and 296 more  lab.yaml:7:3",
+        "+ ns1: address 10.0.0.1/24 on e  lab.yaml:7:3",
+        "~ pod1, pod2, pod3, pod4, pod5: device e mtu 1500 → 1400  declared",
+        *(f"~ pod{number}: device f mtu 1500 → 1400  declared" for number in (1, 2, 3, 4)),
+    ]
+    assert summary(nodes) == "300 to create"
+
+
+def test_what_one_line_asks_for_is_told_once() -> None:
+    """Of one node, or of each replica another; but not what nobody declares."""
+    ports = [replace(MTU, name=f"p{number}", place=PLACE) for number in range(1, 6)]
+    drawn = [
+        replace(one, name=f"10.0.0.{number}/24 on e")
+        for number, one in enumerate(of_pods(ADDRESS, 9))
+    ]
+    assert told([*ports, *drawn]) == [
+        "~ ns1: device p1, p2, p3, p4, p5 mtu 1500 → 1400  lab.yaml:7:3",
+        (
+            "+ pod1, pod2, pod3, pod4 and 5 more: address 10.0.0.0/24 on e, 10.0.0.1/24 on e, "
+            "10.0.0.2/24 on e, 10.0.0.3/24 on e and 5 more  lab.yaml:7:3"
+        ),
+    ]
+    strange = [replace(one, place=None, why="not declared") for one in (*ports, *drawn)]
+    assert len(told(strange)) == len(strange)
