@@ -213,8 +213,7 @@ class _Reader:
         kind = str(link.get("type", "veth"))
         one = link.get("endpoint")
         if kind in _TO_HOST and isinstance(one, Mapping):
-            text = self.outside(f"{one.get('node')}:{one.get('interface')}", place)
-            end = self.end(text, one)
+            end = self.end(self.outside(_text(one), place), one)
             far = str(link.get("host-interface") or f"{end.node[:8]}-{end.dev[:6]}")
             if kind == "dummy":
                 self.notes.add(place, "a dummy device is a veth pair here, whose far end is host's")
@@ -236,11 +235,7 @@ class _Reader:
             count = "1 end" if len(ends) == 1 else f"{len(ends)} ends"
             self.notes.add(place, f"this link has {count}, where a veth pair has two: left out")
             return None
-        texts = [
-            f"{end.get('node')}:{end.get('interface')}" if isinstance(end, Mapping) else str(end)
-            for end in ends
-        ]
-        texts = [self.outside(text, place) for text in texts]
+        texts = [self.outside(_text(end), place) for end in ends]
         special = [text for text in texts if text.partition(":")[0] in _SPECIAL]
         if special or not all(":" in text for text in texts):
             said = f"the link {' – '.join(texts)} is left out: it is not supported"
@@ -285,6 +280,13 @@ class _Reader:
         bridge = node if node in self.bridges else None
         where = self.bridges.get(node) or self.shared.get(node, node)
         return ClabEnd(node=where, dev=dev, bridge=bridge, mac=mac, addresses=addresses)
+
+
+def _text(end: Any) -> str:
+    """``node:interface``, of the long form too."""
+    if isinstance(end, Mapping):
+        return f"{end.get('node')}:{end.get('interface')}"
+    return str(end)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
