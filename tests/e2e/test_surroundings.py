@@ -29,7 +29,8 @@ def test_a_command_gets_what_was_left_to_us(hopscope: Hopscope, bridge: str) -> 
     """As nohup's SIGHUP."""
     script = ("grep", "SigIgn", "/proc/self/status")
     (told,) = hopscope("exec", bridge, "ns1", "--", *script, before=UNHEARD).stdout.splitlines()
-    assert int(told.split()[1], 16) == 1 << 16
+    ignored = int(told.split()[1], 16) % (1 << 31)  # from 32 on they are libc's own
+    assert ignored == 1 << 16
 
 
 def test_a_run_is_as_good_there(hopscope: Hopscope, tmp_path: Path) -> None:
