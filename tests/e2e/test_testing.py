@@ -55,6 +55,7 @@ story:
   - iptables: {{ns1: [-A INPUT -j NOWHERE]}}
   - ping: {{from: ns1, to: ns2, expect: {{reply: true}}}}
 """
+UNREADY = PAIR.replace("24}}", "24}, run: [{command: [/nonexistent]}]}", 1)
 
 
 @pytest.fixture
@@ -115,7 +116,9 @@ def test_what_is_printed(hopscope: Hopscope, labs: Path) -> None:
     assert "echo request  unseen: " in explained
     assert "✗ expected: a reply; seen: 0 of 1 requests answered — ns1 holds it back" in explained
     assert "'nods' is not a key of a lab file; did you mean 'nodes'?" in out
-    assert "iptables" in out.partition("refused.yaml  story ━━")[2]
+    refused = next(line for line in out.splitlines() if line.endswith("  story ━━"))
+    assert refused.startswith(f"━━ {labs}/refused/refused.yaml:10:")
+    assert "iptables refuses this rule" in out.partition(refused)[2]
     (last,) = out.splitlines()[-1:]
     assert last.startswith("1 failed, 4 passed, 2 errors, 1 lab without an expectation in ")
     quiet = hopscope("test", "-q", str(labs / "right"))
@@ -130,13 +133,17 @@ def test_what_is_printed(hopscope: Hopscope, labs: Path) -> None:
         (["false", "wrong.yaml", "refused"], 1),
         (["right", "wrong.yaml"], 2),
         (["right", "nowhere.yaml"], 2),
-        (["right", "refused"], 3),
+        (["right", "refused"], 2),
+        (["wrong.yaml"], 2),
+        (["right", "unready.yaml"], 3),
+        (["unready.yaml", "wrong.yaml"], 2),
         (["right", "-k", "nothing"], 5),
         (["right", "-k", "("], 2),
     ],
 )
 def test_the_exit_status(hopscope: Hopscope, labs: Path, files: list[str], status: int) -> None:
     """1 before 2 before 3; 5 as pytest has it."""
+    (labs / "unready.yaml").write_text(UNREADY)
     words = [str(labs / word) if (labs / word).exists() else word for word in files]
     assert hopscope("test", *words).returncode == status
 

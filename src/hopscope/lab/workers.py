@@ -44,7 +44,7 @@ def tried(labs: Sequence[Given | Tried], *, jobs: int) -> Generator[Tried]:
                 else:
                     worker = _Worker(one)
                     at_work[worker.ear] = worker
-            for ear in wait(list(at_work)):
+            for ear in wait(list(at_work)) if at_work else ():  # else it waits for ever
                 worker = at_work[cast("Connection", ear)]
                 if (found := worker.heard()) is not None:
                     del at_work[worker.ear]
