@@ -20,9 +20,7 @@ class Place:
 
     def __init__(self, folder: str, lock: int) -> None:
         self._lock: int = lock
-        self._folder: int = notice(
-            folder, lambda: None
-        )  # -1 for one who is nobody, who never stays
+        self._folder: int = notice(folder, lambda: None)  # -1 for one who may not open it
         if self._folder >= 0:
             with contextlib.suppress(OSError):  # systemd-tmpfiles passes by what someone locks
                 fcntl.flock(self._folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
