@@ -35,7 +35,7 @@ __all__ = [
 
 
 LARGEST_FILE: Final = 1 << 20
-"""Bytes of a lab file."""
+"""Bytes of a lab file; some thousands of nodes."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):

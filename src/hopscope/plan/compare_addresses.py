@@ -19,6 +19,7 @@ __all__ = ["addresses"]
 
 _LO: Final = DevName("lo")
 _OWN: Final = "127.0.0.1/8"
+_IS_UP: Final = "loopback has it where it is up"
 
 _Key = tuple[DevRef, str]
 
@@ -69,9 +70,6 @@ def _own(wanted: Wanted, world: World, there: Collection[_Key]) -> Iterator[Diff
             op = AddAddress(node=node, dev=_LO, cidr=_OWN)
             change = told(Action.CREATE, Subject.ADDRESS, node, f"{_OWN} on {_LO}", why=_IS_UP)
             yield Difference(change=change, makes=(op,))
-
-
-_IS_UP: Final = "loopback has it where it is up"
 
 
 class _Leaving(Struct, frozen=True):

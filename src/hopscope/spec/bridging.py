@@ -6,7 +6,8 @@ from hopscope.errors import Problem
 from hopscope.model.devices import PortOptions, Vlan
 from hopscope.model.lab import BridgeSpec, DeviceSpec, LinkEnd, NodeSpec
 from hopscope.model.limits import AGEING, COST, FORWARD_DELAY, PRIORITY, QUEUES, VID, Limits
-from hopscope.spec.faults import Fault, cut, near
+from hopscope.model.naming import cut
+from hopscope.spec.faults import Fault, near
 from hopscope.spec.names import mac_fault
 from hopscope.spec.scope import Scope, first_of_each, said
 from hopscope.spec.topology import limit_fault

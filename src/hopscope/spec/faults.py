@@ -8,7 +8,9 @@ from typing import Final
 
 from msgspec import Struct
 
-__all__ = ["Fault", "cut", "near", "nearest", "shortened"]
+from hopscope.model.naming import cut
+
+__all__ = ["Fault", "near", "nearest", "shortened"]
 
 _LONGEST_GUESS: Final = 64  # difflib is quadratic: nobody mistypes a longer word
 _MOST_KNOWN: Final = 200
@@ -52,11 +54,6 @@ def near(word: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(map(cut, names[:_LISTED]))}{more}"
 
 
-def shortened(text: str, limit: int = 60) -> str:
+def shortened(text: str) -> str:
     """*text* for a message: quoted, on one line, never long."""
-    return repr(cut(text, limit))
-
-
-def cut(text: str, limit: int = 60) -> str:
-    """*text* as it is where it is not long: for a message that does not quote it."""
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+    return repr(cut(text))

@@ -8,9 +8,10 @@ from typing import Final
 from hopscope.errors import Problem
 from hopscope.model.lab import AddressSpec, NodeSpec, RouteSpec
 from hopscope.model.limits import METRIC, NEXT_HOPS, TABLE, WEIGHT
+from hopscope.model.naming import cut
 from hopscope.model.snapshot import NextHop
 from hopscope.model.vocab import DevRef
-from hopscope.spec.faults import Fault, cut, near
+from hopscope.spec.faults import Fault, near
 from hopscope.spec.names import address_fault, ip_fault, ip_of, mac_fault, network_of
 from hopscope.spec.reach import Reach
 from hopscope.spec.scope import LO, Scope, first_of_each, said

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from hopscope.errors import Problem
-from hopscope.spec.faults import cut, near, nearest, shortened
+from hopscope.model.naming import cut
+from hopscope.spec.faults import near, nearest, shortened
 from hopscope.spec.schema import Lab
 from hopscope.spec.tree import (
     Mapping,

@@ -7,8 +7,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_net
 from typing import Final
 
 from hopscope.model.chains import ChainName
+from hopscope.model.naming import cut
 from hopscope.model.vocab import Family
-from hopscope.spec.faults import Fault, cut, near, shortened
+from hopscope.spec.faults import Fault, near, shortened
 
 __all__ = [
     "TABLES",

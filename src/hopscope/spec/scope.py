@@ -17,8 +17,9 @@ from msgspec import Struct
 
 from hopscope.errors import Place, Problem
 from hopscope.model.lab import LabSpec, LinkEnd, NodeSpec
+from hopscope.model.naming import cut
 from hopscope.model.vocab import NodeName
-from hopscope.spec.faults import Fault, cut, near, nearest, shortened
+from hopscope.spec.faults import Fault, near, nearest, shortened
 from hopscope.spec.origins import Origins
 from hopscope.spec.tree import Path
 

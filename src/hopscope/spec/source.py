@@ -21,7 +21,8 @@ from ruamel.yaml.events import (
 
 from hopscope.errors import Place, Problem, SpecError
 from hopscope.model.limits import LARGEST_FILE
-from hopscope.spec.faults import cut, near, shortened
+from hopscope.model.naming import cut
+from hopscope.spec.faults import near, shortened
 from hopscope.spec.tree import (
     DEEPEST,
     Listing,
@@ -36,8 +37,6 @@ from hopscope.spec.tree import (
 from hopscope.spec.yamlwords import explained, lines_of
 
 __all__ = ["Document", "read", "unprintable"]
-
-"""Bytes; some thousands of nodes."""
 
 _MOST_PARTS: Final = 100_000  # after aliases are expanded: a small file can mean a huge one
 _UNPRINTABLE: Final = re.compile(
