@@ -82,7 +82,7 @@ HTB = "rate: {rate: 1mbit, kind: htb, ceil: 2mbit, burst: 4096}"
         ),
         (
             {"bridge": "fdb: {'02:00:00:00:00:07': p1}"},
-            ["bridge fdb add 02:00:00:00:00:07 dev p1 master static"],
+            ["bridge fdb replace 02:00:00:00:00:07 dev p1 master static"],
         ),
         (
             {"port": f", {RATE}"},
@@ -109,7 +109,7 @@ HTB = "rate: {rate: 1mbit, kind: htb, ceil: 2mbit, burst: 4096}"
         ),
         (
             {"n1": ", neighbours: {e: {10.0.0.2: '02:00:00:00:00:09'}}"},
-            ["ip -n n1 neigh add 10.0.0.2 lladdr 02:00:00:00:00:09 dev e nud permanent"],
+            ["ip -n n1 neigh replace 10.0.0.2 lladdr 02:00:00:00:00:09 dev e nud permanent"],
         ),
         (
             {"n1": ", routes: [default metric 3 nexthop via 10.0.0.9 weight 2 nexthop dev e]"},

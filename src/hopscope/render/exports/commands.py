@@ -146,7 +146,7 @@ def _ip(op: AddBridge | SetUp | AddAddress | AddRoute | AddNeighbour) -> Iterato
         case AddRoute():
             yield from _route(op)
         case AddNeighbour(dev=dev, ip=ip, mac=mac):
-            yield from ("neigh", "add", ip, "lladdr", mac, "dev", dev, "nud", "permanent")
+            yield from ("neigh", "replace", ip, "lladdr", mac, "dev", dev, "nud", "permanent")
         case _:
             assert_never(op)
 

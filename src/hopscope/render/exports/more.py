@@ -52,7 +52,7 @@ def more(op: More) -> Iterator[list[str]]:
         case SetVlans():
             yield from (["bridge", *words] for words in _vlans(op))
         case AddFdb(dev=dev, mac=mac):
-            yield ["bridge", "fdb", "add", mac, "dev", dev, "master", "static"]
+            yield ["bridge", "fdb", "replace", mac, "dev", dev, "master", "static"]
         case AddQdisc():
             yield from (["tc", *words] for words in _qdisc(op))
         case AddPolicyRule(rule=rule):
