@@ -86,7 +86,7 @@ def test_each_refused_rule_is_named(ns1: Sandbox) -> None:
         "-A FORWARD -p icmp -j ACEPT",
     ]
     with pytest.raises(SpecError) as raised:
-        add_iptables(ns1, NS1, "iptables", lines, PLACES, every=True)
+        add_iptables(ns1, NS1, "iptables", lines, PLACES, flushing=True)
     assert {problem.place for problem in raised.value.problems} == set(PLACES[1:4])
 
 

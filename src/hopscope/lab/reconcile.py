@@ -193,7 +193,7 @@ class _Reconciliation:
     ) -> tuple[tuple[Chain, ...], tuple[str, ...]]:
         for op in ops:
             with firewall.gathered(refused):
-                add_rules(op, self._sandbox, fresh)
+                add_rules(op, self._sandbox, fresh, flushing=True)
         chains, unread = read_chains(self._sandbox, fresh)
         if unread:
             raise CannotError(unread[0].replace(fresh, "the firewall"), mend="hopscope doctor")

@@ -64,7 +64,7 @@ def _refusals(
     places = [*[None] * len(had), *(rule.place for rule in tried)]
     try:
         with sandbox.fresh_node() as fresh:
-            firewall.add_iptables(sandbox, fresh, tool, lines, places, every=True)
+            firewall.add_iptables(sandbox, fresh, tool, lines, places, flushing=True)
     except SpecError as error:
         return error.problems
     except ToolError:  # of what the node has: it is nobody's mistake

@@ -47,13 +47,13 @@ def add_iptables(
     lines: Sequence[str],
     places: Sequence[Place | None] = (),
     *,
-    every: bool = False,
+    flushing: bool = False,
 ) -> None:
     """Apply lines of iptables arguments in *node*.
 
     Raises SpecError naming the line that the tool refused, CannotError without the tool, UsageError
-    as `arguments`. With *every* it names each such line: only for a node that is then let go,
-    as the others are tried there.
+    as `arguments`. With *flushing* it names each such line, for which the others are tried in tables
+    that are flushed: only where no other rules are, and all is let go if any is refused.
     """
     argv = [f"{tool}-restore", "--noflush", "--counters", "-w", "5"]
     left, refused = dict(enumerate(lines)), list[Problem]()
@@ -74,7 +74,7 @@ def add_iptables(
         message = f"{tool} refuses this rule: {_first_sentence(said)}"
         line = left.pop(number)
         refused.append(Problem(place=place, rule="refused-rule", message=message, text=line))
-        if not every:
+        if not flushing:
             break
         argv = [word for word in argv if word != "--noflush"]
     if refused:

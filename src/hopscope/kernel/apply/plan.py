@@ -13,6 +13,7 @@ from hopscope.kernel.apply.operation import await_operation
 from hopscope.kernel.apply.order import soonest
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.vocab import DevRef, NodeName
+from hopscope.plan.compile import HOME
 from hopscope.plan.implied import purpose
 from hopscope.plan.ops import (
     AddMacvlan,
@@ -85,7 +86,7 @@ def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _a
                 _set_sysctls([op for op in group if isinstance(op, SetSysctl)], sandbox)
             case AddRules() as op:
                 with gathered(refused):
-                    add_rules(op, sandbox, op.node)
+                    add_rules(op, sandbox, op.node, flushing=not _is_real(op.node, sandbox))
             case AddTap():
                 _add_taps(plan, [op for op in group if isinstance(op, AddTap)], sandbox)
             case RemoveNodes():
@@ -171,12 +172,17 @@ def _blame_sysctl(error: KernelError, ops: Sequence[SetSysctl]) -> None:
         error.args = (f"{error}; {hint}",)
 
 
-def add_rules(op: AddRules, sandbox: Sandbox, node: NodeName) -> None:
-    """Give rules to their tool in *node*, which is let go if any is refused: each is named."""
+def _is_real(node: NodeName, sandbox: Sandbox) -> bool:
+    """Whether the node is the machine's own namespace, in which others have rules, too."""
+    return node == HOME and sandbox.guarded
+
+
+def add_rules(op: AddRules, sandbox: Sandbox, node: NodeName, *, flushing: bool) -> None:
+    """Give rules to their tool in *node*; *flushing*: see `add_iptables`."""
     if op.tool == "nft":
         add_nft(sandbox, node, op.lines[0], op.place)
     else:
-        add_iptables(sandbox, node, op.tool, op.lines, op.places, every=True)
+        add_iptables(sandbox, node, op.tool, op.lines, op.places, flushing=flushing)
 
 
 def _add_taps(plan: Plan, ops: Sequence[AddTap], sandbox: Sandbox) -> None:
