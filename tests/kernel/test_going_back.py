@@ -116,6 +116,35 @@ def test_what_was_made_by_hand_is_again_what_it_was(
         assert differences(before, seen(lab)) == []
 
 
+FILTER: Final = """
+name: lab
+nodes:
+  a:
+    nft: |
+      table ip filter {
+        set bad { type ipv4_addr; elements = { 192.0.2.1, 192.0.2.2 } }
+        chain input { type filter hook input priority 0; policy accept; ip saddr @bad drop; }
+      }
+"""
+
+
+def test_a_table_that_nft_made_may_be_called_as_one_of_iptables(
+    records: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """iptables-save does not tell of it: nft does, before a change and for its way back."""
+    with standing(FILTER) as lab:
+        before = tells(lab, "nft -s list ruleset")
+        assert "192.0.2.2" in before
+        assert fails(lab, monkeypatch, FILTER.replace("drop;", "counter drop;")) == []
+        assert tells(lab, "nft -s list ruleset") == before
+        tells(lab, "nft delete element ip filter bad { 192.0.2.2 }")
+        (change,) = lab.differences().changes
+        assert [line[:1] for line in change.lines] == ["-", "+"]
+        assert "192.0.2.2" in change.lines[1]
+        become(lab, FILTER)
+        assert tells(lab, "nft -s list ruleset") == before
+
+
 def test_so_it_is_whatever_step_fails(records: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with standing(LAB) as lab:
         tells(lab, BY_HAND)

@@ -210,6 +210,24 @@ ip -n left neigh add 10.0.0.2 lladdr $mac dev eth0 nud permanent
 
 
 @pytest.mark.parametrize(
+    "inside",
+    [
+        "chain input { type filter hook input priority 0; ip saddr 192.0.2.1 drop; }",
+        "set bad { type ipv4_addr; elements = { 192.0.2.1 }; }",
+    ],
+)
+def test_a_table_of_nft_may_be_called_as_one_of_iptables(inside: str) -> None:
+    """Of the first iptables-save says that it is none of iptables', and of the second nothing."""
+    script = f"ip netns exec left nft 'table ip filter {{\n{inside}\n}}'"
+    lab, notes = imported(f"{PAIR}\n{script}\n")
+    assert notes == []
+    assert lab.node("left").iptables == ()
+    nft = lab.node("left").nft
+    assert nft is not None
+    assert "192.0.2.1" in nft.text
+
+
+@pytest.mark.parametrize(
     ("more", "told"),
     [
         ("ip -n left rule add from 10.0.0.0/8 table 7", "policy rule"),

@@ -22,8 +22,10 @@ __all__ = [
     "IPTABLES_TABLES",
     "Entry",
     "chains",
+    "dump_sets",
     "dump_tables",
     "entries",
+    "named_set",
     "saved_lines",
     "table",
 ]
@@ -32,6 +34,8 @@ IPTABLES_TABLES: Final = ("raw", "mangle", "nat", "filter", "security")
 _COMMENT: Final = re.compile(r"\s*# handle (\d+)$")
 _PREFIX: Final = re.compile(r'\blog prefix "(.*)"')  # as nft writes it, quotes inside and all
 _NEWTABLE, _GETTABLE = 10 << 8, 10 << 8 | 1  # NFNL_SUBSYS_NFTABLES
+_NEWSET, _GETSET = 10 << 8 | 9, 10 << 8 | 10
+_ANONYMOUS: Final = 1  # NFT_SET_ANONYMOUS: a rule's own, as `{ 80, 443 }`
 _FAMILIES: Final = {
     1: Family.INET,
     2: Family.IP,
@@ -60,8 +64,27 @@ def table(message: Message) -> tuple[Family, str] | None:
     """The family and name in an answer to `dump_tables`; None for any other message."""
     if message.type != _NEWTABLE or len(message.payload) < 4:
         return None
-    family = _FAMILIES.get(message.payload[0])
-    name = attributes(message.payload[4:]).get(1, b"").rstrip(b"\0").decode(errors="replace")
+    return _table(message.payload[0], attributes(message.payload[4:]))
+
+
+def dump_sets() -> Message:
+    """Asks a netfilter socket for the sets and maps of all tables."""
+    return Message(_GETSET, NLM_F_DUMP, struct.pack("=BBH", 0, 0, 0))
+
+
+def named_set(message: Message) -> tuple[Family, str] | None:
+    """The table of a set that has a name (nf_tables_fill_set); None for any other message."""
+    if message.type != _NEWSET or len(message.payload) < 4:
+        return None
+    found = attributes(message.payload[4:])
+    flags = int.from_bytes(found.get(3, b""))  # in network byte order
+    return None if flags & _ANONYMOUS else _table(message.payload[0], found)
+
+
+def _table(number: int, found: Mapping[int, bytes]) -> tuple[Family, str] | None:
+    """Its name is the first attribute of whatever is in it, too."""
+    family = _FAMILIES.get(number)
+    name = found.get(1, b"").rstrip(b"\0").decode(errors="replace")
     return (family, name) if family and name else None
 
 

@@ -5,10 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hopscope.errors import UsageError
+from hopscope.kernel.tables import Table
 from hopscope.lab.imports import import_lab
 from hopscope.lab.imports.facts import _saved
 from hopscope.lab.imports.naming import device_names, node_names
 from hopscope.lab.imports.topology import _unfit
+from hopscope.model.vocab import Family
 from hopscope.spec import parse
 from hopscope.spec.names import device_fault, name_fault
 
@@ -59,7 +61,7 @@ def test_other_commands_are_not_run(line: str) -> None:
 
 
 def test_saved_rules_become_lines() -> None:
-    """Chains, policies, and words as a shell would quote them."""
+    """Chains, policies, and words as a shell would quote them; of tables that are nft's, none."""
     text = """*filter
 :INPUT ACCEPT [0:0]
 :FORWARD DROP [1:2]
@@ -71,14 +73,14 @@ COMMIT
 -A POSTROUTING -j MASQUERADE
 COMMIT
 """
-    assert _saved(text) == {
-        "filter": [
-            "-P FORWARD DROP",
-            "-N mine",
-            '-A INPUT -m comment --comment "it\'s \\"so\\"" -j mine',
-        ],
-        "nat": ["-t nat -A POSTROUTING -j MASQUERADE"],
-    }
+    nat = ["-t nat -A POSTROUTING -j MASQUERADE"]
+    assert list(_saved(text, [], Family.IP)) == [
+        "-P FORWARD DROP",
+        "-N mine",
+        '-A INPUT -m comment --comment "it\'s \\"so\\"" -j mine',
+        *nat,
+    ]
+    assert list(_saved(text, [Table(Family.IP, "filter")], Family.IP)) == nat
 
 
 @pytest.mark.parametrize(

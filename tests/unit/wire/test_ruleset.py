@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from hopscope.model.snapshot import Chain, Rule
 from hopscope.model.vocab import Family, Hook
-from hopscope.wire.netlink import NLM_F_DUMP, Message, text, unpack
+from hopscope.wire.netlink import NLM_F_DUMP, Message, attr, text, unpack
 from hopscope.wire.ruleset import (
     Entry,
     chains,
+    dump_sets,
     dump_tables,
     entries,
+    named_set,
     saved_lines,
     table,
 )
@@ -182,9 +184,21 @@ def test_what_is_no_table_is_none(message: Message) -> None:
     assert table(message) is None
 
 
+def test_the_table_of_a_set_that_has_a_name() -> None:
+    """One that a rule made for itself has a number, and a flag that says so."""
+    assert dump_sets() == Message(10 << 8 | 10, NLM_F_DUMP, bytes(4))
+    of = b"\2\0\0\0" + text(1, "filter") + text(2, "bad")
+    assert named_set(Message(10 << 8 | 9, 0, of)) == (Family.IP, "filter")
+    assert named_set(Message(10 << 8 | 9, 0, of + attr(3, b"\0\0\0\4"))) == (Family.IP, "filter")
+    assert named_set(Message(10 << 8 | 9, 0, of + attr(3, b"\0\0\0\7"))) is None
+    assert named_set(Message(10 << 8 | 12, 0, of)) is None  # its elements
+    assert named_set(Message(10 << 8 | 9, 0, b"\2")) is None
+
+
 @given(st.binary(max_size=40))
 def test_an_answer_never_raises(payload: bytes) -> None:
     table(Message(10 << 8, 0, payload))
+    named_set(Message(10 << 8 | 9, 0, payload))
 
 
 def test_chains_of_hopscope_say_so() -> None:

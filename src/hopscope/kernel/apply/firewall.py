@@ -6,7 +6,7 @@ what it does not like by line, and applies each table as a whole or not at all.
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from hopscope.errors import (
@@ -19,11 +19,10 @@ from hopscope.errors import (
     UsageError,
 )
 from hopscope.kernel.protocol import Completed, Kernel
+from hopscope.kernel.tables import nfts_own, tables
 from hopscope.model.vocab import Family, NodeName
-from hopscope.wire import nftreset, ruleset
+from hopscope.wire import nftreset
 from hopscope.wire.netlink import NETLINK_NETFILTER
-from hopscope.wire.nft import OUR_PREFIX
-from hopscope.wire.ruleset import IPTABLES_TABLES
 
 __all__ = [
     "add_iptables",
@@ -52,8 +51,8 @@ def add_iptables(
     """Apply lines of iptables arguments in *node*.
 
     Raises SpecError naming the line that the tool refused, CannotError without the tool, UsageError
-    as `arguments`. With *flushing* it names each such line, for which the others are tried in tables
-    that are flushed: only where no other rules are, and all is let go if any is refused.
+    as `arguments`. With *flushing* it names each such line, for which the others are tried in
+    tables that are flushed: only where no other rules are, and all is let go if any is refused.
     """
     argv = [f"{tool}-restore", "--noflush", "--counters", "-w", "5"]
     left, refused = dict(enumerate(lines)), list[Problem]()
@@ -107,9 +106,7 @@ def add_nft(kernel: Kernel, node: NodeName, script: str, place: Place | None = N
 
 def reset(kernel: Kernel, node: NodeName) -> None:
     """Remove every table of *node* but ours. Raises as `add_nft`."""
-    answers = kernel.ask(node, ruleset.dump_tables(), bus=NETLINK_NETFILTER)
-    tables = [found for answer in answers if (found := ruleset.table(answer)) is not None]
-    theirs = [(family, name) for family, name in tables if not name.startswith(OUR_PREFIX)]
+    theirs = tables(kernel, node)
     if theirs:
         add_nft(kernel, node, "".join(f"delete table {f} {name}\n" for f, name in theirs))
 
@@ -117,29 +114,41 @@ def reset(kernel: Kernel, node: NodeName) -> None:
 def saved(kernel: Kernel, node: NodeName) -> dict[str, tuple[str, ...]]:
     """Tool → what gives it the node's rules and their counters as they are now: lines, or a script.
 
-    Tables that iptables manages are told by ``iptables-save``, all others by nft.
+    Tables that iptables manages are told by ``iptables-save``, all others by nft, also where they
+    are called the same. ToolError when one of these fails.
     """
-    answers = kernel.ask(node, ruleset.dump_tables(), bus=NETLINK_NETFILTER)
-    tables = [found for answer in answers if (found := ruleset.table(answer)) is not None]
+    there = tables(kernel, node)
+    listed = {
+        family: (tool, _told(kernel, node, [f"{tool}-save", "-c"]))
+        for tool, family in (("iptables", Family.IP), ("ip6tables", Family.IP6))
+        if any(one.managed and one.family is family for one in there)
+    }
+    texts = {family: text for family, (_tool, text) in listed.items()}
+    left = nfts_own(kernel, node, there, texts)
     kept: dict[str, tuple[str, ...]] = {}
-    for tool, family in (("iptables", Family.IP), ("ip6tables", Family.IP6)):
-        if any(f is family and name in IPTABLES_TABLES for f, name in tables):
-            kept[tool] = tuple(_lines(kernel.run(node, [f"{tool}-save", "-c"]).stdout.decode()))
-    script = "".join(
-        kernel.run(node, ["nft", "list", "table", f, name]).stdout.decode()
-        for f, name in tables
-        if not name.startswith(OUR_PREFIX)
-        and not (f in (Family.IP, Family.IP6) and name in IPTABLES_TABLES)
-    )
-    return kept | ({"nft": (script,)} if script else {})
+    for family, (tool, text) in listed.items():
+        managed = [one.name for one in there if one.family is family and one not in left]
+        kept[tool] = tuple(_lines(text, managed))
+    script = "".join(_told(kernel, node, ["nft", "list", "table", *one]) for one in left)
+    return {tool: some for tool, some in (*kept.items(), ("nft", (script,))) if any(some)}
 
 
-def _lines(text: str) -> Iterator[str]:
-    """What a ``-save`` tool prints, as lines of arguments."""
+def _told(kernel: Kernel, node: NodeName, argv: Sequence[str]) -> str:
+    """What the tool prints; nothing without it."""
+    done = kernel.run(node, argv)
+    if done.code not in (0, 127):
+        raise ToolError(argv[0], f"{node}: keeping its rules", complaint(argv[0], node, done))
+    return done.stdout.decode()
+
+
+def _lines(text: str, managed: Collection[str]) -> Iterator[str]:
+    """What a ``-save`` tool prints of these tables, as lines of arguments."""
     table = ""
     for line in text.splitlines():
         if line.startswith("*"):
             table = line[1:]
+        elif table not in managed:
+            continue
         elif line.startswith(":"):
             chain, policy, counts = line[1:].split()
             if policy == "-":
@@ -153,10 +162,9 @@ def _lines(text: str) -> Iterator[str]:
 
 def zero(kernel: Kernel, node: NodeName) -> None:
     """Zero the counters of all iptables rules in *node*, as ``iptables -Z`` in each table."""
-    answers = kernel.ask(node, ruleset.dump_tables(), bus=NETLINK_NETFILTER)
-    tables = [found for answer in answers if (found := ruleset.table(answer)) is not None]
+    there = tables(kernel, node)
     for tool, family in (("iptables", Family.IP), ("ip6tables", Family.IP6)):
-        names = [name for of, name in tables if of is family and name in IPTABLES_TABLES]
+        names = [one.name for one in there if one.managed and one.family is family]
         left = [name for name in names if not _reset(kernel, node, family, name)]
         if left:
             text = "".join(f"*{name}\n-Z\nCOMMIT\n" for name in left)

@@ -14,12 +14,13 @@ from msgspec.structs import replace
 
 from hopscope.errors import KernelError
 from hopscope.kernel.protocol import Completed, Kernel
+from hopscope.kernel.tables import Table, tables
 from hopscope.model.snapshot import Chain, Rule
 from hopscope.model.vocab import Family, NodeName
 from hopscope.wire import nft, ruleset
 from hopscope.wire.netlink import NETLINK_NETFILTER
-from hopscope.wire.nft import OUR_PREFIX, RuleKey
-from hopscope.wire.ruleset import IPTABLES_TABLES, Entry
+from hopscope.wire.nft import RuleKey
+from hopscope.wire.ruleset import Entry
 
 __all__ = ["LEGACY", "Listing", "Listings", "read_chains"]
 
@@ -102,15 +103,11 @@ def _counted(chain: Chain, counted: Mapping[RuleKey, tuple[int, int] | None]) ->
 def _listed_chains(kernel: Kernel, node: NodeName) -> tuple[tuple[Chain, ...], tuple[str, ...]]:
     unread: list[str] = []
     try:
-        answers = kernel.ask(node, ruleset.dump_tables(), bus=NETLINK_NETFILTER)
+        theirs = tables(kernel, node)
     except KernelError as error:
         return (), (f"{node}: the firewall is not read: {error}",)
-    tables = [found for answer in answers if (found := ruleset.table(answer)) is not None]
-    theirs = [table for table in tables if not table[1].startswith(OUR_PREFIX)]
     saving = [
-        family
-        for family in _SAVE
-        if any(of is family and name in IPTABLES_TABLES for of, name in theirs)
+        family for family in _SAVE if any(one.managed and one.family is family for one in theirs)
     ]
     listing = [[*_LIST, *table] for table in theirs]
     said = list(_said(kernel, node, [*listing, *([_SAVE[family]] for family in saving)]))
@@ -137,7 +134,7 @@ def _legacy(node: NodeName, texts: Mapping[str, str | None]) -> Iterator[str]:
 
 
 def _entries(
-    node: NodeName, texts: Sequence[tuple[tuple[Family, str], str | None]], unread: list[str]
+    node: NodeName, texts: Sequence[tuple[Table, str | None]], unread: list[str]
 ) -> Iterator[Entry]:
     """What nft's JSON says of each table."""
     for (family, table), text in texts:

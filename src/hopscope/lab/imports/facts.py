@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -11,11 +11,10 @@ from hopscope.errors import KernelError
 from hopscope.kernel.neighbours import agreed
 from hopscope.kernel.read.snapshot import read
 from hopscope.kernel.sandbox import Sandbox
+from hopscope.kernel.tables import Table, nfts_own, tables
 from hopscope.lab.imports.told import SCRIPT, Things, things
 from hopscope.model.snapshot import NodeState, Snapshot
 from hopscope.model.vocab import DevName, Family, NodeName
-from hopscope.wire import ruleset
-from hopscope.wire.netlink import NETLINK_NETFILTER
 
 __all__ = ["NodeFacts", "facts_of"]
 
@@ -81,17 +80,19 @@ class _Reading:
     def facts(self) -> NodeFacts:
         """All of it, once they have ended."""
         files = list(_pairs(self._files()))
-        four = six = dict[str, list[str]]()
+        texts = {Family.IP: "", Family.IP6: ""}
         if self._tables or not self._shown:
-            saved = [self._listing([f"{tool}-save"]) for tool in ("iptables", "ip6tables")]
-            four, six = (_saved(one()) for one in saved)
-        own = [table for table in self._tables if not _is_compat(table, four, six)]
+            tools = zip(texts, ("iptables-save", "ip6tables-save"), strict=True)
+            saved = {family: self._listing([tool]) for family, tool in tools}
+            texts = {family: text() for family, text in saved.items()}
+        own = nfts_own(self._sandbox, self._state.name, self._tables, texts)
+        four, six = (_saved(text, own, family) for family, text in texts.items())
         return NodeFacts(
             state=self._state,
             sysctls=_sysctls(files),
             chosen_macs=frozenset(_chosen(files)),
-            iptables=tuple(line for lines in four.values() for line in lines),
-            ip6tables=tuple(line for lines in six.values() for line in lines),
+            iptables=tuple(four),
+            ip6tables=tuple(six),
             nft="".join(self._listing(["nft", "-s", "list", "table", *one])() for one in own),
             things=things(self._things()),
             unread=tuple(self._unread),
@@ -115,13 +116,12 @@ class _Reading:
         return listed
 
 
-def _tables(sandbox: Sandbox, node: NodeName) -> list[tuple[Family, str]]:
-    """Of nf_tables, by the kernel's own word: none where it has no nf_tables."""
+def _tables(sandbox: Sandbox, node: NodeName) -> list[Table]:
+    """None where the kernel has no nf_tables."""
     try:
-        answers = sandbox.ask(node, ruleset.dump_tables(), bus=NETLINK_NETFILTER)
+        return tables(sandbox, node)
     except KernelError:
         return []
-    return [found for answer in answers if (found := ruleset.table(answer)) is not None]
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
@@ -145,31 +145,25 @@ def _sysctls(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {path: value for path, value in paths if not _ENDLESS.fullmatch(path)}
 
 
-def _is_compat(
-    table: Sequence[str], four: Mapping[str, list[str]], six: Mapping[str, list[str]]
-) -> bool:
-    """Whether a table of nft is one of iptables', which its own tool has saved."""
-    family, name = table[0], table[1]
-    return name in {"ip": four, "ip6": six}.get(family, {})
+def _saved(text: str, own: Collection[Table], family: Family) -> Iterator[str]:
+    """What iptables-save prints, as lines of arguments; of tables that nft has for its *own*, none.
 
-
-def _saved(text: str) -> dict[str, list[str]]:
-    """What iptables-save prints, as lines of arguments by table."""
-    found: dict[str, list[str]] = {}
+    Those of a table stand together.
+    """
     table = ""
     for line in text.splitlines():
         if line.startswith("*"):
             table = line[1:]
-            found[table] = []
+        elif (family, table) in own:
+            continue
         elif line.startswith(":"):
             chain, policy, *_counters = line[1:].split()
             if policy == "-":
-                found[table].append(f"{_of(table)}-N {chain}")
+                yield f"{_of(table)}-N {chain}"
             elif policy != "ACCEPT":
-                found[table].append(f"{_of(table)}-P {chain} {policy}")
+                yield f"{_of(table)}-P {chain} {policy}"
         elif line.startswith("-A"):
-            found[table].append(_of(table) + " ".join(map(_worded, _WORD.findall(line))))
-    return found
+            yield _of(table) + " ".join(map(_worded, _WORD.findall(line)))
 
 
 def _worded(word: str) -> str:
