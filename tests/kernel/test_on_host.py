@@ -17,6 +17,7 @@ import pytest
 from msgspec.structs import replace
 
 from hopscope.errors import CannotError, HopscopeError
+from hopscope.kernel.onhost import changes
 from hopscope.kernel.onhost.changes import HostChanges
 from hopscope.lab.declare import parse
 from hopscope.lab.running import RunningLab
@@ -146,6 +147,21 @@ def test_rules_are_taken_back_as_they_were_given() -> None:
         f"iptables -w 5 -D INPUT -p icmp {mark}",
     ]
     assert HostChanges.load(changes.dump()) == changes
+
+
+def test_what_cannot_be_restored_keeps_nothing_else_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sysctl that is refused comes before one that is not: both are tried, and the one told."""
+    monkeypatch.setattr(changes, "_SYSCTLS", tmp_path)
+    (tmp_path / "refused").mkdir()
+    (tmp_path / "taken").write_text("1\n")
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    sysctls = {"refused": "0", "gone": "0", "taken": "0"}
+    with pytest.raises(IsADirectoryError):
+        HostChanges(lab="no-such", boot=boot, devices={}, sysctls=sysctls).undo()
+    assert (tmp_path / "taken").read_text() == "0"
+    assert not (tmp_path / "gone").exists()
 
 
 def test_a_record_tells_the_network_namespace() -> None:

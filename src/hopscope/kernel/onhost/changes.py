@@ -212,11 +212,13 @@ class HostChanges(Struct, kw_only=True, forbid_unknown_fields=True):
             return
         self.check_here()
         failed: list[Exception] = []
-        for step in (self._undo_rules, self._undo_devices, self._undo_sysctls, self.undo_tables):
-            try:
-                step()
-            except (KernelError, ToolError, OSError) as error:
-                failed.append(error)
+        with _noted(failed):
+            self._undo_rules(failed)
+        with _noted(failed):
+            self._undo_devices(failed)
+        self._undo_sysctls(failed)
+        with _noted(failed):
+            self.undo_tables()
         if failed:
             raise failed[0]
 
@@ -239,31 +241,47 @@ class HostChanges(Struct, kw_only=True, forbid_unknown_fields=True):
         for tool, before in self.tables.items() if self.rules else ():
             remove_unused(tool, before)
 
-    def _undo_rules(self) -> None:
+    def _undo_rules(self, failed: list[Exception]) -> None:
         for argv in reversed(self.rules):
             quietly(argv)
         for tool in {argv[0] for argv in self.rules}:
             left = [line for line in quietly([f"{tool}-save"]).splitlines() if self.mark in line]
             if left:
-                raise ToolError(tool, "taking back our rules on this host", f"left: {left[0]}")
+                why = f"left: {left[0]}"
+                failed.append(ToolError(tool, "taking back our rules on this host", why))
 
-    def _undo_devices(self) -> None:
+    def _undo_devices(self, failed: list[Exception]) -> None:
         ours = frozenset(self.devices.values())
         with _route() as route:
             for _name, index, alias in _links():
                 if alias == self.mark or index in ours:
-                    try:
-                        route.send([rtnl.delete_link(index)])
-                    except KernelError as error:  # its other end's end may be its own
-                        if error.code != errno.ENODEV:
-                            raise
+                    with _noted(failed):
+                        _delete(route, index)
 
-    def _undo_sysctls(self) -> None:
+    def _undo_sysctls(self, failed: list[Exception]) -> None:
         """In the order in which they were remembered: what follows another comes after it."""
         for path, value in self.sysctls.items():
-            file = _SYSCTLS / path
-            if file.exists() and file.read_text().strip() != value:
-                file.write_text(value)
+            with _noted(failed):
+                file = _SYSCTLS / path
+                if file.exists() and file.read_text().strip() != value:
+                    file.write_text(value)
+
+
+@contextlib.contextmanager
+def _noted(failed: list[Exception]) -> Iterator[None]:
+    """What fails keeps nothing else from being undone."""
+    try:
+        yield
+    except (KernelError, ToolError, OSError) as error:
+        failed.append(error)
+
+
+def _delete(route: Route, index: int) -> None:
+    try:
+        route.send([rtnl.delete_link(index)])
+    except KernelError as error:  # its other end's end may be its own
+        if error.code != errno.ENODEV:
+            raise
 
 
 def _here() -> str:
