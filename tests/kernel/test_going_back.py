@@ -11,7 +11,7 @@ import pytest
 from changing import become, standing, struck
 from hopscope.errors import KernelError, SpecError
 from hopscope.kernel import state
-from hopscope.lab import again
+from hopscope.lab import again, reconcile
 from hopscope.lab.running import RunningLab
 from hoststate import differences
 
@@ -143,6 +143,17 @@ def test_a_table_that_nft_made_may_be_called_as_one_of_iptables(
         assert "192.0.2.2" in change.lines[1]
         become(lab, FILTER)
         assert tells(lab, "nft -s list ruleset") == before
+
+
+def test_what_the_last_round_restores_is_restored(
+    records: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked at once more, as on the way there."""
+    with standing(LAB) as lab:
+        monkeypatch.setattr(reconcile, "_ROUNDS", 1)
+        before = seen(lab)
+        assert fails(lab, monkeypatch, CHANGES["other rules"]) == []
+        assert differences(before, seen(lab)) == []
 
 
 def test_so_it_is_whatever_step_fails(records: Path, monkeypatch: pytest.MonkeyPatch) -> None:

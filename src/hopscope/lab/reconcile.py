@@ -378,12 +378,12 @@ class _Reconciliation:
 
     def _lead_back(self, before: _Before) -> tuple[World, str]:
         """To all but what is to be given back; returns what there is, and what differs."""
-        for _round in range(_ROUNDS):
+        for left in reversed(range(_ROUNDS + 1)):
             world = self.world(before.strangers)
             found = before.again.others(differences(self._wanted, world))
             back = converge(self._plan, found, world)
-            if not back.changes:
-                return world, ""
+            if not back.changes or not left:
+                break
             self._apply(back)
         return world, _left(back)
 
