@@ -117,13 +117,14 @@ def test_the_usual_names_of_own_folders_are_there(hopscope: Hopscope) -> None:
 
 
 def test_the_holder_is_out_of_reach(hopscope: Hopscope) -> None:
-    """A script can neither stop it by tracing it, nor write what it has open."""
+    """A script can neither stop it by tracing it, nor write what it has open, nor end it."""
     trace = "import ctypes; print(ctypes.CDLL(None).ptrace(16, 1, 0, 0))"
     lines = [
         f"python3 -c '{trace}'",
         "ls /proc/1/fd | grep . && echo OPEN",
         "for each in /proc/1/fd/*; do echo >> $each && echo WRITTEN; done",
         "ls /proc/1/root/ && echo OPEN",
+        "for each in $(seq 64); do kill -$each 1; done",
     ]
     assert printed(hopscope, *lines) == ["-1"]
 

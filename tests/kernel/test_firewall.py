@@ -53,6 +53,19 @@ def test_a_rule_is_one_line(end: str) -> None:
     assert restore_form(["-A FORWARD\n -j ACCEPT\n"]) == restore_form(["-A FORWARD -j ACCEPT"])
 
 
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("-A FORWARD -m comment --comment 'open", "No closing quotation"),
+        ("-A FORWARD -j ACCEPT -t", "-t names no table"),
+    ],
+)
+def test_what_is_no_line_of_arguments_is_told(line: str, why: str) -> None:
+    """Lab files are checked before; Python programs may give anything."""
+    with pytest.raises(UsageError, match=why):
+        restore_form([line])
+
+
 @pytest.mark.kernel
 def test_rules_stand_as_written(ns1: Sandbox) -> None:
     lines = ["-t nat -A PREROUTING -p icmp -j LOG --log-prefix 'a \"b\"-'", "-P FORWARD DROP"]

@@ -457,6 +457,25 @@ def test_udp(five: StandingLab) -> None:
     assert not found.held
 
 
+def test_what_is_asked_again_has_no_round_trip(five: StandingLab) -> None:
+    """The answer may be that to the first one, which came late."""
+    with five.sandbox.open_socket(five.nodes[1], socket.AF_INET, socket.SOCK_DGRAM, 0) as one:
+        one.bind(("10.9.0.1", 53))
+        one.settimeout(20)
+
+        def answer_late() -> None:
+            first = one.recvfrom(100)
+            one.recvfrom(100)
+            one.sendto(*first)
+
+        answering = threading.Thread(target=answer_late)
+        answering.start()
+        found = reach(five, ["p1"], ["p0"], protocol=Protocol.UDP, port=53, timeout=1.5)
+        answering.join()
+    (lone,) = found.pairs
+    assert (lone.outcome, lone.rtt) == (Outcome.ANSWERED, None)
+
+
 def test_many_are_shared_among_processes(
     five: StandingLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

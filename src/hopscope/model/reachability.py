@@ -43,9 +43,11 @@ class Outcome(StrEnum):
 
 
 class Pair(Struct, frozen=True, kw_only=True):
-    """One node probed from another. *rtt* is in nanoseconds, null when nothing came back.
+    """One node probed from another.
 
-    *refused_by* is null where nobody looked, or it did not show.
+    *rtt* is in nanoseconds, null when nothing came back, or when it was asked more than once (udp):
+    which of them is answered does not show. *refused_by* is null where nobody looked, or it did not
+    show.
     """
 
     source: NodeName

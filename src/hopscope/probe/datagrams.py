@@ -66,7 +66,7 @@ class _Datagrams:
         self, made: socket.socket, ask: Ask, answers: Answers, port: int, *, six: bool
     ) -> None:
         self.socket = made
-        self.sent: dict[str, tuple[int, int]] = {}  # address → number, and when
+        self.sent: dict[str, tuple[int, int | None]] = {}  # address → number, and when; see `_rtt`
         self._goals: list[Goal] = list(ask.goals)
         self._own = ask.own
         self._answers = answers
@@ -83,7 +83,7 @@ class _Datagrams:
                 yield True
 
     def _send(self, number: int, address: str) -> None:
-        self.sent[address] = (number, time.time_ns())
+        self.sent[address] = (number, None if address in self.sent else time.time_ns())
         for _again in range(2):
             try:
                 self.socket.sendto(stamped(next(_NUMBERS)), (address, self._port))
@@ -110,8 +110,7 @@ class _Datagrams:
                 if not self._errors():
                     return some
             else:
-                begun = self.sent.get(address, (0, now))[1]
-                self._known(address, now - begun)
+                self._known(address, Answer(Outcome.ANSWERED, self._rtt(address, now)))
             some = True
 
     def _errors(self) -> bool:
@@ -127,13 +126,18 @@ class _Datagrams:
             if found is None or not to or to[0] not in self.sent:
                 continue
             if found.names_port and found.sender == to[0]:
-                rtt = time.time_ns() - self.sent[to[0]][1]
+                rtt = self._rtt(to[0], time.time_ns())
                 self._known(to[0], Answer(Outcome.REFUSED, rtt))
             else:
                 own = found.sender if found.sender in self._own else None
                 self._known(to[0], Answer(Outcome.FAILED, None, found.told(own)))
 
-    def _known(self, address: str, answer: int | Answer) -> None:
+    def _rtt(self, address: str, now: int) -> int | None:
+        """None if it was sent to more than once: which of them is answered does not show (Karn)."""
+        begun = self.sent.get(address, (0, None))[1]
+        return None if begun is None else now - begun
+
+    def _known(self, address: str, answer: Answer) -> None:
         number, _begun = self.sent.pop(address, (None, 0))
         if number is not None:
             self._answers[number] = answer

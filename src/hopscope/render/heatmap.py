@@ -141,9 +141,10 @@ def _kinds(found: Reachability, bounds: Sequence[int]) -> Mapping[str, list[Squa
 
 
 def _kind(pair: Pair, bounds: Sequence[int]) -> str:
+    """One that answered when it was asked again is as slow as any."""
     if not pair.reached:
         return "fail"
-    return f"s{sum((pair.rtt or 0) > bound for bound in bounds)}"
+    return f"s{sum(pair.rtt is None or pair.rtt > bound for bound in bounds)}"
 
 
 def _drawn(

@@ -62,7 +62,7 @@ def _cell(pair: Pair | None) -> Text:
     rtt = duration(pair.rtt) if pair.rtt is not None else ""
     match pair.outcome:
         case Outcome.ANSWERED:
-            return Text(rtt, "green")
+            return Text(rtt or "answered", "green")
         case Outcome.REFUSED:
             return Text("refused", "yellow")
         case Outcome.SILENT:

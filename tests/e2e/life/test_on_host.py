@@ -361,6 +361,10 @@ REFUSED = {
     "no nft": ("nft: 'table ip x {}'", "not an nft script"),
     "no policy rules": ("policy: [from 10.244.71.0/24 prohibit]", "gets no policy rules"),
     "no route of no device": ("routes: [blackhole 10.97.0.0/16]", "no blackhole route to 10.97"),
+    "no next hop of others": (
+        "routes: [{to: 10.97.0.0/16, nexthops: [dev lo]}]",
+        "the route to 10.97.0.0/16 must lead through the lab's devices",
+    ),
     "no overlap": ("addresses: {hs0br: 198.51.100.9/24}", "has a route already"),
 }
 

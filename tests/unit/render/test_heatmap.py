@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from hopscope.model.reachability import Outcome, Protocol, Reachability
-from hopscope.render.heatmap import heatmap
+from hopscope.render.heatmap import _kind, heatmap
 from matrices import LOST, reachability
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -105,6 +105,15 @@ def test_refusals_are_ringed_and_explained() -> None:
     assert crosses(picture) == 0
     assert len(list(picture.iter(f"{SVG}circle"))) == 2  # the square's, and the legend's
     assert "reached, and refused" in [t.text for t in picture.iter(f"{SVG}text")]
+
+
+def test_one_without_a_round_trip_is_as_slow_as_any() -> None:
+    """It was asked again before it answered."""
+    (pair, *_rest) = reachability(2).pairs
+    assert _kind(replace(pair, rtt=1), [10, 20]) == "s0"
+    assert (
+        _kind(replace(pair, rtt=None), [10, 20]) == _kind(replace(pair, rtt=30), [10, 20]) == "s2"
+    )
 
 
 def test_nothing_was_reached() -> None:

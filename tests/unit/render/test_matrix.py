@@ -35,6 +35,13 @@ def test_few_nodes_are_a_matrix() -> None:
     assert rows[3] == ["n2", "refused", "✗", "·"]
 
 
+def test_an_answer_without_a_round_trip_is_one() -> None:
+    """It was asked again before it answered."""
+    found = reachability(2)
+    told = lines(replace(found, pairs=tuple(replace(one, rtt=None) for one in found.pairs)))
+    assert [line.split()[1:] for line in told[2:4]] == [["·", "answered"], ["answered", "·"]]
+
+
 def test_who_refused_is_told() -> None:
     """Where it was seen, or no rule can have done so; and else what it may be."""
     refused = dict.fromkeys(((0, 1), (1, 0), (1, 2), (2, 0), (2, 1)), Outcome.REFUSED)

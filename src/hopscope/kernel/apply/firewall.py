@@ -193,20 +193,29 @@ def _reset(kernel: Kernel, node: NodeName, family: Family, table: str) -> bool:
 def arguments(line: str) -> tuple[str, list[str]]:
     """The table of a line of iptables arguments, and its other words.
 
-    Raises UsageError for what iptables-restore would read as more than one.
+    Raises UsageError for what no shell would take, or iptables-restore read as more than one.
     """
-    words = shlex.split(line)
+    try:
+        words = shlex.split(line)
+    except ValueError as error:  # as "No closing quotation"
+        raise _no_rule(line, f" ({error})") from error
     ends = any(end in word for word in words for end in "\n\r\0")
     table = "filter"
     for flag in ("-t", "--table"):
         if flag in words:
             at = words.index(flag)
-            table = words[at + 1]
+            table = next(iter(words[at + 1 : at + 2]), "")
             del words[at : at + 2]
+    if not table:
+        raise _no_rule(line, " (-t names no table)")
     if ends:
-        message = f"a rule is one line of iptables arguments, which this is not: {line!r}"
-        raise UsageError(message)
+        raise _no_rule(line)
     return table, words
+
+
+def _no_rule(line: str, why: str = "") -> UsageError:
+    message = f"a rule is one line of iptables arguments, which this is not: {line!r}{why}"
+    return UsageError(message)
 
 
 def restore_form(lines: Sequence[str]) -> tuple[str, dict[int, int]]:

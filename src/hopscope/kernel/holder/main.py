@@ -99,15 +99,16 @@ class Holder:
         files = min(config["files"], most), most
         self.limits: dict[int, tuple[int, int]] = {resource.RLIMIT_NOFILE: files}  # of programs
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        folder = "" if config["confined"] else config["folder"]  # that never outlives its maker
+        self.confined: bool = config["confined"]
+        folder = "" if self.confined else config["folder"]  # that never outlives its maker
         self.place: Place = Place(folder, self.lock)  # before the lab's own /run may cover it
         unshare(CLONE_NEWNS | CLONE_NEWUTS | (0 if config["on_host"] else CLONE_NEWNET))
-        if config["confined"]:
+        if self.confined:
             self.limits |= BOUNDS
             freeze()
-        self.notes += mount_all(config["name"], SIZE if config["confined"] else "", NETNS_DIR)
+        self.notes += mount_all(config["name"], SIZE if self.confined else "", NETNS_DIR)
         self.proc: ProcFiles = ProcFiles()
-        if config["confined"]:
+        if self.confined:
             lock()
         self.home: int = _open("/proc/self/ns/net")
 
@@ -116,7 +117,8 @@ class Holder:
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        if not self.confined:  # of one that has no handler, its own programs cannot end it either
+            signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
         self.lives: list[int] = [fd for fd in (os.pidfd_open(os.getpid()), guardian) if fd >= 0]
         for source in (wake_read, self.listener):
             self.poller.register(source, select.EPOLLIN)

@@ -1,6 +1,6 @@
 """What a lab may not do on the real host, because it could not be undone, or would harm.
 
-Pure but for the host's own routes, addresses and sysctl files, which it reads.
+Reads the host's routes and sysctl files; changes nothing.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -76,16 +76,18 @@ def check_layer3(host: NodeSpec, ours: Mapping[DevName, int], route: Route) -> N
             raise UsageError(message)
     wanted = [interface.network for interface in own]
     for line in host.routes:
-        near = line.via is None or any(ip_address(line.via) in one.network for one in own)
-        if not near or (line.dev is not None and line.dev not in ours):
-            message = f"with --on-host, the route to {line.to} must lead through the lab's devices"
-            raise UsageError(message)
+        for hop in line.hops or (line,):
+            near = hop.via is None or any(ip_address(hop.via) in one.network for one in own)
+            if not near or (hop.dev is not None and hop.dev not in ours):
+                what = f"the route to {line.to} must lead through the lab's devices"
+                raise UsageError(f"with --on-host, {what}")
         wanted.append(ip_network(line.to))
+    others = [*_routes(route, ours.values())] if wanted else []
     for network in wanted:
         if network.prefixlen == 0:
             message = "with --on-host, the node 'host' gets no default route: it is the machine's"
             raise UsageError(message)
-        for there in _routes(route, ours.values()):
+        for there in others:
             if network.version == there.version and network.overlaps(there):
                 message = (
                     f"{network} overlaps {there}, to which this host has a route already; "
