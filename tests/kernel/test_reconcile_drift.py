@@ -75,6 +75,11 @@ DRIFT: Final = {
         "ns1",
         "ip addr flush dev eth0; ip addr add 10.0.0.1/24 dev eth0 noprefixroute",
     ),
+    "an address behind another that nobody declares": (
+        lab(ns1="routes: [default via 10.0.0.2]"),
+        "ns1",
+        "ip addr flush dev eth0; for n in 9 1; do ip addr add 10.0.0.$n/24 dev eth0; done",
+    ),
     "loopback's address removed": (PLAIN, "ns1", "ip addr flush dev lo"),
     "addresses in another order": (
         PLAIN.replace("10.0.0.1/24", "[10.0.0.1/24, 10.0.0.7/24, 10.9.0.1/16]"),

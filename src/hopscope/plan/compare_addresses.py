@@ -91,16 +91,17 @@ class _Leaving(Struct, frozen=True):
 def _of_device(
     wanted: Wanted, world: World, ref: DevRef, now: Sequence[str], goal: Sequence[str]
 ) -> Iterator[Difference]:
-    """Those that go, the last first."""
-    order = as_kept(goal)
+    """Those that go, the last first; with one that nobody wants, others of its subnet may."""
+    order, kept = as_kept(goal), _ordered(ref, now, now)
     moved = out_of_place(_ordered(ref, now, order), order)
     lacks = {one: what for one, what in lacking(world, ref, now).items() if one in goal}
-    again = {*moved, *with_others(lacks, order)}
     unwanted = [one for one in now if one not in goal and _is_left(wanted, ref, one)]
+    taken = {one: with_others([one], kept).intersection(goal) for one in unwanted}
+    again = {*moved, *with_others(lacks, order), *(one for some in taken.values() for one in some)}
     gone = [one for one in reversed(now) if one in unwanted or one in again]
     leaving = _Leaving(ref, gone, goal)
     if moved:
-        yield _order(leaving, _ordered(ref, now, now), order, leaving.again(wanted, moved))
+        yield _order(leaving, kept, order, leaving.again(wanted, moved))
     for cidr, what in lacks.items():
         change = told(
             Action.CHANGE,
@@ -117,7 +118,9 @@ def _of_device(
     for cidr in gone:
         if cidr in unwanted:
             change = told(Action.REMOVE, Subject.ADDRESS, ref.node, f"{cidr} on {ref.dev}")
-            yield Difference(change=change, removes=(_gone(ref, cidr),))
+            makes = leaving.again(wanted, taken[cidr])
+            removes = leaving.removes() if makes else (_gone(ref, cidr),)
+            yield Difference(change=change, removes=removes, makes=makes)
 
 
 def _order(
