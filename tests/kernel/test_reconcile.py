@@ -159,6 +159,17 @@ def test_what_was_set_is_seen_and_mended(records: Path) -> None:
         assert state.find("lab").was == ()
 
 
+def test_what_was_set_after_a_change_by_hand_is_as_it_was_built(records: Path) -> None:
+    """Else `up` would bring back what somebody broke, and `set` mended. By ip_forward it is 0."""
+    with standing(ROUTER) as lab:
+        for key in ("net.ipv4.icmp_echo_ignore_all", "net.ipv4.conf.all.accept_redirects"):
+            assert lab.run("ns1", ["sysctl", "-qw", f"{key}=1"]).code == 0
+            lab.set_sysctl("ns1", key, 0)
+        assert lab.differences().changes == ()
+        lab.change(declared(ROUTER), ROUTER)
+        assert lab.set_sysctl("ns1", "net.ipv4.icmp_echo_ignore_all", 0) == ("0", "0")
+
+
 def test_a_change_of_the_file_takes_what_was_set_along(records: Path) -> None:
     """The lab is what that file would have made of nothing."""
     with standing(OLD) as lab:

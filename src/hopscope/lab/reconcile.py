@@ -27,7 +27,7 @@ from hopscope.kernel.state import LabFile
 from hopscope.lab.again import Again, disturbed
 from hopscope.lab.onhost import HostSide, insertions
 from hopscope.lab.processes import difference
-from hopscope.lab.sysctls import as_told, at_first, check_lasting, paths_of, values_of
+from hopscope.lab.sysctls import as_built, as_told, at_first, check_lasting, paths_of, values_of
 from hopscope.model.change import Change, Subject
 from hopscope.model.lab import LabSpec
 from hopscope.model.snapshot import Chain, NodeState, Snapshot
@@ -143,6 +143,8 @@ class _Reconciliation:
         said = wanted(compiled(earlier))
         was = {(NodeName(node), path): value for node, path, value in file.was}
         self._was = coming_back(was, said, self._wanted)
+        if host is None:
+            self._was = as_built(sandbox, self._was, said, self._wanted)
         self._judged = paths_of(self._wanted.sysctls, said.sysctls, self._was)
         self._paths = paths_of(self._wanted.sysctls, said.sysctls, was)
         self._defaults: Mapping[str, str | None] = {}

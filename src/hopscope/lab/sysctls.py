@@ -1,13 +1,17 @@
 """The sysctls of a lab that stands, and of a namespace in which nothing was done yet."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 
 from hopscope.errors import KernelError, UsageError
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.vocab import NodeName
 from hopscope.plan.ops import SetSysctl
+from hopscope.plan.setbefore import Was
+from hopscope.plan.wanted import Wanted
+from hopscope.plan.world import default_path
 
-__all__ = ["Paths", "as_told", "at_first", "check_lasting", "paths_of", "values_of"]
+__all__ = ["Paths", "as_built", "as_told", "at_first", "check_lasting", "paths_of", "values_of"]
 
 Paths = Mapping[NodeName, Sequence[str]]
 Values = dict[tuple[NodeName, str], str | None]
@@ -37,6 +41,25 @@ def at_first(sandbox: Sandbox, fresh: NodeName, paths: Sequence[str]) -> dict[st
     """What they are where nothing was done yet."""
     texts = _read(sandbox, fresh, [_template(path) for path in paths])
     return dict(zip(paths, texts, strict=True))
+
+
+def as_built(sandbox: Sandbox, was: Was, said: Wanted, goal: Wanted) -> Was:
+    """What was set, as it would be if its node were made now: somebody may have changed it before.
+
+    *said* was declared until now, and written: some sysctls are the machine's. Of those of a device
+    it is as it *was*.
+    """
+    found = dict(was)
+    for node, paths in paths_of([one for one in was if default_path(one[1]) is None]).items():
+        with sandbox.fresh_node() as fresh:
+            for key, op in goal.sysctls.items():
+                known = key in said.sysctls and said.sysctls[key].value == op.value
+                if op.node == node and known and default_path(op.path) is None:
+                    with suppress(KernelError):
+                        sandbox.write_sysctls(fresh, {_template(op.path): op.value})
+            told = at_first(sandbox, fresh, paths)
+        found |= {(node, path): value for path, value in told.items() if value is not None}
+    return found
 
 
 def as_told(sandbox: Sandbox, some: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
