@@ -63,6 +63,16 @@ def test_programs_see_the_devices_of_their_node_in_sys(sandbox: Sandbox) -> None
     assert b"inner" not in seen[HOST].split()
 
 
+def test_programs_find_their_own_host_name(sandbox: Sandbox) -> None:
+    """Without a nameserver; the machine's own names are there, and its file is left alone."""
+    before = Path("/etc/hosts").read_text()
+    done = sandbox.run(NS1, ["sh", "-c", "getent hosts $(hostname); cat /etc/hosts"])
+    told = done.stdout.decode()
+    assert told.startswith("127.0.1.1")
+    assert before in told
+    assert Path("/etc/hosts").read_text() == before
+
+
 def test_programs_run_inside_and_their_ends_are_told(sandbox: Sandbox) -> None:
     done = sandbox.run(NS1, ["sh", "-c", "cat; echo oops >&2; exit 7"], b"words")
     assert (done.code, done.stdout, done.stderr) == (7, b"words", b"oops\n")

@@ -16,6 +16,7 @@ from hopscope.kernel.holder.confine import open_to_all
 from hopscope.kernel.syscalls import (
     CLONE_NEWPID,
     CLONE_NEWUSER,
+    MS_BIND,
     MS_NODEV,
     MS_NOEXEC,
     MS_NOSUID,
@@ -30,6 +31,7 @@ from hopscope.kernel.syscalls import (
 
 __all__ = ["called", "isolate", "mount_all", "settle", "told"]
 
+_HOSTS = Path("/etc/hosts")
 _NOBODY = 65534  # the kernel's own overflow user and group
 
 
@@ -111,7 +113,26 @@ def mount_all(name: str, size: str, netns: str) -> list[str]:
     mount("none", "/run", None, MS_SHARED)  # with those who have a /sys of their own
     Path(netns).mkdir()
     set_host_name(name)
+    if not size:
+        notes += _name_in_hosts(name)
     return notes
+
+
+def _name_in_hosts(name: str) -> list[str]:
+    """Have programs find the host name's address, as Docker does; what kept us from it.
+
+    Many ask for it when they begin, as Python's http.server, and where no nameserver is reached
+    they wait for seconds.
+    """
+    own = Path("/run/hosts")
+    try:
+        own.write_bytes(_HOSTS.read_bytes() + f"\n127.0.1.1\t{name}\n".encode())
+        mount(str(own), str(_HOSTS), None, MS_BIND)
+    except FileNotFoundError:  # a machine may have none
+        return []
+    except OSError as error:
+        return [f"{_HOSTS}: {error.strerror}"]
+    return []
 
 
 def _become_nobody() -> None:
