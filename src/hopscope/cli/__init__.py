@@ -5,7 +5,7 @@ This file imports nothing, for Python prints a traceback when Ctrl-C comes befor
 
 __all__ = ["INTERRUPTED", "LEAVE_NOTHING", "main"]
 
-LEAVE_NOTHING = ("run", "test", "up")
+LEAVE_NOTHING = ("import", "run", "test", "up")
 """Commands that take back what they began."""
 
 INTERRUPTED = "hopscope: interrupted; all is as it was before\n"

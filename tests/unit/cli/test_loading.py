@@ -60,6 +60,7 @@ def test_an_interruption_of_loading_is_no_traceback(at: str) -> None:
     """It ends as an interruption of the work does."""
     for command, said in (
         ("up", b"hopscope: interrupted; all is as it was before\n"),
+        ("import", b"hopscope: interrupted; all is as it was before\n"),
         ("--version", b""),
     ):
         argv = [sys.executable, "-c", _INTERRUPTED, command, at]
