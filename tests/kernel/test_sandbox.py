@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,6 +18,7 @@ import pytest
 
 from hopscope.errors import CannotError, KernelError
 from hopscope.kernel import letters, state
+from hopscope.kernel import sandbox as sandboxes
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.kernel.state import LabFile
 from hopscope.kernel.transport import Route
@@ -71,6 +73,21 @@ def test_programs_find_their_own_host_name(sandbox: Sandbox) -> None:
     assert told.startswith("127.0.1.1")
     assert before in told
     assert Path("/etc/hosts").read_text() == before
+
+
+def test_ctrl_c_leaves_no_watch_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it comes while one is begun: Python waits for every thread before it ends."""
+    begun = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        begun(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt), sandboxes._killing(-1, 60):
+        pass
+    watches = [one for one in threading.enumerate() if isinstance(one, threading.Timer)]
+    wait_until(lambda: not any(one.is_alive() for one in watches), "their end", within=10)
 
 
 def test_programs_run_inside_and_their_ends_are_told(sandbox: Sandbox) -> None:

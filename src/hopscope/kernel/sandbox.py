@@ -375,10 +375,7 @@ def _killing(process: int, within: float) -> Iterator[None]:
     """Kill the process of that descriptor when what is done meanwhile takes longer."""
     timer = Timer(within, _kill, [process])
     try:
-        timer.start()
-    except RuntimeError as error:  # no more threads may run
-        raise scarce(errno.EAGAIN, "watching over a program") or error from error
-    try:
+        _start(timer)
         yield
     except CannotError as error:
         if not timer.finished.is_set():
@@ -386,7 +383,14 @@ def _killing(process: int, within: float) -> Iterator[None]:
         what = f"a program in the sandbox had not ended within {within:g} s, and both were killed"
         raise CannotError(what) from error
     finally:
-        timer.cancel()
+        timer.cancel()  # also one that was begun when Ctrl-C came: it would be waited for
+
+
+def _start(timer: Timer) -> None:
+    try:
+        timer.start()
+    except RuntimeError as error:  # no more threads may run
+        raise scarce(errno.EAGAIN, "watching over a program") or error from error
 
 
 def _memory_file(name: str) -> Any:
