@@ -164,7 +164,9 @@ COMMANDS: Final = (
             Option(
                 ("--from",), "Only from these.", "NODE,…", keyword="froms", offers=(Offer.NODES,)
             ),
-            Option(("--to",), "Only to these.", "NODE,…", offers=(Offer.NODES,)),
+            Option(
+                ("--to",), "Only to these, nodes or addresses.", "NODE,…", offers=(Offer.NODES,)
+            ),
             Option(
                 ("--proto",),
                 "icmp, tcp or udp.",

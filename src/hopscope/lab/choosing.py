@@ -1,12 +1,16 @@
-"""Nodes of a lab as a command names them: by their own names, or all of a counted one at once."""
+"""Nodes of a lab as a command names them: by their own names, or all of a counted one at once.
+
+Also addresses, where these will do.
+"""
 
 from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
 
 from hopscope.lab.running import RunningLab
 from hopscope.model.lab import NodeSpec
 from hopscope.model.vocab import NodeName
 
-__all__ = ["chosen", "replicas"]
+__all__ = ["aims", "chosen", "replicas"]
 
 
 def chosen(lab: RunningLab, names: Iterable[str]) -> list[NodeName]:
@@ -18,6 +22,19 @@ def chosen(lab: RunningLab, names: Iterable[str]) -> list[NodeName]:
     for name in names:
         several = [] if name in lab.nodes else replicas(name, lab.spec.nodes)
         found += [one for one in several if one in lab.nodes] or [lab.check_node(name)]
+    return list(dict.fromkeys(found))
+
+
+def aims(lab: RunningLab, names: Iterable[str]) -> list[NodeName]:
+    """As `chosen`, and addresses as they are: a service's, or a certain one of a node."""
+    found: list[NodeName] = []
+    for name in names:
+        try:
+            address = NodeName(str(ip_address(name)))
+        except ValueError:
+            found += chosen(lab, [name])
+        else:
+            found.append(NodeName(name) if name in lab.nodes else address)
     return list(dict.fromkeys(found))
 
 

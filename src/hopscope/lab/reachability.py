@@ -18,12 +18,12 @@ from hopscope.errors import UsageError
 from hopscope.kernel.neighbours import Near, Permanent, alone, forget_left, overflows, room
 from hopscope.kernel.read.ends import leads_out, read_ends
 from hopscope.kernel.state import state_home
-from hopscope.lab.choosing import chosen
+from hopscope.lab.choosing import aims, chosen
 from hopscope.lab.refused import told_who_refused
 from hopscope.lab.running import RunningLab
 from hopscope.lab.twice import Twice
 from hopscope.lab.unreached import explained
-from hopscope.model.ends import Chooser, NodeEnds, neighbours
+from hopscope.model.ends import Chooser, NodeEnds, lone, neighbours
 from hopscope.model.grouping import grouped
 from hopscope.model.limits import TIMEOUT
 from hopscope.model.naming import some_of
@@ -63,28 +63,31 @@ def reach(
 ) -> Reachability:
     """Probe each target from each source; without names, all that have, or lost, an address.
 
-    *arp*: nodes resolve their neighbours themselves, whatever room there is. Raises UsageError
-    for a node that is not there, or a port where none belongs.
+    A target may be an address, too. *arp*: nodes resolve their neighbours themselves, whatever room
+    there is. Raises UsageError for a node that is not there, or a port where none belongs.
     """
     probe = _Probe(protocol=protocol, port=_port(protocol, port), timeout=_timeout(timeout))
-    asked = [chosen(lab, some) for some in (sources, targets)]
+    asked = [chosen(lab, sources), aims(lab, targets)]
     started = Nanos(time.time_ns())
     forget_left(_folder(lab), lab.sandbox, _ours(lab))
     ends = {one.name: one for one in read_ends(lab.sandbox, lab.nodes)}
     lost = _lost(lab, [name for name, one in ends.items() if not one.ends])
     probed = [name for name, one in ends.items() if one.ends or name in lost]
     froms, tos = asked[0] or probed, asked[1] or probed
-    addresses = _addresses(ends, froms, tos)
+    aimed = ends | {name: lone(name) for name in tos if name not in ends}
+    addresses = _addresses(aimed, froms, tos)
     resolving = _Resolving(lab, list(ends.values()), froms, tos, arp=arp)
     before = resolving.overflows()
     found = resolving.probed(addresses, probe)
-    twice = Twice(lab.sandbox, list(ends.values()), addresses, _reached(found))
+    of_nodes = {between: ip for between, ip in addresses.items() if between[1] in ends}
+    twice = Twice(lab.sandbox, list(ends.values()), of_nodes, _reached(found))
     pairs = tuple(
-        _pair(ends, lost, addresses, between, answer, twice.instead(between))
+        _pair(aimed, lost, addresses, between, answer, twice.instead(between))
         for between, answer in found.items()
     )
     resolution = resolving.told(before)
-    pairs, who = told_who_refused(lab, pairs, protocol, probe.port, timeout)
+    owners = {end.ip: one.name for one in ends.values() for end in one.ends}
+    pairs, who = told_who_refused(lab, pairs, owners, protocol, probe.port, timeout)
     groups = grouped(pairs, overflowed=bool(resolution.overflows))
     left_out = [name for name in ends if name not in probed and not all(asked)]
     return Reachability(
@@ -198,6 +201,8 @@ def _pair(
         if ends[poor].ends:
             family = f"IPv{ends[source].ends[0].network.version}"
             error = f"{target} has no {family} address, and {source} has no other"
+            if target == ends[target].ends[0].ip:
+                error = f"{source} has {family} addresses only"
     return Pair(
         source=source,
         target=target,

@@ -33,21 +33,34 @@ _ELSEWHERE: Final = re.compile(
 
 
 def told_who_refused(
-    lab: RunningLab, pairs: Sequence[Pair], protocol: Protocol, port: int, timeout: float
+    lab: RunningLab,
+    pairs: Sequence[Pair],
+    owners: Mapping[str, NodeName],
+    protocol: Protocol,
+    port: int,
+    timeout: float,
 ) -> tuple[tuple[Pair, ...], tuple[str, ...]]:
-    """The pairs, those that are refused with who did it, and what is to be said of them."""
+    """The pairs, those that are refused with who did it, and what is to be said of them.
+
+    *owners*: the nodes that have the addresses; of some, as a service's, none has.
+    """
     refused = [pair for pair in pairs if pair.outcome is Outcome.REFUSED]
     if not refused:
         return tuple(pairs), ()
     ruled, unread = _ruled(lab)
     if unread:
         return tuple(pairs), ()
-    concerned = [pair for pair in refused if _concerned(ruled, pair)]
-    told = {(one.source, one.target): replace(one, refused_by=one.target) for one in refused}
+
+    def aim(pair: Pair) -> NodeName | None:
+        return pair.target if pair.target in lab.nodes else owners.get(pair.address or "")
+
+    passing = any(ruled.values())
+    concerned = [one for one in refused if passing or {one.source, aim(one)} & ruled.keys()]
+    told = {(one.source, one.target): replace(one, refused_by=aim(one)) for one in refused}
     told |= {(one.source, one.target): one for one in concerned}
     chosen = _chosen(concerned, ruled, MOST_WATCHED // len(lab.nodes) or 1)
     for pair, who in _watched(lab, chosen, protocol, port, timeout) if chosen else ():
-        told[pair.source, pair.target] = _told(pair, who)
+        told[pair.source, pair.target] = _told(pair, who, aim(pair))
     all_told = tuple(told.get((one.source, one.target), one) for one in pairs)
     if len(chosen) == len(concerned):
         return all_told, ()
@@ -74,10 +87,6 @@ def _passed(state: NodeState) -> bool:
     switches = (key for key in state.sysctls if key.endswith((".ip_forward", ".forwarding")))
     bridges = any(link.kind == "bridge" for link in state.links)
     return bridges or any(sysctl_int(state, key) for key in switches)
-
-
-def _concerned(ruled: Mapping[NodeName, bool], pair: Pair) -> bool:
-    return any(ruled.values()) or pair.source in ruled or pair.target in ruled
 
 
 def _chosen(pairs: Sequence[Pair], ruled: Mapping[NodeName, bool], most: int) -> list[Pair]:
@@ -109,10 +118,13 @@ def _watched(
     ]
 
 
-def _told(pair: Pair, who: Refusal | None) -> Pair:
-    """Refused before it came to its target, it is not reached."""
+def _told(pair: Pair, who: Refusal | None, aim: NodeName | None) -> Pair:
+    """Refused before it came to its target, it is not reached.
+
+    What no node has comes to where rules send it, unless one of these refuses it.
+    """
     if who is None:
         return pair
-    if pair.target in who.passed:
+    if aim in who.passed or (aim is None and not who.mend):
         return replace(pair, refused_by=who.node, refusal=who.sentence)
     return replace(pair, outcome=Outcome.FAILED, rtt=None, error=who.sentence, refused_by=who.node)

@@ -82,7 +82,9 @@ def unknown(pair: Pair, service: str, result: PingResult, lab: str, *, last: Rea
         pings = f"a ping that was sent in its place is lost by itself{why}"
     if pair.error is not None:
         return f"{pings}, and {service} is not: {pair.error}"
-    where = last.at.node if last is not None and last.at is not None else pair.target
+    where = pair.source if pair.target == pair.address else pair.target
+    if last is not None and last.at is not None:
+        where = last.at.node
     seen = f" ({last.sentence})" if last is not None else ""
     what = "something drops it"
     if service.startswith("udp"):

@@ -86,8 +86,9 @@ class StandingLab(RunningLab):
     ) -> "Reachability":
         """Probe each target from each source; without names, all that have, or lost, an address.
 
-        *protocol* is icmp, tcp or udp, these two to a *port*; *timeout* is in seconds. Failures
-        are grouped and explained in the result. Raises UsageError as `ping`.
+        A target may be an address, too, whoever has it. *protocol* is icmp, tcp or udp, these two
+        to a *port*; *timeout* is in seconds. Failures are grouped and explained in the result.
+        Raises UsageError as `ping`.
         """
         from hopscope.lab.reachability import reach  # noqa: PLC0415 - few labs are probed so
         from hopscope.model.reachability import Protocol  # noqa: PLC0415

@@ -1,13 +1,13 @@
 """Where nodes can be reached: their addresses, whose MAC each has, and which one another takes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from msgspec import Struct
 
 from hopscope.model.vocab import Mac, NodeName
 
-__all__ = ["Chooser", "End", "NodeEnds", "neighbours"]
+__all__ = ["Chooser", "End", "NodeEnds", "lone", "neighbours"]
 
 Network = IPv4Network | IPv6Network
 
@@ -31,6 +31,11 @@ class NodeEnds(Struct, frozen=True, kw_only=True):
     ends: tuple[End, ...] = ()
     linked: bool = True
     gateways: frozenset[str] = frozenset()
+
+
+def lone(ip: str) -> NodeEnds:
+    """An address that is aimed at by itself, whoever has it, in the place of a node."""
+    return NodeEnds(name=NodeName(ip), ends=(End(index=0, ip=ip, network=ip_network(ip)),))
 
 
 class Chooser:

@@ -43,7 +43,7 @@ class Outcome(StrEnum):
 
 
 class Pair(Struct, frozen=True, kw_only=True):
-    """One node probed from another.
+    """One node, or address, probed from another node.
 
     *rtt* is in nanoseconds, null when nothing came back, or when it was asked more than once (udp):
     which of them is answered does not show. *refused_by* is null where nobody looked, or it did not
@@ -120,7 +120,7 @@ class Reachability(Struct, frozen=True, kw_only=True):
     port: int | None
     timeout: float  # seconds
     sources: tuple[NodeName, ...]
-    targets: tuple[NodeName, ...]
+    targets: tuple[NodeName, ...]  # or addresses that were asked for
     pairs: tuple[Pair, ...]  # by source, then by target; none of a node with itself
     groups: tuple[Group, ...]  # the largest first
     resolution: Resolution

@@ -118,7 +118,7 @@ def _refused(found: Reachability) -> Iterator[str]:
 def _group(found: Reachability, group: Group, example: Pair) -> Iterator[Text]:
     text = Text("✗ ", "bold red")
     yield text.append(f"{group_words(group)}", "bold").append(f": {counted(group.pairs, 'pair')}")
-    address = f" ({example.address})" if example.address else ""
+    address = f" ({example.address})" if example.address not in (None, example.target) else ""
     yield Text(f"    {example.source} → {example.target}{address}: {fate(example, found.timeout)}")
     if group.reason is None:
         ask = f"hopscope ping {found.lab} {example.source} {example.target}"

@@ -40,8 +40,9 @@ def who_refused(scene: Scene, source: NodeName, service: Service) -> Refusal | N
     to = (arrived.ip.dst, arrived.ports.dport)
     sentence = None
     if to != (service.address, service.port):
-        # of a hook that sees it as it arrived, the first is in the node that made it so
-        by = next(way.node for way in request.traversals if to in _towards(way.headers))
+        # of those who saw it as it arrived, the first on its way made it so
+        saw = {way.node for way in request.traversals if to in _towards(way.headers)}
+        by = next(hop.node for hop in hops(told) if hop.node in saw)
         sentence = f"nothing listens at {to[0]} port {to[1]} of {arrived.node}, where a rule of "
         sentence += f"{by} sent it"
     return Refusal(node=arrived.node, passed=passed, sentence=sentence)

@@ -2,7 +2,7 @@
 
 from ipaddress import ip_interface
 
-from hopscope.model.ends import Chooser, End, NodeEnds, neighbours
+from hopscope.model.ends import Chooser, End, NodeEnds, lone, neighbours
 from hopscope.model.vocab import Mac, NodeName
 
 
@@ -45,6 +45,15 @@ def test_the_nearest_address_is_taken() -> None:
     assert taken("10.3.0.1/24") == "10.2.0.9"
     assert taken("fd01::1/64") == "fd00::2"
     assert taken() is None
+
+
+def test_an_address_alone_is_taken_as_it_is() -> None:
+    """By whoever speaks its family."""
+    chooser = Chooser([lone("10.96.0.10"), lone("fd00::9")])
+    assert chooser.addresses(node("a", "10.1.0.1/24")) == {
+        "10.96.0.10": "10.96.0.10",
+        "fd00::9": None,
+    }
 
 
 def test_nodes_of_one_subnet_take_the_same_address() -> None:
