@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -145,6 +146,19 @@ def test_a_module_says_what_it_is(module: Module) -> None:
     first, *rest = said.splitlines()
     assert first.endswith((".", ":", "?")), first
     assert not rest or rest[0] == ""
+
+
+@each_module
+def test_what_is_said_is_said_of_something(module: Module) -> None:
+    """No text is left of a constant that has gone."""
+    lone = [
+        one.lineno
+        for before, one in pairwise(module.tree.body)
+        if isinstance(one, ast.Expr)
+        and isinstance(one.value, ast.Constant)
+        and (not isinstance(before, ast.Assign | ast.AnnAssign) or "__all__" in ast.unparse(before))
+    ]
+    assert lone == []
 
 
 @each_module

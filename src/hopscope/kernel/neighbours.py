@@ -13,12 +13,11 @@ from msgspec import Struct
 from hopscope.errors import KernelError
 from hopscope.kernel.interrupts import undisturbed
 from hopscope.kernel.sandbox import Sandbox
-from hopscope.kernel.transport import NETLINK_CAP_ACK, SOL_NETLINK
 from hopscope.kernel.turns import take_turn, try_turn
 from hopscope.model.vocab import Mac, NeighbourState, NodeName
 from hopscope.wire import rtnl, rtnl_read
 from hopscope.wire.neighbours import addition, batch, removal
-from hopscope.wire.netlink import NETLINK_ROUTE, ack, unpack
+from hopscope.wire.netlink import NETLINK_CAP_ACK, NETLINK_ROUTE, SOL_NETLINK, ack, unpack
 
 __all__ = [
     "Near",

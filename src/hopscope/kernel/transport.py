@@ -9,11 +9,16 @@ from typing import Final
 from hopscope.errors import KernelError, NotReadyError
 from hopscope.kernel.waiting import wait_until
 from hopscope.wire.netlink import (
+    NETLINK_CAP_ACK,
+    NETLINK_EXT_ACK,
+    NETLINK_GET_STRICT_CHK,
     NLM_F_ACK,
     NLM_F_DUMP_INTR,
+    NLM_F_MULTI,
     NLM_F_REQUEST,
     NLMSG_DONE,
     NLMSG_ERROR,
+    SOL_NETLINK,
     Message,
     ack,
     ended,
@@ -21,12 +26,8 @@ from hopscope.wire.netlink import (
     unpack,
 )
 
-__all__ = ["NETLINK_CAP_ACK", "SOL_NETLINK", "Route"]
+__all__ = ["Route"]
 
-SOL_NETLINK: Final = 270
-NETLINK_CAP_ACK: Final = 10
-NETLINK_EXT_ACK: Final = 11
-NETLINK_GET_STRICT_CHK: Final = 12
 BATCH: Final = 64  # acknowledgements must fit the default receive buffer
 _LARGEST: Final = 1 << 16  # bytes of a batch: it must fit the send buffer, 208 KiB by default
 _ANSWER: Final = 1 << 18
@@ -137,7 +138,6 @@ class Route:
     def _answers(self) -> tuple[list[Message], bool]:
         answers: list[Message] = []
         interrupted = False
-        multi = 0x2
         while True:
             for message in unpack(self._socket.recv(_ANSWER)):
                 if message.seq != self._seq:
@@ -149,5 +149,5 @@ class Route:
                         raise KernelError(answer.code, f"{self._node}: {_READING}", answer.said)
                     return answers, interrupted
                 answers.append(message)
-                if not message.flags & multi:
+                if not message.flags & NLM_F_MULTI:
                     return answers, interrupted

@@ -4,15 +4,12 @@ import errno
 import socket
 import time
 from collections.abc import Iterator
-from typing import Final
 
 from hopscope.model.vocab import Nanos
 from hopscope.observe.capture import grow
+from hopscope.wire.netlink import NETLINK_ADD_MEMBERSHIP, SOL_NETLINK
 
-__all__ = ["SOL_NETLINK", "Listener", "join"]
-
-SOL_NETLINK: Final = 270
-NETLINK_ADD_MEMBERSHIP: Final = 1
+__all__ = ["Listener", "join"]
 
 
 class Listener:

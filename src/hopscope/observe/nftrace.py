@@ -4,7 +4,6 @@ import itertools
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
 
 from msgspec.structs import replace
 
@@ -12,11 +11,13 @@ from hopscope.errors import KernelError
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.events import RuleHit
 from hopscope.model.vocab import DevName, NodeName
-from hopscope.observe.listening import SOL_NETLINK, Listener
+from hopscope.observe.listening import Listener
 from hopscope.wire.netlink import (
+    NETLINK_EXT_ACK,
     NETLINK_NETFILTER,
     NLM_F_ACK,
     NLM_F_REQUEST,
+    SOL_NETLINK,
     Ack,
     Message,
     ack,
@@ -27,7 +28,6 @@ from hopscope.wire.nft import NFNLGRP_NFTRACE, OUR_PREFIX, rule_hits, trace_tabl
 
 __all__ = ["NftTrace", "batch", "check", "commit", "explain"]
 
-NETLINK_EXT_ACK: Final = 11
 _counter = itertools.count()
 
 

@@ -20,14 +20,11 @@ from hopscope.model.reachability import Outcome
 from hopscope.probe.answers import Answer, Answers, Ask, Goal
 from hopscope.probe.late import collect
 from hopscope.probe.shares import shared
-from hopscope.probe.words import SENDING, queued, report_errors, words
+from hopscope.probe.words import SENDING, only_replies, queued, report_errors, words
 from hopscope.wire.echo import STAMP_SIZE, SWEEP, echo_request
 
 __all__ = ["echo"]
 
-_ICMP_FILTER: Final = 1
-_SOL_RAW: Final = 255
-_ICMPV6_FILTER: Final = 1
 _SO_TIMESTAMPNS: Final = 35
 _TIMESPEC: Final = struct.Struct("=qq")
 _MANY: Final = 1000  # requests that take longer than a second process takes to make
@@ -132,12 +129,7 @@ class _Echoes:
         made = self.socket
         made.setblocking(False)
         report_errors(made, six=self._six)
-        if self._six:
-            blocked = bytearray(b"\xff" * 32)
-            blocked[16] &= ~2 & 0xFF  # all but echo replies, which are type 129
-            made.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, bytes(blocked))
-        else:
-            made.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", 0xFFFFFFFF & ~1))
+        only_replies(made, six=self._six)
 
     def send(self) -> None:
         """Each request, and what has come meanwhile: as a rule, its reply and nothing else."""

@@ -9,7 +9,6 @@ import socket
 import struct
 import time
 from ipaddress import ip_address
-from typing import Final
 
 from msgspec import Struct
 
@@ -19,15 +18,11 @@ from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.record import Reply
 from hopscope.model.vocab import NodeName
 from hopscope.observe.session import Session
-from hopscope.probe.words import queued, refusal, report_errors, words
+from hopscope.probe.words import only_replies, queued, refusal, report_errors, words
 from hopscope.wire.echo import STAMP_SIZE, SWEEP
 from hopscope.wire.packet import decode_packet, echo_request
 
 __all__ = ["Prober", "Sent"]
-
-_ICMP_FILTER: Final = 1
-_SOL_RAW: Final = 255
-"""Ask for echo replies only (bit set: filtered); errors come through the error queue."""
 
 
 class Sent(Struct, frozen=True, kw_only=True):
@@ -62,9 +57,7 @@ class Prober:
         self.late: dict[int, str] = {}  # errors that came after their request was given up
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # as ping -b
         report_errors(self.socket, six=self.six)
-        if not self.six:
-            only_replies = struct.pack("=I", 0xFFFFFFFF & ~1)
-            self.socket.setsockopt(_SOL_RAW, _ICMP_FILTER, only_replies)
+        only_replies(self.socket, six=self.six)
 
     def send(self, seq: int) -> Sent:
         """Send one request; a refusal of this kernel is told in words, not raised."""

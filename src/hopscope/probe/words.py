@@ -1,4 +1,4 @@
-"""Errors of sending, and of others, in words: an errno, or what an error queue holds."""
+"""What a probe's socket is to hear; errors of sending, and of others, in words."""
 
 import errno
 import os
@@ -18,6 +18,7 @@ __all__ = [
     "QUEUE",
     "SENDING",
     "QueuedError",
+    "only_replies",
     "queued",
     "refusal",
     "report_errors",
@@ -26,6 +27,7 @@ __all__ = [
 
 IP_RECVERR: Final = 11
 IPV6_RECVERR: Final = 25
+_SOL_RAW, _ICMP_FILTER, _ICMPV6_FILTER = 255, 1, 1
 _EXTENDED: Final = struct.Struct("=IBBBxII")
 """struct sock_extended_err of linux/errqueue.h; the offender's address follows it."""
 _ORIGINS_ICMP: Final = (2, 3)
@@ -76,6 +78,16 @@ def report_errors(made: socket.socket, *, six: bool) -> None:
     """Have ICMP errors, and this kernel's own, reported to a socket with their causes."""
     level = socket.IPPROTO_IPV6 if six else socket.IPPROTO_IP
     made.setsockopt(level, IPV6_RECVERR if six else IP_RECVERR, 1)
+
+
+def only_replies(made: socket.socket, *, six: bool) -> None:
+    """Have a raw ICMP socket told of echo replies, and of nothing else."""
+    if six:
+        blocked = bytearray(b"\xff" * 32)  # a bit for each type; replies are 129
+        blocked[16] &= ~2 & 0xFF
+        made.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, bytes(blocked))
+    else:
+        made.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", 0xFFFFFFFF & ~1))
 
 
 def queued(extra: Iterable[tuple[int, int, bytes]]) -> QueuedError | None:

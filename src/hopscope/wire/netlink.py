@@ -7,6 +7,10 @@ from typing import Final
 from msgspec import Struct
 
 __all__ = [
+    "NETLINK_ADD_MEMBERSHIP",
+    "NETLINK_CAP_ACK",
+    "NETLINK_EXT_ACK",
+    "NETLINK_GET_STRICT_CHK",
     "NETLINK_NETFILTER",
     "NETLINK_ROUTE",
     "NLMSG_DONE",
@@ -17,8 +21,10 @@ __all__ = [
     "NLM_F_DUMP",
     "NLM_F_DUMP_INTR",
     "NLM_F_EXCL",
+    "NLM_F_MULTI",
     "NLM_F_REPLACE",
     "NLM_F_REQUEST",
+    "SOL_NETLINK",
     "Ack",
     "Message",
     "ack",
@@ -39,8 +45,13 @@ __all__ = [
 NETLINK_ROUTE: Final = 0
 NETLINK_NETFILTER: Final = 12  # the socket module has no name for it
 
+SOL_NETLINK: Final = 270
+NETLINK_ADD_MEMBERSHIP, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 1, 10, 11, 12
+"""Options of netlink sockets."""
+
 NLM_F_REQUEST: Final = 0x1
 NLM_F_ACK: Final = 0x4
+NLM_F_MULTI: Final = 2
 NLM_F_DUMP_INTR: Final = 0x10
 NLM_F_DUMP: Final = 0x300
 NLM_F_REPLACE: Final = 0x100

@@ -32,11 +32,14 @@ from hopscope.kernel.children import Child
 from hopscope.kernel.tools import tool_path
 from hopscope.kernel.transport import Route
 from hopscope.wire.netlink import (
+    NETLINK_ADD_MEMBERSHIP,
+    NETLINK_EXT_ACK,
     NETLINK_NETFILTER,
     NLM_F_ACK,
     NLM_F_CREATE,
     NLM_F_EXCL,
     NLM_F_REQUEST,
+    SOL_NETLINK,
     Message,
     ack,
     nest,
@@ -93,7 +96,6 @@ table ip trial {
 }
 """
 
-_SOL_NETLINK, _ADD_MEMBERSHIP, _EXT_ACK = 270, 1, 11
 _TUNSETIFF, _IFF_TAP_NO_PI = 0x400454CA, 0x1002
 _BPF_PROG_LOAD, _RAW_TRACEPOINT = 5, 17
 _SYS_BPF: Final = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "ppc64le": 361}
@@ -269,20 +271,20 @@ def _netfilter() -> socket.socket:
 def _trace() -> None:
     """The very table with which pings are traced, and a member of the trace group."""
     with _netfilter() as hears, _netfilter() as owner:
-        hears.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, NFNLGRP_NFTRACE)
+        hears.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTRACE)
         _acknowledged(owner, trace_table("hopscope-trial", ["192.0.2.1"]))
 
 
 def _log() -> None:
     """The table that finds out which LOG rules match, and a member of the group of changes."""
     with _netfilter() as hears, _netfilter() as owner:
-        hears.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, NFNLGRP_NFTABLES)
+        hears.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTABLES)
         _acknowledged(owner, log_table())
 
 
 def _acknowledged(made: socket.socket, messages: list[Message]) -> None:
     """Send one nf_tables batch; the last message before its end is acknowledged."""
-    made.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
+    made.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
     last = len(messages) - 2
     flags = [NLM_F_REQUEST | (NLM_F_ACK if at == last else 0) for at in range(len(messages))]
     made.send(
