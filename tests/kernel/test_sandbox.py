@@ -372,6 +372,21 @@ def test_the_lab_ends_with_whoever_made_it(sandbox: Sandbox) -> None:
     os.close(process)
 
 
+def test_programs_inside_do_not_end_the_lab(sandbox: Sandbox) -> None:
+    """By what is meant for others of its name, or for all; and they have no signal blocked."""
+    script = "for each in $(seq 64); do kill -$each 1; done; grep ^SigBlk: /proc/self/status"
+    done = sandbox.run(NS1, ["sh", "-c", script])
+    assert done.stdout.split() == [b"SigBlk:", b"0" * 16]
+    assert sandbox.run(NS1, ["true"]).code == 0
+
+
+def test_who_is_outside_may_end_it(sandbox: Sandbox) -> None:
+    process = os.pidfd_open(sandbox.pid)
+    os.kill(sandbox.pid, signal.SIGTERM)
+    assert select.select([process], [], [], 5)[0]
+    os.close(process)
+
+
 def test_stop_leaves_no_process(sandbox: Sandbox) -> None:
     pid = sandbox.pid
     sandbox.stop()

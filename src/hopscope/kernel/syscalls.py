@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import struct
 
 __all__ = [
     "CLONE_NEWIPC",
@@ -26,9 +27,11 @@ __all__ = [
     "new_keyring",
     "new_proc",
     "own_sys",
+    "sender_of",
     "set_dumpable",
     "set_host_name",
     "setns",
+    "signal_file",
     "umount",
     "unshare",
 ]
@@ -85,6 +88,20 @@ def end_with_parent(number: int) -> None:
     One that has ended before is not noticed.
     """
     _libc.prctl(_PR_SET_PDEATHSIG, number)
+
+
+def signal_file(number: int) -> int:
+    """A descriptor that tells of that signal, which is blocked, for `sender_of` (signalfd(2))."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (number,))
+    mask = (ctypes.c_uint64 * 16)(1 << (number - 1))  # the C library's sigset_t
+    return _call("signalfd", -1, mask, os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def sender_of(file: int) -> int:
+    """Who sent the next signal, by the PID; 0 for one that is outside of this PID namespace."""
+    _number, _errno, _code, pid = struct.unpack_from("=IiiI", os.read(file, 128))
+    sender: int = pid
+    return sender
 
 
 def set_dumpable(*, yes: bool) -> None:

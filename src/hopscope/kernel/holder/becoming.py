@@ -27,6 +27,7 @@ def become(
     """
     try:
         signal.set_wakeup_fd(-1)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         for kind, limit in limits.items():
             resource.setrlimit(kind, limit)
         for number in (*IGNORED_BY_PYTHON, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):

@@ -40,7 +40,9 @@ from hopscope.kernel.syscalls import (
     CLONE_NEWNS,
     CLONE_NEWPID,
     CLONE_NEWUTS,
+    sender_of,
     setns,
+    signal_file,
     unshare,
 )
 
@@ -99,16 +101,16 @@ class Holder:
         files = min(config["files"], most), most
         self.limits: dict[int, tuple[int, int]] = {resource.RLIMIT_NOFILE: files}  # of programs
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        self.confined: bool = config["confined"]
-        folder = "" if self.confined else config["folder"]  # that never outlives its maker
+        confined: bool = config["confined"]
+        folder = "" if confined else config["folder"]  # that never outlives its maker
         self.place: Place = Place(folder, self.lock)  # before the lab's own /run may cover it
         unshare(CLONE_NEWNS | CLONE_NEWUTS | (0 if config["on_host"] else CLONE_NEWNET))
-        if self.confined:
+        if confined:
             self.limits |= BOUNDS
             freeze()
-        self.notes += mount_all(config["name"], SIZE if self.confined else "", NETNS_DIR)
+        self.notes += mount_all(config["name"], SIZE if confined else "", NETNS_DIR)
         self.proc: ProcFiles = ProcFiles()
-        if self.confined:
+        if confined:
             lock()
         self.home: int = _open("/proc/self/ns/net")
 
@@ -117,10 +119,9 @@ class Holder:
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        if not self.confined:  # of one that has no handler, its own programs cannot end it either
-            signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        told_to_end = signal_file(signal.SIGTERM)
         self.lives: list[int] = [fd for fd in (os.pidfd_open(os.getpid()), guardian) if fd >= 0]
-        for source in (wake_read, self.listener):
+        for source in (wake_read, told_to_end, self.listener):
             self.poller.register(source, select.EPOLLIN)
         letters.send(self.control.channel, {"ready": True, "notes": self.notes}, self.lives)
         while True:
@@ -131,6 +132,9 @@ class Holder:
                     self.reap()
                     if self.detached and self.place.lost():  # nobody would find the lab again
                         self.do_stop(None, {}, [])
+                elif fd == told_to_end:
+                    if not sender_of(fd):  # `kill $(pidof python3)` in a node is not meant for us
+                        os._exit(0)
                 elif fd == self.listener.fileno():
                     self.welcome()
                 elif fd in self.recording:
