@@ -12,8 +12,13 @@ from hopscope.model.reachability import Outcome, Pair, Protocol
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("records")]
 
 RULES = [
+    "-t nat -N DEAD",
+    "-t nat -A DEAD -p tcp -j DNAT --to-destination 10.2.0.2:9090",
     "-t nat -A PREROUTING -d 10.96.0.10 -p tcp --dport 80 -j DNAT --to-destination 10.2.0.2:8080",
     "-t nat -A PREROUTING -d 10.96.0.10 -p tcp --dport 81 -j DNAT --to-destination 10.2.0.2:8081",
+    "-t nat -A PREROUTING -d 10.96.0.13 -m statistic --mode nth --every 3 --packet 0 -j DEAD",
+    "-t nat -A PREROUTING -d 10.96.0.13 -p tcp -j DNAT --to-destination 10.2.0.2:8080",
+    "-A FORWARD -d 10.2.0.2 -p tcp --dport 9090 -j DROP",
     "-A FORWARD -d 10.96.0.11 -p tcp -j REJECT --reject-with tcp-reset",
 ]
 
@@ -100,6 +105,16 @@ def test_what_no_rule_dropped_is_looked_for_where_it_was_sent(services: Standing
     ).groups
     assert group.reason
     assert "exec services 10.96" not in f"{group.reason} {group.mend}"
+
+
+def test_one_of_several_behind_a_service_is_dead(services: StandingLab) -> None:
+    """It is probed again until that one is met: a probe that is answered tells nothing of it."""
+    found = [
+        reach(services, ["client"], ["10.96.0.13"], protocol=Protocol.TCP, port=80, timeout=0.3)
+        for _time in range(3)
+    ]
+    (group,) = (one for each in found for one in each.groups)
+    assert "--dport 9090 -j DROP` of ip filter FORWARD dropped it" in (group.reason or "")
 
 
 def test_sources_are_nodes(services: StandingLab) -> None:

@@ -25,9 +25,11 @@ __all__ = ["MOST_EXPLAINED", "explained"]
 
 MOST_EXPLAINED: Final = 5
 """Groups: to watch every node of a large lab takes its time."""
-_IN_THE_CROWD: Final = (
-    "probed again, alone, it is answered: a probe or its reply was lost in the crowd"
-)
+_TRIES: Final = 8
+"""How often a pair is probed again: of several next hops, or of those behind a service, one may be
+dead, and each probe is another flow."""
+_CROWD: Final = 1000
+"""Pairs that are probed at once and may be in each other's way."""
 
 
 def explained(
@@ -50,10 +52,11 @@ def explained(
     _forget(lab)
     snapshot = lab.snapshot()
     own = {ip for pair in examples for ip in addresses_of(snapshot.node(pair.source))}
+    service = _Service(protocol, port or 0, timeout, crowd=len(pairs) >= _CROWD)
     watched = sorted({*addresses, *own, *given_by_rules(snapshot)})
     with lab.observing(watched, snapshot=snapshot) as session:
         told = [
-            _explained(lab, session, group, pair, _Service(protocol, port or 0), timeout)
+            _explained(lab, session, group, pair, service)
             for group, pair in zip(some, examples, strict=True)
         ]
     return (*told, *rest)
@@ -66,28 +69,40 @@ def _forget(lab: RunningLab) -> None:
 
 
 class _Service(NamedTuple):
-    """What was asked for; *port* 0 with icmp, which has none."""
+    """What was asked for; *port* 0 with icmp, which has none. *crowd*: by many at once."""
 
     protocol: Protocol
     port: int
+    timeout: float
+    crowd: bool
 
     def __str__(self) -> str:
         return f"{self.protocol} port {self.port}"
 
+    def answered(self) -> str:
+        """Why it was lost, when each of many tries is answered."""
+        said = f"probed again {_TRIES} times, alone, it is answered each time: "
+        if self.crowd:
+            return f"{said}a probe or its reply was lost in the crowd"
+        return (
+            f"{said}it is lost once in a while, as where one of several ways, or servers, is dead"
+        )
+
 
 def _explained(
-    lab: RunningLab, session: Session, group: Group, pair: Pair, service: _Service, timeout: float
+    lab: RunningLab, session: Session, group: Group, pair: Pair, service: _Service
 ) -> Group:
     if group.kind is GroupKind.OVERFLOW:
         return replace(group, reason=FULL)
     if pair.address is None or pair.instead:
         return replace(group, reason=pair.error)
     if service.protocol is not Protocol.ICMP:
-        sentence, mend = _lost(lab, session, pair, service, timeout)
+        sentence, mend = _lost(lab, session, pair, service)
         return replace(group, reason=sentence, mend=mend)
-    result = _pinged(lab, session, pair, timeout)
-    if result.replied:
-        return replace(group, reason=_IN_THE_CROWD)
+    results = (_pinged(lab, session, pair, service.timeout) for _try in range(_TRIES))
+    result = next((one for one in results if not one.replied), None)
+    if result is None:
+        return replace(group, reason=service.answered())
     reason = result.reason.sentence if result.reason else _error(result) or pair.error
     return replace(group, reason=reason, mend=result.reason.mend if result.reason else "")
 
@@ -98,16 +113,17 @@ def _pinged(lab: RunningLab, session: Session, pair: Pair, timeout: float) -> Pi
     return ping(lab, session, step)
 
 
-def _lost(
-    lab: RunningLab, session: Session, pair: Pair, service: _Service, timeout: float
-) -> services.Cause:
+def _lost(lab: RunningLab, session: Session, pair: Pair, service: _Service) -> services.Cause:
     """By its own packets, which are sent again; where they do not tell, by a ping."""
     before = lab.snapshot()
-    session.take()  # what was before is of another
-    answer = services.probe(lab.sandbox, pair, service.protocol, service.port, timeout)
-    refused = answer.outcome is Outcome.REFUSED and pair.refused_by is not None
-    if answer.outcome in (Outcome.ANSWERED, Outcome.REFUSED) and not refused:
-        return _IN_THE_CROWD, ""
+    for _try in range(_TRIES):
+        session.take()  # what was before is of another
+        answer = services.probe(lab.sandbox, pair, service.protocol, service.port, service.timeout)
+        refused = answer.outcome is Outcome.REFUSED and pair.refused_by is not None
+        if refused or answer.outcome not in (Outcome.ANSWERED, Outcome.REFUSED):
+            break
+    else:
+        return service.answered(), ""
     events, after, given = session.take(), lab.snapshot(), lab.spec.nodes
     scene = scene_of(events, before, after, replied=frozenset(), declared=given)
     asked = services.service_of(pair, service.protocol, service.port)
@@ -118,7 +134,7 @@ def _lost(
     if reason is not None and reason.code != "unseen":
         return reason.sentence, reason.mend
     _forget(lab)
-    result = _pinged(lab, session, pair, timeout)
+    result = _pinged(lab, session, pair, service.timeout)
     known = services.of_a_ping(result.reason)
     return known or (services.unknown(pair, str(service), result, lab.name, last=reason), "")
 

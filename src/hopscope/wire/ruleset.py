@@ -27,10 +27,12 @@ __all__ = [
     "entries",
     "named_set",
     "saved_lines",
+    "shell_line",
     "table",
 ]
 
 IPTABLES_TABLES: Final = ("raw", "mangle", "nat", "filter", "security")
+_WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
 _COMMENT: Final = re.compile(r"\s*# handle (\d+)$")
 _PREFIX: Final = re.compile(r'\blog prefix "(.*)"')  # as nft writes it, quotes inside and all
 _NEWTABLE, _GETTABLE = 10 << 8, 10 << 8 | 1  # NFNL_SUBSYS_NFTABLES
@@ -107,6 +109,12 @@ def saved_lines(found: Sequence[Entry], saved: Mapping[Family, str]) -> Lines:
     told = Counter(key[:3] for key, _ in lines)
     there = Counter(_key(entry["rule"]) for entry in found if "rule" in entry)
     return {key: line for key, line in lines if told[key[:3]] == there[key[:3]]}
+
+
+def shell_line(saved: str) -> str:
+    """A line of ``iptables-save`` as a shell takes it: in double quotes it would run commands."""
+    plain = (re.sub(r"\\(.)", r"\1", w[1:-1]) if w[0] == '"' else w for w in _WORD.findall(saved))
+    return " ".join(word if word == "!" else shlex.quote(word) for word in plain)
 
 
 def chains(found: Sequence[Entry], lines: Lines, stateless: str) -> tuple[Chain, ...]:

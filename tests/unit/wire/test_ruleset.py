@@ -1,6 +1,8 @@
 """Rulesets as nft and iptables-save print them: recorded ones, and what may happen between two."""
 
 import json
+import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ from hopscope.wire.ruleset import (
     entries,
     named_set,
     saved_lines,
+    shell_line,
     table,
 )
 
@@ -182,6 +185,21 @@ def test_tables_are_asked_for_with_one_dump() -> None:
 )
 def test_what_is_no_table_is_none(message: Message) -> None:
     assert table(message) is None
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n\0"), min_size=1)))
+def test_a_saved_line_is_safe_in_a_shell(words: list[str]) -> None:
+    """Each word is again one, whatever a comment holds."""
+    escaped = (re.sub(r'(["\\])', r"\\\1", word) for word in words)
+    line = shell_line(" ".join(f'"{word}"' for word in escaped))
+    assert shlex.split(line) == words
+
+
+def test_a_plain_line_stays_as_it_is() -> None:
+    """And a comment that would run a command does not."""
+    plain = "FORWARD ! -s 10.0.0.0/8 -p tcp -m tcp --dport 80:90 -j REJECT"
+    assert shell_line(plain) == plain
+    assert shell_line('INPUT --comment "it\'s `id`"') == """INPUT --comment 'it'"'"'s `id`'"""
 
 
 def test_the_table_of_a_set_that_has_a_name() -> None:

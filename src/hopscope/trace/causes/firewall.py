@@ -31,7 +31,7 @@ from hopscope.trace.causes.evidence import (
 )
 from hopscope.trace.hooks import hook_step
 from hopscope.trace.scene import Packet, Scene
-from hopscope.wire.ruleset import IPTABLES_TABLES
+from hopscope.wire.ruleset import IPTABLES_TABLES, shell_line
 
 __all__ = [
     "deletion",
@@ -139,7 +139,7 @@ def _by_policy(hop: Hop, step: HookStep, visit: ChainVisit) -> Reason:
 def deletion(visit: ChainVisit | RuleHit, rule: RuleCheck | Rule) -> str:
     """The command of the tool that the rule was written for."""
     if rule.text.startswith("-A "):
-        return f"{_TOOLS[visit.family]} -t {visit.table} -D {rule.text[3:]}"
+        return f"{_TOOLS[visit.family]} -t {visit.table} -D {shell_line(rule.text[3:])}"
     return f"nft delete rule {visit.family} {visit.table} {visit.chain} handle {rule.handle}"
 
 
