@@ -21,19 +21,26 @@ if TYPE_CHECKING:
         KernelError,
         LabExistsError,
         NoSuchLabError,
+        Problem,
         SpecError,
         ToolError,
         UsageError,
     )
+    from hopscope.kernel.protocol import Completed
     from hopscope.lab.api import Lab
     from hopscope.lab.standing import StandingLab
+    from hopscope.model.change import Change
     from hopscope.model.journey import Hop, Journey
+    from hopscope.model.process import ProcessState
+    from hopscope.model.reachability import Reachability
     from hopscope.model.record import PingResult, Record
     from hopscope.model.snapshot import Snapshot
     from hopscope.model.vocab import Fate
 
 __all__ = [
     "CannotError",
+    "Change",
+    "Completed",
     "Fate",
     "Hop",
     "HopscopeError",
@@ -43,6 +50,9 @@ __all__ = [
     "LabExistsError",
     "NoSuchLabError",
     "PingResult",
+    "Problem",
+    "ProcessState",
+    "Reachability",
     "Record",
     "Snapshot",
     "SpecError",
@@ -54,10 +64,14 @@ __all__ = [
 _HOMES = {
     "Lab": "hopscope.lab.api",
     "StandingLab": "hopscope.lab.standing",
+    "Change": "hopscope.model.change",
+    "Completed": "hopscope.kernel.protocol",
     "Fate": "hopscope.model.vocab",
     "Hop": "hopscope.model.journey",
     "Journey": "hopscope.model.journey",
     "PingResult": "hopscope.model.record",
+    "ProcessState": "hopscope.model.process",
+    "Reachability": "hopscope.model.reachability",
     "Record": "hopscope.model.record",
     "Snapshot": "hopscope.model.snapshot",
 }
