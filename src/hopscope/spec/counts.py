@@ -7,7 +7,7 @@ from pydantic import Field
 
 from hopscope.model.lab import Count
 from hopscope.spec.faults import shortened
-from hopscope.spec.short import refusal, wanted
+from hopscope.spec.refusals import refusal, wanted
 
 __all__ = ["CountText", "count_text", "counted"]
 

@@ -8,6 +8,7 @@ from hopscope.model.limits import MTU, QUEUES, UDP_PORT, VNI
 from hopscope.spec import short
 from hopscope.spec.network import Port
 from hopscope.spec.part import Part, Texts, within
+from hopscope.spec.refusals import refusal
 from hopscope.spec.trafficparts import Sending
 
 __all__ = ["Device", "Over"]
@@ -95,11 +96,9 @@ class Device(Sending, Port, _Device):
             if self.kind not in kinds:
                 message = f"a {self.kind} has no {key!r}"
                 hint = f"that is for {' and '.join(kinds)}"
-                raise short.refusal(
-                    "unknown-key", message, text=key, hint=hint, at=(key,), key=True
-                )
+                raise refusal("unknown-key", message, text=key, hint=hint, at=(key,), key=True)
         needed = _NEEDED.get(self.kind)
         if needed is not None and getattr(self, needed) is None:
             message = f"a {self.kind} needs the key {needed!r}"
-            raise short.refusal("missing-key", message, text=needed)
+            raise refusal("missing-key", message, text=needed)
         return self

@@ -130,7 +130,7 @@ def _cut(tree: Tree, steps: Trail) -> bool:
 
 def _misfits(error: ValidationError, tree: Tree) -> Iterator[_Misfit]:
     given: set[tuple[Trail, str]] = set()  # two keys are never read as the same one
-    for detail in error.errors(include_url=False):
+    for detail in (one for told in error.errors(include_url=False) for one in _each(told)):
         path = _path(detail)
         steps = trail(tree, path)
         missing = detail["type"] == "missing"
@@ -144,6 +144,13 @@ def _misfits(error: ValidationError, tree: Tree) -> Iterator[_Misfit]:
         holder = steps if missing else steps[:-1]
         problem = _problem(detail, path, tree)
         yield _Misfit(path=path, steps=steps, holder=holder, problem=problem, meant=meant)
+
+
+def _each(told: ErrorDetails) -> Iterator[ErrorDetails]:
+    """One that stands for several (`refusals.together`), one by one."""
+    yield told
+    for context in told.get("ctx", {}).get("also", ()):
+        yield {**told, "ctx": context}
 
 
 def _path(detail: ErrorDetails) -> Path:

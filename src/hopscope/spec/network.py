@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from hopscope.model.limits import (
     AGEING,
@@ -17,7 +18,9 @@ from hopscope.model.limits import (
     WEIGHT,
 )
 from hopscope.spec import short
+from hopscope.spec.faults import shortened
 from hopscope.spec.part import Part, within
+from hopscope.spec.refusals import refusal, together
 from hopscope.spec.trafficparts import Sending
 
 __all__ = [
@@ -295,7 +298,7 @@ _TwoEnds = Annotated[list[_EndText | End], Field(min_length=2, max_length=2)]
 def _two(ends: list[End]) -> list[End]:
     if len(ends) != 2:
         hint = "write [ns1:veth1a, host:veth1b@br0]"
-        raise short.refusal("bad-link", f"a link has two ends, and this has {len(ends)}", hint=hint)
+        raise refusal("bad-link", f"a link has two ends, and this has {len(ends)}", hint=hint)
     return ends
 
 
@@ -330,17 +333,20 @@ class Link(Sending, _Link):
     @model_validator(mode="after")
     def _macs_are_of_ends(self) -> "Link":
         names = {f"{one.end.node}:{one.end.dev}": one for one in self.ends}
+        wrong: list[PydanticCustomError] = []
         for name in self.mac:
             at = ("mac", name)
             if name not in names:
                 hint = f"the ends are {' and '.join(names)}"
-                message = f"{name!r} is not an end of this link"
-                raise short.refusal(
-                    "unknown-device", message, text=name, hint=hint, at=at, key=True
+                message = f"{shortened(name)} is not an end of this link"
+                wrong.append(
+                    refusal("unknown-device", message, text=name, hint=hint, at=at, key=True)
                 )
-            if names[name].mac is not None:
+            elif names[name].mac is not None:
                 message = f"the MAC address of {name!r} stands at the end itself already"
-                raise short.refusal("duplicate-mac", message, text=name, at=at, key=True)
+                wrong.append(refusal("duplicate-mac", message, text=name, at=at, key=True))
+        if wrong:
+            raise together(wrong)
         return self
 
 

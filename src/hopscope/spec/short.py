@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic_core import PydanticCustomError
 
 from hopscope.spec.faults import shortened
+from hopscope.spec.refusals import refusal, together, wanted
 
 __all__ = [
     "address",
@@ -61,29 +62,6 @@ _POLICY_ACTIONS: Final = ("blackhole", "unreachable", "prohibit")
 _TABLES: Final = {"main": 254, "default": 253, "local": 255}
 _LONGEST: Final = 15
 _NUMBERS: Final = ("metric", "table", "lookup", "priority", "fwmark", "weight")
-
-
-def refusal(
-    rule: str,
-    message: str,
-    *,
-    text: str = "",
-    hint: str = "",
-    at: tuple[str | int, ...] = (),
-    key: bool = False,
-) -> PydanticCustomError:
-    """A broken rule as pydantic carries it.
-
-    *at* leads on from the value under validation; *key*: to the key there, not its value.
-    """
-    # the message travels as a value: braces in it are not placeholders
-    told = {"said": message, "rule": rule, "text": text, "hint": hint, "at": at, "key": key}
-    return PydanticCustomError("refused", "{said}", told)
-
-
-def wanted(expected: str) -> PydanticCustomError:
-    """The value is of a type that cannot be."""
-    return PydanticCustomError("wanted", "must be {expected}", {"expected": expected})
 
 
 def empty_when_null(value: Any) -> Any:
@@ -141,14 +119,19 @@ def bridges(value: Any) -> Any:
     if not isinstance(value, list):
         return value
     found: dict[str, Any] = {}
+    wrong: list[PydanticCustomError] = []
     for number, name in enumerate(value):
         if not isinstance(name, str):
             hint = "write [br0], or {br0: {stp: true}} to set something"
-            raise refusal("wrong-type", "a bridge's name is a text", hint=hint, at=(number,))
-        if name in found:
+            message = "a bridge's name is a text"
+            wrong.append(refusal("wrong-type", message, hint=hint, at=(number,)))
+        elif name in found:
             message = f"the bridge {shortened(name)} is named twice"
-            raise refusal("duplicate-device", message, text=name, at=(number,))
-        found[name] = {}
+            wrong.append(refusal("duplicate-device", message, text=name, at=(number,)))
+        else:
+            found[name] = {}
+    if wrong:
+        raise together(wrong)
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic_core import PydanticCustomError
 
 from hopscope.spec.faults import shortened
-from hopscope.spec.short import refusal
+from hopscope.spec.refusals import refusal
 
 __all__ = ["duration", "rate", "rate_parts", "share", "size"]
 

@@ -1,8 +1,11 @@
 """What does not fit the schema: each mistake once, and what follows from it not at all."""
 
+from collections import Counter
+
 import pytest
 
 from hopscope.spec.misfit import fitted
+from hopscope.spec.schema import Lab
 from hopscope.spec.source import read
 from labtexts import FILE, PAIR, changed, problems, wrong
 
@@ -458,3 +461,27 @@ def test_only_a_number_is_to_be_written_without_quotes() -> None:
     """What is no number without them would not fit then either."""
     (found,) = wrong(changed("{br0: {}}", '{br0: {mtu: ▸"big"}}'), "wrong-type")
     assert found.hint == ""
+
+
+def test_many_refusals_of_one_value_take_one_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is read once more for each round: thousands would take minutes."""
+    rounds: list[object] = []
+    validated = Lab.model_validate
+
+    def counted(value: object) -> Lab:
+        rounds.append(value)
+        return validated(value)
+
+    monkeypatch.setattr(Lab, "model_validate", counted)
+    macs = ", ".join(f"'a:x{number}': '02:00:00:00:00:01'" for number in range(40))
+    text = f"""name: x
+nodes: {{a: {{bridges: [{"br0, " * 40}{"7, " * 40}br1]}}, b: {{}}}}
+links: [{{ends: [a:e, b:e], mac: {{{macs}}}}}]
+"""
+    found = fitted(read(text, "x.yaml").tree).problems
+    assert Counter(problem.rule for problem in found) == {
+        "duplicate-device": 39,
+        "wrong-type": 40,
+        "unknown-device": 40,
+    }
+    assert len(rounds) == 2
