@@ -1,11 +1,11 @@
 """Rules about what a story expects: each chain, device, cause, way and route can be."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from hopscope.errors import Problem
-from hopscope.model.lab import Expect, FirewallStep
+from hopscope.model.lab import Expect
 from hopscope.model.reasons import REASONS
 from hopscope.spec.faults import Fault, near, nearest, shortened
 from hopscope.spec.firewall import chain_fault
@@ -26,10 +26,6 @@ _TYPES: Final = (
     "anycast",
     "multicast",
 )
-_PREFIX: Final = re.compile(
-    r"""(?:--log-prefix|(?<![-\w])prefix)\s+(?:"((?:\\.|[^"\\])*)"|'([^']*)'|(\S+))"""
-)
-"""In the rules of iptables and of nft."""
 
 
 def ping_expects(scope: Scope, expect: Expect, path: Path) -> Iterator[Problem]:
@@ -78,9 +74,8 @@ def table_expects(scope: Scope, expect: Expect, path: Path) -> Iterator[Problem]
     """What is wrong with what is expected of addresses, routes and rules."""
     yield from _addresses(scope, expect, (*path, "addresses"))
     yield from _routes(scope, expect, (*path, "routes"))
-    known = _prefixes(scope)
     for key in expect.hits:
-        if key not in known and (fault := _hits_fault(scope, key, known)) is not None:
+        if key not in scope.prefixes and (fault := _hits_fault(scope, key)) is not None:
             yield said(fault, scope.where((*path, "hits", key), key=True))
 
 
@@ -137,24 +132,7 @@ def _dev_fault(scope: Scope, node: str, dev: str) -> Fault | None:
     return scope.device_fault(node, dev) if node in scope.nodes else None
 
 
-def _prefixes(scope: Scope) -> frozenset[str]:
-    """The log prefixes of the lab's own rules."""
-    texts = [
-        line.text
-        for node in scope.lab.nodes
-        for line in (*node.iptables, *node.ip6tables, *((node.nft,) if node.nft else ()))
-    ]
-    texts += [
-        line.text
-        for step in scope.lab.story
-        if isinstance(step, FirewallStep)
-        for _, line in step.lines
-    ]
-    found = (match for text in texts for match in _PREFIX.finditer(text))
-    return frozenset(next(part for part in match.groups() if part is not None) for match in found)
-
-
-def _hits_fault(scope: Scope, key: str, prefixes: Sequence[str] | frozenset[str]) -> Fault | None:
+def _hits_fault(scope: Scope, key: str) -> Fault | None:
     """A chain, or one rule of it; what has no slash was meant as a prefix."""
     if "/" in key:
         chain, _, number = key.rpartition("/")
@@ -164,5 +142,5 @@ def _hits_fault(scope: Scope, key: str, prefixes: Sequence[str] | frozenset[str]
         numbered = re.fullmatch("[0-9]+", number) and chain.count("/") >= 2
         return chain_fault(scope, chain if numbered else key)
     message = f"no rule of this lab logs with the prefix {shortened(key)}"
-    hint = near(key, sorted(prefixes)) or "or write a chain: host/filter/FORWARD"
+    hint = near(key, sorted(scope.prefixes)) or "or write a chain: host/filter/FORWARD"
     return Fault(rule="unknown-prefix", message=message, text=key, hint=hint)

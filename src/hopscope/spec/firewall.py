@@ -1,6 +1,5 @@
 """Rules about firewall lines, and about the chains that a story names."""
 
-import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Final
@@ -9,7 +8,7 @@ from msgspec.structs import replace
 
 from hopscope.errors import Problem
 from hopscope.model.chains import BUILT_IN, ChainName
-from hopscope.model.lab import FirewallStep, NodeSpec, RuleLine
+from hopscope.model.lab import RuleLine
 from hopscope.spec.faults import Fault
 from hopscope.spec.names import TABLES, hook_fault, rule_fault
 from hopscope.spec.scope import Scope, said
@@ -50,7 +49,7 @@ def chain_fault(scope: Scope, text: str) -> Fault | None:
     name, table, chain = named.node, named.table, named.chain
     if (fault := scope.node_fault(name)) is not None:
         return fault
-    if name not in scope.nodes or _made(scope, scope.nodes[name], chain):
+    if chain in scope.chains.get(name, (chain,)):
         return None
     meant = _meant(table, chain)
     if meant is None or meant == (table, chain):
@@ -85,21 +84,3 @@ def _slip_of(word: str, known: Sequence[str]) -> str | None:
         if alike and name not in word:
             return name
     return None
-
-
-def _made(scope: Scope, node: NodeSpec, chain: str) -> bool:
-    """Whether the lab's own rules make a chain of that name."""
-    texts = [line.text for line in (*node.iptables, *node.ip6tables)]
-    texts += [
-        line.text
-        for step in scope.lab.story
-        if isinstance(step, FirewallStep)
-        for owner, line in step.lines
-        if owner == node.name
-    ]
-    made = any(
-        re.search(rf"(-N|--new-chain)\s+{re.escape(chain)}(\s|$)", text) is not None
-        for text in texts
-    )
-    script = node.nft.text if node.nft is not None else ""
-    return made or (bool(script) and bool(re.search(rf"(?<!\S){re.escape(chain)}(?!\S)", script)))

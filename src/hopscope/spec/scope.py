@@ -1,5 +1,6 @@
 """Which names a lab declares, and what is said of one that it does not; judges no part."""
 
+import re
 from collections.abc import (
     Callable,
     Collection,
@@ -10,13 +11,13 @@ from collections.abc import (
     Sequence,
     Sized,
 )
-from functools import cache
+from functools import cache, cached_property
 from typing import Final
 
 from msgspec import Struct
 
 from hopscope.errors import Place, Problem
-from hopscope.model.lab import LabSpec, LinkEnd, NodeSpec
+from hopscope.model.lab import FirewallStep, LabSpec, LinkEnd, NodeSpec
 from hopscope.model.naming import cut
 from hopscope.model.vocab import NodeName
 from hopscope.spec.faults import Fault, near, nearest, shortened
@@ -27,6 +28,12 @@ __all__ = ["LO", "Listing", "Scope", "first_of_each", "said", "scope_of"]
 
 LO: Final = "lo"
 
+_NEW_CHAIN: Final = re.compile(r"(?:-N|--new-chain)\s+(\S+)")
+_PREFIX: Final = re.compile(
+    r"""(?:--log-prefix|(?<![-\w])prefix)\s+(?:"((?:\\.|[^"\\])*)"|'([^']*)'|(\S+))"""
+)
+"""In the rules of iptables and of nft."""
+
 Listing = Callable[[str], Collection[str] | None]
 """What stands in a directory below /proc/sys, such as ``net/ipv4``.
 
@@ -34,7 +41,7 @@ None: it is no directory. None for ``net`` itself: nothing is known, and nothing
 """
 
 
-class Scope(Struct, frozen=True, kw_only=True):
+class Scope(Struct, frozen=True, kw_only=True, dict=True):
     """The names of one lab, and where they stand.
 
     *believed* are names in parts that were left out: they may well be declared there.
@@ -50,6 +57,38 @@ class Scope(Struct, frozen=True, kw_only=True):
     believed: frozenset[str]
     where: Origins
     listing: Listing | None = None
+
+    @cached_property
+    def rules(self) -> Mapping[str, Sequence[str]]:
+        """Node → the lines of iptables and ip6tables that the lab gives it, and its story."""
+        found: dict[str, list[str]] = {
+            node.name: [line.text for line in (*node.iptables, *node.ip6tables)]
+            for node in self.lab.nodes
+        }
+        for step in self.lab.story:
+            if isinstance(step, FirewallStep):
+                for owner, line in step.lines:
+                    found.setdefault(owner, []).append(line.text)
+        return found
+
+    @cached_property
+    def chains(self) -> Mapping[str, Collection[str]]:
+        """Node → the chains that its rules make; of an nft script, all its words."""
+        made: dict[str, set[str]] = {
+            name: set(_NEW_CHAIN.findall("\n".join(some))) for name, some in self.rules.items()
+        }
+        for node in self.lab.nodes:
+            if node.nft is not None:
+                made[node.name].update(node.nft.text.split())
+        return made
+
+    @cached_property
+    def prefixes(self) -> Collection[str]:
+        """What the lab's own rules begin their log lines with."""
+        texts = [text for some in self.rules.values() for text in some]
+        texts += [node.nft.text for node in self.lab.nodes if node.nft is not None]
+        found = (match.groups() for text in texts for match in _PREFIX.finditer(text))
+        return frozenset(next(part for part in some if part is not None) for some in found)
 
     def node_fault(self, name: str) -> Fault | None:
         """Whether there is no such node."""
