@@ -1,12 +1,12 @@
 """Where a frame that left by a device may come in again, as the snapshot's devices are joined."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from hopscope.model.lookup import is_group, ports
 from hopscope.model.snapshot import LinkState, Snapshot
 from hopscope.model.vocab import DevRef, Mac
 
-__all__ = ["joined", "layer_two", "lies_over", "ways_in"]
+__all__ = ["joined", "layer_two", "lies_over", "way_between", "ways_in"]
 
 
 def ways_in(snapshot: Snapshot, link: LinkState, ref: DevRef) -> Iterator[DevRef]:
@@ -35,7 +35,37 @@ def layer_two(snapshot: Snapshot, start: DevRef, *, but: DevRef | None = None) -
 
     Nor does a bridge that filters VLANs.
     """
-    met, todo = {start}, [start]
+    return [*_met(snapshot, start, but=but)]
+
+
+def way_between(
+    snapshot: Snapshot,
+    start: DevRef,
+    goal: DevRef,
+    *,
+    through: Callable[[DevRef], bool] = lambda _ref: True,
+) -> list[DevRef]:
+    """The devices of a shortest such way, both ends with it; none where nothing leads there.
+
+    It leads *through* devices of which that holds.
+    """
+    met = _met(snapshot, start, through=through)
+    way = [goal] if goal in met else []
+    while way and (before := met[way[0]]) is not None:
+        way.insert(0, before)
+    return way
+
+
+def _met(
+    snapshot: Snapshot,
+    start: DevRef,
+    *,
+    but: DevRef | None = None,
+    through: Callable[[DevRef], bool] = lambda _ref: True,
+) -> dict[DevRef, DevRef | None]:
+    """The devices that layer 2 leads to, and from which each was come to."""
+    met: dict[DevRef, DevRef | None] = {start: None}
+    todo = [start]
     crossed = {but}
     for ref in todo:  # grows while it is walked
         link = snapshot.link(ref)
@@ -49,9 +79,10 @@ def layer_two(snapshot: Snapshot, start: DevRef, *, but: DevRef | None = None) -
             crossed.add(DevRef(ref.node, above.name))
             ends = (above, *ports(snapshot.node(ref.node), above.name))
             near |= {DevRef(ref.node, end.name) for end in ends}
-        todo += sorted(near - met)
-        met |= near
-    return todo
+        new = [one for one in sorted(near) if one not in met and through(one)]
+        todo += new
+        met |= dict.fromkeys(new, ref)
+    return met
 
 
 def _one_network(one: LinkState, other: LinkState) -> bool:
