@@ -215,3 +215,27 @@ def test_an_answer_that_its_rewriter_bridges_past_its_rules() -> None:
         assert group.reason.endswith("net.bridge.bridge-nf-call-iptables = 0")
         done(lab, group.mend)
         assert lab.reachability(["other"], ["node"], protocol=Protocol.TCP, port=80).held
+
+
+def test_what_keeps_one_pair_of_a_group_back_is_not_told_of_all() -> None:
+    """The pod that answers has its own address for a source; the other hears from a stranger."""
+    with Lab.from_text(SERVICE).up() as lab:
+        froms = ["pod", "other"]
+        found = lab.reachability(froms, ["node"], protocol=Protocol.TCP, port=80, timeout=0.3)
+        (group,) = found.groups
+        (look,) = group.also
+        assert [group.example[0], look.source] == froms
+        assert group.reason is not None
+        assert "is an address of pod itself" in group.reason
+        assert look.reason is not None
+        assert "in its bridge br0 alone" in look.reason
+        assert (look.alike, look.mend == group.mend) == (False, False)
+
+
+def test_what_keeps_all_pairs_of_a_group_back_is_told_once() -> None:
+    """The same device is in the way of both."""
+    with Lab.from_text(SHARED).up() as lab:
+        assert lab.run("b", ["ip", "link", "set", "e", "down"]).code == 0
+        (group,) = lab.reachability(["a", "c"], ["b"], timeout=0.3).groups
+        (look,) = group.also
+        assert (group.example[0], look.source, look.alike) == ("a", "c", True)
