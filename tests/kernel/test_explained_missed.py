@@ -164,7 +164,6 @@ def test_an_address_that_is_gone_is_to_be_given_back() -> None:
             "by its neighbour entry for 10.0.0.9, but b/e, which the lab file gives 10.0.0.9"
             in (reason.sentence)
         )
-        assert reason.mend == "give it back: hopscope up, with the lab file"
         lab.change(Lab.from_text(SHARED).spec(), SHARED)
         assert lab.ping("a", "10.0.0.9").replied
 

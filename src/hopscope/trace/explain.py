@@ -104,7 +104,7 @@ def _causes(about: Callable[[Packet], Reason | None]) -> tuple[Cause, ...]:
         resolution.unanswered,
         links.wrong_port,
         links.unbridged,
-        firewall.device_chain,
+        missed.straight(firewall.device_chain),
         missed.straight(_seen_drop),
         missed.not_seen,
     )

@@ -18,7 +18,7 @@ from hopscope.model.journey import (
     TransmitStep,
 )
 from hopscope.model.lab import AddressSpec, NodeSpec
-from hopscope.model.snapshot import LinkState, Neighbour, NodeState, Snapshot
+from hopscope.model.snapshot import Chain, LinkState, Neighbour, NodeState, Snapshot
 from hopscope.model.vocab import (
     Action,
     DevName,
@@ -35,6 +35,7 @@ from hopscope.model.vocab import (
     seen,
 )
 from hopscope.trace.causes import missed, stale
+from hopscope.trace.causes.lost import lost_address
 from hopscope.trace.explain import explain
 from hopscope.trace.scene import Packet, Scene
 from smalllabs import lab, mac_of
@@ -249,13 +250,12 @@ def test_an_entry_for_an_address_that_is_gone() -> None:
     assert why is not None
     assert why.sentence.endswith("for 10.0.0.7, but no device in this lab has that address")
     assert why.mend.endswith("ask anew: hopscope exec LAB a -- ip neighbour del 10.0.0.7 dev e")
-    why = wrong("10.0.0.7", mac_of(C), scene(declared=given_to(C, "10.0.0.7")))
+    given = scene(declared=given_to(C, "10.0.0.7"))
+    why, lost = wrong("10.0.0.7", mac_of(C), given), lost_address(given, "10.0.0.7")
     assert why is not None
+    assert lost is not None
     assert why.sentence.endswith("but c/e, which the lab file gives 10.0.0.7, no longer has it")
-    assert (why.code, why.mend) == (
-        "no-such-address",
-        "give it back: hopscope up, with the lab file",
-    )
+    assert (why.code, why.mend) == (lost.code, lost.mend)
 
 
 def test_of_an_address_that_the_lab_never_had_nobody_knows() -> None:
@@ -278,3 +278,29 @@ def test_a_device_that_is_down_took_its_address_with_it() -> None:
     _fate, why = explain(echo("fd00::2"), hop("a", step, sent("e", mac_of(B))), scene(down))
     assert why is not None
     assert why.sentence == "b/e is down, so sw/p2 has no carrier"
+
+
+def test_a_macvlan_has_what_the_device_below_it_has() -> None:
+    """That it is down, or its link's other end is."""
+    flat = lab(["a/e = sw/p1@br0", "b/e = sw/p2@br0"], addresses={"c/e": "10.0.0.3/24"})
+    flat = altered(C, flat, over=B, macvlan="bridge")
+    port = DevRef(NodeName("sw"), DevName("p2"))
+    for ref, said in ((B, f"{B} is down, so {port}"), (port, f"{port} is down, so {B}")):
+        why = missed.cut(altered(ref, flat, up=False), A, C)
+        assert why is not None
+        assert why.sentence == f"{said} has no carrier"
+
+
+def test_what_a_bystanders_device_dropped_is_no_cause() -> None:
+    """Its chain may have dropped the copy; the goal's was not asked."""
+    chain = Chain(family=Family.NETDEV, table="t", name="c", hook=Hook.INGRESS)
+    for node, code in (("c", "unseen"), ("sw", "device-chain")):
+        first = flooded(mac_of(B))
+        (sw,) = first.onward
+        copy = replace(sw.onward[0], steps=(got("e"),))
+        passed = sw if node == "c" else replace(sw, steps=sw.steps[:1])
+        onward = (copy,) if node == "c" else ()
+        first = replace(first, onward=(replace(passed, onward=onward),))
+        _fate, why = explain(echo(), first, scene(with_fields(node, chains=(chain,))))
+        assert why is not None
+        assert why.code == code

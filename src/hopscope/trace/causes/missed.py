@@ -4,7 +4,7 @@ Where a bridge knows no port for it, it floods: then others have a copy, and ign
 bystanders, and never where a frame was lost.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -47,12 +47,21 @@ def cut(snapshot: Snapshot, start: DevRef | None, goal: DevRef) -> Reason | None
     way, whole = _way(snapshot, start, goal) if start is not None else ([], False)
     if whole:
         return None
-    link = snapshot.link(goal)
-    last = [goal] if link is None or link.peer is None else [goal, link.peer]
-    ends = dict.fromkeys((*last, *way))
+    ends = dict.fromkeys((*_ends(snapshot, goal), *way))
     found = [why for why in (carries(snapshot, ref) for ref in ends) if why is not None]
     down = (why for why in found if why.code == "device-down")  # its port is disabled by that
     return next(down, next(iter(found), None))
+
+
+def _ends(snapshot: Snapshot, goal: DevRef) -> Iterator[DevRef]:
+    """A device, the one that it lies over as a macvlan, and the other end of the link."""
+    link = snapshot.link(goal)
+    yield goal
+    below = link.over if link is not None and link.macvlan is not None else None
+    if below is not None:
+        yield below
+        link = snapshot.link(below)
+    yield from [link.peer] if link is not None and link.peer is not None else []
 
 
 def _way(snapshot: Snapshot, start: DevRef, goal: DevRef) -> tuple[list[DevRef], bool]:
