@@ -1,0 +1,80 @@
+"""What led a packet astray below or beside the usual tables: told, and mended as told."""
+
+import shlex
+
+import pytest
+
+from hopscope import Lab, StandingLab
+from hopscope.model.journey import Reason
+
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("records")]
+
+VXLAN = """
+name: vx
+nodes:
+  r:
+    addresses: {l: 192.0.2.254/24, r: 198.51.100.254/24}
+    sysctls: {net.ipv4.ip_forward: 1}
+  h1:
+    bridges: [br0]
+    devices: {vx0: {kind: vxlan, id: 100, remote: 198.51.100.1, bridge: br0}}
+    addresses: {u: 192.0.2.1/24}
+    routes: [default via 192.0.2.254]
+  h2:
+    bridges: [br0]
+    devices: {vx0: {kind: vxlan, id: 100, remote: 192.0.2.1, bridge: br0}}
+    addresses: {u: 198.51.100.1/24}
+    routes: [default via 198.51.100.254]
+  a: {addresses: {eth0: 10.0.0.1/24}}
+  b: {addresses: {eth0: 10.0.0.2/24}}
+links: [[h1:u, r:l], [h2:u, r:r], [a:eth0, h1:p1@br0], [b:eth0, h2:p2@br0]]
+"""
+ALL = "00:00:00:00:00:00"
+UNFLOODED = f"bridge fdb del {ALL} dev vx0 dst 198.51.100.1"
+
+CASES = {
+    "no flood entry": (VXLAN, "h1", UNFLOODED, "h1/vx0 dropped it: it has no forwarding entry"),
+    "another flood entry": (
+        VXLAN,
+        "h1",
+        f"{UNFLOODED}; bridge fdb append {ALL} dev vx0 dst 198.51.100.77",
+        "by its forwarding entry for what is for all, and h2/vx0 is at 198.51.100.1",
+    ),
+    "local of nobody": (
+        VXLAN,
+        "h1",
+        "ip link set dev vx0 type vxlan local 192.0.2.9",
+        "its packets are to come from 192.0.2.9, and h1 does not have that address",
+    ),
+}  # the lab, where what breaks it, what that is, and what is told of a ping from a to b
+
+
+def mended(lab: StandingLab, reason: Reason) -> None:
+    """Do what the reason says: all of it is commands."""
+    for line in reason.mend.split("; or ", maxsplit=1)[0].split("; hopscope "):
+        words = shlex.split(line.removeprefix("hopscope "))
+        if words[0] == "exec":
+            done = lab.run(words[2], words[4:])
+            assert done.code == 0, done.stderr
+        else:
+            assert words[0] == "set", reason.mend
+            key, _, value = words[3].partition("=")
+            lab.set_sysctl(words[2], key, value)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_led_it_astray_is_named_and_mended(name: str) -> None:
+    """The commands are run as they stand."""
+    text, node, words, said = CASES[name]
+    with Lab.from_text(text).up() as lab:
+        assert lab.ping("a", "b", timeout=1).replied
+        mac = lab.snapshot().node("b").links[1].mac or ""
+        done = lab.run(node, ["sh", "-c", words.replace("$MAC", mac)])
+        assert done.code == 0, done.stderr
+        if "$MAC" not in words:
+            assert lab.run("a", ["ip", "neigh", "flush", "dev", "eth0"]).code == 0
+        reason = lab.ping("a", "b", timeout=0.3).reason
+        assert reason is not None
+        assert said in reason.sentence
+        mended(lab, reason)
+        assert lab.ping("a", "b", timeout=1).replied, reason.mend
