@@ -29,6 +29,18 @@ nodes:
   b: {addresses: {eth0: 10.0.0.2/24}}
 links: [[h1:u, r:l], [h2:u, r:r], [a:eth0, h1:p1@br0], [b:eth0, h2:p2@br0]]
 """
+OVER = """
+name: over
+nodes:
+  sw: {bridges: [br0]}
+  host:
+  b: {addresses: {eth0: 10.0.0.2/24}}
+  a: {devices: {eth0: {kind: macvlan, over: 'host:up'}}, addresses: {eth0: 10.0.0.1/24}}
+  c: {addresses: {eth0: 10.0.0.3/24}}
+links: [[host:up, sw:p1@br0], [b:eth0, sw:p2@br0], [c:eth0, sw:p3@br0]]
+"""
+UNDER = OVER.replace("  a:", "  x:").replace("  b:", "  a:").replace("  x:", "  b:")
+UNDER = UNDER.replace("[b:eth0, sw", "[a:eth0, sw")
 ALL = "00:00:00:00:00:00"
 UNFLOODED = f"bridge fdb del {ALL} dev vx0 dst 198.51.100.1"
 
@@ -46,6 +58,25 @@ CASES = {
         "ip link set dev vx0 type vxlan local 192.0.2.9",
         "its packets are to come from 192.0.2.9, and h1 does not have that address",
     ),
+    "back where it came from": (
+        VXLAN,
+        "h1",
+        "bridge fdb replace $MAC dev p1 master static",
+        "names p1, by which it came in, and b/eth0, whose address that is, is behind vx0",
+    ),
+    "device below is down": (
+        OVER,
+        "host",
+        "ip link set dev up down",
+        "a/eth0 has no carrier: host/up, which it lies over, is down",
+    ),
+    "device below has no carrier": (
+        OVER,
+        "sw",
+        "ip link set p1 down",
+        "a/eth0 has no carrier: host/up, which it lies over, has none: sw/p1 is down",
+    ),
+    "device below the other is down": (UNDER, "host", "ip link set dev up down", "host/up is down"),
 }  # the lab, where what breaks it, what that is, and what is told of a ping from a to b
 
 

@@ -30,10 +30,12 @@ def joined(snapshot: Snapshot, one: DevRef, other: DevRef) -> bool:
     return other in layer_two(snapshot, one)
 
 
-def layer_two(snapshot: Snapshot, start: DevRef, *, but: DevRef | None = None) -> list[DevRef]:
+def layer_two(
+    snapshot: Snapshot, start: DevRef, *, but: DevRef | None = None, tunnels: bool = False
+) -> list[DevRef]:
     """The devices to which veth pairs and bridges lead, the nearest first; *but* leads no further.
 
-    Nor does a bridge that filters VLANs.
+    Nor does a bridge that filters VLANs. *tunnels*: macvlan and vxlan devices lead on, too.
     """
     met, todo = {start}, [start]
     crossed = {but}
@@ -42,6 +44,7 @@ def layer_two(snapshot: Snapshot, start: DevRef, *, but: DevRef | None = None) -
         if link is None:
             continue
         near = {link.peer} if link.peer is not None else set()
+        near |= set(ways_in(snapshot, link, ref)) if tunnels else set()
         bridge = link.name if link.kind == "bridge" else link.master
         above = snapshot.link(DevRef(ref.node, bridge)) if bridge is not None else None
         filters = above is not None and above.bridge is not None and above.bridge.vlan_filtering

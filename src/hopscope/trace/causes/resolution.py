@@ -1,6 +1,6 @@
 """The next hop's link-layer address: nobody answers for it, or the entry is a wrong one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from msgspec.structs import replace
@@ -193,14 +193,23 @@ def _filtered(state: NodeState, came_in: DevName, sender: str, back: Route | Non
 
 
 def _cut_off(owner: DevRef, target: str, scene: Scene) -> Reason | None:
-    """The owner's device, the other end of its link, or that port's bridge carries no frames."""
-    link = scene.before.link(owner)
-    ends = [owner] + ([link.peer] if link is not None and link.peer is not None else [])
-    for ref in ends:
+    """The owner's device, the one below it, the other end, or that port's bridge is of no use."""
+    for ref in _ends(owner, scene):
         why = carries(scene.before, ref)
         if why is not None:
             return replace(why, sentence=f"{_NOBODY.format(target)}{why.sentence}")
     return None
+
+
+def _ends(owner: DevRef, scene: Scene) -> Iterator[DevRef]:
+    """A device, the one that it lies over as a macvlan, and the other end of the link."""
+    link = scene.before.link(owner)
+    yield owner
+    if link is not None and link.macvlan is not None and link.over is not None:
+        yield link.over
+        link = scene.before.link(link.over)
+    if link is not None and link.peer is not None:
+        yield link.peer
 
 
 def _elsewhere(first: Hop, owner: DevRef, target: str, scene: Scene) -> Reason:

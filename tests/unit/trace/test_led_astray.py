@@ -1,0 +1,172 @@
+"""What leads a packet astray below or beside the usual tables, where no recording shows it."""
+
+import pytest
+from msgspec.structs import replace
+
+from hopscope.model.events import Observation
+from hopscope.model.flow import Arp, Headers
+from hopscope.model.journey import BridgeStep, HookStep, Hop, ReceiveStep, Step, TransmitStep
+from hopscope.model.snapshot import FdbEntry, NodeState, Snapshot
+from hopscope.model.vocab import (
+    Action,
+    DevName,
+    DevRef,
+    Family,
+    Hook,
+    Mac,
+    Nanos,
+    NodeName,
+    PktType,
+    Verdict,
+    seen,
+)
+from hopscope.trace.causes import links, resolution
+from hopscope.trace.scene import Packet, Scene
+from smalllabs import lab, mac_of
+
+BASIS = seen("test")
+A, B, SW = NodeName("a"), NodeName("b"), NodeName("sw")
+BR0, E, P1, P2 = map(DevName, ("br0", "e", "p1", "p2"))
+ADDRESSES = {"a/e": "10.0.0.1/24", "b/e": "10.0.0.2/24"}
+FLAT = lab(["a/e = sw/p1@br0", "b/e = sw/p2@br0"], addresses=ADDRESSES)
+DOWN: dict[str, object] = {"up": False, "carrier": False}
+
+
+def scene(snapshot: Snapshot = FLAT) -> Scene:
+    """A scene in which nothing was seen."""
+    return Scene(
+        before=snapshot,
+        after=snapshot,
+        observation=Observation(events=(), lost=0),
+        packets=(),
+        replied=frozenset(),
+    )
+
+
+def changed(snapshot: Snapshot, node: str, **changes: object) -> Snapshot:
+    """The snapshot with some fields of a node changed."""
+
+    def one(state: NodeState) -> NodeState:
+        return replace(state, **changes) if state.name == node else state
+
+    return Snapshot(nodes=tuple(map(one, snapshot.nodes)))
+
+
+def with_link(snapshot: Snapshot, ref: str, **changes: object) -> Snapshot:
+    """The snapshot with some fields of a device changed."""
+    node, dev = ref.split("/")
+    found = [
+        replace(link, **changes) if link.name == dev else link for link in snapshot.node(node).links
+    ]
+    return changed(snapshot, node, links=tuple(found))
+
+
+def question(target: str = "10.0.0.2") -> Packet:
+    """An ARP request of which nothing was seen."""
+    arp = Arp(
+        op=1,
+        sender_mac=mac_of(DevRef(A, E)),
+        sender_ip="10.0.0.1",
+        target_mac=Mac("00:00:00:00:00:00"),
+        target_ip=target,
+    )
+    return Packet(key=("arp",), headers=Headers(arp=arp), sightings=(), traversals=())
+
+
+def hop(node: str, *steps: Step, came_in: str | None = None, onward: tuple[Hop, ...] = ()) -> Hop:
+    """One hop."""
+    dev = DevName(came_in) if came_in else None
+    return Hop(node=NodeName(node), came_in=dev, came_from=None, steps=steps, onward=onward)
+
+
+def got(dev: str, pkttype: PktType = PktType.HOST) -> ReceiveStep:
+    """A device received it."""
+    return ReceiveStep(dev=DevName(dev), at=Nanos(1), pkttype=pkttype, basis=BASIS)
+
+
+def sent(dev: str) -> TransmitStep:
+    """A device sent it."""
+    return TransmitStep(dev=DevName(dev), at=Nanos(1), basis=BASIS)
+
+
+class TestLinks:
+    """What carries nothing, or leads elsewhere."""
+
+    @pytest.mark.parametrize(
+        ("ref", "said", "mend"),
+        [
+            ("b/e", "is down", "hopscope exec LAB b -- ip link set dev e up"),
+            (
+                "sw/p2",
+                "has none: sw/p2 is down",
+                "hopscope exec LAB sw -- ip link set dev p2 up",
+            ),
+            (None, "has none", ""),
+        ],
+    )
+    def test_a_macvlan_has_the_carrier_of_the_device_below(
+        self, ref: str | None, said: str, mend: str
+    ) -> None:
+        """Which has none when its other end is down, or for a reason that nobody knows."""
+        below = DevRef(B, E)
+        over = with_link(FLAT, "a/e", carrier=False, macvlan="bridge", over=below, peer=None)
+        out = HookStep(
+            family=Family.ARP,
+            hook=Hook.OUTPUT,
+            chains=(),
+            verdict=Verdict.ACCEPT,
+            basis=BASIS,
+            oif=E,
+        )
+        snapshot = with_link(over, ref, **DOWN) if ref is not None else over
+        why = links.not_sent(question(), hop("a", out), scene(snapshot))
+        assert why is not None
+        lies = f"a/e has no carrier: b/e, which it lies over, {said}"
+        assert (why.sentence, why.mend) == (f"{lies}, so nothing leaves through it", mend)
+
+    @pytest.mark.parametrize("ref", ["b/e", "sw/p2"])
+    def test_an_owner_is_cut_off_with_the_device_below_it(self, ref: str) -> None:
+        """Down itself, or without another end."""
+        snapshot = lab(
+            ["a/e = sw/p1@br0", "b/e = sw/p2@br0"],
+            addresses={"a/e": "10.0.0.1/24", "c/m": "10.0.0.2/24"},
+        )
+        snapshot = with_link(snapshot, "c/m", macvlan="bridge", over=DevRef(B, E))
+        asked = hop("a", sent("e"), onward=(hop("sw", got("p1"), came_in="p1"),))
+        why = resolution.unanswered(question(), asked, scene(snapshot))
+        assert why is not None
+        assert why.code == "no-layer-2-path"
+        why = resolution.unanswered(question(), asked, scene(with_link(snapshot, ref, **DOWN)))
+        assert why is not None
+        assert why.mend.endswith(f"ip link set dev {ref.partition('/')[2]} up")
+
+    @pytest.mark.parametrize(
+        ("port", "owner", "said"),
+        [
+            ("p1", "b/e", "names p1, by which it came in, and b/e, whose address that is, is"),
+            ("p3", "b/e", "names p3, and b/e, whose address that is, is behind p2"),
+            ("p2", "b/e", ""),  # as it should be
+            ("p1", "c/e", ""),  # which nobody has
+            ("p1", "far/e", ""),  # which is behind no port that is known
+        ],
+    )
+    def test_an_entry_that_leads_elsewhere(self, port: str, owner: str, said: str) -> None:
+        """The port is that which leads to the device that has the address."""
+        snapshot = lab(
+            ["a/e = sw/p1@br0", "b/e = sw/p2@br0"], addresses={**ADDRESSES, "far/e": "10.9.0.1/24"}
+        )
+        node, dev = owner.split("/")
+        mac = mac_of(DevRef(NodeName(node), DevName(dev)))
+        step = BridgeStep(
+            bridge=BR0,
+            action=Action.DROP,
+            came_in=P1,
+            out=(),
+            entry=FdbEntry(bridge=BR0, mac=mac, port=DevName(port)),
+            learnt=None,
+            basis=BASIS,
+        )
+        first = hop("sw", got("p1", PktType.OTHERHOST), step, came_in="p1")
+        why = links.wrong_port(question(), first, scene(snapshot))
+        assert (why is not None) == bool(said)
+        assert why is None or (said in why.sentence and f"dev {port} master" in why.mend)
