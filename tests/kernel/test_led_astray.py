@@ -41,6 +41,21 @@ links: [[host:up, sw:p1@br0], [b:eth0, sw:p2@br0], [c:eth0, sw:p3@br0]]
 """
 UNDER = OVER.replace("  a:", "  x:").replace("  b:", "  a:").replace("  x:", "  b:")
 UNDER = UNDER.replace("[b:eth0, sw", "[a:eth0, sw")
+ROUTED = """
+name: routed
+nodes:
+  a: {addresses: {eth0: 10.1.0.2/24}, routes: [default via 10.1.0.1]}
+  gw:
+    addresses: {lan: 10.1.0.1/24, wan: 10.2.0.1/24}
+    sysctls: {net.ipv4.ip_forward: 1}
+  b: {addresses: {eth0: 10.2.0.2/24}, routes: [default via 10.2.0.1]}
+links: [[a:eth0, gw:lan], [gw:wan, b:eth0]]
+"""
+DEVICE = "nft 'table netdev t { chain c { type filter hook %s priority 0; %s }; }'"
+FILTER = (
+    "tc qdisc add dev lan clsact; tc filter add dev lan ingress protocol ip pref 5 "
+    "u32 match ip protocol 1 0xff action mirred egress redirect dev lo"
+)
 ALL = "00:00:00:00:00:00"
 UNFLOODED = f"bridge fdb del {ALL} dev vx0 dst 198.51.100.1"
 
@@ -77,13 +92,43 @@ CASES = {
         "a/eth0 has no carrier: host/up, which it lies over, has none: sw/p1 is down",
     ),
     "device below the other is down": (UNDER, "host", "ip link set dev up down", "host/up is down"),
+    "ingress": (
+        ROUTED,
+        "gw",
+        DEVICE % ("ingress device lan", "ip saddr 10.1.0.2 drop;"),
+        "netdev t c, by its rule `ip saddr 10.1.0.2 drop`",
+    ),
+    "ingress, counted": (
+        ROUTED,
+        "gw",
+        DEVICE % ("ingress device wan", "ip saddr 10.2.0.2 counter drop;"),
+        "the rule `ip saddr 10.2.0.2 counter drop` of netdev t c dropped it",
+    ),
+    "ingress, policy": (
+        ROUTED,
+        "gw",
+        DEVICE % ("ingress device lan", "policy drop; meta protocol arp accept;"),
+        "netdev t c, whose policy is drop",
+    ),
+    "egress": (
+        ROUTED,
+        "gw",
+        DEVICE % ("egress device wan", "ip saddr 10.1.0.2 drop;"),
+        "netdev t c, by its rule `ip saddr 10.1.0.2 drop`",
+    ),
+    "filter of a router": (
+        ROUTED,
+        "gw",
+        FILTER,
+        "in gw, the filter `protocol ip pref 5 handle",
+    ),
 }  # the lab, where what breaks it, what that is, and what is told of a ping from a to b
 
 
 def mended(lab: StandingLab, reason: Reason) -> None:
     """Do what the reason says: all of it is commands."""
-    for line in reason.mend.split("; or ", maxsplit=1)[0].split("; hopscope "):
-        words = shlex.split(line.removeprefix("hopscope "))
+    for line in reason.mend.split("; or ", maxsplit=1)[0].split("hopscope ")[1:]:
+        words = shlex.split(line.removesuffix("; "))
         if words[0] == "exec":
             done = lab.run(words[2], words[4:])
             assert done.code == 0, done.stderr

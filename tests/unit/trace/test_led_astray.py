@@ -3,14 +3,15 @@
 import pytest
 from msgspec.structs import replace
 
-from hopscope.model.events import Observation
-from hopscope.model.flow import Arp, Headers
+from hopscope.model.events import FrameSeen, Observation
+from hopscope.model.flow import Arp, Headers, Ip
 from hopscope.model.journey import BridgeStep, HookStep, Hop, ReceiveStep, Step, TransmitStep
-from hopscope.model.snapshot import FdbEntry, NodeState, Snapshot
+from hopscope.model.snapshot import Chain, FdbEntry, NodeState, Rule, Snapshot
 from hopscope.model.vocab import (
     Action,
     DevName,
     DevRef,
+    Direction,
     Family,
     Hook,
     Mac,
@@ -20,8 +21,10 @@ from hopscope.model.vocab import (
     Verdict,
     seen,
 )
-from hopscope.trace.causes import links, resolution
+from hopscope.trace.causes import firewall, links, resolution
+from hopscope.trace.identify import Sighting
 from hopscope.trace.scene import Packet, Scene
+from hopscope.trace.stitch import weave
 from smalllabs import lab, mac_of
 
 BASIS = seen("test")
@@ -170,3 +173,78 @@ class TestLinks:
         why = links.wrong_port(question(), first, scene(snapshot))
         assert (why is not None) == bool(said)
         assert why is None or (said in why.sentence and f"dev {port} master" in why.mend)
+
+
+def chain(name: str, *rules: str, policy: str = "accept", counted: bool = False) -> Chain:
+    """A chain of a device, at ingress."""
+    return Chain(
+        family=Family.NETDEV,
+        table="t",
+        name=name,
+        hook=Hook.INGRESS,
+        type="filter",
+        priority=0,
+        policy=policy,
+        rules=tuple(
+            Rule(handle=number, text=text, packets=0 if counted else None)
+            for number, text in enumerate(rules, 2)
+        ),
+    )
+
+
+LOOK = "look at its rules: hopscope exec LAB sw -- nft list chain netdev t "
+
+
+@pytest.mark.parametrize(
+    ("chains", "said", "mend"),
+    [
+        (
+            [chain("c", "ip ttl 1 drop", "accept")],
+            ": netdev t c, by its rule `ip ttl 1 drop`",
+            "hopscope exec LAB sw -- nft delete rule netdev t c handle 2",
+        ),
+        (
+            [chain("c", "accept", policy="drop")],
+            ": netdev t c, whose policy is drop",
+            "hopscope exec LAB sw -- nft 'chain netdev t c { policy accept; }'",
+        ),
+        ([chain("c", "drop", policy="drop")], " (netdev t c)", f"{LOOK}c"),
+        ([chain("c", "ip ttl 1 drop", "ip ttl 2 drop")], " (netdev t c)", f"{LOOK}c"),
+        ([chain("c", "drop", counted=True)], " (netdev t c)", f"{LOOK}c"),
+        (
+            [chain("c", policy="drop"), chain("d", policy="drop")],
+            " (netdev t c, netdev t d)",
+            f"{LOOK}c; hopscope exec LAB sw -- nft list chain netdev t d",
+        ),
+    ],
+)
+def test_a_chain_of_a_device_that_does_not_count(chains: list[Chain], said: str, mend: str) -> None:
+    """What alone can have dropped it is named; of several, the chains are to be looked at."""
+    snapshot = changed(FLAT, "sw", chains=tuple(chains))
+    why = firewall.device_chain(question(), hop("sw", got("p1"), came_in="p1"), scene(snapshot))
+    assert why is not None
+    assert why.sentence.endswith(f"a chain of the device itself can have dropped it{said}")
+    assert why.mend == mend
+
+
+@pytest.mark.parametrize(("lost", "blind"), [(0, ()), (1, ()), (0, ("b: no hook was watched",))])
+def test_what_no_hook_saw_asked_for_no_route(lost: int, blind: tuple[str, ...]) -> None:
+    """Unless it may have met hooks that were lost, or that nobody watched."""
+    headers = Headers(ip=Ip(version=4, src="10.0.0.1", dst="10.9.0.9", proto=1, ttl=64, length=84))
+    event = FrameSeen(
+        dev=DevRef(B, E),
+        at=Nanos(1),
+        direction=Direction.RECEIVE,
+        pkttype=PktType.HOST,
+        length=98,
+        frame=bytes(98),
+    )
+    packet = Packet(
+        key=("x",),
+        headers=headers,
+        sightings=(Sighting(event=event, headers=headers),),
+        traversals=(),
+    )
+    seen_so = replace(scene(), observation=Observation(events=(), lost=lost, blind=blind))
+    kinds = [step.kind for step in weave(packet, seen_so).first.steps]
+    assert kinds == (["receive", "route"] if lost or blind else ["receive"])
