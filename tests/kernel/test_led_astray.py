@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from hopscope import Lab, StandingLab
-from hopscope.model.journey import Reason
+from hopscope.model.journey import Reason, RouteStep, hops
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("records")]
 
@@ -122,6 +122,18 @@ CASES = {
         FILTER,
         "in gw, the filter `protocol ip pref 5 handle",
     ),
+    "policy rule": (
+        ROUTED,
+        "gw",
+        "ip rule add from 10.1.0.2 iif lan blackhole priority 77",
+        "in gw, the policy rule 77 (from 10.1.0.2/32 iif lan) drops it silently (blackhole)",
+    ),
+    "policy rule, back": (
+        ROUTED,
+        "b",
+        "ip rule add to 10.1.0.0/24 prohibit priority 78",
+        "the policy rule 78 (from all to 10.1.0.0/24, prohibit) forbids the way back",
+    ),
 }  # the lab, where what breaks it, what that is, and what is told of a ping from a to b
 
 
@@ -154,3 +166,46 @@ def test_what_led_it_astray_is_named_and_mended(name: str) -> None:
         assert said in reason.sentence
         mended(lab, reason)
         assert lab.ping("a", "b", timeout=1).replied, reason.mend
+
+
+LED = """
+name: led
+nodes:
+  a: {addresses: {eth0: 10.1.0.2/24}, routes: [default via 10.1.0.1]}
+  b: {addresses: {eth0: 10.2.0.2/24}, routes: [default via 10.2.0.1]}
+  gw:
+    addresses: {lan1: 10.1.0.1/24, lan2: 10.2.0.1/24, up1: 10.8.1.2/24, up2: 10.8.2.2/24}
+    sysctls: {net.ipv4.ip_forward: 1}
+    routes: [default via 10.8.1.1 table 101, default via 10.8.2.1 table 102]
+    policy:
+      - from 10.1.0.0/24 lookup 101 priority 1001
+      - from 10.2.0.0/24 lookup 102 priority 1002
+  one: {addresses: {e: 10.8.1.1/24, lo: 192.0.2.1/32}, sysctls: {net.ipv4.ip_forward: 1}}
+  two: {addresses: {e: 10.8.2.1/24}, sysctls: {net.ipv4.ip_forward: 1}}
+links: [[a:eth0, gw:lan1], [b:eth0, gw:lan2], [gw:up1, one:e], [gw:up2, two:e]]
+"""
+
+
+def test_a_route_of_another_table_says_which_and_who_led_there() -> None:
+    """The step says it where it is not main; a node that sent it past its own subnet is named."""
+    with Lab.from_text(LED).up() as lab:
+        lab.run("one", ["ip", "route", "add", "10.1.0.0/24", "via", "10.8.1.2"])
+        found = lab.ping("a", "192.0.2.1", timeout=1)
+        steps = [
+            (hop.node, step.table, step.rule)
+            for journey in found.journeys
+            for hop in hops(journey)
+            for step in hop.steps
+            if isinstance(step, RouteStep)
+        ]
+        assert found.replied
+        assert ("gw", 101, 1001) in steps
+        assert ("a", None, None) in steps
+        lab.run("one", ["ip", "route", "del", "10.1.0.0/24"])
+        for source, uplink, table in (("10.1.0.0", "one", 101), ("10.2.0.0", "two", 102)):
+            reason = lab.ping("a", "b", timeout=0.5).reason
+            assert reason is not None
+            assert f"{uplink} has no route to" in reason.sentence
+            assert f"policy rule {900 + table} (from {source}/24) and" in reason.sentence
+            mended(lab, reason)
+        assert lab.ping("a", "b", timeout=1).replied

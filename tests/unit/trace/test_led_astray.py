@@ -5,8 +5,17 @@ from msgspec.structs import replace
 
 from hopscope.model.events import FrameSeen, Observation
 from hopscope.model.flow import Arp, Headers, Ip
-from hopscope.model.journey import BridgeStep, HookStep, Hop, ReceiveStep, Step, TransmitStep
-from hopscope.model.snapshot import Chain, FdbEntry, NodeState, Rule, Snapshot
+from hopscope.model.journey import (
+    BridgeStep,
+    HookStep,
+    Hop,
+    Reason,
+    ReceiveStep,
+    RouteStep,
+    Step,
+    TransmitStep,
+)
+from hopscope.model.snapshot import Chain, FdbEntry, NodeState, PolicyRule, Route, Rule, Snapshot
 from hopscope.model.vocab import (
     Action,
     DevName,
@@ -21,7 +30,8 @@ from hopscope.model.vocab import (
     Verdict,
     seen,
 )
-from hopscope.trace.causes import firewall, links, resolution
+from hopscope.trace.causes import firewall, links, resolution, returning
+from hopscope.trace.causes.tables import rule_removal
 from hopscope.trace.identify import Sighting
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.stitch import weave
@@ -248,3 +258,86 @@ def test_what_no_hook_saw_asked_for_no_route(lost: int, blind: tuple[str, ...]) 
     seen_so = replace(scene(), observation=Observation(events=(), lost=lost, blind=blind))
     kinds = [step.kind for step in weave(packet, seen_so).first.steps]
     assert kinds == (["receive", "route"] if lost or blind else ["receive"])
+
+
+def rule(**changes: object) -> PolicyRule:
+    """A policy rule that asks a table of its own."""
+    made = PolicyRule(family=Family.IP, priority=1001, table=101, source="10.0.0.0/24")
+    return replace(made, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "ip rule del from 10.0.0.0/24 priority 1001 lookup"),
+        (
+            {"table": 0, "action": "blackhole", "conditions": ("iif",), "values": {"iif": "e"}},
+            "ip rule del from 10.0.0.0/24 iif e priority 1001 blackhole",
+        ),
+        (
+            {
+                "family": Family.IP6,
+                "source": None,
+                "destination": "fd00::/64",
+                "action": "prohibit",
+            },
+            "ip -6 rule del from all to fd00::/64 priority 1001 prohibit",
+        ),
+        ({"conditions": ("not", "iif"), "values": {"iif": "e"}}, "ip rule del priority 1001"),
+    ],
+)
+def test_the_command_that_takes_a_policy_rule_away(changes: dict[str, object], words: str) -> None:
+    """All that it asks, where that is known; else its priority."""
+    assert rule_removal(A, rule(**changes)) == f"hopscope exec LAB a -- {words}"
+
+
+DEFAULT = Route(
+    family=Family.IP,
+    destination="0.0.0.0/0",
+    table=101,
+    type="unicast",
+    dev=P2,
+    via="10.9.0.1",
+)
+GATEWAY = lab(
+    ["a/e = gw/p1", "b/e = gw/p2", "c/e = gw/p3"],
+    addresses={"gw/p1": "10.0.0.254/24", "gw/p2": "10.9.0.2/24", "gw/p3": "10.3.0.1/24"},
+)
+ASKED = RouteStep(destination="10.3.0.3", route="default", dev=P2, via="10.9.0.1", basis=BASIS)
+
+
+def lost(code: str = "no-route") -> Reason:
+    """A reason that is told of another node."""
+    return Reason(code=code, sentence="b has no route", at=None, basis=BASIS, mend="add one")
+
+
+@pytest.mark.parametrize(
+    ("code", "route", "rules", "step", "said"),
+    [
+        (
+            "no-route",
+            DEFAULT,
+            [rule()],
+            ASKED,
+            "rule 1001 (from 10.0.0.0/24) and its route `default via 10.9.0.1 dev p2 table 101`",
+        ),
+        ("no-route", replace(DEFAULT, table=254), [], ASKED, "by its route `default via 10.9.0.1"),
+        ("no-route", DEFAULT, [], ASKED, ""),  # by what is not known
+        ("no-route", DEFAULT, [rule()], replace(ASKED, destination="10.7.0.7"), ""),
+        ("rule-drop", DEFAULT, [rule()], ASKED, ""),
+        ("no-route", replace(DEFAULT, via=None), [rule()], ASKED, ""),
+        ("no-route", DEFAULT, [rule()], None, ""),
+    ],
+)
+def test_who_sent_it_past_its_own_subnet(
+    code: str, route: Route, rules: list[PolicyRule], step: RouteStep | None, said: str
+) -> None:
+    """It is named where the node that had it then is not to blame."""
+    there = changed(GATEWAY, "gw", routes=(route,), policy_rules=tuple(rules))
+    steps: list[Step] = [got("p1"), *([step] if step is not None else []), sent("p2")]
+    first = hop("gw", *steps, came_in="p1", onward=(hop("b", got("e"), came_in="e"),))
+    headers = Headers(ip=Ip(version=4, src="10.0.0.1", dst="10.3.0.3", proto=1, ttl=64, length=84))
+    packet = Packet(key=("x",), headers=headers, sightings=(), traversals=())
+    why = returning.sent_away(lost(code), packet, first, scene(there))
+    assert (why == lost(code)) == (not said)
+    assert said in why.sentence

@@ -16,7 +16,8 @@ from hopscope.model.journey import (
     RuleCheck,
 )
 from hopscope.model.lookup import in_subnet, is_local, route_to, sysctl_int
-from hopscope.model.snapshot import LinkState, NodeState, Route
+from hopscope.model.policy import asks
+from hopscope.model.snapshot import LinkState, NodeState, PolicyRule, Route
 from hopscope.model.vocab import Basis, DevName, DevRef, NodeName, PktType, computed, seen
 from hopscope.trace.causes.evidence import (
     all_hops,
@@ -30,7 +31,14 @@ from hopscope.trace.causes.evidence import (
 from hopscope.trace.causes.firewall import deletion
 from hopscope.trace.causes.lost import lost_route, with_lost_route
 from hopscope.trace.causes.returning import better_way, look_at_routes
-from hopscope.trace.causes.tables import in_table, layer_three, limit_of, lookup_in, removal
+from hopscope.trace.causes.tables import (
+    in_table,
+    layer_three,
+    limit_of,
+    lookup_in,
+    removal,
+    rule_removal,
+)
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.ways import LOOPBACK, Lookup
 from hopscope.wire.packet import title
@@ -151,9 +159,9 @@ def no_route(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
             continue
         state = scene.node(hop.node)
         lookup = lookup_in(packet, hop, step.destination, scene)
-        route = lookup.route()
+        route, rule = lookup.found()
         if route is not None and route.type in _FORBIDDING:
-            return with_lost_route(_forbidden(hop, route), scene, lookup)
+            return with_lost_route(_forbidden(hop, route, rule), scene, lookup)
         if step.route is not None or not _forwards(state, hop, step.destination):
             continue
         thrown = _thrown(hop, lookup)
@@ -177,16 +185,16 @@ def led_elsewhere(reason: Reason, packet: Packet, first: Hop, scene: Scene) -> R
     return reason
 
 
-def _forbidden(hop: Hop, route: Route) -> Reason:
+def _forbidden(hop: Hop, route: Route, rule: PolicyRule | None) -> Reason:
     does = {"blackhole": "drops it silently"}
-    if route.table == 0:  # it stands for a policy rule
+    if rule is not None and route.table == 0:  # it stands for a policy rule
         return Reason(
             code="route-forbids",
-            sentence=f"in {hop.node}, a policy rule "
+            sentence=f"in {hop.node}, the policy rule {rule.priority} ({asks(rule)}) "
             f"{does.get(route.type, 'refuses it')} ({route.type})",
             at=None,
             basis=computed(f"policy rules of {hop.node} as read"),
-            mend=removal(hop.node, route),
+            mend=rule_removal(hop.node, rule),
         )
     return Reason(
         code="route-forbids",
