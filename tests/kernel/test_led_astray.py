@@ -51,6 +51,29 @@ nodes:
   b: {addresses: {eth0: 10.2.0.2/24}, routes: [default via 10.2.0.1]}
 links: [[a:eth0, gw:lan], [gw:wan, b:eth0]]
 """
+FLAT = """
+name: flat
+nodes:
+  sw: {bridges: [br0]}
+  a: {addresses: {eth0: 10.0.0.1/24}}
+  b: {addresses: {eth0: 10.0.0.2/24}}
+links: [[a:eth0, sw:p1@br0], [b:eth0, sw:p2@br0]]
+"""
+SIX = FLAT.replace("10.0.0.1/24", "'fd00::1/64'").replace("10.0.0.2/24", "'fd00::2/64'")
+ROUTED_SIX = """
+name: six
+nodes:
+  a: {addresses: {eth0: 'fd01::2/64'}, routes: ['default via fd01::1']}
+  gw:
+    addresses: {lan: 'fd01::1/64', wan: 'fd02::1/64'}
+    sysctls: {net.ipv6.conf.all.forwarding: 1}
+  b: {addresses: {eth0: 'fd02::2/64'}, routes: ['default via fd02::1']}
+links: [[a:eth0, gw:lan], [gw:wan, b:eth0]]
+"""
+STRICT = "net.ipv4.conf.%s.rp_filter=1"
+TWICE = ROUTED.replace("eth0: 10.1.0.2/24", "eth0: 10.1.0.2/24, alt: 10.3.0.2/24")
+TWICE = TWICE.replace("wan: 10.2", "alt: 10.3.0.1/24, wan: 10.2")
+TWICE = TWICE.replace("links: [", "links: [[a:alt, gw:alt], ")
 DEVICE = "nft 'table netdev t { chain c { type filter hook %s priority 0; %s }; }'"
 FILTER = (
     "tc qdisc add dev lan clsact; tc filter add dev lan ingress protocol ip pref 5 "
@@ -134,6 +157,48 @@ CASES = {
         "ip rule add to 10.1.0.0/24 prohibit priority 78",
         "the policy rule 78 (from all to 10.1.0.0/24, prohibit) forbids the way back",
     ),
+    "short prefix": (
+        ROUTED,
+        "a",
+        "ip address flush dev eth0; ip address add 10.1.0.2/8 dev eth0",
+        "has 10.1.0.2/8, which the lab file gives as 10.1.0.2/24; its route default via 10.1.0.1",
+    ),
+    "short prefix, back": (
+        ROUTED,
+        "b",
+        "ip address flush dev eth0; ip address add 10.2.0.2/8 dev eth0",
+        "b takes it to be on its link, because b/eth0 has 10.2.0.2/8, which",
+    ),
+    "long prefix": (
+        FLAT,
+        "a",
+        "ip address flush dev eth0; ip address add 10.0.0.1/32 dev eth0",
+        "that of its subnet is gone, because a/eth0 has 10.0.0.1/32, which",
+    ),
+    "long prefix, back": (
+        FLAT,
+        "b",
+        "ip address flush dev eth0; ip address add 10.0.0.2/32 dev eth0",
+        "that of its subnet, which is gone, because b/eth0 has 10.0.0.2/32, which",
+    ),
+    "long prefix, six": (
+        SIX,
+        "a",
+        "ip address flush dev eth0; ip address add fd00::1/128 dev eth0 nodad",
+        "because a/eth0 has fd00::1/128, which the lab file gives as fd00::1/64",
+    ),
+    "short prefix, six": (
+        ROUTED_SIX,
+        "b",
+        "ip -6 address flush dev eth0; ip address add fd02::2/8 dev eth0 nodad",
+        "because b/eth0 has fd02::2/8, which the lab file gives as fd02::2/64",
+    ),
+    "reverse path": (
+        TWICE,
+        "gw",
+        f"sysctl -w {STRICT % 'all'} {STRICT % 'lan'}; ip route add 10.1.0.2 via 10.3.0.2",
+        "does not lead through lan",
+    ),
 }  # the lab, where what breaks it, what that is, and what is told of a ping from a to b
 
 
@@ -146,8 +211,9 @@ def mended(lab: StandingLab, reason: Reason) -> None:
             assert done.code == 0, done.stderr
         else:
             assert words[0] == "set", reason.mend
-            key, _, value = words[3].partition("=")
-            lab.set_sysctl(words[2], key, value)
+            for setting in words[3:]:
+                key, _, value = setting.partition("=")
+                lab.set_sysctl(words[2], key, value)
 
 
 @pytest.mark.parametrize("name", CASES)

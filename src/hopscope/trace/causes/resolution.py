@@ -13,6 +13,7 @@ from hopscope.model.vocab import (
     DevName,
     DevRef,
     NeighbourState,
+    NodeName,
     computed,
     inferred,
     seen,
@@ -30,10 +31,10 @@ from hopscope.trace.causes.evidence import (
 )
 from hopscope.trace.causes.firewall import device_chain, question_drop
 from hopscope.trace.causes.links import carries, storm
-from hopscope.trace.causes.lost import lost_address
-from hopscope.trace.causes.tables import devices_of, table_text
+from hopscope.trace.causes.lost import lost_address, lost_route, mistaken
+from hopscope.trace.causes.tables import devices_of, no_filter, table_text
 from hopscope.trace.scene import Packet, Scene
-from hopscope.trace.ways import LOOPBACK, answered, asked
+from hopscope.trace.ways import LOOPBACK, Lookup, answered, asked
 
 __all__ = ["unanswered", "unresolved", "wrong_neighbour"]
 
@@ -57,7 +58,21 @@ def unanswered(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     for hop in all_hops(first):
         if hop.node == owner.node and (came_in := _stack_device(hop, scene)) is not None:
             return _silent_owner(packet, owner, target, came_in, scene)
-    return _cut_off(owner, target, scene) or _elsewhere(first, owner, target, scene)
+    return (
+        _mistaken(first.node, last_device(first), owner, target, scene)
+        or _cut_off(owner, target, scene)
+        or _elsewhere(first, owner, target, scene)
+    )
+
+
+def _mistaken(
+    node: NodeName, start: DevRef | None, owner: DevRef, target: str, scene: Scene
+) -> Reason | None:
+    """Its maker takes the owner to be on its link by a wrong prefix length."""
+    why = mistaken(scene, node, target)
+    if why is None or (start is not None and joined(scene.before, start, owner)):
+        return None
+    return replace(why, sentence=f"{_NOBODY.format(target)}{why.sentence}")
 
 
 def _on_the_way(reason: Reason, owner: DevRef, first: Hop, scene: Scene) -> bool:
@@ -99,13 +114,15 @@ def _silent_owner(
         if why is not None:
             return why
     if arp is not None and back is None:
+        way = Lookup(state=state, destination=arp.sender_ip, source=target, came_in=LOOPBACK)
+        gone = lost_route(scene, way)
         return Reason(
             code="no-route-back",
             sentence=f"the ARP request reached {asked_at}, and {owner.node}, which has no route to "
-            f"{arp.sender_ip}, did not answer it",
+            f"{arp.sender_ip}, did not answer it" + (f": {gone.sentence}" if gone else ""),
             at=asked_at,
             basis=inferred(f"routes of {owner.node} as read, and no answer seen"),
-            mend=f"add a route to {arp.sender_ip} in {owner.node}",
+            mend=gone.mend if gone else f"add a route to {arp.sender_ip} in {owner.node}",
         )
     return Reason(
         code="silent",
@@ -188,7 +205,7 @@ def _filtered(state: NodeState, came_in: DevName, sender: str, back: Route | Non
         f"lead through {came_in}",
         at=DevRef(state.name, came_in),
         basis=computed(f"routes and sysctls of {state.name} as read"),
-        mend=sysctl_command(state.name, key, 0),
+        mend=no_filter(state, came_in),
     )
 
 
@@ -205,11 +222,11 @@ def _ends(owner: DevRef, scene: Scene) -> Iterator[DevRef]:
     """A device, the one that it lies over as a macvlan, and the other end of the link."""
     link = scene.before.link(owner)
     yield owner
-    if link is not None and link.macvlan is not None and link.over is not None:
-        yield link.over
-        link = scene.before.link(link.over)
-    if link is not None and link.peer is not None:
-        yield link.peer
+    below = link.over if link is not None and link.macvlan is not None else None
+    if below is not None:
+        yield below
+        link = scene.before.link(below)
+    yield from [link.peer] if link is not None and link.peer is not None else []
 
 
 def _elsewhere(first: Hop, owner: DevRef, target: str, scene: Scene) -> Reason:
@@ -280,7 +297,7 @@ def _held(
     if question is not None:
         why = explain(question)
     else:
-        why = question_drop(hop, step, scene) or _nobody(address, scene)
+        why = question_drop(hop, step, scene) or _nobody(DevRef(hop.node, dev), address, scene)
     why = why or _unheard(address, scene, explain)
     why = why or storm(scene.before)  # asked and answered, and the answer may have drowned
     because = f": {why.sentence.removeprefix(_NOBODY.format(address))}" if why is not None else ""
@@ -305,10 +322,11 @@ def _unheard(
     return replace(why, sentence=f"its owner's answer did not arrive: {why.sentence}")
 
 
-def _nobody(address: str, scene: Scene) -> Reason | None:
+def _nobody(asker: DevRef, address: str, scene: Scene) -> Reason | None:
     owner = owner_of(scene.before, address)
     if owner is not None:  # it was asked before anybody watched
-        return _cut_off(owner, address, scene)
+        why = _mistaken(asker.node, asker, owner, address, scene)
+        return why or _cut_off(owner, address, scene)
     return _ownerless(address, scene)
 
 

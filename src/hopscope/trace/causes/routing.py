@@ -36,6 +36,7 @@ from hopscope.trace.causes.tables import (
     layer_three,
     limit_of,
     lookup_in,
+    no_filter,
     removal,
     rule_removal,
 )
@@ -327,16 +328,15 @@ def reverse_path(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         after = scene.after.node(hop.node).counters.get(counter, 0)
         if after > before:
             ref = DevRef(hop.node, layer_three(hop, scene) or hop.came_in)
-            back = route_to(scene.node(hop.node), ip.src, source=ip.dst, came_in=LOOPBACK)
-            table = f", in{in_table(back)}" if back is not None and in_table(back) else ""
+            state = scene.node(hop.node)
+            back = route_to(state, ip.src, source=ip.dst, came_in=LOOPBACK)
+            table = f", in{in_table(back)}," if back is not None and in_table(back) else ""
             return Reason(
                 code="reverse-path",
                 sentence=f"the reverse path filter of {hop.node} dropped it: the route back to "
-                f"its source {ip.src} does not lead through {ref.dev}",
+                f"its source {ip.src}{table} does not lead through {ref.dev}",
                 at=ref,
                 basis=seen(f"{counter} rose by {after - before} in {hop.node}"),
-                mend=f"add a route to {ip.src} through {ref.dev} in {hop.node}{table}, or "
-                f"{sysctl_command(hop.node, f'net.ipv4.conf.{ref.dev}.rp_filter', 0)} "
-                f"(and the same for net.ipv4.conf.all.rp_filter)",
+                mend=no_filter(state, ref.dev),
             )
     return None

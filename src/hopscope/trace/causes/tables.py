@@ -6,11 +6,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hopscope.model.journey import Hop, RouteStep
-from hopscope.model.lookup import route_text, ways_text
+from hopscope.model.lookup import route_text, sysctl_int, ways_text
 from hopscope.model.policy import asks
-from hopscope.model.snapshot import PolicyRule, Route
+from hopscope.model.snapshot import NodeState, PolicyRule, Route
 from hopscope.model.vocab import DevName, DevRef, Family, NodeName
-from hopscope.trace.causes.evidence import command
+from hopscope.trace.causes.evidence import command, sysctl_command
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.ways import LOOPBACK, OWN_TABLES, Lookup, mark_of
 
@@ -22,6 +22,7 @@ __all__ = [
     "layer_three",
     "limit_of",
     "lookup_in",
+    "no_filter",
     "removal",
     "rule_removal",
     "table_text",
@@ -112,6 +113,13 @@ def _metric(told: str) -> str:
     if name == "features":
         return "".join(f" {name} {word}" for bit, word in _FEATURES.items() if int(value) & bit)
     return f" {told}"
+
+
+def no_filter(state: NodeState, dev: DevName) -> str:
+    """A command line that switches a device's reverse path filter off: of two the higher holds."""
+    keys = [f"net.ipv4.conf.{scope}.rp_filter" for scope in (dev, "all")]
+    first, *more = [key for key in keys if sysctl_int(state, key)] or keys
+    return " ".join((sysctl_command(state.name, first, 0), *(f"{key}=0" for key in more)))
 
 
 def removal(node: NodeName, route: Route) -> str:
