@@ -269,7 +269,7 @@ def rule(**changes: object) -> PolicyRule:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "ip rule del from 10.0.0.0/24 priority 1001 lookup"),
+        ({}, "ip rule del from 10.0.0.0/24 priority 1001 lookup 101"),
         (
             {"table": 0, "action": "blackhole", "conditions": ("iif",), "values": {"iif": "e"}},
             "ip rule del from 10.0.0.0/24 iif e priority 1001 blackhole",
@@ -280,8 +280,13 @@ def rule(**changes: object) -> PolicyRule:
                 "source": None,
                 "destination": "fd00::/64",
                 "action": "prohibit",
+                "table": 0,
             },
             "ip -6 rule del from all to fd00::/64 priority 1001 prohibit",
+        ),
+        (
+            {"conditions": ("iif",), "values": {"iif": "$(id)"}},
+            "ip rule del from 10.0.0.0/24 iif '$(id)' priority 1001 lookup 101",
         ),
         ({"conditions": ("not", "iif"), "values": {"iif": "e"}}, "ip rule del priority 1001"),
     ],

@@ -1,5 +1,6 @@
 """How a hop's routes were asked, and how its routes are named and removed; decides nothing."""
 
+import shlex
 from typing import Final
 
 from msgspec import Struct
@@ -133,6 +134,8 @@ def rule_removal(node: NodeName, rule: PolicyRule) -> str:
     Where not all that it asks is known in words, its priority alone says which it is.
     """
     known = all(one in rule.values for one in rule.conditions)
-    words = f"{asks(rule)} priority {rule.priority} {rule.action}" if known else ""
+    asked = " ".join(map(shlex.quote, asks(rule).split()))  # a device may have any name
+    does = f"lookup {rule.table}" if rule.table else rule.action
+    words = f"{asked} priority {rule.priority} {does}" if known else ""
     six = " -6" if rule.family is Family.IP6 else ""
     return command(node, f"ip{six} rule del {words or f'priority {rule.priority}'}")
