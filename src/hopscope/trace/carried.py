@@ -30,12 +30,14 @@ def joined(snapshot: Snapshot, one: DevRef, other: DevRef) -> bool:
     return other in layer_two(snapshot, one)
 
 
-def layer_two(snapshot: Snapshot, start: DevRef, *, but: DevRef | None = None) -> list[DevRef]:
+def layer_two(
+    snapshot: Snapshot, start: DevRef, *, but: DevRef | None = None, tunnels: bool = False
+) -> list[DevRef]:
     """The devices to which veth pairs and bridges lead, the nearest first; *but* leads no further.
 
-    Nor does a bridge that filters VLANs.
+    Nor does a bridge that filters VLANs. *tunnels*: macvlan and vxlan devices lead on, too.
     """
-    return [*_met(snapshot, start, but=but)]
+    return [*_met(snapshot, start, but=but, tunnels=tunnels)]
 
 
 def way_between(
@@ -61,6 +63,7 @@ def _met(
     start: DevRef,
     *,
     but: DevRef | None = None,
+    tunnels: bool = False,
     through: Callable[[DevRef], bool] = lambda _ref: True,
 ) -> dict[DevRef, DevRef | None]:
     """The devices that layer 2 leads to, and from which each was come to."""
@@ -72,6 +75,7 @@ def _met(
         if link is None:
             continue
         near = {link.peer} if link.peer is not None else set()
+        near |= set(ways_in(snapshot, link, ref)) if tunnels else set()
         bridge = link.name if link.kind == "bridge" else link.master
         above = snapshot.link(DevRef(ref.node, bridge)) if bridge is not None else None
         filters = above is not None and above.bridge is not None and above.bridge.vlan_filtering

@@ -65,6 +65,7 @@ def explain(packet: Packet, first: Hop, scene: Scene) -> tuple[Fate, Reason | No
     known = next((one for one in reasons if one is not None), None)
     reason = known or _evidence_stops(packet, first, scene)
     reason = routing.led_elsewhere(reason, packet, first, scene)
+    reason = returning.sent_away(reason, packet, first, scene)
     reason = with_message(reason, packet, first, scene, about)
     sure = reason.basis.kind is not BasisKind.INFERRED
     held = reason.code in ("unresolved", "queue-wait")  # still there when we stopped

@@ -12,6 +12,7 @@ from hopscope.model.snapshot import NodeState, Route
 from hopscope.model.vocab import (
     DevName,
     DevRef,
+    NodeName,
     computed,
     inferred,
 )
@@ -28,11 +29,11 @@ from hopscope.trace.causes.evidence import (
 )
 from hopscope.trace.causes.firewall import device_chain, question_drop
 from hopscope.trace.causes.links import storm
-from hopscope.trace.causes.lost import lost_address
+from hopscope.trace.causes.lost import lost_address, lost_route, mistaken
 from hopscope.trace.causes.missed import cut
-from hopscope.trace.causes.tables import devices_of, table_text
+from hopscope.trace.causes.tables import devices_of, no_filter, table_text
 from hopscope.trace.scene import Packet, Scene
-from hopscope.trace.ways import LOOPBACK, answered, asked
+from hopscope.trace.ways import LOOPBACK, Lookup, answered, asked
 
 __all__ = ["no_arp", "ownerless", "unanswered", "unresolved"]
 
@@ -56,8 +57,21 @@ def unanswered(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     for hop in all_hops(first):
         if hop.node == owner.node and (came_in := _stack_device(hop, scene)) is not None:
             return _silent_owner(packet, owner, target, came_in, scene)
-    off = _cut_off(last_device(first), owner, target, scene)
-    return off or _elsewhere(first, owner, target, scene)
+    return (
+        _mistaken(first.node, last_device(first), owner, target, scene)
+        or _cut_off(last_device(first), owner, target, scene)
+        or _elsewhere(first, owner, target, scene)
+    )
+
+
+def _mistaken(
+    node: NodeName, start: DevRef | None, owner: DevRef, target: str, scene: Scene
+) -> Reason | None:
+    """Its maker takes the owner to be on its link by a wrong prefix length."""
+    why = mistaken(scene, node, target)
+    if why is None or (start is not None and joined(scene.before, start, owner)):
+        return None
+    return replace(why, sentence=f"{_NOBODY.format(target)}{why.sentence}")
 
 
 def _on_the_way(reason: Reason, owner: DevRef, first: Hop, scene: Scene) -> bool:
@@ -99,13 +113,15 @@ def _silent_owner(
         if why is not None:
             return why
     if arp is not None and back is None:
+        way = Lookup(state=state, destination=arp.sender_ip, source=target, came_in=LOOPBACK)
+        gone = lost_route(scene, way)
         return Reason(
             code="no-route-back",
             sentence=f"the ARP request reached {asked_at}, and {owner.node}, which has no route to "
-            f"{arp.sender_ip}, did not answer it",
+            f"{arp.sender_ip}, did not answer it" + (f": {gone.sentence}" if gone else ""),
             at=asked_at,
             basis=inferred(f"routes of {owner.node} as read, and no answer seen"),
-            mend=f"add a route to {arp.sender_ip} in {owner.node}",
+            mend=gone.mend if gone else f"add a route to {arp.sender_ip} in {owner.node}",
         )
     return Reason(
         code="silent",
@@ -189,7 +205,7 @@ def _filtered(state: NodeState, came_in: DevName, sender: str, back: Route | Non
         f"lead through {came_in}",
         at=DevRef(state.name, came_in),
         basis=computed(f"routes and sysctls of {state.name} as read"),
-        mend=sysctl_command(state.name, key, 0),
+        mend=no_filter(state, came_in),
     )
 
 
@@ -292,10 +308,11 @@ def _unheard(
     return replace(why, sentence=f"its owner's answer did not arrive: {why.sentence}")
 
 
-def _nobody(start: DevRef, address: str, scene: Scene) -> Reason | None:
+def _nobody(asker: DevRef, address: str, scene: Scene) -> Reason | None:
     owner = owner_of(scene.before, address)
     if owner is not None:  # it was asked before anybody watched
-        return _cut_off(start, owner, address, scene)
+        why = _mistaken(asker.node, asker, owner, address, scene)
+        return why or _cut_off(asker, owner, address, scene)
     return ownerless(address, scene)
 
 

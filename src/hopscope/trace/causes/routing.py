@@ -15,7 +15,8 @@ from hopscope.model.journey import (
     RuleCheck,
 )
 from hopscope.model.lookup import in_subnet, is_local, route_to, sysctl_int
-from hopscope.model.snapshot import LinkState, NodeState, Route
+from hopscope.model.policy import asks
+from hopscope.model.snapshot import LinkState, NodeState, PolicyRule, Route
 from hopscope.model.vocab import Basis, DevName, DevRef, NodeName, computed, seen
 from hopscope.trace.causes.evidence import (
     all_hops,
@@ -28,7 +29,15 @@ from hopscope.trace.causes.evidence import (
 from hopscope.trace.causes.firewall import deletion
 from hopscope.trace.causes.lost import lost_route, with_lost_route
 from hopscope.trace.causes.returning import better_way, look_at_routes
-from hopscope.trace.causes.tables import in_table, layer_three, limit_of, lookup_in, removal
+from hopscope.trace.causes.tables import (
+    in_table,
+    layer_three,
+    limit_of,
+    lookup_in,
+    no_filter,
+    removal,
+    rule_removal,
+)
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.ways import LOOPBACK, Lookup
 from hopscope.wire.packet import title
@@ -148,9 +157,9 @@ def no_route(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         if step is None or sends(hop):
             continue
         lookup = lookup_in(packet, hop, step.destination, scene)
-        route = lookup.route()
+        route, rule = lookup.found()
         if route is not None and route.type in _FORBIDDING:
-            return with_lost_route(_forbidden(hop, route), scene, lookup)
+            return with_lost_route(_forbidden(hop, route, rule), scene, lookup)
         if step.route is not None or not _forwards(hop, step.destination, scene):
             continue
         thrown = _thrown(hop, lookup)
@@ -174,16 +183,16 @@ def led_elsewhere(reason: Reason, packet: Packet, first: Hop, scene: Scene) -> R
     return reason
 
 
-def _forbidden(hop: Hop, route: Route) -> Reason:
+def _forbidden(hop: Hop, route: Route, rule: PolicyRule | None) -> Reason:
     does = {"blackhole": "drops it silently"}
-    if route.table == 0:  # it stands for a policy rule
+    if rule is not None and route.table == 0:  # it stands for a policy rule
         return Reason(
             code="route-forbids",
-            sentence=f"in {hop.node}, a policy rule "
+            sentence=f"in {hop.node}, the policy rule {rule.priority} ({asks(rule)}) "
             f"{does.get(route.type, 'refuses it')} ({route.type})",
             at=None,
             basis=computed(f"policy rules of {hop.node} as read"),
-            mend=removal(hop.node, route),
+            mend=rule_removal(hop.node, rule),
         )
     return Reason(
         code="route-forbids",
@@ -317,16 +326,15 @@ def reverse_path(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         after = scene.after.node(hop.node).counters.get(counter, 0)
         if after > before:
             ref = DevRef(hop.node, layer_three(hop, scene) or hop.came_in)
-            back = route_to(scene.node(hop.node), ip.src, source=ip.dst, came_in=LOOPBACK)
-            table = f", in{in_table(back)}" if back is not None and in_table(back) else ""
+            state = scene.node(hop.node)
+            back = route_to(state, ip.src, source=ip.dst, came_in=LOOPBACK)
+            table = f", in{in_table(back)}," if back is not None and in_table(back) else ""
             return Reason(
                 code="reverse-path",
                 sentence=f"the reverse path filter of {hop.node} dropped it: the route back to "
-                f"its source {ip.src} does not lead through {ref.dev}",
+                f"its source {ip.src}{table} does not lead through {ref.dev}",
                 at=ref,
                 basis=seen(f"{counter} rose by {after - before} in {hop.node}"),
-                mend=f"add a route to {ip.src} through {ref.dev} in {hop.node}{table}, or "
-                f"{sysctl_command(hop.node, f'net.ipv4.conf.{ref.dev}.rp_filter', 0)} "
-                f"(and the same for net.ipv4.conf.all.rp_filter)",
+                mend=no_filter(state, ref.dev),
             )
     return None
