@@ -90,6 +90,18 @@ nodes:
   pod: {{addresses: {{e: 10.1.0.3/24}}}}
 links: [[c:e, sw:p1@br0], [gw:e, sw:p2@br0], [pod:e, sw:p3@br0]]
 """
+_BRIDGED = """
+name: exchange
+nodes:
+  c: {{addresses: {{e: 10.1.0.2/24}}}}
+  gw:
+    bridges: [br0]
+    addresses: {{br0: 10.1.0.1/24}}
+    sysctls: {{net.ipv4.ip_forward: 1, net.bridge.bridge-nf-call-iptables: 0}}
+    iptables: ["-t nat -A PREROUTING -p {} --dport 80 -j DNAT --to-destination 10.1.0.3:8080"]
+  pod: {{addresses: {{e: 10.1.0.3/24}}}}
+links: [[c:e, gw:p1@br0], [pod:e, gw:p2@br0]]
+"""
 _ANSWERS = """run:
       - command:
           - python3
@@ -107,6 +119,7 @@ _ANSWERS = """run:
 EXCHANGE_LABS = {
     "tcp-refusal-lost": _routed(_dnat("tcp"), "-A FORWARD -p tcp --sport 8080 -j DROP"),
     "tcp-around": _FLAT.format("tcp"),
+    "tcp-around-bridged": _BRIDGED.format("tcp"),
     "tcp-no-way-back": _routed(_dnat("tcp"), back=False),
     "tcp-astray": _routed(
         _dnat("tcp"),

@@ -119,7 +119,9 @@ def _step(step: Step) -> str:
             skipped = [f"; {text}" for text in step.skipped]
             return " ".join((where, *map(_visit, step.chains))) + "".join(skipped) + _dropped(step)
         case RouteStep():
-            return f"route {step.destination}: {step.route}"
+            table = f" table {step.table}" if step.table is not None else ""
+            rule = f" by rule {step.rule}" if step.rule is not None else ""
+            return f"route {step.destination}: {step.route}{table}{rule}"
         case NeighbourStep():
             return f"neighbour {step.ip} {step.state if step.mac else 'unknown'}"
         case NatStep():

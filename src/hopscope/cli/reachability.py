@@ -59,7 +59,9 @@ def reachability(
         sys.stdout.buffer.write(codec.dump(found, indent=2) + b"\n")
     elif picture != STDOUT:
         printing.show(matrix(found))
-        commands = " ".join(f"{group.mend} {group.reason}" for group in found.groups)
+        commands = " ".join(
+            f"{one.mend} {one.reason}" for group in found.groups for one in group.looks
+        )
         line = stands_again(commands, lab, name)
         if line and found.lab not in {one.name for one in state.running()}:
             printing.show(Padding(Text(line, "dim"), (0, 0, 0, 2)))

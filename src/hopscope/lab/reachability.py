@@ -27,7 +27,7 @@ from hopscope.model.ends import Chooser, NodeEnds, lone, neighbours
 from hopscope.model.grouping import grouped
 from hopscope.model.limits import TIMEOUT
 from hopscope.model.naming import some_of
-from hopscope.model.reachability import Outcome, Pair, Protocol, Reachability, Resolution
+from hopscope.model.reachability import Ends, Outcome, Pair, Protocol, Reachability, Resolution
 from hopscope.model.vocab import Nanos, NodeName
 from hopscope.plan.compile import HOME
 from hopscope.probe.answers import Answer, Ask
@@ -40,7 +40,6 @@ __all__ = ["reach"]
 
 _USUAL_ROOM: Final = 1024  # the kernel's own gc_thresh3, where it is not told
 _SILENT: Final = Answer(Outcome.SILENT)
-Ends = tuple[NodeName, NodeName]
 
 
 class _Probe(Struct, frozen=True, kw_only=True):

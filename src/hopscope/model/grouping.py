@@ -3,12 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from hopscope.model.reachability import Group, GroupKind, Pair
+from hopscope.model.reachability import Ends, Group, GroupKind, Pair
 from hopscope.model.vocab import NodeName
 
 __all__ = ["grouped"]
-
-Ends = tuple[NodeName, NodeName]
 
 
 def grouped(pairs: Sequence[Pair], *, overflowed: bool = False) -> tuple[Group, ...]:

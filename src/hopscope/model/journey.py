@@ -149,6 +149,8 @@ class RouteStep(Kind, frozen=True, kw_only=True, tag="route"):
     dev: DevName | None
     via: str | None
     basis: Basis
+    table: int | None = None  # None: main or local, as usual
+    rule: int | None = None  # the priority of the policy rule that led there, or decided itself
 
 
 class NeighbourStep(Kind, frozen=True, kw_only=True, tag="neighbour"):

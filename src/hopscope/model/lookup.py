@@ -35,6 +35,7 @@ __all__ = [
     "is_local",
     "leads_to",
     "local_device",
+    "looked_up",
     "neighbour",
     "next_hop",
     "owner_of",
@@ -53,7 +54,7 @@ __all__ = [
 
 _FORBIDDING: Final = ("blackhole", "unreachable", "prohibit")
 _TO_ALL: Final = "255.255.255.255"
-_MAIN_TABLES: Final = (255, 254, 253)  # local, main, default: the default rules' order
+_USUAL: Final = {0: 255, 32766: 254, 32767: 253}  # the default rules: local, main, default
 
 
 @cache
@@ -138,8 +139,23 @@ def route_to(
     came_in: DevName | None = None,
     mark: int | None = None,
 ) -> Route | None:
-    """The route for a destination: longest prefix, lowest metric, table by table.
+    """The route for a destination; see `looked_up`."""
+    found = looked_up(node, ip, out=out, source=source, came_in=came_in, mark=mark)
+    return found[0] if found is not None else None
 
+
+def looked_up(
+    node: NodeState,
+    ip: str,
+    *,
+    out: DevName | None = None,
+    source: str | None = None,
+    came_in: DevName | None = None,
+    mark: int | None = None,
+) -> tuple[Route, PolicyRule | None] | None:
+    """The route for a destination, and the policy rule that asked for its table.
+
+    Longest prefix, lowest metric, table by table.
     *out* is the device that a sender chose, which decides for multicast and link-local
     destinations: every device has such a route. Policy rules that select by *source*, by
     the device it *came_in* by (lo: the node made it) or by its *mark* hold only when that is
@@ -160,14 +176,14 @@ def route_to(
         came_in=came_in,
         mark=mark,
     )
-    usual = [PolicyRule(family=family, priority=0, table=table) for table in _MAIN_TABLES]
+    usual = [PolicyRule(family=family, priority=at, table=table) for at, table in _USUAL.items()]
     for rule in asked if node.policy_rules else usual:
         if rule.action in _FORBIDDING:
-            return _forbidden_by(rule)
+            return _forbidden_by(rule), rule
         best = _best(node, family, rule.table, wanted, out)
         if best is not None and best.type != "throw":
-            return best if str(wanted) != _TO_ALL else _to_all(best)
-    return _to_all() if str(wanted) == _TO_ALL else None
+            return (best if str(wanted) != _TO_ALL else _to_all(best)), rule
+    return (_to_all(), None) if str(wanted) == _TO_ALL else None
 
 
 def _to_all(found: Route | None = None) -> Route:

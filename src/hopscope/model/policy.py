@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 from hopscope.model.snapshot import PolicyRule
 from hopscope.model.vocab import DevName, Family
 
-__all__ = ["rules_for"]
+__all__ = ["asks", "rules_for"]
 
 
 def rules_for(
@@ -45,3 +45,11 @@ def _meets(rule: PolicyRule, asked: str, came_in: DevName | None, mark: int | No
         return False
     wanted, _, mask = value.partition("/")
     return not (int(wanted, 16) ^ mark) & int(mask or "0xffffffff", 16)
+
+
+def asks(rule: PolicyRule) -> str:
+    """What a policy rule asks of a packet, as ``ip rule`` has it."""
+    words = [f"from {rule.source or 'all'}"]
+    words += [f"to {rule.destination}"] if rule.destination else []
+    words += [f"{word} {rule.values.get(word, '…')}" for word in rule.conditions]
+    return " ".join(words)

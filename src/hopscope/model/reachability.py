@@ -12,14 +12,19 @@ from hopscope.model.vocab import Nanos, NodeName
 
 __all__ = [
     "VERSION",
+    "Ends",
     "Group",
     "GroupKind",
+    "Look",
     "Outcome",
     "Pair",
     "Protocol",
     "Reachability",
     "Resolution",
 ]
+
+Ends = tuple[NodeName, NodeName]
+"""Source and target."""
 
 VERSION = 1
 """Of the JSON form; it rises when a reader of the old form would go wrong."""
@@ -78,11 +83,24 @@ class GroupKind(StrEnum):
     BETWEEN = "between"  # each of some sources to each of some targets
 
 
+class Look(Struct, frozen=True, kw_only=True):
+    """Another pair of a group that was probed again, alone and watched.
+
+    *alike*: its cause is of the same kind as the example's, and the same mends it.
+    """
+
+    source: NodeName
+    target: NodeName
+    alike: bool
+    reason: str | None
+    mend: str = ""
+
+
 class Group(Struct, frozen=True, kw_only=True):
     """Failures that share what *kind* says; each failure is in one group.
 
     *reason* is what the *example* showed when it was probed again, alone and watched; null when
-    it was not.
+    it was not. It may not be that of all: *also* is what another one showed.
     """
 
     kind: GroupKind
@@ -90,9 +108,23 @@ class Group(Struct, frozen=True, kw_only=True):
     sources: tuple[NodeName, ...]
     targets: tuple[NodeName, ...]
     pairs: int
-    example: tuple[NodeName, NodeName]  # source and target
+    example: Ends  # source and target
     reason: str | None = None
     mend: str = ""  # a command that mends it, where one is known
+    also: tuple[Look, ...] = ()
+
+    @property
+    def looks(self) -> tuple["Look", ...]:
+        """What its example showed, and another pair of it."""
+        source, target = self.example
+        first = Look(source=source, target=target, alike=True, reason=self.reason, mend=self.mend)
+        return (first, *self.also)
+
+    def has(self, source: NodeName, target: NodeName) -> bool:
+        """Whether a failure between these two is one of the group's."""
+        if self.kind is GroupKind.NODE:
+            return self.node in (source, target)
+        return source in self.sources and target in self.targets
 
 
 class Resolution(Struct, frozen=True, kw_only=True):

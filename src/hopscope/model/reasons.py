@@ -40,6 +40,7 @@ REASONS: Final = (
     "silent",
     "unresolved",
     "wrong-neighbour",
+    "wrong-prefix",
     "refused",
     "dropped",
     "echo-ignored",

@@ -139,8 +139,8 @@ def _key(one: Placed) -> Key:
             return (one.node, step.kind, dev)
         case PassUpStep(bridge=bridge, because=because):
             return (one.node, step.kind, bridge, because)
-        case RouteStep(destination=destination, route=route):
-            return (one.node, step.kind, destination, str(route))
+        case RouteStep(destination=destination, route=route, table=table):
+            return (one.node, step.kind, destination, str(route), str(table))
         case NeighbourStep(dev=dev, ip=ip, mac=mac):
             return (one.node, step.kind, dev, ip, str(mac))
         case DropStep(reason=reason, where=where):

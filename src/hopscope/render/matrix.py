@@ -1,6 +1,6 @@
 """Reachability on the terminal: the matrix of a few nodes, of many what their failures share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Final, assert_never
 
@@ -11,7 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from hopscope.model.naming import some_of
-from hopscope.model.reachability import Group, GroupKind, Outcome, Pair, Protocol, Reachability
+from hopscope.model.reachability import (
+    Ends,
+    Group,
+    GroupKind,
+    Look,
+    Outcome,
+    Pair,
+    Protocol,
+    Reachability,
+)
 from hopscope.model.vocab import NodeName
 from hopscope.render.words import counted, duration
 
@@ -77,7 +86,7 @@ def _lines(found: Reachability) -> Iterator[Text]:
     yield from _spans(found)
     by_ends = {(pair.source, pair.target): pair for pair in found.failures}
     for group in found.groups[:_MOST_TOLD]:
-        yield from _group(found, group, by_ends[group.example])
+        yield from _group(found, group, by_ends)
     if more := found.groups[_MOST_TOLD:]:
         pairs = counted(sum(group.pairs for group in more), "pair")
         yield Text(f"… and {pairs} more, in {counted(len(more), 'group')}: --json has them all")
@@ -115,18 +124,31 @@ def _refused(found: Reachability) -> Iterator[str]:
         yield f"… and {pairs} that are refused, by {counted(len(more), 'other')}: --json has all"
 
 
-def _group(found: Reachability, group: Group, example: Pair) -> Iterator[Text]:
+def _group(found: Reachability, group: Group, failed: Mapping[Ends, Pair]) -> Iterator[Text]:
     text = Text("✗ ", "bold red")
     yield text.append(f"{group_words(group)}", "bold").append(f": {counted(group.pairs, 'pair')}")
-    address = f" ({example.address})" if example.address not in (None, example.target) else ""
-    yield Text(f"    {example.source} → {example.target}{address}: {fate(example, found.timeout)}")
-    if group.reason is None:
-        ask = f"hopscope ping {found.lab} {example.source} {example.target}"
+    first, *others = group.looks
+    said = "for example " if group.pairs > 1 else ""
+    yield from _look(found, first, failed[group.example], said)
+    for look in others:
+        if look.alike:
+            yield Text(f"    likewise {look.source} → {look.target}")
+        else:
+            yield from _look(found, look, failed[look.source, look.target], "but ")
+
+
+def _look(found: Reachability, look: Look, pair: Pair, said: str) -> Iterator[Text]:
+    """What became of one pair of a group, and why."""
+    address = f" ({pair.address})" if pair.address not in (None, pair.target) else ""
+    ends = f"{pair.source} → {pair.target}"
+    yield Text(f"    {said}{ends}{address}: {fate(pair, found.timeout)}")
+    if look.reason is None:
+        ask = f"hopscope ping {found.lab} {pair.source} {pair.target}"
         yield Text(f"    not looked into; {ask} explains it", "dim")
-    elif group.reason != example.error:
-        yield Text("    why: ", "bold").append(group.reason, "not bold")
-    if group.mend:
-        yield Text("    mend it with: ", "bold").append(group.mend, "not bold")
+    elif look.reason != pair.error:
+        yield Text("    why: ", "bold").append(look.reason, "not bold")
+    if look.mend:
+        yield Text("    mend it with: ", "bold").append(look.mend, "not bold")
 
 
 def group_words(group: Group) -> str:

@@ -5,10 +5,10 @@ from typing import assert_never
 
 from hopscope.model.devices import BridgeState, PortOptions, Vxlan
 from hopscope.model.lookup import route_text
-from hopscope.model.snapshot import LinkState, PolicyRule, Route
+from hopscope.model.snapshot import LinkState, Route
 from hopscope.model.traffic import Htb, Netem, Shaping, Tbf
 
-__all__ = ["asks", "bits", "route_row", "settings", "shaping"]
+__all__ = ["bits", "route_row", "settings", "shaping"]
 
 
 def route_row(route: Route) -> str:
@@ -18,14 +18,6 @@ def route_row(route: Route) -> str:
         return text
     text += f" src {route.source}" if route.source else ""
     return text + (f" metric {route.metric}" if route.metric else "")
-
-
-def asks(rule: PolicyRule) -> str:
-    """What a policy rule asks of a packet, as ``ip rule`` has it."""
-    words = [f"from {rule.source or 'all'}"]
-    words += [f"to {rule.destination}"] if rule.destination else []
-    words += [f"{word} {rule.values.get(word, '…')}" for word in rule.conditions]
-    return " ".join(words)
 
 
 def settings(link: LinkState) -> str:

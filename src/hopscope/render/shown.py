@@ -6,10 +6,11 @@ from typing import Final
 from msgspec import Struct
 
 from hopscope.model.lookup import owner_of_mac, silent_nat
+from hopscope.model.policy import asks
 from hopscope.model.snapshot import LinkState, Snapshot
 from hopscope.model.vocab import Mac
 from hopscope.render.changes import entry_owner
-from hopscope.render.settings import asks, route_row, settings, shaping
+from hopscope.render.settings import route_row, settings, shaping
 from hopscope.render.words import routing_table
 
 __all__ = ["Table", "shown"]

@@ -59,6 +59,14 @@ def duration(nanoseconds: int) -> str:
     return f"{nanoseconds / 1_000_000_000:.2f} s"
 
 
+def _led(step: RouteStep) -> str:
+    """The table that it was found in and the policy rule that led there, beside the usual ones."""
+    if step.rule is None:
+        return ""
+    table = f" table {routing_table(step.table)}" if step.table is not None else ""
+    return f"{table}, by policy rule {step.rule}"
+
+
 def headline(step: Step) -> str:
     """One line that says what happened."""
     match step:
@@ -77,7 +85,7 @@ def headline(step: Step) -> str:
         case RouteStep(destination=destination, route=None):
             return f"no route to {destination}"
         case RouteStep(destination=destination, route=route):
-            return f"route to {destination}: {route}"
+            return f"route to {destination}: {route}{_led(step)}"
         case NeighbourStep(ip=ip, mac=None):
             return f"{ip}: link-layer address unknown, the packet waits"
         case NeighbourStep(ip=ip, mac=mac, state=state):

@@ -7,10 +7,19 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hopscope.model.flow import Headers, Ip, Ports
-from hopscope.model.journey import DeliverStep, Journey, Reason, hops
-from hopscope.model.vocab import Family, Hook, NodeName, inferred, seen
+from hopscope.model.journey import (
+    BridgeStep,
+    DeliverStep,
+    HookStep,
+    Journey,
+    Reason,
+    Step,
+    hops,
+)
+from hopscope.model.lookup import sysctl_int
+from hopscope.model.vocab import DevName, Family, Hook, NodeName, inferred, seen
 from hopscope.trace.astray import astray, rewritings
-from hopscope.trace.causes.evidence import command
+from hopscope.trace.causes.evidence import command, sysctl_command
 from hopscope.trace.causes.firewall import deletion
 from hopscope.trace.journeys import journey_of
 from hopscope.trace.replies import no_way_back
@@ -163,7 +172,7 @@ def _refused(scene: Scene, request: _Arrived, refusal: Packet) -> Reason:
     why, mend = "", ""
     if told.reason is not None:
         why, mend = f", and the message was lost: {told.reason.sentence}", told.reason.mend
-    elif around := _around(request, told):
+    elif around := _around(scene, request, told):
         why, mend = f", in its own name: {around[0]}", around[1]
     return Reason(
         code="no-answer",
@@ -224,7 +233,7 @@ def _came_to_nothing(
             mend=f"see what comes and goes there: {command(first, 'tcpdump -ni any udp')}",
         )
     back = next(one for one in arrivals(answer, told) if one.node == source)
-    return _from_another(service, request, back)
+    return _from_another(scene, service, request, back)
 
 
 def _turned_back(scene: Scene, service: Service, request: _Arrived) -> Packet | None:
@@ -267,11 +276,13 @@ def _known_again(packet: Packet) -> bool:
     return packet.headers.stamp is not None or (ports is not None and ports.seq is not None)
 
 
-def _from_another(service: Service, request: _Arrived, back: _Arrived) -> Reason | None:
+def _from_another(
+    scene: Scene, service: Service, request: _Arrived, back: _Arrived
+) -> Reason | None:
     """The answer came back from another address, or port, than was asked."""
     if (back.ip.src, back.ports.sport) == (service.address, service.port):
         return None
-    around = _around(request, back.told)
+    around = _around(scene, request, back.told)
     if around is None:
         return None  # what was changed is changed back behind the hooks that saw it
     return Reason(
@@ -285,17 +296,39 @@ def _from_another(service: Service, request: _Arrived, back: _Arrived) -> Reason
     )
 
 
-def _around(request: _Arrived, back: Journey) -> tuple[str, str] | None:
+def _around(scene: Scene, request: _Arrived, back: Journey) -> tuple[str, str] | None:
     """Which node rewrote the request's destination and did not see what came back; the mend."""
-    passed = {hop.node for hop in hops(back)}
+    bridges = dict(_bridged(scene, back))
+    passed = {hop.node for hop in hops(back)} - bridges.keys()
     turned = [node for node, _before, _after in rewritings(request.told, "destination")]
     node = next((one for one in turned if one not in passed), None)
     if node is None:
         return None
-    tool = "iptables" if request.ip.version == 4 else "ip6tables"
+    six = request.ip.version == 6
+    tool = "ip6tables" if six else "iptables"
+    what = f"{node}, which had rewritten the request's destination"
+    if node in bridges:
+        key = f"net.bridge.bridge-nf-call-{tool}"
+        what = f"{what}, in its bridge {bridges[node]} alone, where no IP rule sees it"
+        if sysctl_int(scene.node(node), key) == 0:
+            return f"it passed {what}: {key} = 0", sysctl_command(node, key, 1)
     words = f"{tool} -t nat -A POSTROUTING -s {request.ip.src} -d {request.ip.dst} -j MASQUERADE"
     return (
-        f"it did not pass {node}, which had rewritten the request's destination",
+        f"it passed {what}" if node in bridges else f"it did not pass {what}",
         f"let {node} rewrite its source, too, so that answers come back to it: "
         + command(node, words),
     )
+
+
+def _bridged(scene: Scene, told: Journey) -> Iterator[tuple[NodeName, DevName]]:
+    """The nodes that it passed in layer 2 alone, with the bridge: its IP hooks did not see it."""
+    way = [hop for hop in hops(told) if scene.traced(hop.node)]
+    heard = {hop.node for hop in way if any(map(_of_layer_three, hop.steps))}
+    for hop in way:
+        for step in hop.steps:
+            if isinstance(step, BridgeStep) and hop.node not in heard:
+                yield hop.node, step.bridge
+
+
+def _of_layer_three(step: Step) -> bool:
+    return isinstance(step, HookStep) and step.family in (Family.IP, Family.IP6)

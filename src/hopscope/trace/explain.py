@@ -22,6 +22,7 @@ from hopscope.trace.causes import (
     firewall,
     isolation,
     links,
+    missed,
     overlays,
     queues,
     resolution,
@@ -29,6 +30,7 @@ from hopscope.trace.causes import (
     routing,
     samemac,
     silent,
+    stale,
     tunnels,
 )
 from hopscope.trace.causes.evidence import (
@@ -37,7 +39,6 @@ from hopscope.trace.causes.evidence import (
     all_hops,
     command,
     last_device,
-    leaves,
     main_steps,
     sends,
 )
@@ -62,8 +63,9 @@ def explain(packet: Packet, first: Hop, scene: Scene) -> tuple[Fate, Reason | No
 
     reasons = (cause(packet, first, scene) for cause in _causes(about))
     known = next((one for one in reasons if one is not None), None)
-    reason = known or _evidence_stops(first, scene)
+    reason = known or _evidence_stops(packet, first, scene)
     reason = routing.led_elsewhere(reason, packet, first, scene)
+    reason = returning.sent_away(reason, packet, first, scene)
     reason = with_message(reason, packet, first, scene, about)
     sure = reason.basis.kind is not BasisKind.INFERRED
     held = reason.code in ("unresolved", "queue-wait")  # still there when we stopped
@@ -73,11 +75,13 @@ def explain(packet: Packet, first: Hop, scene: Scene) -> tuple[Fate, Reason | No
 def _causes(about: Callable[[Packet], Reason | None]) -> tuple[Cause, ...]:
     """Asked in this order."""
     return (
-        firewall.rule_drop,
-        firewall.discovery_drop,
-        firewall.queued,
+        stale.wrong_neighbour,
+        missed.straight(firewall.rule_drop),
+        missed.straight(firewall.discovery_drop),
+        missed.straight(firewall.queued),
         routing.told,
         links.not_sent,
+        missed.not_come,
         links.not_carried,
         links.too_long,
         queues.queued,
@@ -99,11 +103,11 @@ def _causes(about: Callable[[Packet], Reason | None]) -> tuple[Cause, ...]:
         overlays.apart,
         tunnels.tunnel(about),
         resolution.unanswered,
-        resolution.wrong_neighbour,
         links.wrong_port,
         links.unbridged,
-        firewall.device_chain,
-        _seen_drop,
+        missed.straight(firewall.device_chain),
+        missed.straight(_seen_drop),
+        missed.not_seen,
     )
 
 
@@ -120,8 +124,8 @@ def _seen_drop(_packet: Packet, first: Hop, _scene: Scene) -> Reason | None:
     return None
 
 
-def _evidence_stops(first: Hop, scene: Scene) -> Reason:
-    last = leaves(first)[-1]
+def _evidence_stops(packet: Packet, first: Hop, scene: Scene) -> Reason:
+    last = missed.nearest(packet, first, scene)
     where = last_device(last)
     hooks = [step for step in main_steps(last) if isinstance(step, HookStep)]
     after = ""

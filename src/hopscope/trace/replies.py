@@ -8,13 +8,14 @@ from msgspec.structs import replace
 from hopscope.model.flow import Ip
 from hopscope.model.journey import DeliverStep, Hop, Journey, Reason
 from hopscope.model.lookup import is_local, leads_to, route_to, sysctl_int
-from hopscope.model.snapshot import NodeState, Route
+from hopscope.model.policy import asks
+from hopscope.model.snapshot import NodeState, PolicyRule, Route
 from hopscope.model.vocab import DevRef, Fate, NodeName, computed, inferred
 from hopscope.trace.arrival import ECHO
 from hopscope.trace.astray import astray
 from hopscope.trace.causes.evidence import all_hops, sysctl_command
 from hopscope.trace.causes.lost import with_lost_route
-from hopscope.trace.causes.tables import in_table, removal
+from hopscope.trace.causes.tables import in_table, removal, rule_removal
 from hopscope.trace.scene import Scene
 from hopscope.trace.ways import LOOPBACK, Lookup
 
@@ -114,22 +115,25 @@ def no_way_back(scene: Scene, states: States, source: str, goal: str) -> Reason 
     """The first of these nodes, which the request reached, has no route to its source."""
     state = states[0]
     lookup = Lookup(state=state, destination=source, source=goal, came_in=LOOPBACK)
-    route = lookup.route()
+    route, rule = lookup.found()
     if leads_to(route, source) is not None or is_local(state, source):
         return None
-    return with_lost_route(_back(state, source, goal, route), scene, lookup)
+    return with_lost_route(_back(state, source, goal, (route, rule)), scene, lookup)
 
 
-def _back(state: NodeState, source: str, goal: str, route: Route | None) -> Reason:
-    """It has none, or *route*, which forbids it."""
-    if route is not None and route.table == 0:  # it stands for a policy rule
+def _back(
+    state: NodeState, source: str, goal: str, found: tuple[Route | None, PolicyRule | None]
+) -> Reason:
+    """It has none, or one that forbids it."""
+    route, rule = found
+    if route is not None and rule is not None and route.table == 0:  # it stands for that rule
         return Reason(
             code="no-route-back",
-            sentence=f"the request reached {state.name}, where a policy rule ({route.type}) "
-            f"forbids the way back to {source}",
+            sentence=f"the request reached {state.name}, where the policy rule {rule.priority} "
+            f"({asks(rule)}, {rule.action}) forbids the way back to {source}",
             at=None,
             basis=computed(f"policy rules of {state.name} as read"),
-            mend=removal(state.name, route),
+            mend=rule_removal(state.name, rule),
         )
     mend = f"add a route to {source} in {state.name}"
     has = "has no route"

@@ -30,7 +30,7 @@ from hopscope.model.vocab import (
     seen,
 )
 from hopscope.trace.identify import Sighting
-from hopscope.trace.ways import LOOPBACK, Lookup, Way
+from hopscope.trace.ways import LOOPBACK, OWN_TABLES, Lookup, Way
 
 __all__ = [
     "blocked_port",
@@ -112,7 +112,8 @@ def route_step(lookup: Lookup, way: Way | None = None) -> RouteStep:
             basis=way.basis,
         )
     local = local_device(lookup.state, destination)
-    route = lookup.route()
+    route, rule = lookup.found()
+    told = rule if rule is not None and rule.table not in OWN_TABLES else None
     text = route_text(route) if route else (f"local {destination}" if local else None)
     return RouteStep(
         destination=destination,
@@ -120,6 +121,8 @@ def route_step(lookup: Lookup, way: Way | None = None) -> RouteStep:
         dev=route.dev if route else local,
         via=route.via if route else None,
         basis=computed(f"routes of {lookup.state.name} as read"),
+        table=(told.table or None) if told is not None else None,  # 0: the rule itself decides
+        rule=told.priority if told is not None else None,
     )
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hopscope.model.flow import Headers, Ip
-from hopscope.model.journey import BridgeStep, HookStep, Hop, Step, UnrecognisedStep
+from hopscope.model.journey import BridgeStep, HookStep, Hop, RouteStep, Step, UnrecognisedStep
 from hopscope.model.lookup import is_group, is_local
 from hopscope.model.snapshot import LinkState
 from hopscope.model.vocab import (
@@ -513,11 +513,18 @@ class _Weaver:
             return []
         inward = self.hooks(node, lambda w: w.hook is Hook.INPUT and w.iif == came_in)
         if ip is not None and not inward and not is_local(self.scene.node(node), ip.dst):
-            steps.append(make.unconcerned(self.lookup(node, ip, came_in, None), frame))
+            asked = make.unconcerned(self.lookup(node, ip, came_in, None), frame)
+            if not isinstance(asked, RouteStep) or self.met_hooks(node, steps):
+                steps.append(asked)
         steps += inward
         if not make.dropped(steps):
             steps += arrival(self.packet, self.scene, node, came_in, headers, hooks=inward)
         return []
+
+    def met_hooks(self, node: NodeName, steps: Sequence[Step]) -> bool:
+        """Whether hooks saw it or may have: what none saw never came so far as to the routes."""
+        sure = self.scene.traced(node) and not self.scene.observation.lost
+        return not sure or any(isinstance(step, HookStep) for step in steps)
 
     def forward(
         self,

@@ -5,19 +5,33 @@ address, and whoever lacks that asks for it. Where the two differ, what was seen
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from msgspec import Struct
 
 from hopscope.model.flow import Headers
-from hopscope.model.lookup import leads_to, neighbour, route_to
-from hopscope.model.snapshot import NodeState, Route
+from hopscope.model.lab import MAIN_TABLE
+from hopscope.model.lookup import leads_to, looked_up, neighbour
+from hopscope.model.snapshot import NodeState, PolicyRule, Route
 from hopscope.model.vocab import Basis, DevName, Hook, Mac, NodeName, inferred, seen
 from hopscope.trace.identify import Sighting
 from hopscope.trace.scene import Packet, Scene
 
-__all__ = ["LOOPBACK", "Lookup", "Way", "answered", "asked", "mark_of", "way_awaited", "way_taken"]
+__all__ = [
+    "LOOPBACK",
+    "OWN_TABLES",
+    "Lookup",
+    "Way",
+    "answered",
+    "asked",
+    "mark_of",
+    "way_awaited",
+    "way_taken",
+]
 
 LOOPBACK = DevName("lo")
+OWN_TABLES: Final = (255, MAIN_TABLE)
+"""Those that every packet asks, and that nobody names."""
 
 
 class Lookup(Struct, frozen=True, kw_only=True):
@@ -31,14 +45,18 @@ class Lookup(Struct, frozen=True, kw_only=True):
     out: DevName | None = None
 
     def route(self) -> Route | None:
-        """The route that the tables have for it.
+        """The route that the tables have for it."""
+        return self.found()[0]
+
+    def found(self) -> tuple[Route | None, PolicyRule | None]:
+        """The route that the tables have for it, and the policy rule that led there.
 
         A sender asks before it has chosen its address and before a rule has set a mark, and
         then perhaps again: of several routes, the one is meant that leads to *out*.
         """
         tries = ((self.source, self.mark), (None, self.mark), (None, None))
         found = [
-            route_to(
+            looked_up(
                 self.state,
                 self.destination,
                 out=self.out,
@@ -48,8 +66,8 @@ class Lookup(Struct, frozen=True, kw_only=True):
             )
             for source, mark in tries
         ]
-        there = (one for one in found if one is not None and one.dev == self.out is not None)
-        return next(there, found[0])
+        there = (one for one in found if one is not None and one[0].dev == self.out is not None)
+        return next(there, found[0]) or (None, None)
 
     def way(self) -> tuple[DevName, str] | None:
         """The device and the next hop by the tables, unless it was given to another device."""

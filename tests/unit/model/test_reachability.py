@@ -1,5 +1,7 @@
 """Reachability in a line, as an assertion shows it."""
 
+from msgspec.structs import replace
+
 from hopscope.model.reachability import (
     Group,
     GroupKind,
@@ -48,3 +50,14 @@ def test_a_line_says_how_many_were_reached_and_why_not() -> None:
         resolution=Resolution(how="arp", entries=0),
     )
     assert repr(found) == "<reachability of lab: 1 of 3 pairs reached; a → b: b is down>"
+
+
+def test_which_failures_are_of_a_group() -> None:
+    """Of a node, all from and to it."""
+    between = group((A, B), None)
+    assert between.has(A, B)
+    assert not between.has(B, A)
+    node = replace(between, kind=GroupKind.NODE, node=C, sources=(A, C), targets=(C, A))
+    assert node.has(A, C)
+    assert node.has(C, A)
+    assert not node.has(A, B)

@@ -7,6 +7,7 @@ from rich.console import Console
 from hopscope.model.reachability import (
     Group,
     GroupKind,
+    Look,
     Outcome,
     Protocol,
     Reachability,
@@ -88,7 +89,7 @@ def test_many_nodes_are_told_by_groups() -> None:
     assert told[0].startswith("● pods: 342 of 380 pairs reached")
     assert not any("from \\ to" in line for line in told)
     at = told.index("  ✗ all from and to n4: 38 pairs")
-    assert told[at + 1] == "      n0 → n4 (10.0.0.5): no answer within 0.5 s"
+    assert told[at + 1] == "      for example n0 → n4 (10.0.0.5): no answer within 0.5 s"
     assert "hopscope ping pods n0 n4" in told[at + 2]
 
 
@@ -100,6 +101,22 @@ def test_a_reason_and_what_mends_it() -> None:
     told = lines(found)
     assert "      why: a rule drops it" in told
     assert "      mend it with: delete it" in told
+
+
+def test_what_another_pair_of_a_group_showed() -> None:
+    """The same, which is said in a word, or something else."""
+    found = reachability(3, {(0, 1): LOST, (0, 2): LOST})
+    (group,) = found.groups
+    look = Look(source=NodeName("n0"), target=NodeName("n2"), alike=True, reason="x", mend="y")
+    for alike, said in (
+        (True, ["likewise n0 → n2"]),
+        (False, ["but n0 → n2 (10.0.0.3): no answer within 0.5 s", "why: x", "mend it with: y"]),
+    ):
+        also = (replace(look, alike=alike),)
+        told = lines(replace(found, groups=(replace(group, reason="a rule", also=also),)))
+        at = told.index("      for example n0 → n1 (10.0.0.2): no answer within 0.5 s")
+        assert told[at + 1] == "      why: a rule"
+        assert [line.strip() for line in told[at + 2 :]] == said
 
 
 def test_of_many_groups_the_first_are_told() -> None:

@@ -4,10 +4,11 @@ import pytest
 from msgspec.structs import replace
 
 from hopscope.model.devices import BridgeState, PortOptions, Vlan, Vxlan
+from hopscope.model.policy import asks
 from hopscope.model.snapshot import LinkState, PolicyRule, Route
 from hopscope.model.traffic import Htb, Netem, Shaping, Tbf
 from hopscope.model.vocab import DevName, DevRef, Family, NodeName
-from hopscope.render.settings import asks, route_row, settings, shaping
+from hopscope.render.settings import route_row, settings, shaping
 
 LINK = LinkState(name=DevName("d"), index=2, kind="veth", mac=None, mtu=1500, up=True, carrier=True)
 UP = DevRef(NodeName("host"), DevName("up"))

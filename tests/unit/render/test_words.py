@@ -129,6 +129,14 @@ HEADLINES: list[tuple[Step, str]] = [
         replace(HOOKED, chains=(DROPPING,), verdict=Verdict.DROP),
         "hook ip forward: DROPPED by filter FORWARD: 1 of 1 rules matched, drop",
     ),
+    (
+        replace(ROUTED, table=102, rule=1002),
+        "route to 10.0.0.9: default via 10.0.0.1 dev eth0 table 102, by policy rule 1002",
+    ),
+    (
+        replace(ROUTED, route="blackhole default", rule=77),
+        "route to 10.0.0.9: blackhole default, by policy rule 77",
+    ),
     (ROUTED, "route to 10.0.0.9: default via 10.0.0.1 dev eth0"),
     (replace(ROUTED, route=None), "no route to 10.0.0.9"),
     (KNOWN, f"neighbour 10.0.0.2 is at {MAC}"),

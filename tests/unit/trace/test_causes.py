@@ -39,7 +39,7 @@ from hopscope.model.vocab import (
     Verdict,
     seen,
 )
-from hopscope.trace.causes import links, resolution, routing
+from hopscope.trace.causes import links, resolution, routing, stale
 from hopscope.trace.explain import explain
 from hopscope.trace.identify import Sighting
 from hopscope.trace.journeys import unsent
@@ -604,7 +604,7 @@ class TestResolution:
                 basis=BASIS,
             )
             first = hop("ns1", step)
-            return resolution.wrong_neighbour(echo("10.0.0.2"), first, scene(both)) is not None
+            return stale.wrong_neighbour(echo("10.0.0.2"), first, scene(both)) is not None
 
         here, there = (
             both.link(DevRef(NS2, DevName("b"))),

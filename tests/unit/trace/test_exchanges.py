@@ -69,3 +69,20 @@ def test_a_counter_tells_why_nothing_left(name: str, counter: str, said: str) ->
     assert why.sentence.endswith(said)
     known = counter.startswith("Tcp") == (name == "tcp-around")
     assert why.basis.kind is (BasisKind.SEEN if known else BasisKind.INFERRED)
+
+
+def test_an_answer_that_no_rule_saw_although_they_are_asked_of_bridges() -> None:
+    """As of one in a VLAN: the switch is on, and the way out is another."""
+    given = EXCHANGES["tcp-around-bridged"]
+    key = "net.bridge.bridge-nf-call-iptables"
+    nodes = tuple(
+        replace(node, sysctls={**node.sysctls, key: "1"}) if node.name == "gw" else node
+        for node in given.before.nodes
+    )
+    why = replace(given, before=replace(given.before, nodes=nodes)).why()
+    assert why is not None
+    assert "it passed gw, which had rewritten the request's destination, in its bridge br0" in (
+        why.sentence
+    )
+    assert why.sentence.endswith("where no IP rule sees it")
+    assert why.mend.startswith("let gw rewrite its source, too")

@@ -124,6 +124,22 @@ def test_a_route_that_went_with_its_device(goal: str, way: str) -> None:
     assert said(lost_route(*at(scene(up=False), goal))) == ("device-down", why)
 
 
+IP = "hopscope exec LAB ns1 -- ip "
+GIVEN_BACK = "; ".join(
+    IP + words
+    for words in (
+        "address add 10.0.0.1/24 dev a",
+        "address add fd00::1/64 dev a nodad",
+        "route add default via 10.0.0.9 proto static",
+        "route add 10.9.0.0/16 via 10.0.0.9 table 7 proto static",
+        "route add 10.8.0.0/16 via 10.0.0.9 dev a proto static",
+        "route add 10.7.0.0/16 proto static nexthop via 10.0.0.9 nexthop dev b",
+    )
+)
+GIVEN_BACK += f"; {IP}-6 route add default via fd00::9 proto static"
+"""All that ns1/a had."""
+
+
 def test_a_route_that_is_gone_by_itself() -> None:
     """Its devices are up: that it is gone is all that is told."""
     for goal, way in (
@@ -135,12 +151,17 @@ def test_a_route_that_is_gone_by_itself() -> None:
         why = f"ns1 has no route to {goal}: the one that the lab file gives it, {way}, is gone"
         assert said(reason) == ("no-route", why)
         assert reason is not None
-        assert reason.mend == "give it back: hopscope up, with the lab file"
+        assert reason.mend == GIVEN_BACK
 
 
 def test_a_route_that_no_lab_file_gives() -> None:
     """That of a subnet goes with its address, and nothing is declared for the other node."""
-    assert lost_route(*at(scene(), "10.0.0.7")) is None
+    reason = lost_route(*at(scene(), "10.0.0.7"))
+    why = "that of its subnet is gone, because ns1/a no longer has 10.0.0.1/24"
+    assert said(reason) == ("no-route", f"ns1 has no route to 10.0.0.7: {why}")
+    assert reason is not None
+    assert reason.mend == GIVEN_BACK
+    assert lost_route(*at(scene(), "10.5.0.7")) is None  # of a device that is not there
     assert lost_route(*at(scene(up=False), "10.0.0.7", node="ns2")) is None
 
 
@@ -196,10 +217,10 @@ def test_a_packet_that_went_another_way_for_want_of_its_route() -> None:
         "is gone"
     )
     assert why is not None
-    assert why.mend.startswith("give it back: hopscope up, with the lab file")
+    assert why.mend.startswith("hopscope exec LAB ns1 -- ip address add 10.0.0.1/24 dev a; ")
     also = Reason(code="unseen", sentence="lost", at=None, basis=seen("x"), mend="do this")
     both = led_elsewhere(also, echo("10.9.0.1"), stepping(step, sent), found)
-    assert both.mend == "give it back: hopscope up, with the lab file; or do this"
+    assert both.mend.endswith(" proto static; or do this")
 
 
 def test_the_route_of_a_subnet_whose_device_is_down() -> None:

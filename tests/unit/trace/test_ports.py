@@ -31,7 +31,7 @@ from hopscope.model.vocab import (
     PktType,
     seen,
 )
-from hopscope.trace.causes import links, resolution
+from hopscope.trace.causes import links, resolution, stale
 from hopscope.trace.causes.firewall import question_drop
 from hopscope.trace.causes.isolation import isolated, not_flooded
 from hopscope.trace.causes.samemac import same_mac
@@ -242,11 +242,11 @@ def test_a_device_that_asks_for_no_address(dev: str, mend: str) -> None:
         dev=ref.dev, ip="10.0.0.2", mac=mac_of(ref), state=NeighbourState.REACHABLE, basis=BASIS
     )
     deaf = scene(altered(str(ref), noarp=True))
-    why = resolution.wrong_neighbour(frame(mac_of(ref)), hop("ns1", step), deaf)
+    why = stale.wrong_neighbour(frame(mac_of(ref)), hop("ns1", step), deaf)
     assert told(why).endswith(f"that device's own, {mac_of(ref)}, and not to ns2/b")
     assert why is not None
     assert (why.code, why.mend) == ("no-arp", mend)
-    plain = resolution.wrong_neighbour(frame(mac_of(ref)), hop("ns1", step), scene())
+    plain = stale.wrong_neighbour(frame(mac_of(ref)), hop("ns1", step), scene())
     assert plain is not None
     assert plain.code == "wrong-neighbour"
 

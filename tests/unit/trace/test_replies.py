@@ -87,9 +87,10 @@ def test_a_rule_that_forbids_the_way_back() -> None:
     """It has no route to be deleted."""
     why = back(policy_rules=(PolicyRule(family=Family.IP, priority=1, table=0, action="prohibit"),))
     assert why.sentence == (
-        "the request reached b, where a policy rule (prohibit) forbids the way back to 10.0.0.1"
+        "the request reached b, where the policy rule 1 (from all, prohibit) forbids the way back "
+        "to 10.0.0.1"
     )
-    assert why.mend == "hopscope exec LAB b -- ip rule   (lists them; delete that one)"
+    assert why.mend == "hopscope exec LAB b -- ip rule del from all priority 1 prohibit"
 
 
 def test_a_route_that_forbids_the_only_way_back() -> None:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from hopscope.model.devices import Vxlan
 from hopscope.model.journey import Hop, Reason
+from hopscope.model.lab import AddressSpec, NodeSpec
 from hopscope.model.snapshot import LinkState, NodeState, RemoteEntry, Snapshot
 from hopscope.model.vocab import DevName, Mac, NodeName
 from hopscope.trace.causes.tunnels import tunnel
@@ -198,16 +198,73 @@ def test_the_way_to_the_remote_is_gone() -> None:
     assert found.mend == "add a route to 192.0.2.2 in a"
 
 
-@pytest.mark.parametrize("vxlan", [None, Vxlan(id=5, remote="192.0.2.2")])
-def test_what_a_device_has_by_birth_is_an_entry_for_all_others(vxlan: Vxlan | None) -> None:
-    """Its own remote."""
+def test_the_remote_that_a_device_was_made_with_is_no_entry() -> None:
+    """It was one, and has been taken away: the other end's address is known by it."""
 
     def change(state: NodeState) -> NodeState:
-        links = (
-            replace(link, vxlan=vxlan or link.vxlan) if link.name == VX0 else link
-            for link in state.links
-        )
-        return replace(state, links=tuple(links), remotes=())
+        return replace(with_vxlan(remote="192.0.2.2")(state), remotes=())
 
-    sentence = told("vxlan-dropped-1", ("a", change))
-    assert ("dropped it: it has no" in sentence) == (vxlan is None)
+    found = why("vxlan-dropped-1", ("a", change), ("b", with_vxlan(local=None)))
+    assert found is not None
+    assert found.sentence.startswith("a/vx0 dropped it: it has no forwarding entry")
+    assert found.mend.endswith("bridge fdb append 00:00:00:00:00:00 dev vx0 dst 192.0.2.2")
+
+
+def test_another_entry_than_the_remote_that_it_was_made_with() -> None:
+    """The other end says no address of its own."""
+
+    def change(state: NodeState) -> NodeState:
+        return remotes(rest="192.0.2.77")(with_vxlan(remote="192.0.2.2")(state))
+
+    sentence = told("vxlan-dropped-1", ("a", change), ("b", with_vxlan(local=None)))
+    assert "sent it on to 192.0.2.77" in sentence
+    assert sentence.endswith("and b/vx0 is at 192.0.2.2")
+
+
+def without(ip: str) -> Callable[[NodeState], NodeState]:
+    """The node without an address."""
+
+    def link(one: LinkState) -> LinkState:
+        return replace(one, addresses=tuple(own for own in one.addresses if own.ip != ip))
+
+    return lambda state: replace(state, links=tuple(map(link, state.links)))
+
+
+def test_packets_from_an_address_that_the_node_does_not_have() -> None:
+    """They never leave: it is to come from one by which the node leads there."""
+    found = why("vxlan-output-1", ("a", with_vxlan(local="192.0.2.9")))
+    assert found is not None
+    assert found.sentence == (
+        "a/vx0 could not send it on to 192.0.2.2, because its packets are to come from 192.0.2.9, "
+        "and a does not have that address"
+    )
+    assert found.mend == ("hopscope exec LAB a -- ip link set dev vx0 type vxlan local 192.0.2.1")
+
+
+def test_packets_from_an_address_that_is_of_no_device() -> None:
+    """No address of the node leads there."""
+    gone = without("192.0.2.1")
+    changes = [with_vxlan(local="192.0.2.9"), gone]
+    assert why("vxlan-output-1", *(("a", one) for one in changes)).mend == ""  # type: ignore[union-attr]
+    changes.append(lambda state: replace(state, routes=()))
+    assert why("vxlan-output-1", *(("a", one) for one in changes)).mend == ""  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("node", ["a", "b"])
+def test_packets_from_an_address_that_the_lab_file_gives(node: str) -> None:
+    """What the node lost is to be given back, and another's is not asked for."""
+    scene = altered(NAMED["vxlan-output-1"].scene(), "a", without("192.0.2.1"))
+    scene = altered(scene, "a", with_vxlan(local="192.0.2.1"))
+    own = (AddressSpec(dev=DevName("eth0"), cidr="192.0.2.1/24"),)
+    scene = replace(scene, declared=(NodeSpec(name=NodeName(node), addresses=own),))
+    packet, first = first_of(scene, question=True)
+    found = tunnel(lambda _other: None)(packet, first, scene)
+    assert found is not None
+    assert ("the lab file gives" in found.sentence) == (node == "a")
+
+
+def test_ipv6_sends_what_comes_from_any_address() -> None:
+    """The node is not asked whether it has it."""
+    assert "sent it on to 192.0.2.2 as a frame" in told(
+        "vxlan-output-1", ("a", with_vxlan(local="fd00::9"))
+    )

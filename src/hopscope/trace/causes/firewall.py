@@ -197,16 +197,35 @@ def device_chain(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
             chains = [one for one in state.chains if _egress(one)]
             where = f"it passed the last hook of {hop.node}, and no device sent it"
         if chains:
+            what, mend = _suspect(hop.node, chains)
             return _by_counter(hop.node, ref, chains, scene) or Reason(
                 code="device-chain",
-                sentence=f"{where}: a chain of the device itself can have dropped it "
-                f"({', '.join(map(_named, chains))})",
+                sentence=f"{where}: a chain of the device itself can have dropped it{what}",
                 at=ref,
                 basis=inferred("packet sockets, nf_tables trace, ruleset as read"),
-                mend="look at its rules: "
-                + "; ".join(command(hop.node, f"nft list chain {_named(one)}") for one in chains),
+                mend=mend,
             )
     return None
+
+
+def _suspect(node: NodeName, chains: Sequence[Chain]) -> tuple[str, str]:
+    """What of these chains can have dropped it without counting it, and what takes that away."""
+    rules = [
+        (chain, rule)
+        for chain in chains
+        for rule in chain.rules
+        if rule.packets is None and _DROPS.search(without_words(rule.text))
+    ]
+    closed = [chain for chain in chains if chain.policy == "drop"]
+    if len(rules) == 1 and not closed:
+        chain, rule = rules[0]
+        named = f"nft delete rule {_named(chain)} handle {rule.handle}"
+        return f": {_named(chain)}, by its rule `{rule.text}`", command(node, named)
+    if len(closed) == 1 and not rules:
+        words = f"nft 'chain {_named(closed[0])} {{ policy accept; }}'"
+        return f": {_named(closed[0])}, whose policy is drop", command(node, words)
+    looks = [command(node, f"nft list chain {_named(one)}") for one in chains]
+    return f" ({', '.join(map(_named, chains))})", f"look at its rules: {'; '.join(looks)}"
 
 
 def _last(hook: HookStep) -> bool:

@@ -14,7 +14,8 @@ from hopscope.model.journey import (
 )
 from hopscope.model.lookup import owner_of_mac
 from hopscope.model.snapshot import LinkState, Snapshot
-from hopscope.model.vocab import DevName, DevRef, Family, Hook, PktType, computed, seen
+from hopscope.model.vocab import DevName, DevRef, Family, Hook, NodeName, PktType, computed, seen
+from hopscope.trace.carried import layer_two
 from hopscope.trace.causes.evidence import (
     all_hops,
     command,
@@ -51,19 +52,30 @@ def not_sent(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     link = scene.before.link(own) if own is not None else None
     if own is None or link is None or (link.up and link.carrier):
         return None
-    far = scene.before.link(link.peer) if link.peer is not None else None
-    what, culprit = "is down", own
-    if link.up:
-        what = "has no carrier"
-        if link.peer is not None and far is not None and not far.up:
-            what, culprit = f"has no carrier: {link.peer} is down", link.peer
+    what, culprit = ("is down", own) if not link.up else _no_carrier(scene.before, link)
     return Reason(
         code="device-down",
         sentence=f"{own} {what}, so nothing leaves through it",
         at=own,
         basis=computed(f"links of {own.node} as read"),
-        mend=device_command(culprit, "up") if what != "has no carrier" else "",
+        mend=device_command(culprit, "up") if culprit is not None else "",
     )
+
+
+def _no_carrier(snapshot: Snapshot, link: LinkState) -> tuple[str, DevRef | None]:
+    """What keeps a device from having a carrier: its other end, or the device that it lies over."""
+    said = "has no carrier"
+    below = link.over if link.macvlan is not None else None
+    under = snapshot.link(below) if below is not None else None
+    if below is not None and under is not None:
+        said += f": {below}, which it lies over, "
+        if not under.up:
+            return f"{said}is down", below
+        said, link = f"{said}has none", under
+    far = snapshot.link(link.peer) if link.peer is not None else None
+    if far is not None and not far.up:
+        return f"{said}: {link.peer} is down", link.peer
+    return said, None
 
 
 def not_carried(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
@@ -165,23 +177,30 @@ def wrong_port(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         for step in hop.steps:
             entry = step.entry if isinstance(step, BridgeStep) else None
             owner = owner_of_mac(scene.before, entry.mac) if entry is not None else None
-            link = scene.before.link(owner) if owner is not None else None
-            port = scene.before.link(link.peer) if link is not None and link.peer else None
-            if entry is None or link is None or link.peer is None or port is None:
+            if not isinstance(step, BridgeStep) or entry is None or owner is None:
                 continue
-            if link.peer.node != hop.node or port.master != entry.bridge or port.name == entry.port:
+            leading = _leading(hop.node, entry.bridge, owner, scene.before)
+            if not leading or entry.port in leading:
                 continue
             static = "static " if entry.static else ""
+            back = ", by which it came in" if entry.port == step.came_in else ""
             words = f"bridge fdb del {entry.mac} dev {entry.port} master"
             return Reason(
                 code="wrong-port",
                 sentence=f"the {static}entry of {hop.node}/{entry.bridge} for {entry.mac} names "
-                f"{entry.port}, and {owner}, whose address that is, is behind {port.name}",
+                f"{entry.port}{back}, and {owner}, whose address that is, is behind {leading[0]}",
                 at=DevRef(hop.node, entry.port),
                 basis=computed(f"forwarding table and links of {hop.node} as read"),
                 mend=command(hop.node, words),
             )
     return None
+
+
+def _leading(node: NodeName, bridge: DevName, owner: DevRef, snapshot: Snapshot) -> list[DevName]:
+    """The ports of a bridge behind which a device is, the nearest to that first."""
+    met = layer_two(snapshot, owner, but=DevRef(node, bridge), tunnels=True)
+    links = (snapshot.link(ref) for ref in met if ref.node == node)
+    return [link.name for link in links if link is not None and link.master == bridge]
 
 
 def unbridged(packet: Packet, first: Hop, scene: Scene) -> Reason | None:

@@ -1,25 +1,29 @@
 """What the lab file gives a node and the kernel took away with a device: addresses and routes."""
 
-from collections.abc import Iterator
-from ipaddress import ip_interface
-from typing import Final
-
 from msgspec import Struct
 from msgspec.structs import replace
 
 from hopscope.model.journey import Reason
-from hopscope.model.lab import MAIN_TABLE, NodeSpec, RouteSpec
+from hopscope.model.lab import MAIN_TABLE, RouteSpec
 from hopscope.model.lookup import in_subnet, sysctl_int, ways_text
-from hopscope.model.snapshot import LinkState, Route
-from hopscope.model.vocab import DevName, DevRef, Family, NodeName, computed
-from hopscope.trace.causes.evidence import device_command, sysctl_command
+from hopscope.model.snapshot import LinkState
+from hopscope.model.vocab import DevRef, NodeName, computed
+from hopscope.trace.causes.declared import (
+    SUBNET,
+    declared_by,
+    declared_ways,
+    giving_back,
+    out_of,
+    route_command,
+    which,
+    wrong_prefix,
+)
+from hopscope.trace.causes.evidence import command, device_command, sysctl_command
 from hopscope.trace.scene import Scene
 from hopscope.trace.ways import Lookup
 
-__all__ = ["declared_owner", "lost_address", "lost_route", "with_lost_route"]
+__all__ = ["declared_owner", "lost_address", "lost_route", "mistaken", "with_lost_route"]
 
-_UP: Final = "hopscope up, with the lab file"
-_SUBNET: Final = "subnet"
 _LEAST_MTU = 1280  # IPV6_MIN_MTU: addrconf_notify(), net/ipv6/addrconf.c
 
 
@@ -48,13 +52,19 @@ def lost_address(scene: Scene, ip: str) -> Reason | None:
         return None
     fault = _fault(scene, ref, link, six=":" in ip)
     if fault is not None:
-        return _reason(ref, fault, f"{ref}, which the lab file gives {ip}, {fault.what}")
+        return Reason(
+            code=fault.code,
+            sentence=f"{ref}, which the lab file gives {ip}, {fault.what}",
+            at=ref,
+            basis=computed(f"links of {ref.node} as read, and what the lab file declares"),
+            mend=_and_back(scene, fault, ref),
+        )
     return Reason(
         code="no-such-address",
         sentence=f"{ref}, which the lab file gives {ip}, no longer has it",
         at=ref,
         basis=computed(f"addresses of {ref.node} as read, and as declared"),
-        mend=f"give it back: {_UP}",
+        mend="; ".join(giving_back(scene, ref)),
     )
 
 
@@ -63,17 +73,14 @@ def lost_route(scene: Scene, lookup: Lookup) -> Reason | None:
     found = _lost_way(scene, lookup)
     if found is None:
         return None
-    node, fault = lookup.state.name, found.fault
-    which = f"the one that the lab file gives it, {found.text}," if found.text else found.which
-    sentence = f"{node} has no route to {lookup.destination}: {which} is gone{found.why}"
-    if fault is not None and found.ref is not None:
-        return _reason(found.ref, fault, sentence)
+    node = lookup.state.name
+    gone = f"the one that the lab file gives it, {found.text}," if found.text else found.which
     return Reason(
-        code="no-route",
-        sentence=sentence,
-        at=None,
-        basis=computed(f"routes of {node} as read, and as declared"),
-        mend=found.mend(node),
+        code=found.code,
+        sentence=f"{node} has no route to {lookup.destination}: {gone} is gone{found.why}",
+        at=found.ref,
+        basis=computed(f"routes and links of {node} as read, and as declared"),
+        mend=found.mend,
     )
 
 
@@ -84,84 +91,78 @@ def with_lost_route(reason: Reason, scene: Scene, lookup: Lookup) -> Reason:
         return reason
     node = lookup.state.name
     says = f"; by the lab file {node} has another route for it, {found.which}, which is gone"
-    return replace(reason, sentence=reason.sentence + says + found.why, mend=found.mend(node))
+    return replace(reason, sentence=reason.sentence + says + found.why, mend=found.mend)
 
 
 class _Lost(Struct, frozen=True, kw_only=True):
     """A route that is not there: as ``ip route`` writes it, or "" for the subnet's own."""
 
     text: str
+    mend: str
+    code: str = "no-route"
+    why: str = ""
     ref: DevRef | None = None
-    fault: _Fault | None = None
 
     @property
     def which(self) -> str:
         return self.text or "that of its subnet"
 
-    @property
-    def why(self) -> str:
-        return f", because {self.ref} {self.fault.what}" if self.fault is not None else ""
-
-    def mend(self, node: NodeName) -> str:
-        """What brings it back."""
-        return _and_back(self.fault, node) if self.fault is not None else f"give it back: {_UP}"
-
 
 def _lost_way(scene: Scene, lookup: Lookup) -> _Lost | None:
     """The declared route that the lookup would have found if all were there."""
-    spec = next((one for one in scene.declared if one.name == lookup.state.name), None)
+    spec = declared_by(scene, lookup.state.name)
     if spec is None:
         return None
-    there = {_which(route) for route in lookup.state.routes}
-    gone = [one for one in _declared(spec) if _which(one[1]) not in there]
+    there = {which(route) for route in lookup.state.routes}
+    gone = [one for one in declared_ways(spec) if which(one[1]) not in there]
     routes = (*lookup.state.routes, *(route for _said, route in gone))
     taken = replace(lookup, state=replace(lookup.state, routes=routes)).route()
     said = next((said for said, route in gone if route is taken), None)
     if said is None:
         return None
-    found = _Lost(text=_text(said) if said.type != _SUBNET else "")
-    for ref in (DevRef(spec.name, dev) for dev in _out(spec, said)):
+    text = _text(said) if said.type != SUBNET else ""
+    refs = [DevRef(spec.name, dev) for dev in out_of(spec, said)]
+    for ref in refs:
         link = scene.before.link(ref)
         fault = _fault(scene, ref, link, six=":" in said.to) if link is not None else None
         if fault is not None:
-            return replace(found, ref=ref, fault=fault)
-    return found if found.text else None  # a subnet's own is gone with its address
+            why, mend = f", because {ref} {fault.what}", _and_back(scene, fault, ref)
+            return _Lost(text=text, code=fault.code, why=why, ref=ref, mend=mend)
+    back = [line for ref in refs for line in giving_back(scene, ref)]
+    if not refs:  # nobody knows by which device it leads
+        back = [command(spec.name, route_command(said))]
+    if text:
+        return _Lost(text=text, mend="; ".join(dict.fromkeys(back)))
+    wrong = wrong_prefix(scene, spec.name, lookup.destination)
+    if wrong is not None:
+        why, mend = f", because {wrong.sentence}", "; ".join(giving_back(scene, wrong.ref))
+        return _Lost(text="", code="wrong-prefix", why=why, ref=wrong.ref, mend=mend)
+    if not back:
+        return None  # there is no such device
+    why = f", because {refs[0]} no longer has {said.to}"
+    return _Lost(text="", why=why, ref=refs[0], mend="; ".join(back))
 
 
-def _which(route: Route) -> tuple[str, int, str, int]:
-    return route.destination, route.table, route.type, route.metric
-
-
-def _declared(spec: NodeSpec) -> Iterator[tuple[RouteSpec, Route]]:
-    """The ways that a node has by the lab file: those of its subnets, and its own routes."""
-    for one in spec.addresses:
-        metric = 256 if ":" in one.cidr else 0  # IP6_RT_PRIO_ADDRCONF
-        said = RouteSpec(to=one.cidr, type=_SUBNET, dev=one.dev, metric=metric)
-        yield said, _route(said)
-    for said in spec.routes:
-        if said.type == "unicast":
-            yield said, _route(said)
-
-
-def _route(said: RouteSpec) -> Route:
-    six = ":" in said.to
-    usual = 1024 if six else 0  # IP6_RT_PRIO_USER
-    return Route(
-        family=Family.IP6 if six else Family.IP,
-        destination=str(ip_interface(said.to).network),
-        table=said.table,
-        type="unicast",
-        metric=usual if said.metric is None else said.metric,
+def mistaken(scene: Scene, node: NodeName, ip: str) -> Reason | None:
+    """A node takes *ip* to be on its link, by an address whose prefix the lab file gives longer."""
+    wrong = wrong_prefix(scene, node, ip)
+    if wrong is None or not in_subnet(wrong.has, ip):
+        return None
+    spec, state = declared_by(scene, node), scene.node(node)
+    there = {which(route) for route in state.routes}
+    gone = [
+        _text(said)
+        for said, route in (declared_ways(spec) if spec is not None else ())
+        if said.type != SUBNET and which(route) not in there and in_subnet(route.destination, ip)
+    ]
+    also = f"; its route {gone[0]} is gone, too" if gone else ""
+    return Reason(
+        code="wrong-prefix",
+        sentence=f"{node} takes it to be on its link, because {wrong.sentence}{also}",
+        at=wrong.ref,
+        basis=computed(f"addresses and routes of {node} as read, and as declared"),
+        mend="; ".join(giving_back(scene, wrong.ref)),
     )
-
-
-def _out(spec: NodeSpec, route: RouteSpec) -> Iterator[DevName]:
-    """The devices by which it leads; of a gateway, the one in its subnet."""
-    for dev, via in [(one.dev, one.via) for one in route.hops] or [(route.dev, route.via)]:
-        if dev is not None:
-            yield dev
-        else:
-            yield from (one.dev for one in spec.addresses if in_subnet(one.cidr, via or ""))
 
 
 def _text(route: RouteSpec) -> str:
@@ -184,15 +185,6 @@ def _fault(scene: Scene, ref: DevRef, link: LinkState, *, six: bool) -> _Fault |
     return None
 
 
-def _reason(ref: DevRef, fault: _Fault, sentence: str) -> Reason:
-    return Reason(
-        code=fault.code,
-        sentence=sentence,
-        at=ref,
-        basis=computed(f"links of {ref.node} as read, and what the lab file declares"),
-        mend=_and_back(fault, ref.node),
-    )
-
-
-def _and_back(fault: _Fault, node: NodeName) -> str:
-    return f"{fault.mend}, and give {node} back what was lost with it: {_UP}"
+def _and_back(scene: Scene, fault: _Fault, ref: DevRef) -> str:
+    """What ends the fault, and gives back what was lost with it."""
+    return "; ".join((fault.mend, *giving_back(scene, ref)))

@@ -6,16 +6,15 @@ from typing import Final
 from msgspec.structs import replace
 
 from hopscope.model.journey import BridgeStep, Hop, NeighbourStep, PassUpStep, Reason
-from hopscope.model.lookup import in_subnet, neighbour, owner_of, owners_of, route_to, sysctl_int
+from hopscope.model.lookup import in_subnet, owner_of, route_to, sysctl_int
 from hopscope.model.naming import some_of
 from hopscope.model.snapshot import NodeState, Route
 from hopscope.model.vocab import (
     DevName,
     DevRef,
-    NeighbourState,
+    NodeName,
     computed,
     inferred,
-    seen,
 )
 from hopscope.trace.carried import joined
 from hopscope.trace.causes.evidence import (
@@ -29,13 +28,14 @@ from hopscope.trace.causes.evidence import (
     waits,
 )
 from hopscope.trace.causes.firewall import device_chain, question_drop
-from hopscope.trace.causes.links import carries, storm
-from hopscope.trace.causes.lost import lost_address
-from hopscope.trace.causes.tables import devices_of, table_text
+from hopscope.trace.causes.links import storm
+from hopscope.trace.causes.lost import lost_address, lost_route, mistaken
+from hopscope.trace.causes.missed import cut
+from hopscope.trace.causes.tables import devices_of, no_filter, table_text
 from hopscope.trace.scene import Packet, Scene
-from hopscope.trace.ways import LOOPBACK, answered, asked
+from hopscope.trace.ways import LOOPBACK, Lookup, answered, asked
 
-__all__ = ["unanswered", "unresolved", "wrong_neighbour"]
+__all__ = ["no_arp", "ownerless", "unanswered", "unresolved"]
 
 
 _NOBODY: Final = "nobody answers for {}: "
@@ -49,7 +49,7 @@ def unanswered(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         return None
     owner = owner_of(scene.before, target)
     if owner is None:
-        why = _ownerless(target, scene)
+        why = ownerless(target, scene)
         return replace(why, sentence=f"{_NOBODY.format(target)}{why.sentence}")
     filtering = device_chain(packet, first, scene)
     if filtering is not None and _on_the_way(filtering, owner, first, scene):
@@ -57,7 +57,21 @@ def unanswered(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     for hop in all_hops(first):
         if hop.node == owner.node and (came_in := _stack_device(hop, scene)) is not None:
             return _silent_owner(packet, owner, target, came_in, scene)
-    return _cut_off(owner, target, scene) or _elsewhere(first, owner, target, scene)
+    return (
+        _mistaken(first.node, last_device(first), owner, target, scene)
+        or _cut_off(last_device(first), owner, target, scene)
+        or _elsewhere(first, owner, target, scene)
+    )
+
+
+def _mistaken(
+    node: NodeName, start: DevRef | None, owner: DevRef, target: str, scene: Scene
+) -> Reason | None:
+    """Its maker takes the owner to be on its link by a wrong prefix length."""
+    why = mistaken(scene, node, target)
+    if why is None or (start is not None and joined(scene.before, start, owner)):
+        return None
+    return replace(why, sentence=f"{_NOBODY.format(target)}{why.sentence}")
 
 
 def _on_the_way(reason: Reason, owner: DevRef, first: Hop, scene: Scene) -> bool:
@@ -87,7 +101,7 @@ def _silent_owner(
     link = state.link(came_in)
     if packet.headers.arp is not None and link is not None and link.noarp:
         told = f"the ARP request reached {asked_at}, which takes no part in ARP (NOARP)"
-        return _no_arp(asked_at, told, scene)
+        return no_arp(asked_at, told, scene)
     arp = packet.headers.arp
     back = route_to(state, arp.sender_ip, source=target, came_in=LOOPBACK) if arp else None
     if arp is not None:
@@ -99,13 +113,15 @@ def _silent_owner(
         if why is not None:
             return why
     if arp is not None and back is None:
+        way = Lookup(state=state, destination=arp.sender_ip, source=target, came_in=LOOPBACK)
+        gone = lost_route(scene, way)
         return Reason(
             code="no-route-back",
             sentence=f"the ARP request reached {asked_at}, and {owner.node}, which has no route to "
-            f"{arp.sender_ip}, did not answer it",
+            f"{arp.sender_ip}, did not answer it" + (f": {gone.sentence}" if gone else ""),
             at=asked_at,
             basis=inferred(f"routes of {owner.node} as read, and no answer seen"),
-            mend=f"add a route to {arp.sender_ip} in {owner.node}",
+            mend=gone.mend if gone else f"add a route to {arp.sender_ip} in {owner.node}",
         )
     return Reason(
         code="silent",
@@ -159,7 +175,8 @@ def _answering_elsewhere(
     )
 
 
-def _no_arp(ref: DevRef, sentence: str, scene: Scene) -> Reason:
+def no_arp(ref: DevRef, sentence: str, scene: Scene) -> Reason:
+    """That a device asks for no link-layer address, and answers for none."""
     link = scene.before.link(ref)
     alone = link is not None and link.kind in _NOBODY_BEHIND
     return Reason(
@@ -188,19 +205,14 @@ def _filtered(state: NodeState, came_in: DevName, sender: str, back: Route | Non
         f"lead through {came_in}",
         at=DevRef(state.name, came_in),
         basis=computed(f"routes and sysctls of {state.name} as read"),
-        mend=sysctl_command(state.name, key, 0),
+        mend=no_filter(state, came_in),
     )
 
 
-def _cut_off(owner: DevRef, target: str, scene: Scene) -> Reason | None:
-    """The owner's device, the other end of its link, or that port's bridge carries no frames."""
-    link = scene.before.link(owner)
-    ends = [owner] + ([link.peer] if link is not None and link.peer is not None else [])
-    for ref in ends:
-        why = carries(scene.before, ref)
-        if why is not None:
-            return replace(why, sentence=f"{_NOBODY.format(target)}{why.sentence}")
-    return None
+def _cut_off(start: DevRef | None, owner: DevRef, target: str, scene: Scene) -> Reason | None:
+    """A device on the way to the owner, or that port's bridge, carries no frames."""
+    why = cut(scene.before, start, owner)
+    return replace(why, sentence=f"{_NOBODY.format(target)}{why.sentence}") if why else None
 
 
 def _elsewhere(first: Hop, owner: DevRef, target: str, scene: Scene) -> Reason:
@@ -271,7 +283,7 @@ def _held(
     if question is not None:
         why = explain(question)
     else:
-        why = question_drop(hop, step, scene) or _nobody(address, scene)
+        why = question_drop(hop, step, scene) or _nobody(DevRef(hop.node, dev), address, scene)
     why = why or _unheard(address, scene, explain)
     why = why or storm(scene.before)  # asked and answered, and the answer may have drowned
     because = f": {why.sentence.removeprefix(_NOBODY.format(address))}" if why is not None else ""
@@ -296,15 +308,16 @@ def _unheard(
     return replace(why, sentence=f"its owner's answer did not arrive: {why.sentence}")
 
 
-def _nobody(address: str, scene: Scene) -> Reason | None:
+def _nobody(asker: DevRef, address: str, scene: Scene) -> Reason | None:
     owner = owner_of(scene.before, address)
     if owner is not None:  # it was asked before anybody watched
-        return _cut_off(owner, address, scene)
-    return _ownerless(address, scene)
+        why = _mistaken(asker.node, asker, owner, address, scene)
+        return why or _cut_off(asker, owner, address, scene)
+    return ownerless(address, scene)
 
 
-def _ownerless(address: str, scene: Scene) -> Reason:
-    """Why no device has an address: it lost it, or nothing ever gave it to one."""
+def ownerless(address: str, scene: Scene) -> Reason:
+    """Why no device has an address: one lost it, or nothing ever gave it to one."""
     return lost_address(scene, address) or Reason(
         code="no-such-address",
         sentence="no device in this lab has that address",
@@ -312,33 +325,3 @@ def _ownerless(address: str, scene: Scene) -> Reason:
         basis=computed("addresses of all nodes as read"),
         mend=f"give {address} to a device, or ping an address that exists",
     )
-
-
-def wrong_neighbour(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
-    """The frame carries a MAC address that is not the one of whoever has the next hop's IP."""
-    for hop in all_hops(first):
-        state = scene.node(hop.node)
-        step = next((s for s in hop.steps if isinstance(s, NeighbourStep)), None)
-        if step is None or step.mac is None:
-            continue
-        dev, address, used = step.dev, step.ip, step.mac
-        owners = [*owners_of(scene.before, address)]
-        macs = [link.mac for owner in owners if (link := scene.before.link(owner)) is not None]
-        if not any(macs) or used in macs:
-            continue
-        own = state.link(dev)
-        if own is not None and own.noarp and own.mac == used:
-            ref = DevRef(hop.node, dev)
-            why = f"{ref} asks for no link-layer address (NOARP), so {hop.node} sent it to that"
-            return _no_arp(ref, f"{why} device's own, {used}, and not to {owners[0]}", scene)
-        entry = neighbour(state, dev, address)
-        kind = "permanent " if entry and entry.state is NeighbourState.PERMANENT else ""
-        return Reason(
-            code="wrong-neighbour",
-            sentence=f"{hop.node} sent it to {used}, by its {kind}neighbour entry for {address}, "
-            f"but that address lives at {owners[0]}, which has {macs[0]}",
-            at=DevRef(hop.node, dev),
-            basis=seen(f"the frame on {hop.node}/{dev}, and the links as read"),
-            mend=command(hop.node, f"ip neighbour del {address} dev {dev}"),
-        )
-    return None

@@ -9,18 +9,22 @@ from ipaddress import ip_address, ip_interface
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hopscope.model.journey import Hop, NatStep, Reason, RouteStep
 from hopscope.model.lookup import in_subnet, is_local, next_hop, owner_of, sysctl_int
+from hopscope.model.policy import asks
 from hopscope.model.snapshot import NodeState, Route
 from hopscope.model.vocab import DevName, DevRef, NodeName, computed
-from hopscope.trace.causes.evidence import LAB, command, last_device, sends
+from hopscope.trace.causes.evidence import LAB, all_hops, command, last_device, sends
 from hopscope.trace.causes.tables import also_says, in_table, lookup_in, table_text
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.ways import Lookup
 
-__all__ = ["Better", "better_way", "came_back", "look_at_routes"]
+__all__ = ["Better", "better_way", "came_back", "look_at_routes", "sent_away"]
 
+_NO_FURTHER: Final = ("no-route", "route-forbids", "not-forwarding")
+"""Causes for which a node is not to blame when the packet should not have come to it."""
 _ROUNDS: Final = 2  # more of them are a loop, wherever it ended
 
 
@@ -51,6 +55,22 @@ def came_back(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
             mend=found.mend if found is not None else look_at_routes(names),
         )
     return None
+
+
+def sent_away(reason: Reason, packet: Packet, first: Hop, scene: Scene) -> Reason:
+    """The reason, and who had the goal in a subnet of its own and sent it to where it ended."""
+    if reason.code not in _NO_FURTHER:
+        return reason
+    for hop in all_hops(first):
+        goal = _goal(hop) if sends(hop) and hop.onward else None
+        asked = lookup_in(packet, hop, goal, scene) if goal is not None else None
+        route = asked.route() if asked is not None else None
+        if asked is not None and route is not None and route.via is not None:
+            better = _own_subnet(asked, route)
+            if better is not None:
+                sentence = f"{reason.sentence}; {better.sentence}"
+                return replace(reason, sentence=sentence, mend=better.mend)
+    return reason
 
 
 def look_at_routes(names: str) -> str:
@@ -125,11 +145,18 @@ def _own_subnet(asked: Lookup, route: Route) -> Better | None:
         words = f"del {table_text(route)}" if there else f"add {subnet} dev {dev}{in_table(route)}"
         return Better(
             at=DevRef(state.name, dev),
-            sentence=f"{state.name} sent it away by its route `{table_text(route)}`, although "
+            sentence=f"{state.name} sent it away by {_chosen(asked, route)}, although "
             f"{goal} is in the subnet of {state.name}/{dev}",
             mend=command(state.name, f"ip route {words}"),
         )
     return None
+
+
+def _chosen(asked: Lookup, route: Route) -> str:
+    """The route, and of a table that not every packet asks the policy rule that led there."""
+    rule = asked.found()[1] if in_table(route) else None
+    by = f"its policy rule {rule.priority} ({asks(rule)}) and " if rule is not None else ""
+    return f"{by}its route `{table_text(route)}`"
 
 
 def _subnets(state: NodeState, ip: str) -> Iterator[tuple[DevName, str]]:
@@ -151,7 +178,7 @@ def _neighbour(
         target = route.destination if not route.destination.endswith("/0") else goal
         return Better(
             at=DevRef(state.name, dev),
-            sentence=f"{state.name} sent it there by its route `{table_text(route)}`, although "
+            sentence=f"{state.name} sent it there by {_chosen(asked, route)}, although "
             f"{node} ({ip}) leads to {goal}",
             mend=command(
                 state.name,

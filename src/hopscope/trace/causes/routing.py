@@ -11,18 +11,17 @@ from hopscope.model.journey import (
     HookStep,
     Hop,
     Reason,
-    ReceiveStep,
     RouteStep,
     RuleCheck,
 )
 from hopscope.model.lookup import in_subnet, is_local, route_to, sysctl_int
-from hopscope.model.snapshot import LinkState, NodeState, Route
-from hopscope.model.vocab import Basis, DevName, DevRef, NodeName, PktType, computed, seen
+from hopscope.model.policy import asks
+from hopscope.model.snapshot import LinkState, NodeState, PolicyRule, Route
+from hopscope.model.vocab import Basis, DevName, DevRef, NodeName, computed, seen
 from hopscope.trace.causes.evidence import (
     all_hops,
     command,
     device_command,
-    devices,
     routed,
     sends,
     sysctl_command,
@@ -30,7 +29,15 @@ from hopscope.trace.causes.evidence import (
 from hopscope.trace.causes.firewall import deletion
 from hopscope.trace.causes.lost import lost_route, with_lost_route
 from hopscope.trace.causes.returning import better_way, look_at_routes
-from hopscope.trace.causes.tables import in_table, layer_three, limit_of, lookup_in, removal
+from hopscope.trace.causes.tables import (
+    in_table,
+    layer_three,
+    limit_of,
+    lookup_in,
+    no_filter,
+    removal,
+    rule_removal,
+)
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.ways import LOOPBACK, Lookup
 from hopscope.wire.packet import title
@@ -149,12 +156,11 @@ def no_route(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         step = next((s for s in hop.steps if isinstance(s, RouteStep)), None)
         if step is None or sends(hop):
             continue
-        state = scene.node(hop.node)
         lookup = lookup_in(packet, hop, step.destination, scene)
-        route = lookup.route()
+        route, rule = lookup.found()
         if route is not None and route.type in _FORBIDDING:
-            return with_lost_route(_forbidden(hop, route), scene, lookup)
-        if step.route is not None or not _forwards(state, hop, step.destination):
+            return with_lost_route(_forbidden(hop, route, rule), scene, lookup)
+        if step.route is not None or not _forwards(hop, step.destination, scene):
             continue
         thrown = _thrown(hop, lookup)
         if thrown is not None:
@@ -177,16 +183,16 @@ def led_elsewhere(reason: Reason, packet: Packet, first: Hop, scene: Scene) -> R
     return reason
 
 
-def _forbidden(hop: Hop, route: Route) -> Reason:
+def _forbidden(hop: Hop, route: Route, rule: PolicyRule | None) -> Reason:
     does = {"blackhole": "drops it silently"}
-    if route.table == 0:  # it stands for a policy rule
+    if rule is not None and route.table == 0:  # it stands for a policy rule
         return Reason(
             code="route-forbids",
-            sentence=f"in {hop.node}, a policy rule "
+            sentence=f"in {hop.node}, the policy rule {rule.priority} ({asks(rule)}) "
             f"{does.get(route.type, 'refuses it')} ({route.type})",
             at=None,
             basis=computed(f"policy rules of {hop.node} as read"),
-            mend=removal(hop.node, route),
+            mend=rule_removal(hop.node, rule),
         )
     return Reason(
         code="route-forbids",
@@ -265,47 +271,48 @@ def _would_lead(link: LinkState, destination: str) -> bool:
     return loopback or any(in_subnet(str(address), destination) for address in link.addresses)
 
 
-def not_forwarding(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+def not_forwarding(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     """It entered a node that is not its goal, was sent to that node, and went no further."""
-    ip = packet.headers.ip
-    if ip is None:
-        return None
     for hop in all_hops(first):
-        taken = any(isinstance(s, ReceiveStep) and s.pkttype is PktType.HOST for s in hop.steps)
         goal = next((s.destination for s in hop.steps if isinstance(s, RouteStep)), None)
-        if hop.came_in is None or not taken or sends(hop) or routed(hop) or goal is None:
+        dev = layer_three(hop, scene)
+        if dev is None or sends(hop) or routed(hop) or goal is None:
             continue
         state = scene.node(hop.node)
-        key = _forwarding_key(devices(hop)[-1], six=ip.version == 6, state=state)
-        if is_local(state, goal) or sysctl_int(state, key) != 0:
+        key = _forwarding_key(dev, six=":" in goal, state=state)
+        if is_local(state, goal) or key is None:
             continue
         return Reason(
             code="not-forwarding",
             sentence=f"{hop.node} received it for another address, {goal}, and does not forward: "
             f"{key} = 0",
-            at=DevRef(hop.node, devices(hop)[-1]),
+            at=DevRef(hop.node, dev),
             basis=computed(f"sysctls of {hop.node} as read"),
             mend=sysctl_command(hop.node, key, 1),
         )
     return None
 
 
-def _forwarding_key(came_in: DevName, *, six: bool, state: NodeState) -> str:
-    """The switch that decided: IPv4 asks the device that it came in by, IPv6 the node's."""
-    if six:
-        return "net.ipv6.conf.all.forwarding"
-    everywhere = "net.ipv4.ip_forward"
-    return (
-        everywhere if sysctl_int(state, everywhere) == 0 else f"net.ipv4.conf.{came_in}.forwarding"
-    )
+def _forwarding_key(came_in: DevName, *, six: bool, state: NodeState) -> str | None:
+    """The switch that is off: IPv4 asks that of the device that it came in by, IPv6 the node's.
+
+    The node's switches those of all devices; that of one is named where the node's is on.
+    """
+    of_all = "net.ipv6.conf.all.forwarding" if six else "net.ipv4.ip_forward"
+    own = f"net.ipv4.conf.{came_in}.forwarding"
+    everywhere = sysctl_int(state, of_all)
+    here = everywhere if six else sysctl_int(state, own)
+    if here is None:
+        here = everywhere
+    if here != 0:
+        return None
+    return of_all if everywhere == 0 else own
 
 
-def _forwards(state: NodeState, hop: Hop, destination: str) -> bool:
+def _forwards(hop: Hop, destination: str, scene: Scene) -> bool:
     """Whether a missing route is what ended it here: a node that does not forward asks none."""
-    if hop.came_in is None:
-        return True
-    key = _forwarding_key(devices(hop)[-1], six=":" in destination, state=state)
-    return sysctl_int(state, key) != 0
+    dev, state = layer_three(hop, scene), scene.node(hop.node)
+    return dev is None or _forwarding_key(dev, six=":" in destination, state=state) is None
 
 
 def reverse_path(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
@@ -319,16 +326,15 @@ def reverse_path(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
         after = scene.after.node(hop.node).counters.get(counter, 0)
         if after > before:
             ref = DevRef(hop.node, layer_three(hop, scene) or hop.came_in)
-            back = route_to(scene.node(hop.node), ip.src, source=ip.dst, came_in=LOOPBACK)
-            table = f", in{in_table(back)}" if back is not None and in_table(back) else ""
+            state = scene.node(hop.node)
+            back = route_to(state, ip.src, source=ip.dst, came_in=LOOPBACK)
+            table = f", in{in_table(back)}," if back is not None and in_table(back) else ""
             return Reason(
                 code="reverse-path",
                 sentence=f"the reverse path filter of {hop.node} dropped it: the route back to "
-                f"its source {ip.src} does not lead through {ref.dev}",
+                f"its source {ip.src}{table} does not lead through {ref.dev}",
                 at=ref,
                 basis=seen(f"{counter} rose by {after - before} in {hop.node}"),
-                mend=f"add a route to {ip.src} through {ref.dev} in {hop.node}{table}, or "
-                f"{sysctl_command(hop.node, f'net.ipv4.conf.{ref.dev}.rp_filter', 0)} "
-                f"(and the same for net.ipv4.conf.all.rp_filter)",
+                mend=no_filter(state, ref.dev),
             )
     return None

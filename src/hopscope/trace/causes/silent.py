@@ -24,6 +24,7 @@ from hopscope.model.vocab import (
     computed,
     seen,
 )
+from hopscope.trace.causes.declared import giving_back
 from hopscope.trace.causes.evidence import all_hops, command, leaves, sends, sysctl_command
 from hopscope.trace.causes.lost import declared_owner
 from hopscope.trace.causes.routing import lowering, time_exceeded
@@ -44,15 +45,17 @@ def switched_off(packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     key = f"net.ipv6.conf.{dev}.disable_ipv6"
     if dev is None or not sysctl_int(scene.node(hop.node), key):
         return None
-    if not _meant(packet, DevRef(hop.node, dev), scene, bridged=dev != hop.came_in):
+    at = DevRef(hop.node, dev)
+    if not _meant(packet, at, scene, bridged=dev != hop.came_in):
         return None
+    back = giving_back(scene, at)
+    also = ", and its IPv6 addresses are gone with that" if back else ""
     return Reason(
         code="ipv6-off",
-        sentence=f"{hop.node}/{dev} received it, and takes no IPv6: {key} = 1",
-        at=DevRef(hop.node, dev),
+        sentence=f"{at} received it, and takes no IPv6: {key} = 1{also}",
+        at=at,
         basis=computed(f"sysctls of {hop.node} as read; no hook there saw it"),
-        mend=f"{sysctl_command(hop.node, key, 0)}, and give {dev} its IPv6 addresses again, which "
-        "were lost with it: hopscope up, with the lab file",
+        mend="; ".join((sysctl_command(hop.node, key, 0), *back)),
     )
 
 

@@ -1,18 +1,19 @@
 """How a hop's routes were asked, and how its routes are named and removed; decides nothing."""
 
+import shlex
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from hopscope.model.journey import Hop, RouteStep
-from hopscope.model.lab import MAIN_TABLE
-from hopscope.model.lookup import route_text, ways_text
-from hopscope.model.snapshot import Route
-from hopscope.model.vocab import DevName, DevRef, NodeName
-from hopscope.trace.causes.evidence import command
+from hopscope.model.lookup import route_text, sysctl_int, ways_text
+from hopscope.model.policy import asks
+from hopscope.model.snapshot import NodeState, PolicyRule, Route
+from hopscope.model.vocab import DevName, DevRef, Family, NodeName
+from hopscope.trace.causes.evidence import command, sysctl_command
 from hopscope.trace.scene import Packet, Scene
-from hopscope.trace.ways import LOOPBACK, Lookup, mark_of
+from hopscope.trace.ways import LOOPBACK, OWN_TABLES, Lookup, mark_of
 
 __all__ = [
     "Limit",
@@ -22,12 +23,13 @@ __all__ = [
     "layer_three",
     "limit_of",
     "lookup_in",
+    "no_filter",
     "removal",
+    "rule_removal",
     "table_text",
 ]
 
 _FEATURES: Final = {1: "ecn", 16: "tcp_usec_ts"}  # RTAX_FEATURE_*: those that ip knows
-_OWN_TABLES = (255, MAIN_TABLE)  # which nobody names
 
 
 def layer_three(hop: Hop, scene: Scene) -> DevName | None:
@@ -85,7 +87,7 @@ def devices_of(route: Route | None) -> set[DevName | None]:
 
 def in_table(route: Route) -> str:
     """The table, where it is another than the usual ones, as ``ip route`` takes it."""
-    return f" table {route.table}" if route.table not in _OWN_TABLES else ""
+    return f" table {route.table}" if route.table not in OWN_TABLES else ""
 
 
 def table_text(route: Route, more: str = "") -> str:
@@ -114,8 +116,26 @@ def _metric(told: str) -> str:
     return f" {told}"
 
 
+def no_filter(state: NodeState, dev: DevName) -> str:
+    """A command line that switches a device's reverse path filter off: of two the higher holds."""
+    keys = [f"net.ipv4.conf.{scope}.rp_filter" for scope in (dev, "all")]
+    first, *more = [key for key in keys if sysctl_int(state, key)] or keys
+    return " ".join((sysctl_command(state.name, first, 0), *(f"{key}=0" for key in more)))
+
+
 def removal(node: NodeName, route: Route) -> str:
-    """A command line that takes a route away that forbids; 0 is the table of a policy rule."""
-    if route.table == 0:
-        return command(node, "ip rule") + "   (lists them; delete that one)"
+    """A command line that takes a route away that forbids."""
     return command(node, f"ip route del {route.type} {route.destination}{in_table(route)}")
+
+
+def rule_removal(node: NodeName, rule: PolicyRule) -> str:
+    """A command line that takes a policy rule away.
+
+    Where not all that it asks is known in words, its priority alone says which it is.
+    """
+    known = all(one in rule.values for one in rule.conditions)
+    asked = " ".join(map(shlex.quote, asks(rule).split()))  # a device may have any name
+    does = f"lookup {rule.table}" if rule.table else rule.action
+    words = f"{asked} priority {rule.priority} {does}" if known else ""
+    six = " -6" if rule.family is Family.IP6 else ""
+    return command(node, f"ip{six} rule del {words or f'priority {rule.priority}'}")

@@ -12,11 +12,19 @@ from msgspec import Struct
 
 from hopscope.model.devices import Vxlan
 from hopscope.model.journey import Hop, Reason, TransmitStep
-from hopscope.model.lookup import in_subnet, is_group, next_hop, owner_of, owner_of_mac
+from hopscope.model.lookup import (
+    in_subnet,
+    is_group,
+    local_device,
+    next_hop,
+    owner_of,
+    owner_of_mac,
+)
 from hopscope.model.vocab import Basis, DevRef, Mac, NodeName, computed, inferred, seen
 from hopscope.trace.carried import layer_two
 from hopscope.trace.causes.evidence import LAB, all_hops, command, device_command
 from hopscope.trace.causes.links import carries
+from hopscope.trace.causes.lost import lost_address
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.ways import asked
 
@@ -76,7 +84,7 @@ def _taken(packet: Packet, hop: Hop, scene: Scene) -> Iterator[_Sent]:
         came = {one.node for one in hop.onward if one.came_from == step.dev}
         if came and (end is None or end.node in came):
             continue
-        remotes = tuple(_remotes(ref, step.dst_mac, link.vxlan, scene))
+        remotes = tuple(_remotes(ref, step.dst_mac, scene))
         yield _Sent(ref=ref, vxlan=link.vxlan, mac=step.dst_mac, end=end, remotes=remotes)
 
 
@@ -92,13 +100,14 @@ def _vxlan(ref: DevRef | None, scene: Scene) -> Vxlan | None:
     return link.vxlan if link is not None else None
 
 
-def _remotes(ref: DevRef, mac: Mac, vxlan: Vxlan, scene: Scene) -> list[str]:
-    """Those of the entry for its address, or else of that for all others."""
+def _remotes(ref: DevRef, mac: Mac, scene: Scene) -> list[str]:
+    """Those of the entry for its address, or else of that for all others.
+
+    The remote that a device was made with is such an entry, which can be taken away again.
+    """
     entries = (*scene.node(ref.node).remotes, *scene.after.node(ref.node).remotes)
     for wanted in (mac, _ALL):
         found = [one.remote for one in entries if one.dev == ref.dev and one.mac == wanted]
-        if wanted == _ALL and vxlan.remote is not None:
-            found.append(vxlan.remote)
         if found:
             return list(dict.fromkeys(found))
     return []
@@ -117,17 +126,20 @@ def _node(ip: str, scene: Scene) -> NodeName | None:
     return owner.node if owner is not None else None
 
 
-def _local(end: DevRef | None, scene: Scene) -> str | None:
-    """The address that an end's packets come from, and go to."""
-    vxlan = _vxlan(end, scene)
-    return vxlan.local if vxlan is not None else None
+def _local(sent: _Sent, scene: Scene) -> str | None:
+    """The address of its end: that end's own, or the one that the sender was made with."""
+    vxlan, remote = _vxlan(sent.end, scene), sent.vxlan.remote
+    if vxlan is None or vxlan.local is not None:
+        return vxlan.local if vxlan is not None else None
+    there = remote is not None and sent.end is not None and _node(remote, scene) == sent.end.node
+    return remote if there else None
 
 
 def _not_sent(sent: _Sent, scene: Scene) -> Reason | None:
     """It has no entry that says where to send it."""
     if sent.remotes:
         return None
-    local = _local(sent.end, scene)
+    local = _local(sent, scene)
     mac = _ALL if is_group(sent.mac) else sent.mac
     own = f"for {sent.mac}, nor " if mac == sent.mac else ""
     add = command(sent.ref.node, f"bridge fdb append {mac} dev {sent.ref.dev} dst {local}")
@@ -153,7 +165,7 @@ def _dropped(ref: DevRef, scene: Scene) -> Basis:
 
 def _sent_elsewhere(sent: _Sent, scene: Scene) -> Reason | None:
     """Its entries lead to other nodes than the one that has its address."""
-    local, end = _local(sent.end, scene), sent.end
+    local, end = _local(sent, scene), sent.end
     if end is None or local is None or end.node in [_node(one, scene) for one in sent.remotes]:
         return None
     group = is_group(sent.mac)
@@ -175,7 +187,7 @@ def _sent_elsewhere(sent: _Sent, scene: Scene) -> Reason | None:
 
 def _lost(packet: Packet, sent: _Sent, remote: str, scene: Scene, explain: Explain) -> Reason:
     """It went to a remote, and came out nowhere."""
-    no_way = _no_way(sent, remote, scene)
+    no_way = _foreign_source(sent, remote, scene) or _no_way(sent, remote, scene)
     if no_way is not None:
         return no_way
     outer = _carrier(packet, sent, remote, scene)
@@ -217,6 +229,32 @@ def _no_such_end(sent: _Sent, remote: str, scene: Scene) -> Reason | None:
         at=sent.ref,
         basis=computed(f"links of {sent.ref.node} and {node} as read"),
         mend="give both ends of the vxlan one id and one port",
+    )
+
+
+def _foreign_source(sent: _Sent, remote: str, scene: Scene) -> Reason | None:
+    """Its packets are to come from an address that its node does not have.
+
+    Mirrors ip_route_output_key_hash_rcu(), net/ipv4/route.c; IPv6 sends them all the same.
+    """
+    state, local = scene.node(sent.ref.node), sent.vxlan.local
+    if local is None or ":" in local or local_device(state, local) is not None:
+        return None
+    lost = lost_address(scene, local)
+    if lost is None or lost.at is None or lost.at.node != state.name:
+        lost = None
+    way = next_hop(state, remote)
+    link = state.link(way[0]) if way is not None else None
+    own = [one.ip for one in link.addresses if ":" not in one.ip] if link is not None else []
+    mend = device_command(sent.ref, f"type vxlan local {own[0]}") if own else ""
+    return Reason(
+        code="tunnel",
+        sentence=f"{sent.ref} could not send it on to {remote}, because its packets are to come "
+        f"from {local}, and {state.name} does not have that address"
+        + (f": {lost.sentence}" if lost is not None else ""),
+        at=lost.at if lost is not None else sent.ref,
+        basis=computed(f"links and addresses of {state.name} as read"),
+        mend=lost.mend if lost is not None else mend,
     )
 
 
