@@ -238,3 +238,16 @@ def test_what_keeps_all_pairs_of_a_group_back_is_told_once() -> None:
         (group,) = lab.reachability(["a", "c"], ["b"], timeout=0.3).groups
         (look,) = group.also
         assert (group.example[0], look.source, look.alike) == ("a", "c", True)
+
+
+def test_one_that_has_the_askers_address_does_not_answer() -> None:
+    """Its kernel takes the question for one of its own."""
+    with Lab.from_text(SWITCHED).up() as lab:
+        assert lab.run("b", ["ip", "addr", "add", "10.0.0.1/24", "dev", "e"]).code == 0
+        why = told(lab, "a", "b")
+        assert why.sentence.endswith(
+            "the ARP request reached b/e, and b does not answer its own address: it has 10.0.0.1, "
+            "too, on e"
+        )
+        done(lab, why.mend)
+        assert lab.ping("a", "b").replied

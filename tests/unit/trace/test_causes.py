@@ -22,7 +22,7 @@ from hopscope.model.journey import (
     Step,
     TransmitStep,
 )
-from hopscope.model.snapshot import NextHop, NodeState, PolicyRule, Route, Snapshot
+from hopscope.model.snapshot import Address, NextHop, NodeState, PolicyRule, Route, Snapshot
 from hopscope.model.vocab import (
     Action,
     DevName,
@@ -475,6 +475,19 @@ class TestResolution:
         why = resolution.unanswered(asked, self.REACHED, scene(snapshot))
         assert why is not None
         assert why.code == code
+
+    def test_nobody_answers_its_own_address(self) -> None:
+        """The owner has the asker's, too."""
+        links = tuple(
+            replace(link, addresses=(*link.addresses, Address(ip="10.0.0.1", prefix=24)))
+            for link in PAIR.node("ns2").links
+        )
+        snapshot = changed(PAIR, "ns2", links=links, routes=(route("10.0.0.0/24", dev="b"),))
+        why = resolution.unanswered(question("10.0.0.2"), self.REACHED, scene(snapshot))
+        assert why is not None
+        assert why.code == "martian-source"
+        assert why.sentence.endswith("it has 10.0.0.1, too, on b")
+        assert why.mend.endswith("ns2 -- ip addr del 10.0.0.1/24 dev b")
 
     @pytest.mark.parametrize(("dev", "code"), [("b", "silent"), ("other", "arp-ignore")])
     def test_arp_filter_answers_where_it_leads_back(self, dev: str, code: str) -> None:

@@ -106,7 +106,8 @@ def _silent_owner(
     back = route_to(state, arp.sender_ip, source=target, came_in=LOOPBACK) if arp else None
     if arp is not None:
         why = (
-            _ignoring(state, owner, asked_at, target, arp.sender_ip)
+            _from_itself(state, asked_at, arp.sender_ip)
+            or _ignoring(state, owner, asked_at, target, arp.sender_ip)
             or _filtered(state, came_in, arp.sender_ip, back)
             or _answering_elsewhere(state, asked_at, target, arp.sender_ip)
         )
@@ -130,6 +131,30 @@ def _silent_owner(
         basis=inferred(f"packet socket on {asked_at}"),
         mend=f"see whether a filter of {came_in}, or a policy rule, drops it: "
         + "; ".join(command(owner.node, words) for words in (filters(came_in), "ip rule")),
+    )
+
+
+def _from_itself(state: NodeState, asked_at: DevRef, sender: str) -> Reason | None:
+    """The node has the asker's address, too. Mirrors arp_process(), which asks for a route."""
+    own = next(
+        (
+            (link.name, str(address))
+            for link in state.links
+            for address in link.addresses
+            if address.ip == sender
+        ),
+        None,
+    )
+    if own is None:
+        return None
+    dev, cidr = own
+    return Reason(
+        code="martian-source",
+        sentence=f"the ARP request reached {asked_at}, and {state.name} does not answer its own "
+        f"address: it has {sender}, too, on {dev}",
+        at=asked_at,
+        basis=computed(f"addresses of {state.name} as read"),
+        mend=command(state.name, f"ip addr del {cidr} dev {dev}"),
     )
 
 
