@@ -24,7 +24,7 @@ from hopscope.model.lab import (
     SysctlSpec,
 )
 from hopscope.model.vocab import DevName, DevRef, NodeName
-from hopscope.plan.devices import crosses_nodes, device_ops, devices_up, macvlans_up
+from hopscope.plan.devices import device_ops, devices_up
 from hopscope.plan.macs import mac_of
 from hopscope.plan.ops import (
     AddAddress,
@@ -86,7 +86,7 @@ def compile_lab(
             *_early_sysctls(spec, on_host=on_host),
             *_devices(spec, on_host=on_host),
             *_late_sysctls(spec, ends, on_host=on_host),
-            *(op for group in _set_up(spec, ends, on_host=on_host) for op in group),
+            *_set_up(spec, ends, on_host=on_host),
             *_last_sysctls(spec),
             *(op for node in spec.nodes for op in _rules(node)),
         ),
@@ -94,31 +94,15 @@ def compile_lab(
     )
 
 
-def _set_up(spec: LabSpec, ends: _Ends, *, on_host: bool) -> Iterator[Iterator[Op]]:
-    """Node by node what brings it up and what is set then.
-
-    A macvlan comes up after the device that it lies over, which another node may hold: then
-    all nodes come up first.
-    """
+def _set_up(spec: LabSpec, ends: _Ends, *, on_host: bool) -> Iterator[Op]:
+    """Node by node what brings it up and what is set then."""
     mtus = {end.ref: link.mtu for link in spec.links if link.mtu for end in (link.a, link.b)}
-
-    def raised(node: NodeSpec) -> Iterator[Op]:
-        return _bring_up(node, ends[node.name], on_host=on_host)
-
-    def rest(node: NodeSpec) -> Iterator[Op]:
-        yield from macvlans_up(spec, node)
+    for node in spec.nodes:
         mine = [end for end, _far in ends[node.name]]
+        yield from _bring_up(node, ends[node.name], on_host=on_host)
         yield from port_ops(node, mine)
         yield from traffic_ops(node, mine, mtus)
         yield from _layer3(node)
-
-    if crosses_nodes(spec):
-        yield from map(raised, spec.nodes)
-        yield from map(rest, spec.nodes)
-    else:
-        for node in spec.nodes:
-            yield raised(node)
-            yield rest(node)
 
 
 def device_refs(spec: LabSpec) -> list[DevRef]:
