@@ -1,6 +1,7 @@
 """The operations a plan is made of: data only; `kernel.apply.plan` performs them."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, get_args
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from hopscope.plan.changeops import (
     ChangeDevice,
     ChangeVlans,
     Changing,
+    NetlinkChange,
     OpenPort,
     RemoveAddress,
     RemoveDevice,
@@ -43,6 +45,9 @@ from hopscope.plan.moreops import (
     SetVlans,
 )
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
 __all__ = [
     "AddAddress",
     "AddBridge",
@@ -63,6 +68,8 @@ __all__ = [
     "Changing",
     "MakeNodes",
     "Mark",
+    "NetlinkChange",
+    "NetlinkOp",
     "NewEnd",
     "Op",
     "OpenPort",
@@ -84,6 +91,7 @@ __all__ = [
     "SetSysctl",
     "SetUp",
     "SetVlans",
+    "is_netlink",
 ]
 
 
@@ -257,14 +265,11 @@ class AddRules(Struct, frozen=True, kw_only=True):
         return f"{self.node}: applying {self.tool} rules"
 
 
-Op = (
-    MakeNodes
-    | SetSysctl
-    | AddBridge
+NetlinkOp = (
+    AddBridge
     | AddVeth
     | AddMacvlan
     | AddVxlan
-    | AddTap
     | AddRemote
     | SetUp
     | SetPort
@@ -276,9 +281,19 @@ Op = (
     | AddRoute
     | AddPolicyRule
     | AddNeighbour
-    | AddRules
-    | Changing
+    | NetlinkChange
 )
+"""Operations that are rtnetlink messages, for the socket of their node."""
+
+Op = MakeNodes | SetSysctl | AddTap | AddRules | NetlinkOp | Changing
+
+_NETLINK: Final = frozenset(get_args(NetlinkOp))
+_CHANGING: Final = frozenset(get_args(Changing))
+
+
+def is_netlink(op: Op) -> "TypeIs[NetlinkOp]":
+    """Whether it is rtnetlink messages; isinstance would ask thirty classes one by one."""
+    return type(op) in _NETLINK
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -295,6 +310,10 @@ class Plan(Struct, frozen=True, kw_only=True):
             while at < len(self.ops) and isinstance(self.ops[at], SetSysctl):
                 at += 1
         return replace(self, ops=self.ops[:at]), replace(self, ops=self.ops[at:])
+
+    def changes(self) -> bool:
+        """Whether any of it changes what is there, and not only adds to it."""
+        return any(type(op) in _CHANGING for op in self.ops)
 
     def ruled(self) -> tuple[NodeName, ...]:
         """The nodes that get firewall rules."""
