@@ -25,6 +25,7 @@ from hopscope.model.lab import (
 )
 from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.plan.devices import device_ops, devices_up
+from hopscope.plan.leaders import LED
 from hopscope.plan.macs import mac_of
 from hopscope.plan.ops import (
     AddAddress,
@@ -43,7 +44,6 @@ from hopscope.plan.ops import (
     SetUp,
 )
 from hopscope.plan.ports import port_ops
-from hopscope.plan.setbefore import TWINS
 from hopscope.plan.traffic import traffic_ops
 from hopscope.plan.world import mtu_of_ipv6
 
@@ -202,12 +202,8 @@ def _early_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
 
 
 def _sets_no_others(sysctl: SysctlSpec) -> bool:
-    """Forwarding sets whether redirects are accepted, and all of IPv6 its default: these go first.
-
-    See inet_forward_change(), net/ipv4/devinet.c.
-    """
-    path = sysctl_path(sysctl.key)
-    return path not in TWINS and not path.startswith("net/ipv6/conf/all/")
+    """What sets others goes first: of these, the lines of their own are what counts."""
+    return sysctl_path(sysctl.key) not in LED
 
 
 def _quiet(node: NodeSpec, *, six: bool) -> Iterator[Op]:
