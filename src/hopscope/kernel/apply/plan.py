@@ -216,7 +216,7 @@ def _send(plan: Plan, node: NodeName, ops: Sequence[NetlinkOp], sandbox: Sandbox
 def _blame(error: KernelError, op: Op, hint: str = "") -> None:
     """Say which line of the lab asked for it; a line in a lab file makes it that file's error."""
     doing = str(op)
-    if (found := obstacle(op, error.code)) is not None:
+    if (found := obstacle(op, error.code, error.said)) is not None:
         raise cannot(op, found) from error
     if op.place is not None:
         said = f" ({error.said})" if error.said else ""
