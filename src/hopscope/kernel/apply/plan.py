@@ -10,8 +10,8 @@ from hopscope.errors import KernelError, Problem, SpecError
 from hopscope.kernel.apply.firewall import add_iptables, add_nft, gathered, reset
 from hopscope.kernel.apply.messages import messages_of
 from hopscope.kernel.apply.obstacles import cannot, obstacle
-from hopscope.kernel.apply.operation import await_operation
 from hopscope.kernel.apply.order import soonest
+from hopscope.kernel.apply.settling import await_working
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.vocab import DevRef, NodeName
 from hopscope.plan.compile import HOME
@@ -86,7 +86,7 @@ def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _a
     if refused:
         raise SpecError(refused)
     sandbox.await_nodes()
-    await_operation(plan, sandbox)
+    await_working(plan, sandbox)
 
 
 def _perform(plan: Plan, batch: Sequence[Op], sandbox: Sandbox) -> None:
