@@ -21,7 +21,8 @@ from hopscope.model.lab import LabSpec, NodeSpec, RuleLine
 from hopscope.model.snapshot import NodeState, Snapshot
 from hopscope.model.vocab import DevRef, NodeName
 from hopscope.observe.loglines import watch_at
-from hopscope.plan.compile import HOME, LO, alias_of, compile_lab
+from hopscope.plan.compile import compile_lab
+from hopscope.plan.names import HOME, LO, alias_of
 from hopscope.plan.onhost import in_foreign_bridge, our_part, torn
 from hopscope.plan.ops import AddRules, Mark, Plan
 from hopscope.plan.wanted import Wanted

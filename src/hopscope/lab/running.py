@@ -29,7 +29,8 @@ from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import DevName, NodeName
 from hopscope.observe.loglines import heard, listen, watch
 from hopscope.observe.session import Scope, Session
-from hopscope.plan.compile import HOME, compile_lab
+from hopscope.plan.compile import compile_lab
+from hopscope.plan.names import HOME
 
 if TYPE_CHECKING:
     from hopscope.lab.onhost import HostSide

@@ -27,6 +27,7 @@ from hopscope.model.vocab import DevName, DevRef, NodeName
 from hopscope.plan.devices import device_ops, devices_up
 from hopscope.plan.leaders import LED
 from hopscope.plan.macs import mac_of
+from hopscope.plan.names import HOME, LO, alias_of, device_refs, sysctl_path
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
@@ -47,21 +48,8 @@ from hopscope.plan.ports import port_ops
 from hopscope.plan.traffic import traffic_ops
 from hopscope.plan.world import mtu_of_ipv6
 
-__all__ = [
-    "HOME",
-    "LO",
-    "alias_of",
-    "compile_lab",
-    "device_refs",
-    "mac_of",
-    "sysctl_path",
-    "uses_ipv6",
-]
+__all__ = ["compile_lab", "uses_ipv6"]
 
-HOME: Final = NodeName("host")
-"""The node that is the sandbox's own namespace, or with --on-host the real one."""
-
-LO: Final = DevName("lo")
 _MAIN_PRIORITY: Final = 32766  # of the rule that every namespace has for its main table
 
 
@@ -103,23 +91,6 @@ def _set_up(spec: LabSpec, ends: _Ends, *, on_host: bool) -> Iterator[Op]:
         yield from port_ops(node, mine)
         yield from traffic_ops(node, mine, mtus)
         yield from _layer3(node)
-
-
-def device_refs(spec: LabSpec) -> list[DevRef]:
-    """Every device of the lab but the loopbacks, in the order in which they are numbered."""
-    bridges = [DevRef(node.name, bridge.name) for node in spec.nodes for bridge in node.bridges]
-    ends = [end.ref for link in spec.links for end in (link.a, link.b)]
-    return bridges + ends + [device.ref for node in spec.nodes for device in node.devices]
-
-
-def alias_of(lab: str) -> str:
-    """The ownership mark of a lab's devices on the real host."""
-    return f"hopscope:{lab}"
-
-
-def sysctl_path(key: str) -> str:
-    """The path below /proc/sys: dots are separators unless the key is written with slashes."""
-    return key if "/" in key else key.replace(".", "/")
 
 
 def uses_ipv6(spec: LabSpec) -> bool:

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from hopscope.errors import Place
-from hopscope.model.lab import MAIN_TABLE
+from hopscope.model.lab import MAIN_TABLE, PolicySpec
 from hopscope.model.lookup import ways_text
 from hopscope.model.naming import cut, some_of
 from hopscope.model.snapshot import NextHop
@@ -33,17 +33,18 @@ from hopscope.plan.changeops import (
     ResetRules,
     SetOthers,
 )
-from hopscope.plan.moreops import (
-    AddFdb,
+from hopscope.plan.deviceops import (
+    AddBridge,
     AddMacvlan,
-    AddPolicyRule,
     AddQdisc,
-    AddRemote,
     AddTap,
+    AddVeth,
     AddVxlan,
-    SetPort,
-    SetVlans,
+    Mark,
+    NewEnd,
+    SetUp,
 )
+from hopscope.plan.portops import AddFdb, AddRemote, SetPort, SetVlans
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -119,87 +120,6 @@ class SetSysctl(Struct, frozen=True, kw_only=True):
         return f"{self.node}: setting {self.path} = {cut(self.value)}"
 
 
-class AddBridge(Struct, frozen=True, kw_only=True):
-    """Make a bridge; it is brought up later, when its ports are there."""
-
-    node: NodeName
-    name: DevName
-    nf_call_iptables: bool = False
-    stp: bool = False
-    ageing: float | None = None
-    forward_delay: float | None = None
-    priority: int | None = None
-    vlan_filtering: bool = False
-    mac: Mac | None = None
-    mtu: int | None = None
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"making the bridge {self.node}/{self.name}"
-
-
-class NewEnd(Struct, frozen=True, kw_only=True):
-    """One end of a veth pair to be made."""
-
-    ref: DevRef
-    mac: Mac
-    bridge: DevName | None
-    queues: int = 1
-
-
-class AddVeth(Struct, frozen=True, kw_only=True):
-    """Make a veth pair, each end in its node.
-
-    *near* is made by its own node's socket, joins its bridge and, with *up*, comes up; what
-    *far* still needs is another operation.
-    """
-
-    near: NewEnd
-    far: NewEnd
-    up: bool
-    mtu: int | None = None
-    place: Place | None = None
-
-    @property
-    def node(self) -> NodeName:
-        """The node whose socket performs it."""
-        return self.near.ref.node
-
-    def __str__(self) -> str:
-        return f"making the link {self.near.ref} – {self.far.ref}"
-
-
-class SetUp(Struct, frozen=True, kw_only=True):
-    """Bring a device up, or down; *bridge* also makes it that bridge's port.
-
-    *mtu* is for a bridge: until it is set once, each new port changes it. *mac* and *mtu*
-    are for a tap, too, which is born without.
-    """
-
-    node: NodeName
-    dev: DevName
-    up: bool = True
-    bridge: DevName | None = None
-    mac: Mac | None = None
-    mtu: int | None = None
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"bringing {self.node}/{self.dev} {'up' if self.up else 'down'}"
-
-
-class Mark(Struct, frozen=True, kw_only=True):
-    """Give a device an alias, "" for none: of the real host, our ownership mark."""
-
-    node: NodeName
-    dev: DevName
-    alias: str
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"giving {self.node}/{self.dev} the alias {self.alias!r}"
-
-
 class AddAddress(Struct, frozen=True, kw_only=True):
     """Give a device an address; with *dad*, duplicates of an IPv6 one are looked for."""
 
@@ -233,6 +153,18 @@ class AddRoute(Struct, frozen=True, kw_only=True):
         way = ways_text(self.dev, self.via, self.hops, onlink=self.onlink)
         table = "" if self.table == MAIN_TABLE else f" in the table {self.table}"
         return f"{self.node}: adding the {kind}route to {self.to}{way}{table}"
+
+
+class AddPolicyRule(Struct, frozen=True, kw_only=True):
+    """Add a routing policy rule; *rule* has its priority, and no place of its own."""
+
+    node: NodeName
+    rule: PolicySpec
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        does = f"lookup {self.rule.table}" if self.rule.table else self.rule.action
+        return f"{self.node}: adding the policy rule {self.rule.priority}: {does}"
 
 
 class AddNeighbour(Struct, frozen=True, kw_only=True):

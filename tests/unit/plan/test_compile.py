@@ -11,14 +11,9 @@ from msgspec.structs import replace
 
 from hopscope.model.lab import BridgeSpec, LabSpec, LinkEnd, LinkSpec, NodeSpec
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
-from hopscope.plan.compile import (
-    HOME,
-    alias_of,
-    compile_lab,
-    mac_of,
-    sysctl_path,
-    uses_ipv6,
-)
+from hopscope.plan.compile import compile_lab, uses_ipv6
+from hopscope.plan.macs import mac_of
+from hopscope.plan.names import HOME, alias_of, sysctl_path
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,

@@ -14,8 +14,8 @@ from hopscope.kernel.apply.order import soonest
 from hopscope.kernel.apply.settling import await_working
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.vocab import DevRef, NodeName
-from hopscope.plan.compile import HOME
 from hopscope.plan.implied import purpose
+from hopscope.plan.names import HOME
 from hopscope.plan.ops import (
     AddMacvlan,
     AddRules,
