@@ -6,6 +6,7 @@ left, a bridge after its ports, so that it takes each of them up once.
 """
 
 from collections.abc import Container, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from msgspec.structs import replace
@@ -50,6 +51,7 @@ from hopscope.plan.world import mtu_of_ipv6
 
 __all__ = ["compile_lab", "uses_ipv6"]
 
+_NONE: Final[Mapping[DevName, int]] = MappingProxyType({})
 _MAIN_PRIORITY: Final = 32766  # of the rule that every namespace has for its main table
 
 
@@ -58,12 +60,12 @@ _Ends = Mapping[NodeName, list[tuple[LinkEnd, bool]]]
 
 
 def compile_lab(
-    spec: LabSpec, *, on_host: bool = False, first_host_index: int | None = None
+    spec: LabSpec, *, on_host: bool = False, known: Mapping[DevName, int] = _NONE
 ) -> Plan:
     """The operations that make *spec* in fresh namespaces.
 
     With *on_host* the node ``host`` is the real namespace: its loopback is left alone,
-    our devices there are marked, and their indexes begin at *first_host_index*.
+    our devices there are marked, and have the indexes that are *known*.
     """
     names = tuple(node.name for node in spec.nodes)
     home = HOME if HOME in names else None
@@ -78,7 +80,7 @@ def compile_lab(
             *_last_sysctls(spec),
             *(op for node in spec.nodes for op in _rules(node)),
         ),
-        indexes=_indexes(spec, first_host_index),
+        indexes=_indexes(spec, known),
     )
 
 
@@ -124,14 +126,14 @@ def _speaks_ipv6(step: StoryStep) -> bool:
     return False
 
 
-def _indexes(spec: LabSpec, first_host_index: int | None) -> Mapping[DevRef, int]:
+def _indexes(spec: LabSpec, known: Mapping[DevName, int]) -> Mapping[DevRef, int]:
     following = {node.name: 2 for node in spec.nodes}
     indexes = {DevRef(node.name, LO): 1 for node in spec.nodes}
-    if first_host_index is not None and HOME in following:
-        following[HOME] = first_host_index
     for ref in device_refs(spec):
         indexes[ref] = following[ref.node]
         following[ref.node] += 1
+    if known:
+        indexes |= {ref: known[ref.dev] for ref in indexes if ref.node == HOME and ref.dev in known}
     return indexes
 
 
@@ -239,8 +241,8 @@ def _devices(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
         yield _veth(link, down, on_host=on_host)
     yield from device_ops(spec)
     if on_host:
-        for ref in _indexes(spec, None):
-            if ref.node == HOME and ref.dev != LO:
+        for ref in device_refs(spec):
+            if ref.node == HOME:
                 yield Mark(node=HOME, dev=ref.dev, alias=alias_of(spec.name))
 
 
