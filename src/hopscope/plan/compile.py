@@ -2,7 +2,7 @@
 
 The order is the fast and quiet one (docs/decisions): sysctls before links, so that a lab
 without IPv6 never sends IPv6; each veth pair in one message; then node by node what is
-left, a bridge after its ports, so that it takes each of them up once.
+left; a bridge comes up after its ports, so that each port is enabled once.
 """
 
 from collections.abc import Container, Iterator, Mapping, Sequence
