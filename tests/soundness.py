@@ -15,7 +15,7 @@ from hopscope.errors import Problem, SpecError
 from hopscope.kernel.apply.firewall import restore_form
 from hopscope.kernel.apply.messages import messages_of
 from hopscope.plan.compile import compile_lab
-from hopscope.plan.ops import AddRules, AddTap, MakeNodes, Plan, SetSysctl
+from hopscope.plan.ops import AddRules, AddTap, MakeNodes, Plan, SetSysctl, is_netlink
 from hopscope.spec import Listing
 from hopscope.wire.netlink import pack, unpack
 from labtexts import FILE
@@ -79,6 +79,7 @@ def _all_encoded(plan: Plan) -> None:
             case MakeNodes() | SetSysctl() | AddTap():
                 assert json.dumps(to_builtins(op)).encode()
             case _:
+                assert is_netlink(op)
                 messages = messages_of(plan, op, kernel)
                 assert [one.payload for one in messages] == [
                     one.payload for said in messages for one in unpack(pack(said))

@@ -15,7 +15,8 @@ from hopscope.lab.running import RunningLab
 from hopscope.model.lab import LabSpec
 from hopscope.model.snapshot import NodeState, Snapshot
 from hopscope.model.vocab import DevRef, NeighbourState, NodeName
-from hopscope.plan.compile import compile_lab, mac_of
+from hopscope.plan.compile import compile_lab
+from hopscope.plan.macs import mac_of
 from hopscope.wire import rtnl, rtnl_read
 
 HOST = NodeName("host")

@@ -15,7 +15,7 @@ from hopscope.lab.imports.workshop import HERE, opened
 from hopscope.lab.running import RunningLab
 from hopscope.model.lab import LabSpec
 from hopscope.model.snapshot import Snapshot
-from hopscope.plan.compile import HOME
+from hopscope.plan.names import HOME
 from hopscope.render.exports import export
 from hopscope.render.exports.yamltext import dumped
 from permitted import TAPS

@@ -369,17 +369,26 @@ def test_a_packet_is_followed_through_them(
     assert not any("no step here explains" in note for note in result.notes)
 
 
-def test_a_macvlan_over_a_device_that_is_down_stays_down(started: Started) -> None:
-    """The kernel would refuse to bring it up."""
+def test_a_macvlan_comes_up_over_a_device_that_is_down(started: Started) -> None:
+    """It has no carrier, then, and takes a route; both work as soon as the device is up."""
     lab = started(
         DEVICES.replace(
             "    addresses: {up: 10.0.0.1/24}",
             "    addresses: {up: 10.0.0.1/24}\n    down: [low]",
             1,
+        ).replace(
+            "addresses: {mv0: 10.5.0.1/24}",
+            "addresses: {mv0: 10.5.0.1/24}\n    routes: [default via 10.5.0.3]",
         )
     )
-    assert not link(lab, "c1", "mv0").up
-    assert link(lab, "far", "mv1").up
+    assert not link(lab, "host", "low").up
+    assert [(one.up, one.carrier) for one in (link(lab, "c1", "mv0"), link(lab, "far", "mv1"))] == [
+        *((True, False), (True, False)),
+    ]
+    assert [route["dev"] for route in said(lab, "c1", "ip -j route show default")] == ["mv0"]
+    assert lab.differences().changes == ()
+    lab.change(Lab.from_text(DEVICES, file="network.yaml").spec(), DEVICES)
+    assert lab.ping("c1", "10.5.0.3").replied
 
 
 TRAFFIC = """

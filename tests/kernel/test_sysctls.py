@@ -186,3 +186,37 @@ def test_it_is_taken_back_where_it_came_to(path: str, which: str) -> None:
             assert running.run("a", look).stdout != wanted
             assert become(running, following)
             assert running.run("a", look).stdout == wanted
+
+
+LED: Final = {
+    "a device's": ("net.ipv6.conf.all.ignore_routes_with_linkdown", "eth0", ""),
+    "loopback's": ("net.ipv6.conf.all.forwarding", "lo", ""),
+    "loopback's of IPv4": ("net.ipv4.ip_forward", "lo", "net.ipv4.conf.lo.forwarding"),
+    "whether redirects are accepted": (
+        "net.ipv4.ip_forward",
+        "",
+        "net.ipv4.conf.all.accept_redirects",
+    ),
+    "one of which a device to come takes nothing": (
+        *("net.ipv6.conf.all.force_forwarding", "eth0", ""),
+    ),
+    "that of loopback": ("net.ipv6.conf.all.force_forwarding", "lo", ""),
+}
+"""One that the kernel sets along with another: that, the device, and its name if it is another."""
+
+
+@pytest.mark.parametrize("what", LED)
+def test_a_line_that_goes_leaves_what_the_kernel_set_along_with_another(what: str) -> None:
+    """As in a lab that never had the line."""
+    leader, dev, other = LED[what]
+    led = other or leader.replace(".all.", f".{dev}.")
+    alone = lab(f"{leader}: 1")
+    with standing(alone) as running:
+        if not now(running, leader):
+            pytest.skip(f"this kernel has no {leader}")
+        fresh = now(running, led)
+    with standing(lab(f"{leader}: 1, {led}: {1 - int(fresh)}")) as running:
+        assert now(running, led) != fresh
+        become(running, alone)
+        assert now(running, led) == fresh
+        assert running.differences().changes == ()

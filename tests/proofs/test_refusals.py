@@ -100,7 +100,7 @@ class Refusing:
         real = getattr(Sandbox, name)
         patch.setattr(Sandbox, name, lambda sandbox, *a, **k: how(partial(real, sandbox), *a, **k))
 
-    def _messages(self, plan: ops.Plan, op: ops.Op, sandbox: Sandbox) -> list[Message]:
+    def _messages(self, plan: ops.Plan, op: ops.NetlinkOp, sandbox: Sandbox) -> list[Message]:
         """Of one message only the family is left: rtnetlink looks for the header in vain."""
         found = list(messages_of(plan, op, sandbox))
         if op == self._step.op:
@@ -180,7 +180,7 @@ def steps(spec: LabSpec, text: str) -> Iterator[Step]:
     """All of a lab's build, each refused in both ways. How many messages there are is seen."""
     parts: dict[ops.Op, int] = {}
 
-    def counting(plan: ops.Plan, op: ops.Op, sandbox: Sandbox) -> list[Message]:
+    def counting(plan: ops.Plan, op: ops.NetlinkOp, sandbox: Sandbox) -> list[Message]:
         found = list(messages_of(plan, op, sandbox))
         parts[op] = len(found)
         return found

@@ -1,4 +1,4 @@
-"""The one road to the kernel: what a sandbox offers, and a recording can replay."""
+"""What reading and rules need of a sandbox; a recording can stand in for it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
@@ -48,7 +48,7 @@ class Kernel(Protocol):
         ...
 
     def reading(self, node: NodeName, paths: Sequence[str]) -> Callable[[], dict[str, str | None]]:
-        """The same begun, to be finished by calling what is returned; of one node at a time."""
+        """Start reading, of one node at a time; the function that is returned ends it."""
         ...
 
     def run(self, node: NodeName, argv: Sequence[str], stdin: bytes = b"") -> Completed:
@@ -58,5 +58,5 @@ class Kernel(Protocol):
     def running(
         self, node: NodeName, argv: Sequence[str], stdin: bytes = b""
     ) -> Callable[[], Completed]:
-        """The same begun, to be waited for by calling what is returned."""
+        """Start a program; the function that is returned waits for its end."""
         ...

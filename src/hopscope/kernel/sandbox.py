@@ -170,7 +170,7 @@ class Sandbox(Nodes):
         return texts
 
     def reading(self, node: NodeName, paths: Sequence[str]) -> Callable[[], dict[str, str | None]]:
-        """The same begun, to be finished by calling what is returned; of one node at a time."""
+        """Start reading, of one node at a time; the function that is returned ends it."""
         if len(paths) > _FILES:
             return functools.partial(self.read_files, node, paths)
         self.await_nodes([node])
@@ -202,7 +202,7 @@ class Sandbox(Nodes):
         own_sys: bool = False,
         within: float = _FOREIGN,
     ) -> Callable[[], Completed]:
-        """The same begun, to be waited for by calling what is returned."""
+        """Start a program; the function that is returned waits for its end."""
         self.await_nodes([node])
         with contextlib.ExitStack() as stack:
             files = [stack.enter_context(_memory_file(name)) for name in ("out", "err")]

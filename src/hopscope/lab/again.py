@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from hopscope.errors import KernelError
-from hopscope.kernel.apply.operation import await_operation
+from hopscope.kernel.apply.settling import await_working
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.change import Subject
 from hopscope.model.vocab import DevRef, NodeName
@@ -120,7 +120,7 @@ class Again:
             for node, kept in self._kept.items():
                 self._give_back(node, kept, what)
             if what == "address":  # one that is still tentative is no source of a route
-                await_operation(self._slow(plan), self._sandbox)
+                await_working(self._slow(plan), self._sandbox)
         return [
             f"{node}: the {_words(one)}"
             for node, kept in self._kept.items()

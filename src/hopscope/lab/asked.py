@@ -7,7 +7,7 @@ from typing import Final
 from hopscope.errors import KernelError, UsageError
 from hopscope.model.limits import COUNT, SIZE, TIMEOUT, Limits
 from hopscope.model.naming import cut
-from hopscope.plan.compile import sysctl_path
+from hopscope.plan.names import sysctl_path
 
 __all__ = [
     "argv",

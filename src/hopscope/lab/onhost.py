@@ -21,7 +21,8 @@ from hopscope.model.lab import LabSpec, NodeSpec, RuleLine
 from hopscope.model.snapshot import NodeState, Snapshot
 from hopscope.model.vocab import DevRef, NodeName
 from hopscope.observe.loglines import watch_at
-from hopscope.plan.compile import HOME, LO, alias_of, compile_lab
+from hopscope.plan.compile import compile_lab
+from hopscope.plan.names import HOME, LO, alias_of
 from hopscope.plan.onhost import in_foreign_bridge, our_part, torn
 from hopscope.plan.ops import AddRules, Mark, Plan
 from hopscope.plan.wanted import Wanted
@@ -110,7 +111,10 @@ class HostSide:
             self._sandbox.notes += tuple(watch_at(self._sandbox, HOME, sorted(devices)))
 
     def back(self) -> None:
-        """The state before is restored, and so its record; one that says more undoes it as well."""
+        """Called when the state before is restored: puts its record back.
+
+        If that cannot be written, the fuller record that stands undoes it as well.
+        """
         for tool, before in (self._tables or {}).items():
             remove_unused(tool, before)
         self._watch(self._before)
@@ -119,10 +123,7 @@ class HostSide:
 
     def compiled(self, spec: LabSpec) -> Plan:
         """The plan of a lab on this host: our devices have the indexes that are on record."""
-        plan = compile_lab(spec, on_host=True)
-        known = self._changes.devices
-        numbers = {DevRef(HOME, dev): index for dev, index in known.items()}
-        return replace(plan, indexes={**plan.indexes, **numbers})
+        return compile_lab(spec, on_host=True, known=self._changes.devices)
 
     def told(self, plan: Plan, world: World) -> Plan:
         """A plan that leads back to *world*: devices that it makes on the host carry our mark."""

@@ -29,7 +29,7 @@ from hopscope.model.limits import TIMEOUT
 from hopscope.model.naming import some_of
 from hopscope.model.reachability import Ends, Outcome, Pair, Protocol, Reachability, Resolution
 from hopscope.model.vocab import Nanos, NodeName
-from hopscope.plan.compile import HOME
+from hopscope.plan.names import HOME
 from hopscope.probe.answers import Answer, Ask
 from hopscope.probe.connections import connections
 from hopscope.probe.datagrams import datagrams

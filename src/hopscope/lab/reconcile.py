@@ -34,9 +34,10 @@ from hopscope.model.snapshot import Chain, NodeState, Snapshot
 from hopscope.model.vocab import DevRef, NodeName
 from hopscope.observe.loglines import heard, listen, watch
 from hopscope.plan.compare import differences
-from hopscope.plan.compile import HOME, LO, compile_lab
+from hopscope.plan.compile import compile_lab
 from hopscope.plan.converge import Convergence, converge
 from hopscope.plan.lost import lost
+from hopscope.plan.names import HOME, LO
 from hopscope.plan.ops import AddRules, MakeNodes, Plan
 from hopscope.plan.processes import changes
 from hopscope.plan.restore import plan_of

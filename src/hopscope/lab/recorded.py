@@ -6,7 +6,7 @@ from pathlib import Path
 from hopscope.kernel.onhost.changes import HostChanges
 from hopscope.kernel.state import LabFile
 from hopscope.model.lab import LabSpec
-from hopscope.plan.compile import HOME
+from hopscope.plan.names import HOME
 
 __all__ = ["here", "recorded"]
 

@@ -29,7 +29,8 @@ from hopscope.model.snapshot import Snapshot
 from hopscope.model.vocab import DevName, NodeName
 from hopscope.observe.loglines import heard, listen, watch
 from hopscope.observe.session import Scope, Session
-from hopscope.plan.compile import HOME, compile_lab
+from hopscope.plan.compile import compile_lab
+from hopscope.plan.names import HOME
 
 if TYPE_CHECKING:
     from hopscope.lab.onhost import HostSide
@@ -125,11 +126,11 @@ class RunningLab:
         return running
 
     def _build(self, progress: Progress) -> None:
-        ours = tuple(self._host.devices.values()) if self._host else ()
-        plan = compile_lab(self.spec, on_host=self.on_host, first_host_index=next(iter(ours), None))
+        ours = self._host.devices if self._host else {}
+        plan = compile_lab(self.spec, on_host=self.on_host, known=ours)
         namespaces, contents = plan.parted()
         begin(namespaces, self.sandbox)
-        limits = {HOME: ours} if self._host else {}
+        limits = {HOME: tuple(ours.values())} if self._host else {}
         self.sandbox.notes += tuple(listen(self.sandbox, heard(self.spec.nodes), limits))
         self.sandbox.notes += tuple(watch(self.sandbox, contents.ruled()))
         apply(contents, self.sandbox, progress=progress)

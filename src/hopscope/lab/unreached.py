@@ -18,7 +18,7 @@ from hopscope.model.lookup import addresses_of
 from hopscope.model.reachability import Ends, Group, GroupKind, Look, Outcome, Pair, Protocol
 from hopscope.model.record import PingResult
 from hopscope.observe.session import Session
-from hopscope.plan.compile import HOME
+from hopscope.plan.names import HOME
 from hopscope.probe.words import FULL
 from hopscope.trace.exchanges import why_unanswered
 from hopscope.trace.refusals import who_refused

@@ -14,6 +14,7 @@ __all__ = [
     "ChangeDevice",
     "ChangeVlans",
     "Changing",
+    "NetlinkChange",
     "OpenPort",
     "RemoveAddress",
     "RemoveDevice",
@@ -255,13 +256,12 @@ class RemovePolicyRules(Struct, frozen=True, kw_only=True):
         return f"{self.node}: removing the policy rules {self.priority}"
 
 
-Changing = (
+NetlinkChange = (
     ChangeDevice
     | ChangeBridge
     | ChangeVlans
     | SetOthers
     | OpenPort
-    | RemoveNodes
     | RemoveDevice
     | RemoveAddress
     | RemoveRoute
@@ -271,6 +271,7 @@ Changing = (
     | RemoveRemote
     | RemoveQdisc
     | RemovePolicyRules
-    | RemoveRules
-    | ResetRules
 )
+"""Those that are rtnetlink messages."""
+
+Changing = NetlinkChange | RemoveNodes | RemoveRules | ResetRules

@@ -5,8 +5,7 @@ it is of another kind or its other end is elsewhere, is removed and made anew, a
 on it with it.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
 
 from hopscope.model.change import Action, Subject
 from hopscope.model.vocab import DevName, DevRef, NodeName
@@ -21,6 +20,7 @@ from hopscope.plan.compare_settings import settings
 from hopscope.plan.compare_traffic import qdiscs
 from hopscope.plan.compare_vlans import vlans
 from hopscope.plan.difference import NOT_DECLARED, Difference, stays, told
+from hopscope.plan.leaders import TWINS, as_led, leaders
 from hopscope.plan.ops import (
     MakeNodes,
     Op,
@@ -28,19 +28,11 @@ from hopscope.plan.ops import (
     ResetRules,
     SetSysctl,
 )
-from hopscope.plan.setbefore import TWINS
 from hopscope.plan.sysctls import default_of_loopback, is_secret, takes_the_default
 from hopscope.plan.wanted import Wanted
 from hopscope.plan.world import World, default_path, mtu_of_ipv6, rules_text
 
 __all__ = ["differences"]
-
-_FOR_ALL: Final = {
-    "net/ipv4/conf/default/forwarding": tuple(TWINS),
-    "net/ipv6/conf/default/forwarding": ("net/ipv6/conf/all/forwarding",),
-    "net/ipv6/conf/default/disable_ipv6": ("net/ipv6/conf/all/disable_ipv6",),
-}
-"""A default, and what the kernel sets it and each device's by (devinet_sysctl_forward() …)."""
 
 
 def differences(wanted: Wanted, world: World) -> list[Difference]:
@@ -122,22 +114,33 @@ def _lasts(wanted: Wanted, world: World, node: NodeName, path: str) -> bool:
 
 
 def _usual(wanted: Wanted, world: World, node: NodeName, path: str) -> str | None:
-    """What it would be had it never been set: a device's takes after the node's default.
-
-    Where the kernel sets all devices' along with one of the node (_FOR_ALL), that is what counts.
-    """
+    """What it would be had it never been set: a device's takes after the node's default."""
     default = default_path(path)
-    for name in (default or default_of_loopback(path), *_FOR_ALL.get(default or path, ())):
-        op = wanted.sysctls.get((node, name)) if name is not None else None
-        if op is not None:
-            return world.as_told(op.path, op.value)
+    takes = default or default_of_loopback(path)
+    if takes is not None and (op := wanted.sysctls.get((node, takes))) is not None:
+        return world.as_told(op.path, op.value)
+    first = world.usual.get(node, world.defaults)
+    if (led := _led(wanted, world, first, (node, default or path))) is not None:
+        return led
     if (node, path) in world.was:
         return world.was[node, path]
     if default is not None and mtu_of_ipv6(path):
         device = wanted.devices.get(DevRef(node, DevName(path.split("/")[3])))
         return str(device.mtu) if device is not None else None
-    usual = world.usual.get(node, world.defaults).get(default or path)
+    usual = first.get(default or path)
     return "" if usual is None and is_secret(path) else usual
+
+
+def _led(
+    wanted: Wanted, world: World, first: Mapping[str, str | None], key: tuple[NodeName, str]
+) -> str | None:
+    """What the kernel sets it to along with another that is declared, if that changes by it."""
+    node, path = key
+    for leader in leaders(path):
+        op = wanted.sysctls.get((node, leader))
+        if op is not None and (told := world.as_told(op.path, op.value)) != first.get(leader):
+            return as_led(path, told)
+    return None
 
 
 def _on_devices(wanted: Wanted, world: World, op: SetSysctl) -> list[Op]:

@@ -2,10 +2,11 @@
 
 The order is the fast and quiet one (docs/decisions): sysctls before links, so that a lab
 without IPv6 never sends IPv6; each veth pair in one message; then node by node what is
-left, a bridge after its ports, so that it takes each of them up once.
+left; a bridge comes up after its ports, so that each port is enabled once.
 """
 
 from collections.abc import Container, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from msgspec.structs import replace
@@ -24,8 +25,10 @@ from hopscope.model.lab import (
     SysctlSpec,
 )
 from hopscope.model.vocab import DevName, DevRef, NodeName
-from hopscope.plan.devices import crosses_nodes, device_ops, devices_up, macvlans_up
+from hopscope.plan.devices import device_ops, devices_up
+from hopscope.plan.leaders import LED
 from hopscope.plan.macs import mac_of
+from hopscope.plan.names import HOME, LO, alias_of, device_refs, sysctl_path
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
@@ -43,25 +46,12 @@ from hopscope.plan.ops import (
     SetUp,
 )
 from hopscope.plan.ports import port_ops
-from hopscope.plan.setbefore import TWINS
 from hopscope.plan.traffic import traffic_ops
 from hopscope.plan.world import mtu_of_ipv6
 
-__all__ = [
-    "HOME",
-    "LO",
-    "alias_of",
-    "compile_lab",
-    "device_refs",
-    "mac_of",
-    "sysctl_path",
-    "uses_ipv6",
-]
+__all__ = ["compile_lab", "uses_ipv6"]
 
-HOME: Final = NodeName("host")
-"""The node that is the sandbox's own namespace, or with --on-host the real one."""
-
-LO: Final = DevName("lo")
+_NONE: Final[Mapping[DevName, int]] = MappingProxyType({})
 _MAIN_PRIORITY: Final = 32766  # of the rule that every namespace has for its main table
 
 
@@ -70,12 +60,12 @@ _Ends = Mapping[NodeName, list[tuple[LinkEnd, bool]]]
 
 
 def compile_lab(
-    spec: LabSpec, *, on_host: bool = False, first_host_index: int | None = None
+    spec: LabSpec, *, on_host: bool = False, known: Mapping[DevName, int] = _NONE
 ) -> Plan:
     """The operations that make *spec* in fresh namespaces.
 
     With *on_host* the node ``host`` is the real namespace: its loopback is left alone,
-    our devices there are marked, and their indexes begin at *first_host_index*.
+    our devices there are marked, and have the indexes that are *known*.
     """
     names = tuple(node.name for node in spec.nodes)
     home = HOME if HOME in names else None
@@ -86,56 +76,23 @@ def compile_lab(
             *_early_sysctls(spec, on_host=on_host),
             *_devices(spec, on_host=on_host),
             *_late_sysctls(spec, ends, on_host=on_host),
-            *(op for group in _set_up(spec, ends, on_host=on_host) for op in group),
+            *_set_up(spec, ends, on_host=on_host),
             *_last_sysctls(spec),
             *(op for node in spec.nodes for op in _rules(node)),
         ),
-        indexes=_indexes(spec, first_host_index),
+        indexes=_indexes(spec, known),
     )
 
 
-def _set_up(spec: LabSpec, ends: _Ends, *, on_host: bool) -> Iterator[Iterator[Op]]:
-    """Node by node what brings it up and what is set then.
-
-    A macvlan comes up after the device that it lies over, which another node may hold: then
-    all nodes come up first.
-    """
+def _set_up(spec: LabSpec, ends: _Ends, *, on_host: bool) -> Iterator[Op]:
+    """Node by node what brings it up and what is set then."""
     mtus = {end.ref: link.mtu for link in spec.links if link.mtu for end in (link.a, link.b)}
-
-    def raised(node: NodeSpec) -> Iterator[Op]:
-        return _bring_up(node, ends[node.name], on_host=on_host)
-
-    def rest(node: NodeSpec) -> Iterator[Op]:
-        yield from macvlans_up(spec, node)
+    for node in spec.nodes:
         mine = [end for end, _far in ends[node.name]]
+        yield from _bring_up(node, ends[node.name], on_host=on_host)
         yield from port_ops(node, mine)
         yield from traffic_ops(node, mine, mtus)
         yield from _layer3(node)
-
-    if crosses_nodes(spec):
-        yield from map(raised, spec.nodes)
-        yield from map(rest, spec.nodes)
-    else:
-        for node in spec.nodes:
-            yield raised(node)
-            yield rest(node)
-
-
-def device_refs(spec: LabSpec) -> list[DevRef]:
-    """Every device of the lab but the loopbacks, in the order in which they are numbered."""
-    bridges = [DevRef(node.name, bridge.name) for node in spec.nodes for bridge in node.bridges]
-    ends = [end.ref for link in spec.links for end in (link.a, link.b)]
-    return bridges + ends + [device.ref for node in spec.nodes for device in node.devices]
-
-
-def alias_of(lab: str) -> str:
-    """The ownership mark of a lab's devices on the real host."""
-    return f"hopscope:{lab}"
-
-
-def sysctl_path(key: str) -> str:
-    """The path below /proc/sys: dots are separators unless the key is written with slashes."""
-    return key if "/" in key else key.replace(".", "/")
 
 
 def uses_ipv6(spec: LabSpec) -> bool:
@@ -169,14 +126,14 @@ def _speaks_ipv6(step: StoryStep) -> bool:
     return False
 
 
-def _indexes(spec: LabSpec, first_host_index: int | None) -> Mapping[DevRef, int]:
+def _indexes(spec: LabSpec, known: Mapping[DevName, int]) -> Mapping[DevRef, int]:
     following = {node.name: 2 for node in spec.nodes}
     indexes = {DevRef(node.name, LO): 1 for node in spec.nodes}
-    if first_host_index is not None and HOME in following:
-        following[HOME] = first_host_index
     for ref in device_refs(spec):
         indexes[ref] = following[ref.node]
         following[ref.node] += 1
+    if known:
+        indexes |= {ref: known[ref.dev] for ref in indexes if ref.node == HOME and ref.dev in known}
     return indexes
 
 
@@ -218,12 +175,8 @@ def _early_sysctls(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
 
 
 def _sets_no_others(sysctl: SysctlSpec) -> bool:
-    """Forwarding sets whether redirects are accepted, and all of IPv6 its default: these go first.
-
-    See inet_forward_change(), net/ipv4/devinet.c.
-    """
-    path = sysctl_path(sysctl.key)
-    return path not in TWINS and not path.startswith("net/ipv6/conf/all/")
+    """What sets others goes first: of these, the lines of their own are what counts."""
+    return sysctl_path(sysctl.key) not in LED
 
 
 def _quiet(node: NodeSpec, *, six: bool) -> Iterator[Op]:
@@ -288,8 +241,8 @@ def _devices(spec: LabSpec, *, on_host: bool) -> Iterator[Op]:
         yield _veth(link, down, on_host=on_host)
     yield from device_ops(spec)
     if on_host:
-        for ref in _indexes(spec, None):
-            if ref.node == HOME and ref.dev != LO:
+        for ref in device_refs(spec):
+            if ref.node == HOME:
                 yield Mark(node=HOME, dev=ref.dev, alias=alias_of(spec.name))
 
 

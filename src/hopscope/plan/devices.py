@@ -3,20 +3,10 @@
 from collections.abc import Iterator
 
 from hopscope.model.lab import DeviceSpec, LabSpec, NodeSpec
-from hopscope.model.vocab import DevRef
 from hopscope.plan.macs import mac_of
 from hopscope.plan.ops import AddMacvlan, AddRemote, AddTap, AddVxlan, Op, SetUp
 
-__all__ = ["crosses_nodes", "device_ops", "devices_up", "macvlans_up"]
-
-
-def crosses_nodes(spec: LabSpec) -> bool:
-    """Whether a device lies over one of another node."""
-    return any(
-        device.over is not None and device.over.node != node.name
-        for node in spec.nodes
-        for device in node.devices
-    )
+__all__ = ["device_ops", "devices_up"]
 
 
 def device_ops(spec: LabSpec) -> Iterator[Op]:
@@ -67,11 +57,11 @@ def _made(device: DeviceSpec) -> Iterator[Op]:
 
 
 def devices_up(node: NodeSpec) -> Iterator[Op]:
-    """Those that need no other device to be up."""
+    """None needs another to be up: a macvlan over one that is down has no carrier until then."""
     for device in node.devices:
         tap = device.kind == "tap"
         up = device.ref.dev not in node.down
-        if device.kind != "macvlan" and (up or tap or device.bridge):
+        if up or tap or device.bridge:
             yield SetUp(
                 node=node.name,
                 dev=device.ref.dev,
@@ -81,25 +71,3 @@ def devices_up(node: NodeSpec) -> Iterator[Op]:
                 mtu=device.mtu if tap else None,
                 place=device.place,
             )
-
-
-def macvlans_up(spec: LabSpec, node: NodeSpec) -> Iterator[Op]:
-    """Those whose lower device is up; over another the kernel refuses it."""
-    for device in node.devices:
-        if device.kind != "macvlan" or device.over is None:
-            continue
-        up = device.ref.dev not in node.down and _is_up(spec, device.over)
-        if up or device.bridge:
-            yield SetUp(
-                node=node.name,
-                dev=device.ref.dev,
-                up=up,
-                bridge=device.bridge,
-                place=device.place,
-            )
-
-
-def _is_up(spec: LabSpec, ref: DevRef) -> bool:
-    node = spec.node(ref.node)
-    sleeping = [bridge.name for bridge in node.bridges if not bridge.up]
-    return ref.dev not in (*node.down, *sleeping)

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from hopscope.model.snapshot import LinkState, NodeState
 from hopscope.model.vocab import DevName, DevRef
-from hopscope.plan.compile import HOME
+from hopscope.plan.names import HOME
 from hopscope.plan.ops import Plan, RemoveDevice
 from hopscope.plan.world import World
 

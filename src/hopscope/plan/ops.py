@@ -1,12 +1,13 @@
 """The operations a plan is made of: data only; `kernel.apply.plan` performs them."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, get_args
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from hopscope.errors import Place
-from hopscope.model.lab import MAIN_TABLE
+from hopscope.model.lab import MAIN_TABLE, PolicySpec
 from hopscope.model.lookup import ways_text
 from hopscope.model.naming import cut, some_of
 from hopscope.model.snapshot import NextHop
@@ -16,6 +17,7 @@ from hopscope.plan.changeops import (
     ChangeDevice,
     ChangeVlans,
     Changing,
+    NetlinkChange,
     OpenPort,
     RemoveAddress,
     RemoveDevice,
@@ -31,17 +33,21 @@ from hopscope.plan.changeops import (
     ResetRules,
     SetOthers,
 )
-from hopscope.plan.moreops import (
-    AddFdb,
+from hopscope.plan.deviceops import (
+    AddBridge,
     AddMacvlan,
-    AddPolicyRule,
     AddQdisc,
-    AddRemote,
     AddTap,
+    AddVeth,
     AddVxlan,
-    SetPort,
-    SetVlans,
+    Mark,
+    NewEnd,
+    SetUp,
 )
+from hopscope.plan.portops import AddFdb, AddRemote, SetPort, SetVlans
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 __all__ = [
     "AddAddress",
@@ -63,6 +69,8 @@ __all__ = [
     "Changing",
     "MakeNodes",
     "Mark",
+    "NetlinkChange",
+    "NetlinkOp",
     "NewEnd",
     "Op",
     "OpenPort",
@@ -84,6 +92,7 @@ __all__ = [
     "SetSysctl",
     "SetUp",
     "SetVlans",
+    "is_netlink",
 ]
 
 
@@ -109,87 +118,6 @@ class SetSysctl(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.node}: setting {self.path} = {cut(self.value)}"
-
-
-class AddBridge(Struct, frozen=True, kw_only=True):
-    """Make a bridge; it is brought up later, when its ports are there."""
-
-    node: NodeName
-    name: DevName
-    nf_call_iptables: bool = False
-    stp: bool = False
-    ageing: float | None = None
-    forward_delay: float | None = None
-    priority: int | None = None
-    vlan_filtering: bool = False
-    mac: Mac | None = None
-    mtu: int | None = None
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"making the bridge {self.node}/{self.name}"
-
-
-class NewEnd(Struct, frozen=True, kw_only=True):
-    """One end of a veth pair to be made."""
-
-    ref: DevRef
-    mac: Mac
-    bridge: DevName | None
-    queues: int = 1
-
-
-class AddVeth(Struct, frozen=True, kw_only=True):
-    """Make a veth pair, each end in its node.
-
-    *near* is made by its own node's socket, joins its bridge and, with *up*, comes up; what
-    *far* still needs is another operation.
-    """
-
-    near: NewEnd
-    far: NewEnd
-    up: bool
-    mtu: int | None = None
-    place: Place | None = None
-
-    @property
-    def node(self) -> NodeName:
-        """The node whose socket performs it."""
-        return self.near.ref.node
-
-    def __str__(self) -> str:
-        return f"making the link {self.near.ref} – {self.far.ref}"
-
-
-class SetUp(Struct, frozen=True, kw_only=True):
-    """Bring a device up, or down; *bridge* also makes it that bridge's port.
-
-    *mtu* is for a bridge: until it is set once, each new port changes it. *mac* and *mtu*
-    are for a tap, too, which is born without.
-    """
-
-    node: NodeName
-    dev: DevName
-    up: bool = True
-    bridge: DevName | None = None
-    mac: Mac | None = None
-    mtu: int | None = None
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"bringing {self.node}/{self.dev} {'up' if self.up else 'down'}"
-
-
-class Mark(Struct, frozen=True, kw_only=True):
-    """Give a device an alias, "" for none: of the real host, our ownership mark."""
-
-    node: NodeName
-    dev: DevName
-    alias: str
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return f"giving {self.node}/{self.dev} the alias {self.alias!r}"
 
 
 class AddAddress(Struct, frozen=True, kw_only=True):
@@ -227,6 +155,18 @@ class AddRoute(Struct, frozen=True, kw_only=True):
         return f"{self.node}: adding the {kind}route to {self.to}{way}{table}"
 
 
+class AddPolicyRule(Struct, frozen=True, kw_only=True):
+    """Add a routing policy rule; *rule* has its priority, and no place of its own."""
+
+    node: NodeName
+    rule: PolicySpec
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        does = f"lookup {self.rule.table}" if self.rule.table else self.rule.action
+        return f"{self.node}: adding the policy rule {self.rule.priority}: {does}"
+
+
 class AddNeighbour(Struct, frozen=True, kw_only=True):
     """Add a permanent neighbour entry."""
 
@@ -257,14 +197,11 @@ class AddRules(Struct, frozen=True, kw_only=True):
         return f"{self.node}: applying {self.tool} rules"
 
 
-Op = (
-    MakeNodes
-    | SetSysctl
-    | AddBridge
+NetlinkOp = (
+    AddBridge
     | AddVeth
     | AddMacvlan
     | AddVxlan
-    | AddTap
     | AddRemote
     | SetUp
     | SetPort
@@ -276,9 +213,19 @@ Op = (
     | AddRoute
     | AddPolicyRule
     | AddNeighbour
-    | AddRules
-    | Changing
+    | NetlinkChange
 )
+"""Operations that are rtnetlink messages, for the socket of their node."""
+
+Op = MakeNodes | SetSysctl | AddTap | AddRules | NetlinkOp | Changing
+
+_NETLINK: Final = frozenset(get_args(NetlinkOp))
+_CHANGING: Final = frozenset(get_args(Changing))
+
+
+def is_netlink(op: Op) -> "TypeIs[NetlinkOp]":
+    """Whether it is rtnetlink messages; isinstance would ask thirty classes one by one."""
+    return type(op) in _NETLINK
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -295,6 +242,10 @@ class Plan(Struct, frozen=True, kw_only=True):
             while at < len(self.ops) and isinstance(self.ops[at], SetSysctl):
                 at += 1
         return replace(self, ops=self.ops[:at]), replace(self, ops=self.ops[at:])
+
+    def changes(self) -> bool:
+        """Whether any of it changes what is there, and not only adds to it."""
+        return any(type(op) in _CHANGING for op in self.ops)
 
     def ruled(self) -> tuple[NodeName, ...]:
         """The nodes that get firewall rules."""

@@ -79,8 +79,8 @@ def _made(ref: DevRef, link: LinkState) -> Op | None:
 
 
 def states_of(nodes: Sequence[NodeState]) -> Iterator[Op]:
-    """Macvlans last: the device below must be up before."""
-    for node, link in sorted(_told(nodes), key=lambda pair: pair[1].kind == "macvlan"):
+    """What each is told to be: up or down, and a port of which bridge."""
+    for node, link in _told(nodes):
         tap = link.kind == "tap"
         yield SetUp(
             node=node.name,

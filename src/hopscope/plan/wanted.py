@@ -70,7 +70,7 @@ class Wanted(Struct, kw_only=True):
     devices: dict[DevRef, Device] = field(default_factory=dict)
     set_up: dict[DevRef, list[SetUp]] = field(default_factory=dict)
     made_by: dict[DevRef, Making] = field(default_factory=dict)
-    marks: dict[DevRef, Mark] = field(default_factory=dict)  # whose a device is, not how it is
+    marks: dict[DevRef, Mark] = field(default_factory=dict)  # who owns it; no part of its state
     addresses: dict[tuple[DevRef, str], AddAddress] = field(default_factory=dict)
     routes: list[AddRoute] = field(default_factory=list)
     neighbours: dict[tuple[DevRef, str], AddNeighbour] = field(default_factory=dict)

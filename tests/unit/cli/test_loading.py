@@ -66,3 +66,12 @@ def test_an_interruption_of_loading_is_no_traceback(at: str) -> None:
         argv = [sys.executable, "-c", _INTERRUPTED, command, at]
         done = subprocess.run(argv, capture_output=True, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (130, b"", said)
+
+
+def test_the_guardian_of_a_host_loads_no_planner() -> None:
+    """It stands as long as the lab does, and takes back what is on record."""
+    program = "import sys, hopscope.kernel.onhost.guardian; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert not {"hopscope.plan.compile", "hopscope.plan.ops"} & set(done.stdout.split())

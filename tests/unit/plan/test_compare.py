@@ -103,6 +103,10 @@ FOR_ALL = [
     ("net.ipv4.ip_forward: 1", "net/ipv4/ip_forward", "ipv4", "forwarding"),
     ("net.ipv4.conf.all.forwarding: 1", "net/ipv4/conf/all/forwarding", "ipv4", "forwarding"),
     ("net.ipv6.conf.all.forwarding: 1", "net/ipv6/conf/all/forwarding", "ipv6", "forwarding"),
+    (
+        "net.ipv6.conf.all.ignore_routes_with_linkdown: 1",
+        *("net/ipv6/conf/all/ignore_routes_with_linkdown", "ipv6", "ignore_routes_with_linkdown"),
+    ),
 ]
 
 
@@ -124,6 +128,22 @@ def test_a_devices_sysctl_takes_after_what_is_set_of_all(
         op for one in differences(wanted(compile_lab(parse(text, "x"))), now) for op in one.makes
     ]
     assert SetSysctl(node=HOST, path=device, value="1") in ops
+
+
+@pytest.mark.parametrize(("before", "then"), [("0", "0"), ("1", "1")])
+def test_what_a_line_changes_nothing_of_sets_nothing_along(before: str, then: str) -> None:
+    """A host that routed before takes redirects again: the lab's line made no router of it."""
+    text = lab().replace("net.ipv4.ip_forward: 0", "net.ipv4.ip_forward: 1")
+    routes, takes = "net/ipv4/ip_forward", "net/ipv4/conf/all/accept_redirects"
+    now = World(
+        snapshot(),
+        sysctls={**world(snapshot()).sysctls, (HOST, routes): "1", (HOST, takes): "7"},
+        defaults={},
+        expected_rules={},
+        usual={HOST: {routes: before, takes: "1"}},
+    )
+    (one,) = differences(wanted(compile_lab(parse(text, "x"))), now)
+    assert one.makes == (SetSysctl(node=HOST, path=takes, value=then),)
 
 
 ALL = ("all", "default")

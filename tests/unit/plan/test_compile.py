@@ -11,14 +11,9 @@ from msgspec.structs import replace
 
 from hopscope.model.lab import BridgeSpec, LabSpec, LinkEnd, LinkSpec, NodeSpec
 from hopscope.model.vocab import DevName, DevRef, Mac, NodeName
-from hopscope.plan.compile import (
-    HOME,
-    alias_of,
-    compile_lab,
-    mac_of,
-    sysctl_path,
-    uses_ipv6,
-)
+from hopscope.plan.compile import compile_lab, uses_ipv6
+from hopscope.plan.macs import mac_of
+from hopscope.plan.names import HOME, alias_of, sysctl_path
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,
@@ -385,7 +380,8 @@ def test_operations_know_the_line_that_asked_for_them() -> None:
 def test_on_the_real_host_its_own_things_are_left_alone() -> None:
     """Its loopback and general sysctls; our devices there are marked, and come up last."""
     spec = parsed(PAIR)
-    plan = compile_lab(spec, on_host=True, first_host_index=1000)
+    known = {DevName(dev): index for dev, index in (("br0", 1000), ("veth1b", 77), ("veth2b", 9))}
+    plan = compile_lab(spec, on_host=True, known=known)
     found = [_nowhere(op) for op in plan.ops]
     assert quiet(NS1, NS2) == [op for op in found if isinstance(op, SetSysctl)][:4]
     assert not [op for op in found if op in quiet(HOST)]
@@ -403,14 +399,14 @@ def test_on_the_real_host_its_own_things_are_left_alone() -> None:
     before: list[Op] = [*marks, *silent]
     assert all(found.index(op) < found.index(up[0]) for op in before)
     at = [plan.indexes[ref(f"host/{dev}")] for dev in ("lo", "br0", "veth1b", "veth2b")]
-    assert at == [1, 1000, 1001, 1002]
+    assert at == [1, 1000, 77, 9]
     assert plan.indexes[ref("ns1/veth1a")] == 2
 
 
 def test_without_a_node_host_no_node_is_home() -> None:
     spec = LabSpec(name="a", nodes=(NodeSpec(name=NS1),))
     assert ops(spec)[0] == MakeNodes(names=(NS1,), home=None)
-    assert compile_lab(spec, first_host_index=9).indexes == {ref("ns1/lo"): 1}
+    assert compile_lab(spec, known={DevName("br0"): 9}).indexes == {ref("ns1/lo"): 1}
 
 
 def test_a_mac_address_is_the_same_in_every_run() -> None:
@@ -476,16 +472,15 @@ def labs(draw: st.DrawFn) -> LabSpec:
     return LabSpec(name="any", nodes=nodes, links=tuple(links))
 
 
-@given(spec=labs(), on_host=st.booleans(), first=st.none() | st.integers(100, 1000))
+@given(spec=labs(), on_host=st.booleans())
 def test_every_device_has_one_index_and_every_operation_a_node(
-    *, spec: LabSpec, on_host: bool, first: int | None
+    *, spec: LabSpec, on_host: bool
 ) -> None:
     """In each node its own, from 2 on without a gap; nothing speaks of what is not there."""
-    plan = compile_lab(spec, on_host=on_host, first_host_index=first)
+    plan = compile_lab(spec, on_host=on_host)
     for node in spec.nodes:
         mine = sorted(index for one, index in plan.indexes.items() if one.node == node.name)
-        start = first if first and node.name == HOME else 2
-        assert mine == [1, *range(start, start + len(mine) - 1)]
+        assert mine == [*range(1, 1 + len(mine))]
     declared = {DevRef(node.name, b.name) for node in spec.nodes for b in node.bridges}
     declared |= {one.ref for link in spec.links for one in (link.a, link.b)}
     assert declared == {one for one in plan.indexes if one.dev != "lo"}

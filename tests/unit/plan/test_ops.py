@@ -50,6 +50,7 @@ from hopscope.plan.ops import (
     SetSysctl,
     SetUp,
     SetVlans,
+    is_netlink,
 )
 
 A, B, DEV = NodeName("a"), NodeName("b"), DevName("eth0")
@@ -208,6 +209,25 @@ def test_a_plan_parts_into_namespaces_and_contents() -> None:
 def test_a_plan_for_what_is_there_makes_none() -> None:
     plan = Plan(ops=(SetSysctl(node=A, path="net/ipv4/ip_forward", value="1"),), indexes={})
     assert plan.parted() == (Plan(ops=(), indexes={}), plan)
+
+
+@pytest.mark.parametrize(
+    ("op", "netlink", "changes"),
+    [
+        (VETH, True, False),
+        (SetUp(node=A, dev=DEV), True, False),
+        (RemoveDevice(node=A, dev=DEV), True, True),
+        (ResetRules(node=A), False, True),
+        (RemoveNodes(names=(A,)), False, True),
+        (AddTap(node=A, name=DEV), False, False),
+        (MakeNodes(names=(A,), home=None), False, False),
+    ],
+)
+def test_what_is_said_over_netlink_and_what_changes_a_lab(
+    op: Op, *, netlink: bool, changes: bool
+) -> None:
+    assert is_netlink(op) is netlink
+    assert Plan(ops=(VETH, op)).changes() is changes
 
 
 def test_the_nodes_that_get_rules_are_told_once_each() -> None:

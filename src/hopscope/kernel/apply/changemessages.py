@@ -1,6 +1,7 @@
 """One operation that changes a lab which stands → the rtnetlink messages that do; sends none."""
 
 from collections.abc import Iterator, Sequence
+from typing import assert_never
 
 from hopscope.model.snapshot import NextHop
 from hopscope.model.vocab import DevName, DevRef, NodeName
@@ -8,7 +9,7 @@ from hopscope.plan.ops import (
     ChangeBridge,
     ChangeDevice,
     ChangeVlans,
-    Changing,
+    NetlinkChange,
     OpenPort,
     Plan,
     RemoveAddress,
@@ -38,7 +39,7 @@ from hopscope.wire.rtnl_read import HopPart
 __all__ = ["change_messages", "hop_parts"]
 
 
-def change_messages(plan: Plan, op: Changing) -> list[Message]:
+def change_messages(plan: Plan, op: NetlinkChange) -> list[Message]:
     """The messages, in order; they are for the socket of the operation's node."""
     match op:
         case OpenPort(shut=shut):
@@ -63,8 +64,7 @@ def change_messages(plan: Plan, op: Changing) -> list[Message]:
         ):
             return [_removal(_index(plan, op.node, op.dev), op)]
         case _:
-            message = f"{op} is no netlink message"
-            raise TypeError(message)
+            assert_never(op)
 
 
 def _index(plan: Plan, node: NodeName, dev: DevName) -> int:

@@ -15,16 +15,12 @@ from hopscope.plan.ops import (
     AddQdisc,
     AddRemote,
     AddRoute,
-    AddRules,
-    AddTap,
     AddVeth,
     AddVxlan,
-    MakeNodes,
     Mark,
-    Op,
+    NetlinkOp,
     Plan,
     SetPort,
-    SetSysctl,
     SetUp,
     SetVlans,
 )
@@ -36,7 +32,7 @@ __all__ = ["messages_of"]
 _DEFAULT_VLAN = 1  # the kernel's vlan_default_pvid
 
 
-def messages_of(plan: Plan, op: Op, kernel: Kernel) -> list[Message]:
+def messages_of(plan: Plan, op: NetlinkOp, kernel: Kernel) -> list[Message]:
     """The messages, in order; they are for the socket of the operation's node."""
     match op:
         case AddVeth():
@@ -68,9 +64,6 @@ def messages_of(plan: Plan, op: Op, kernel: Kernel) -> list[Message]:
             return [rtnl_route.add_policy_rule(rule)]
         case AddNeighbour():
             return [rtnl.add_neighbour(plan.indexes[DevRef(op.node, op.dev)], op.ip, op.mac)]
-        case MakeNodes() | SetSysctl() | AddTap() | AddRules():
-            message = f"{op} is no netlink message"
-            raise TypeError(message)
         case _:
             return change_messages(plan, op)
 

@@ -1,6 +1,7 @@
 """What a refusal says of this machine, not of the lab: what the kernel lacks, or does not allow."""
 
 import errno
+from typing import Final
 
 from msgspec import Struct
 
@@ -11,6 +12,7 @@ from hopscope.plan.ops import (
     AddMacvlan,
     AddQdisc,
     AddTap,
+    AddVeth,
     AddVxlan,
     ChangeBridge,
     ChangeVlans,
@@ -20,6 +22,8 @@ from hopscope.plan.ops import (
 
 __all__ = ["Obstacle", "cannot", "obstacle"]
 
+_UNKNOWN_KIND: Final = "Unknown device type"  # rtnl_newlink_create(), net/core/rtnetlink.c
+
 
 class Obstacle(Struct, frozen=True):
     """What stands in the way, as the end of a sentence, and what removes it."""
@@ -28,10 +32,17 @@ class Obstacle(Struct, frozen=True):
     mend: str
 
 
-def obstacle(op: Op, code: int) -> Obstacle | None:
-    """What is in the way of *op*, which the kernel refused with *code*; None: it is the lab."""
+def obstacle(op: Op, code: int, said: str = "") -> Obstacle | None:
+    """What is in the way of *op*, which the kernel refused with *code*; None: it is the lab.
+
+    *said*: in the kernel's words. Only these tell a kernel without bridges from one without VLANs.
+    """
     unknown = code in (errno.EOPNOTSUPP, errno.ENOENT)
     match op:
+        case AddBridge() if said == _UNKNOWN_KIND:
+            return _absent("bridges", "bridge", "CONFIG_BRIDGE")
+        case AddVeth() if said == _UNKNOWN_KIND:
+            return _absent("veth pairs", "veth", "CONFIG_VETH")
         case AddBridge(vlan_filtering=True) | ChangeBridge(vlan_filtering=True) if unknown:
             return _absent("VLAN filtering of bridges", "bridge", "CONFIG_BRIDGE_VLAN_FILTERING")
         case SetVlans() | ChangeVlans() if unknown:

@@ -2,32 +2,34 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import groupby
-from typing import Final
+from typing import Final, assert_never
 
 from hopscope.errors import KernelError, Problem, SpecError
 from hopscope.kernel.apply.firewall import add_iptables, add_nft, gathered, reset
 from hopscope.kernel.apply.messages import messages_of
 from hopscope.kernel.apply.obstacles import cannot, obstacle
-from hopscope.kernel.apply.operation import await_operation
 from hopscope.kernel.apply.order import soonest
+from hopscope.kernel.apply.settling import await_working
 from hopscope.kernel.sandbox import Sandbox
 from hopscope.model.vocab import DevRef, NodeName
-from hopscope.plan.compile import HOME
 from hopscope.plan.implied import purpose
+from hopscope.plan.names import HOME
 from hopscope.plan.ops import (
     AddMacvlan,
     AddRules,
     AddTap,
     AddVeth,
-    Changing,
     MakeNodes,
+    NetlinkOp,
     Op,
     Plan,
     RemoveNodes,
     RemoveRules,
     ResetRules,
     SetSysctl,
+    is_netlink,
 )
 
 __all__ = ["Progress", "add_rules", "apply", "begin"]
@@ -37,11 +39,6 @@ Progress = Callable[[int, int], None]
 
 _AT_ONCE: Final = 32
 """Operations that are told to the kernel before the next are put into messages."""
-
-_BY_ITSELF: Final = (
-    *(MakeNodes, RemoveNodes, SetSysctl, AddRules, RemoveRules, ResetRules, AddTap),
-)
-"""Operations that are no netlink messages: what stands before them is done before them."""
 
 
 def begin(plan: Plan, sandbox: Sandbox) -> None:
@@ -67,49 +64,67 @@ def begin(plan: Plan, sandbox: Sandbox) -> None:
 
 
 def apply(plan: Plan, sandbox: Sandbox, *, progress: Progress = lambda _done, _all: None) -> None:
-    """Perform every operation in order. *progress* is told how many are done, and of how many.
+    """Perform every operation, those of each node in their order.
 
-    Raises KernelError (its note names the lab's line), SpecError for all refused rules,
-    CannotError for a missing tool. What was made stays; the sandbox is let go as a whole.
+    *progress* is told how many are done, and of how many. Raises SpecError for what a line of the
+    lab asked for and the kernel or a tool refused, KernelError for what no line asked for,
+    CannotError for what this machine lacks. What was made stays; the caller lets the sandbox go,
+    or leads it back.
     """
     namespaces, contents = plan.parted()
     begin(namespaces, sandbox)
     sandbox.prepare([node for op in contents.ops for node in _spoken_to(op)])
     done, refused = 0, list[Problem]()
-    for group in _in_order(contents.ops):
-        if refused and not isinstance(group[0], AddRules):
+    for batch in _in_order(contents):
+        rules = isinstance(batch[0], AddRules)
+        if refused and not rules:
             continue
         progress(done, len(contents.ops))
-        done += len(group)
-        match group[0]:
-            case SetSysctl():
-                _set_sysctls([op for op in group if isinstance(op, SetSysctl)], sandbox)
-            case AddRules() as op:
-                with gathered(refused):
-                    add_rules(op, sandbox, op.node, flushing=not _is_real(op.node, sandbox))
-            case AddTap():
-                _add_taps(plan, [op for op in group if isinstance(op, AddTap)], sandbox)
-            case RemoveNodes():
-                gone = [op for op in group if isinstance(op, RemoveNodes)]
-                sandbox.remove_nodes([name for op in gone for name in op.names])
-            case RemoveRules(node=node, tool=tool, lines=lines):
-                add_iptables(sandbox, node, tool, lines)
-            case ResetRules(node=node):
-                reset(sandbox, node)
-            case _:
-                _send(plan, group, sandbox)
+        done += len(batch)
+        with gathered(refused) if rules else nullcontext():
+            _perform(plan, batch, sandbox)
     if refused:
         raise SpecError(refused)
     sandbox.await_nodes()
-    await_operation(plan, sandbox)
+    await_working(plan, sandbox)
 
 
-def _in_order(ops: Sequence[Op]) -> Iterator[list[Op]]:
-    """Batches; what is only made is made as soon as it can be, while other nodes still come."""
-    if any(isinstance(op, Changing) for op in ops):
-        yield from _batches(ops)
+def _perform(plan: Plan, batch: Sequence[Op], sandbox: Sandbox) -> None:
+    """Operations of one kind, as `_batches` has them."""
+    first = batch[0]
+    if is_netlink(first):
+        _send(plan, first.node, [op for op in batch if is_netlink(op)], sandbox)
         return
-    for sent, some in groupby(_batches(ops), lambda batch: not isinstance(batch[0], _BY_ITSELF)):
+    match first:
+        case SetSysctl():
+            _set_sysctls([op for op in batch if isinstance(op, SetSysctl)], sandbox)
+        case AddTap():
+            _add_taps(plan, [op for op in batch if isinstance(op, AddTap)], sandbox)
+        case RemoveNodes():
+            gone = [op for op in batch if isinstance(op, RemoveNodes)]
+            sandbox.remove_nodes([name for op in gone for name in op.names])
+        case AddRules(node=node):
+            add_rules(first, sandbox, node, flushing=not _is_real(node, sandbox))
+        case RemoveRules(node=node, tool=tool, lines=lines):
+            add_iptables(sandbox, node, tool, lines)
+        case ResetRules(node=node):
+            reset(sandbox, node)
+        case MakeNodes():
+            message = f"{first} stands first in a plan, or nowhere"
+            raise ValueError(message)
+        case _:
+            assert_never(first)
+
+
+def _in_order(plan: Plan) -> Iterator[list[Op]]:
+    """Batches; what is only made is made as soon as it can be, while other nodes still come.
+
+    What is no netlink message stays where it is: what stands before it is done before it.
+    """
+    if plan.changes():
+        yield from _batches(plan.ops)
+        return
+    for sent, some in groupby(_batches(plan.ops), lambda batch: is_netlink(batch[0])):
         batches = list(some)
         nodes = [dict.fromkeys(n for op in batch for n in _spoken_to(op)) for batch in batches]
         yield from soonest(batches, [tuple(one) for one in nodes]) if sent else batches
@@ -118,18 +133,11 @@ def _in_order(ops: Sequence[Op]) -> Iterator[list[Op]]:
 def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:
     """Neighbouring operations that one request can carry."""
 
-    def carrier(op: Op) -> tuple[str, str]:
-        match op:
-            case MakeNodes() | RemoveNodes():
-                return "nodes", ""
-            case SetSysctl():
-                return "sysctl", ""
-            case AddRules() | RemoveRules() | ResetRules():
-                return f"rules {id(op)}", op.node
-            case AddTap():
-                return "taps", op.node
-            case _:
-                return "netlink", op.node
+    def carrier(op: Op) -> object:
+        if is_netlink(op):
+            return op.node
+        together = isinstance(op, SetSysctl | AddTap | RemoveNodes)
+        return type(op) if together else id(op)
 
     for _key, group in groupby(ops, carrier):
         waiting = list(group)
@@ -140,14 +148,14 @@ def _batches(ops: Sequence[Op]) -> Iterator[list[Op]]:
 def _spoken_to(op: Op) -> tuple[NodeName, ...]:
     """The nodes whose netlink socket, or namespace, an operation needs."""
     match op:
-        case MakeNodes() | RemoveNodes() | SetSysctl() | AddRules() | RemoveRules() | ResetRules():
-            return ()
         case AddVeth(near=near, far=far):
             return near.ref.node, far.ref.node
         case AddMacvlan(node=node, ref=ref):
             return node, ref.node
+        case AddTap(node=node):
+            return (node,)
         case _:
-            return (op.node,)
+            return (op.node,) if is_netlink(op) else ()
 
 
 def _set_sysctls(ops: Sequence[SetSysctl], sandbox: Sandbox) -> None:
@@ -195,11 +203,11 @@ def _add_taps(plan: Plan, ops: Sequence[AddTap], sandbox: Sandbox) -> None:
             raise
 
 
-def _send(plan: Plan, ops: Sequence[Op], sandbox: Sandbox) -> None:
+def _send(plan: Plan, node: NodeName, ops: Sequence[NetlinkOp], sandbox: Sandbox) -> None:
     messages = [(op, one) for op in ops for one in messages_of(plan, op, sandbox)]
-    sandbox.await_nodes([ops[0].node])  # type: ignore[union-attr]  # a batch has a node
+    sandbox.await_nodes([node])
     try:
-        sandbox.send(ops[0].node, [one for _op, one in messages])  # type: ignore[union-attr]  # a batch has a node
+        sandbox.send(node, [one for _op, one in messages])
     except KernelError as error:
         _blame(error, messages[error.index or 0][0])
         raise
@@ -208,7 +216,7 @@ def _send(plan: Plan, ops: Sequence[Op], sandbox: Sandbox) -> None:
 def _blame(error: KernelError, op: Op, hint: str = "") -> None:
     """Say which line of the lab asked for it; a line in a lab file makes it that file's error."""
     doing = str(op)
-    if (found := obstacle(op, error.code)) is not None:
+    if (found := obstacle(op, error.code, error.said)) is not None:
         raise cannot(op, found) from error
     if op.place is not None:
         said = f" ({error.said})" if error.said else ""

@@ -38,7 +38,7 @@ def make(
 ) -> tuple[dict[str, list[int]], list[int]]:
     """A namespace for each of *names*, which files in *folder* are bound to.
 
-    That of *home*, if it is among them, is *ours*, which is the caller's own and stays it.
+    *home*, if it is among them, gets no new one: it is the caller's own, *ours*.
     *values*: what to write where in each, files of /proc. Returns an errno for each of
     these, 0 when it went well; and two descriptors for each name, of its namespace and of an
     rtnetlink socket in it. On an error none of them is left.

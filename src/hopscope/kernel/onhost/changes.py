@@ -39,7 +39,7 @@ from hopscope.kernel.tools import USUAL
 from hopscope.kernel.transport import Route
 from hopscope.model.lab import LabSpec, NodeSpec
 from hopscope.model.vocab import DevName
-from hopscope.plan.compile import HOME, alias_of, device_refs, sysctl_path
+from hopscope.plan.names import HOME, alias_of, device_refs, sysctl_path
 from hopscope.wire import rtnl
 from hopscope.wire.netlink import attributes
 

@@ -12,18 +12,12 @@ from hopscope.errors import UsageError
 from hopscope.kernel.transport import Route
 from hopscope.model.lab import NodeSpec
 from hopscope.model.vocab import DevName
+from hopscope.plan.leaders import LED
 from hopscope.wire import rtnl, rtnl_read
 
 __all__ = ["check_layer3", "check_sysctl", "follows"]
 
 _SYSCTLS: Final = Path("/proc/sys")
-_FORWARDING: Final = ("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding")
-_OF_ALL: Final = ("forwarding", "force_forwarding", "addr_gen_mode", "ignore_routes_with_linkdown")
-_FOLLOWED: Final = {
-    **dict.fromkeys(_FORWARDING, ("net/ipv4/conf", "forwarding")),
-    **{f"net/ipv6/conf/all/{key}": ("net/ipv6/conf", key) for key in _OF_ALL},
-}
-"""Setting one of these sets that key of every device (inet_forward_change(), addrconf_fixup_…)."""
 
 
 def check_sysctl(path: str, ours: Collection[DevName]) -> None:
@@ -53,13 +47,9 @@ def _readable(path: str) -> bool:
 
 
 def follows(path: str) -> Iterator[str]:
-    """The sysctls that the kernel sets along with this one."""
-    if path in _FOLLOWED:
-        folder, key = _FOLLOWED[path]
-        for dev in sorted((_SYSCTLS / folder).iterdir()):
-            yield f"{folder}/{dev.name}/{key}"
-    if path in _FORWARDING:
-        yield "net/ipv4/conf/all/accept_redirects"
+    """The sysctls of this host that the kernel sets along with this one."""
+    files = (file for led in LED.get(path, ()) for file in sorted(_SYSCTLS.glob(led)))
+    yield from dict.fromkeys(str(file.relative_to(_SYSCTLS)) for file in files)
 
 
 def check_layer3(host: NodeSpec, ours: Mapping[DevName, int], route: Route) -> None:

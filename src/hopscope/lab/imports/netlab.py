@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from hopscope.lab.imports.imported import Imported
 from hopscope.lab.imports.naming import device_names, node_names
-from hopscope.plan.compile import HOME
+from hopscope.plan.names import HOME
 from hopscope.spec.foreign import Note
 from hopscope.spec.netlab import LabLink, LabNode, NetlabTopology
 

@@ -10,7 +10,7 @@ from hopscope.lab.imports.recovertraffic import sending
 from hopscope.model.limits import QUEUES
 from hopscope.model.snapshot import LinkState
 from hopscope.model.vocab import DevName, DevRef, Mac
-from hopscope.plan.compile import mac_of
+from hopscope.plan.macs import mac_of
 
 __all__ = ["Linked"]
 

@@ -19,7 +19,7 @@ from hopscope.lab.imports.proving import lost
 from hopscope.lab.imports.recover import recover
 from hopscope.lab.imports.renaming import Renaming
 from hopscope.lab.imports.workshop import HERE, Workshop, opened
-from hopscope.plan.compile import HOME
+from hopscope.plan.names import HOME
 from hopscope.spec.foreign import Note
 
 __all__ = ["SECONDS", "from_script"]

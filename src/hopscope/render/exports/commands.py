@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from hopscope.model.lab import MAIN_TABLE, LabSpec
 from hopscope.model.vocab import DevName, NodeName
-from hopscope.plan.compile import HOME, compile_lab
+from hopscope.plan.compile import compile_lab
+from hopscope.plan.names import HOME
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,

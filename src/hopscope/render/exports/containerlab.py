@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from hopscope.model.lab import LabSpec, LinkEnd, LinkSpec, NodeSpec
 from hopscope.model.vocab import DevName, DevRef, NodeName
-from hopscope.plan.compile import HOME
+from hopscope.plan.names import HOME
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,

@@ -7,7 +7,8 @@ from ipaddress import ip_interface
 from hopscope.model.lab import BridgeSpec, DeviceSpec, LabSpec, LinkEnd, LinkSpec, NodeSpec
 from hopscope.model.snapshot import Address, LinkState, NodeState, Snapshot
 from hopscope.model.vocab import DevName, DevRef, NodeName
-from hopscope.plan.compile import compile_lab, mac_of
+from hopscope.plan.compile import compile_lab
+from hopscope.plan.macs import mac_of
 
 __all__ = ["declared"]
 

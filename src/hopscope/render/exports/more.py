@@ -5,7 +5,7 @@ from typing import assert_never
 
 from hopscope.model.lab import PolicySpec
 from hopscope.model.traffic import Htb, Netem, Tbf
-from hopscope.plan.compile import HOME
+from hopscope.plan.names import HOME
 from hopscope.plan.ops import (
     AddFdb,
     AddMacvlan,

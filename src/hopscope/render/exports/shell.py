@@ -9,7 +9,8 @@ from itertools import groupby
 from typing import Final, assert_never
 
 from hopscope.model.lab import LabSpec
-from hopscope.plan.compile import HOME, uses_ipv6
+from hopscope.plan.compile import uses_ipv6
+from hopscope.plan.names import HOME
 from hopscope.plan.ops import (
     AddAddress,
     AddBridge,

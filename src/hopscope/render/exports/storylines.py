@@ -14,7 +14,7 @@ from hopscope.model.lab import (
     ZeroStep,
 )
 from hopscope.model.vocab import NodeName
-from hopscope.plan.compile import sysctl_path
+from hopscope.plan.names import sysctl_path
 from hopscope.render.exports.commands import inside, sysctl_key
 from hopscope.render.exports.words import command, rule_words
 

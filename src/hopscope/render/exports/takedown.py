@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from hopscope.model.lab import LabSpec, NodeSpec
-from hopscope.plan.compile import HOME
+from hopscope.plan.names import HOME
 from hopscope.plan.ops import AddPolicyRule, AddRoute
 from hopscope.render.exports.commands import building, lines_of
 from hopscope.render.exports.words import command

@@ -5,9 +5,11 @@ A device whose carrier came is given its queue, and its bridge is told, by a wor
 (addrconf_dad_work(), net/ipv6/addrconf.c). Until then packets are lost.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from enum import IntEnum, auto
 from functools import partial
 from typing import Final
 
@@ -18,36 +20,63 @@ from hopscope.model.vocab import DevRef, NodeName
 from hopscope.plan.ops import AddAddress, AddMacvlan, AddVeth, AddVxlan, ChangeDevice, Plan
 from hopscope.wire import rtnl, rtnl_read, rtnl_route
 
-__all__ = ["await_operation"]
+__all__ = ["await_working"]
+
+
+class _Kind(IntEnum):
+    """What is waited for, in this order: each may begin only when the one before has ended."""
+
+    DEVICES = auto()
+    DEVICES_OVER_OTHERS = auto()
+    DUPLICATES = auto()
+    ROUTES = auto()
+
 
 _SOON: Final = 2.0  # seconds; it takes far less than one
-_DAD: Final = 5.0  # … and looking for duplicates one or two
+_WITHIN: Final = {_Kind.DUPLICATES: 5.0}  # looking for these takes one or two
+
+Awaited = Mapping[NodeName, Callable[[], bool]]
 
 
-def await_operation(plan: Plan, kernel: Kernel) -> None:
-    """Return when what *plan* brought up works; what does not after a while may never, or later."""
+def await_working(plan: Plan, kernel: Kernel) -> None:
+    """Return when what *plan* brought up works, or after some seconds.
+
+    What does not work by then is no error: it may never, as it was declared.
+    """
+    awaited = _awaited(plan, kernel)
+    for kind in sorted(awaited):
+        deadline = time.monotonic() + _WITHIN.get(kind, _SOON)  # for all nodes together
+        for node, holds in awaited[kind].items():
+            left = max(0.0, deadline - time.monotonic())
+            with suppress(NotReadyError):
+                wait_until(holds, f"{node}: {kind.name.lower()}", within=left)
+
+
+def _awaited(plan: Plan, kernel: Kernel) -> Mapping[_Kind, Awaited]:
     ours = defaultdict[NodeName, set[int]](set)
     for device, index in plan.indexes.items():
         ours[device.node].add(index)
-    awaited: dict[tuple[str, NodeName], Callable[[], bool]] = {}
+    found = defaultdict[_Kind, dict[NodeName, Callable[[], bool]]](dict)
+
+    def running(node: NodeName) -> Callable[[], bool]:
+        return partial(_operational, kernel, node, ours)
+
     for op in plan.ops:
         match op:
             case AddVeth(near=near, far=far):
-                for end in (near.ref, far.ref):  # each has a carrier of its own
-                    awaited["devices", end.node] = partial(_operational, kernel, end.node, ours)
+                for node in (near.ref.node, far.ref.node):  # each end has a carrier of its own
+                    found[_Kind.DEVICES][node] = running(node)
             case AddVxlan(node=node) | ChangeDevice(node=node, up=True):
-                awaited["devices", node] = partial(_operational, kernel, node, ours)
+                found[_Kind.DEVICES][node] = running(node)
             case AddMacvlan(ref=ref):
-                awaited["devices", ref.node] = partial(_operational, kernel, ref.node, ours)
+                found[_Kind.DEVICES_OVER_OTHERS][ref.node] = running(ref.node)
             case AddAddress(node=node, dad=True):
-                awaited["duplicates", node] = partial(_settled, kernel, node)
+                found[_Kind.DUPLICATES][node] = partial(_settled, kernel, node)
             case AddAddress(node=node, cidr=cidr) if ":" in cidr:  # the last one of a node
-                awaited["route", node] = partial(_local, kernel, plan, op)
+                found[_Kind.ROUTES][node] = partial(_local, kernel, plan, op)
             case _:
                 pass
-    for (what, node), holds in awaited.items():
-        with suppress(NotReadyError):
-            wait_until(holds, f"{node}: {what}", within=_DAD if what == "duplicates" else _SOON)
+    return found
 
 
 def _operational(kernel: Kernel, node: NodeName, ours: Mapping[NodeName, set[int]]) -> bool:
