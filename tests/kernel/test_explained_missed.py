@@ -251,3 +251,28 @@ def test_one_that_has_the_askers_address_does_not_answer() -> None:
         )
         done(lab, why.mend)
         assert lab.ping("a", "b").replied
+
+
+SEVERAL_WAYS = """
+name: ways
+nodes:
+  a: {addresses: {e: 10.1.0.2/24}, routes: [default via 10.1.0.1]}
+  r:
+    addresses: {p: 10.1.0.1/24, s1: 10.0.1.1/24, s2: 10.0.2.1/24}
+    sysctls: {net.ipv4.ip_forward: 1}
+    routes: [10.9.0.0/16 nexthop via 10.0.1.2 nexthop via 10.0.2.2 weight 250]
+  b: {addresses: {e: 10.0.1.2/24, lo: 10.9.0.1/32}, routes: [default via 10.0.1.1]}
+  c: {addresses: {e: 10.0.2.2/24, lo: 10.9.0.2/32}, routes: [default via 10.0.2.1]}
+links: [[a:e, r:p], [r:s1, b:e], [r:s2, c:e]]
+"""
+"""a ── r ══ b, c: of a router's two ways one takes nearly all."""
+
+
+def test_one_of_several_ways_that_is_dead_is_named() -> None:
+    """The kernel goes on choosing it, as long as its own end is up."""
+    with Lab.from_text(SEVERAL_WAYS).up() as lab:
+        assert lab.ping("a", "10.9.0.2").replied
+        assert lab.run("c", ["ip", "link", "set", "e", "down"]).code == 0
+        why = told(lab, "a", "10.9.0.2")
+        assert why.sentence == "r/s2 has no carrier: c/e is down, so nothing leaves through it"
+        assert why.code == "device-down"

@@ -87,6 +87,7 @@ def _causes(about: Callable[[Packet], Reason | None]) -> tuple[Cause, ...]:
         queues.queued,
         filters.filtered,
         resolution.unresolved(about),
+        links.not_passed_on,
         samemac.same_mac,
         silent.switched_off,
         routing.no_route,

@@ -23,6 +23,7 @@ from hopscope.trace.causes.evidence import (
     last_device,
     leaves,
     main_steps,
+    sends,
 )
 from hopscope.trace.loops import bridge_loop
 from hopscope.trace.scene import Packet, Scene
@@ -30,6 +31,7 @@ from hopscope.trace.scene import Packet, Scene
 __all__ = [
     "carries",
     "not_carried",
+    "not_passed_on",
     "not_sent",
     "ring",
     "storm",
@@ -45,10 +47,18 @@ _TAGS: Final = (b"\x81\x00", b"\x88\xa8")  # 802.1Q, 802.1ad
 
 def not_sent(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
     """Its maker chose a device for it, and that is down or has no carrier."""
-    if first.came_in is not None or any(isinstance(s, TransmitStep) for s in first.steps):
-        return None
-    chosen = [s.oif for s in first.steps if isinstance(s, HookStep) and s.oif is not None]
-    own = DevRef(first.node, chosen[-1]) if chosen else None
+    return _dead(first, scene) if first.came_in is None else None
+
+
+def not_passed_on(_packet: Packet, first: Hop, scene: Scene) -> Reason | None:
+    """So did a router, as one of several ways that its route has."""
+    found = (_dead(hop, scene) for hop in all_hops(first) if hop is not first)
+    return next((why for why in found if why is not None), None)
+
+
+def _dead(hop: Hop, scene: Scene) -> Reason | None:
+    chosen = [s.oif for s in hop.steps if isinstance(s, HookStep) and s.oif is not None]
+    own = DevRef(hop.node, chosen[-1]) if chosen and not sends(hop) else None
     link = scene.before.link(own) if own is not None else None
     if own is None or link is None or (link.up and link.carrier):
         return None
