@@ -133,8 +133,9 @@ class Holder:
                     if self.detached and self.place.lost():  # nobody would find the lab again
                         self.do_stop(None, {}, [])
                 elif fd == told_to_end:
-                    if not sender_of(fd):  # `kill $(pidof python3)` in a node is not meant for us
-                        os._exit(0)
+                    with contextlib.suppress(BlockingIOError):
+                        if not sender_of(fd):  # `kill $(pidof python3)` in a node is not for us
+                            os._exit(0)
                 elif fd == self.listener.fileno():
                     self.welcome()
                 elif fd in self.recording:
