@@ -13,14 +13,11 @@ from hopscope.model.journey import (
     ChainVisit,
     DropStep,
     HookStep,
-    Hop,
     NeighbourStep,
     PassUpStep,
     ReceiveStep,
     RouteStep,
     RuleCheck,
-    Step,
-    TransmitStep,
 )
 from hopscope.model.snapshot import Address, NextHop, NodeState, PolicyRule, Route, Snapshot
 from hopscope.model.vocab import (
@@ -37,7 +34,6 @@ from hopscope.model.vocab import (
     NodeName,
     PktType,
     Verdict,
-    seen,
 )
 from hopscope.trace.causes import links, resolution, routing, stale
 from hopscope.trace.explain import explain
@@ -46,8 +42,8 @@ from hopscope.trace.journeys import unsent
 from hopscope.trace.loops import bridge_loop
 from hopscope.trace.scene import Packet, Scene
 from smalllabs import lab
+from tracecases import BASIS, changed, hop, sent, with_link
 
-BASIS = seen("test")
 HOST = NodeName("host")
 NS1, NS2 = NodeName("ns1"), NodeName("ns2")
 PAIR = lab(
@@ -101,37 +97,9 @@ def question(target: str, sender: str = "10.0.0.1") -> Packet:
     return Packet(key=("arp",), headers=Headers(arp=arp), sightings=(), traversals=())
 
 
-def hop(node: str, *steps: Step, came_in: str | None = None, onward: tuple[Hop, ...] = ()) -> Hop:
-    """One hop."""
-    dev = DevName(came_in) if came_in else None
-    return Hop(node=NodeName(node), came_in=dev, came_from=None, steps=steps, onward=onward)
-
-
 def got(dev: str, pkttype: PktType = PktType.HOST) -> ReceiveStep:
     """A device received it."""
     return ReceiveStep(dev=DevName(dev), at=Nanos(1), pkttype=pkttype, basis=BASIS)
-
-
-def sent(dev: str, mac: str | None = None) -> TransmitStep:
-    """A device sent it."""
-    dst = Mac(mac) if mac else None
-    return TransmitStep(dev=DevName(dev), at=Nanos(1), basis=BASIS, dst_mac=dst)
-
-
-def changed(snapshot: Snapshot, node: str, **changes: object) -> Snapshot:
-    """The snapshot with some fields of a node changed."""
-    nodes = tuple(
-        replace(state, **changes) if state.name == node else state for state in snapshot.nodes
-    )
-    return Snapshot(nodes=nodes)
-
-
-def with_link(snapshot: Snapshot, ref: str, **changes: object) -> Snapshot:
-    """The snapshot with some fields of a device changed."""
-    node, dev = ref.split("/")
-    state = snapshot.node(node)
-    found = tuple(replace(link, **changes) if link.name == dev else link for link in state.links)
-    return changed(snapshot, node, links=found)
 
 
 def route(

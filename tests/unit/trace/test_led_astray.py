@@ -8,14 +8,12 @@ from hopscope.model.flow import Arp, Headers, Ip
 from hopscope.model.journey import (
     BridgeStep,
     HookStep,
-    Hop,
     Reason,
     ReceiveStep,
     RouteStep,
     Step,
-    TransmitStep,
 )
-from hopscope.model.snapshot import Chain, FdbEntry, NodeState, PolicyRule, Route, Rule, Snapshot
+from hopscope.model.snapshot import Chain, FdbEntry, PolicyRule, Route, Rule, Snapshot
 from hopscope.model.vocab import (
     Action,
     DevName,
@@ -28,7 +26,6 @@ from hopscope.model.vocab import (
     NodeName,
     PktType,
     Verdict,
-    seen,
 )
 from hopscope.trace.causes import firewall, links, resolution, returning
 from hopscope.trace.causes.tables import rule_removal
@@ -36,8 +33,8 @@ from hopscope.trace.identify import Sighting
 from hopscope.trace.scene import Packet, Scene
 from hopscope.trace.stitch import weave
 from smalllabs import lab, mac_of
+from tracecases import BASIS, changed, hop, sent, with_link
 
-BASIS = seen("test")
 A, B, SW = NodeName("a"), NodeName("b"), NodeName("sw")
 BR0, E, P1, P2 = map(DevName, ("br0", "e", "p1", "p2"))
 ADDRESSES = {"a/e": "10.0.0.1/24", "b/e": "10.0.0.2/24"}
@@ -56,24 +53,6 @@ def scene(snapshot: Snapshot = FLAT) -> Scene:
     )
 
 
-def changed(snapshot: Snapshot, node: str, **changes: object) -> Snapshot:
-    """The snapshot with some fields of a node changed."""
-
-    def one(state: NodeState) -> NodeState:
-        return replace(state, **changes) if state.name == node else state
-
-    return Snapshot(nodes=tuple(map(one, snapshot.nodes)))
-
-
-def with_link(snapshot: Snapshot, ref: str, **changes: object) -> Snapshot:
-    """The snapshot with some fields of a device changed."""
-    node, dev = ref.split("/")
-    found = [
-        replace(link, **changes) if link.name == dev else link for link in snapshot.node(node).links
-    ]
-    return changed(snapshot, node, links=tuple(found))
-
-
 def question(target: str = "10.0.0.2") -> Packet:
     """An ARP request of which nothing was seen."""
     arp = Arp(
@@ -86,20 +65,9 @@ def question(target: str = "10.0.0.2") -> Packet:
     return Packet(key=("arp",), headers=Headers(arp=arp), sightings=(), traversals=())
 
 
-def hop(node: str, *steps: Step, came_in: str | None = None, onward: tuple[Hop, ...] = ()) -> Hop:
-    """One hop."""
-    dev = DevName(came_in) if came_in else None
-    return Hop(node=NodeName(node), came_in=dev, came_from=None, steps=steps, onward=onward)
-
-
 def got(dev: str, pkttype: PktType = PktType.HOST) -> ReceiveStep:
     """A device received it."""
     return ReceiveStep(dev=DevName(dev), at=Nanos(1), pkttype=pkttype, basis=BASIS)
-
-
-def sent(dev: str) -> TransmitStep:
-    """A device sent it."""
-    return TransmitStep(dev=DevName(dev), at=Nanos(1), basis=BASIS)
 
 
 class TestLinks:

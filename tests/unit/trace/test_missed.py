@@ -15,7 +15,6 @@ from hopscope.model.journey import (
     Reason,
     ReceiveStep,
     Step,
-    TransmitStep,
 )
 from hopscope.model.lab import AddressSpec, NodeSpec
 from hopscope.model.snapshot import Chain, LinkState, Neighbour, NodeState, Snapshot
@@ -32,15 +31,14 @@ from hopscope.model.vocab import (
     NodeName,
     PktType,
     Verdict,
-    seen,
 )
 from hopscope.trace.causes import missed, stale
 from hopscope.trace.causes.lost import lost_address
 from hopscope.trace.explain import explain
 from hopscope.trace.scene import Packet, Scene
 from smalllabs import lab, mac_of
+from tracecases import BASIS, hop, sent
 
-BASIS = seen("test")
 A, B, C = (DevRef(NodeName(node), DevName("e")) for node in "abc")
 FLAT = lab(
     ["a/e = sw/p1@br0", "b/e = sw/p2@br0", "c/e = sw/p3@br0"],
@@ -69,17 +67,6 @@ def echo(dst: str = "10.0.0.2") -> Packet:
     ip = Ip(version=version, src="10.0.0.1", dst=dst, proto=1, ttl=64, length=84)
     headers = Headers(ip=ip, icmp=Icmp(type=8, code=0, ident=1, seq=1), stamp=1 << 32 | 1)
     return Packet(key=("stamp", 8, 1), headers=headers, sightings=(), traversals=())
-
-
-def hop(node: str, *steps: Step, came_in: str | None = None, onward: tuple[Hop, ...] = ()) -> Hop:
-    """One hop."""
-    dev = DevName(came_in) if came_in else None
-    return Hop(node=NodeName(node), came_in=dev, came_from=None, steps=steps, onward=onward)
-
-
-def sent(dev: str, mac: Mac) -> TransmitStep:
-    """A device sent it."""
-    return TransmitStep(dev=DevName(dev), at=Nanos(1), basis=BASIS, dst_mac=mac)
 
 
 def got(dev: str, pkttype: PktType = PktType.OTHERHOST) -> ReceiveStep:
